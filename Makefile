@@ -1,0 +1,78 @@
+# What a person runs here. Every target does its own set-up in .venv; nothing outside this folder is touched.
+#   make test    what CI runs: style, types, arrows, tests with coverage      make demo   a real sweep on this machine
+#   make prove   the large figures of the guarantees (long)                   make bench  the performance suite
+#   make docs    the documentation as HTML in docs/_build/html                make help   this list
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_HOME := .demo
+WORKERS ?= 2
+SOURCES := src tests examples $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test style types arrows tests prove demo bench docs clean
+
+help:
+	@sed -n '2,4s/^# *//p' Makefile
+
+# uv where it is present, else pip. Torch is never installed from here.
+define install
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python -e '$(1)'; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '$(1)'; \
+	fi
+	@touch $@
+endef
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'passloop needs Python 3.11 or newer; say which: make PYTHON=python3.12 ...' >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo 'python3 has no venv; on Debian or Ubuntu: sudo apt-get install python3-venv' >&2; exit 2; }
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(call install,.[dev$(comma)examples$(comma)pandas])
+
+$(VENV)/.examples: pyproject.toml | $(BIN)/python
+	$(call install,.[examples])
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(call install,.[docs])
+
+comma := ,
+
+setup: $(VENV)/.dev
+
+test: style types arrows tests
+
+style: $(VENV)/.dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+arrows: $(VENV)/.dev
+	$(BIN)/lint-imports --config .importlinter
+
+tests: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
+
+prove: $(VENV)/.dev
+	$(BIN)/python -m pytest -m large -n $(WORKERS) --timeout=7200
+
+demo: $(VENV)/.examples
+	@PASSLOOP=$(BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/digits/demo.sh
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/generate.py
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo 'docs/_build/html/index.html'
+
+clean:
+	rm -rf $(DEMO_HOME) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

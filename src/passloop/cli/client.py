@@ -1,0 +1,251 @@
+"""A small HTTP/1.1 client over the engine's Unix socket. JSON in and out, one connection per request.
+
+It knows no verb and prints nothing; whatever goes wrong becomes a `CliError` with its exit code. It imports as little
+as it can, because every command pays for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+from passloop.cli.exits import CliError, Exit
+
+__all__ = ["Client", "EngineStream", "engine_gone", "no_engine"]
+
+_CHUNK = 65_536
+_NAME = "socket"
+Query = Sequence[tuple[str, str | int | None]]
+
+
+def no_engine(home: str) -> CliError:
+    """The error of a command that cannot do without an engine."""
+    return CliError(
+        f"no engine is running for {home}", hint="passloop up", exit_code=Exit.ENGINE_UNREACHABLE
+    )
+
+
+def engine_gone(home: str) -> CliError:
+    """The error of a command whose engine went away in the middle of an answer."""
+    return CliError(
+        f"the engine of {home} went away before it answered; running work is not harmed",
+        hint="passloop up",
+        exit_code=Exit.ENGINE_UNREACHABLE,
+    )
+
+
+class Client:
+    """Talks to the engine that owns the home at `home`, if there is one."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+
+    def alive(self) -> bool:
+        """Whether an engine answers on the socket."""
+        try:
+            _connect(self.home).close()
+        except OSError:
+            return False
+        return True
+
+    def get(self, path: str, query: Query = (), *, timeout: float | None = None) -> dict[str, Any]:
+        """GET `/api/v1{path}`; `timeout` in seconds bounds each wait on the socket."""
+        return self._call("GET", path + _query_text(query), None, timeout)
+
+    def post(
+        self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """POST a JSON document to `/api/v1{path}`."""
+        return self._call("POST", path, json.dumps(body or {}).encode(), timeout)
+
+    @contextmanager
+    def events(self, after: int | None = None) -> Iterator[EngineStream]:
+        """The engine's server-sent events, from the journal number after `after` on (None: from now on)."""
+        headers = {"Accept": "text/event-stream"}
+        if after is not None:
+            headers["Last-Event-ID"] = str(after)
+        with self._connection() as link:
+            link.sendall(_request("GET", "/events", None, headers))
+            reply = _Reply(link)
+            _raise_for(reply, self.home)
+            yield EngineStream(reply)
+
+    @contextmanager
+    def _connection(self) -> Iterator[socket.socket]:
+        link = self._connected()
+        try:
+            yield link
+        except TimeoutError as late:
+            raise CliError(
+                f"the engine of {self.home} does not answer",
+                hint="passloop doctor",
+                exit_code=Exit.ENGINE_UNREACHABLE,
+            ) from late
+        except ConnectionError as broken:
+            raise engine_gone(self.home) from broken
+        finally:
+            link.close()
+
+    def _connected(self) -> socket.socket:
+        try:
+            return _connect(self.home)
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as lacking:
+            raise no_engine(self.home) from lacking
+        except PermissionError as refused:
+            raise CliError(
+                f"not allowed to talk to the engine of {self.home}: it belongs to another user",
+                hint="passloop --home DIRECTORY status",
+                exit_code=Exit.NOT_ALLOWED,
+            ) from refused
+
+    def _call(self, method: str, path: str, body: bytes | None, timeout: float | None) -> dict[str, Any]:
+        with self._connection() as link:
+            link.settimeout(timeout)
+            link.sendall(_request(method, path, body, {"Accept": "application/json"}))
+            reply = _Reply(link)
+            _raise_for(reply, self.home)
+            return cast(dict[str, Any], json.loads(reply.body()))
+
+
+class EngineStream:
+    """Server-sent events as they come. `fileno` lets a caller wait for several things at once."""
+
+    def __init__(self, reply: _Reply) -> None:
+        self._reply = reply
+        self._text = b""
+
+    def fileno(self) -> int:
+        """The socket, for `select`."""
+        return self._reply.fileno()
+
+    def ready(self) -> list[dict[str, Any]]:
+        """The events that can be read with one wait, oldest first. Raises `ConnectionError` at the end."""
+        piece = self._reply.piece()
+        if not piece:
+            raise ConnectionResetError("the engine closed its stream of events")
+        self._text += piece.replace(b"\r\n", b"\n")
+        *whole, self._text = self._text.split(b"\n\n")
+        return [event for event in map(_event_data, whole) if event is not None]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        while True:
+            yield from self.ready()
+
+
+def _event_data(block: bytes) -> dict[str, Any] | None:
+    lines = [line[5:].lstrip() for line in block.split(b"\n") if line.startswith(b"data:")]
+    return cast(dict[str, Any], json.loads(b"\n".join(lines))) if lines else None
+
+
+class _Reply:
+    """One HTTP reply: its status, and its body by length, by chunks, or to the end of the connection."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._buffer = b""
+        head = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        self.status = int(head[0].split(" ", 2)[1])
+        fields = dict(line.lower().split(":", 1) for line in head[1:] if ":" in line)
+        self._chunked = "chunked" in fields.get("transfer-encoding", "")
+        self._left: int | None = int(fields["content-length"]) if "content-length" in fields else None
+
+    def fileno(self) -> int:
+        return self._link.fileno()
+
+    def body(self) -> bytes:
+        """The whole body."""
+        return b"".join(iter(self.piece, b""))
+
+    def piece(self) -> bytes:
+        """Some more of the body; empty at its end."""
+        if self._chunked:
+            return self._chunk()
+        if self._left is None:
+            return self._take(_CHUNK, partial=True)
+        if self._left == 0:
+            return b""
+        part = self._take(min(self._left, _CHUNK), partial=True)
+        if not part:
+            raise ConnectionResetError("the reply was cut off")
+        self._left -= len(part)
+        return part
+
+    def _chunk(self) -> bytes:
+        size = int(self._until(b"\r\n").split(b";")[0], 16)
+        data = self._take(size) if size else b""
+        self._until(b"\r\n")
+        return data
+
+    def _until(self, mark: bytes) -> bytes:
+        while mark not in self._buffer:
+            self._fill()
+        line, self._buffer = self._buffer.split(mark, 1)
+        return line
+
+    def _take(self, size: int, *, partial: bool = False) -> bytes:
+        while len(self._buffer) < (1 if partial else size):
+            try:
+                self._fill()
+            except ConnectionResetError:
+                if partial:
+                    return b""
+                raise
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
+
+    def _fill(self) -> None:
+        got = self._link.recv(_CHUNK)
+        if not got:
+            raise ConnectionResetError("the connection ended inside a reply")
+        self._buffer += got
+
+
+def _raise_for(reply: _Reply, home: str) -> None:
+    if reply.status < 400:
+        return
+    raw = reply.body()
+    try:
+        error = json.loads(raw)["error"]
+        raise CliError(error["message"], hint=error.get("hint", ""), exit_code=error.get("exit", Exit.USAGE))
+    except (ValueError, KeyError, TypeError) as unknown:
+        raise CliError(
+            f"the engine of {home} answered with HTTP status {reply.status}",
+            hint="passloop doctor",
+            exit_code=Exit.BUG,
+        ) from unknown
+
+
+def _request(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    fields = {"Host": "passloop", "Connection": "close", **headers}
+    if body is not None:
+        fields |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{method} /api/v1{path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + (body or b"")
+
+
+def _query_text(query: Query) -> str:
+    pairs = [f"{name}={_quoted(str(value))}" for name, value in query if value is not None]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+def _quoted(text: str) -> str:
+    plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in text.encode())
+
+
+def _connect(home: str) -> socket.socket:
+    """A connection to the home's socket by way of the folder's descriptor: paths over 108 bytes work too."""
+    folder = os.open(home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        link.connect(f"/proc/self/fd/{folder}/{_NAME}")
+    except OSError:
+        link.close()
+        raise
+    finally:
+        os.close(folder)
+    return link

@@ -1,0 +1,75 @@
+"""Where the command line writes: data on stdout, talk on stderr, JSON documents, colours, closed pipes.
+
+It decides once per stream whether colours are wanted; it never reads and never decides what to say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from typing import Any, TextIO
+
+__all__ = ["COLOURS", "clean", "colour_wanted", "emit", "emit_json", "paint", "say", "set_colour", "silence", "width"]
+
+COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35", "cyan": "36", "dim": "2", "bold": "1"}
+_choice = "auto"
+
+
+def set_colour(choice: str) -> None:
+    """Follow the user's `--color`: auto, always or never."""
+    global _choice
+    _choice = choice
+
+
+def colour_wanted(stream: TextIO | None = None) -> bool:
+    """Whether `stream` (stdout when not given) gets colours."""
+    if _choice != "auto":
+        return _choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return os.environ.get("TERM") != "dumb" and (stream or sys.stdout).isatty()
+
+
+def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
+    """`text` in a colour of `COLOURS`, where the stream wants colours."""
+    code = COLOURS.get(colour)
+    return f"\x1b[{code}m{text}\x1b[0m" if code and text and colour_wanted(stream) else text
+
+
+def emit(text: str = "") -> None:
+    """Write one line of data to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def emit_json(document: Any) -> None:
+    """Write one JSON document to stdout."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def say(text: str) -> None:
+    """Write one line of talk to stderr."""
+    sys.stdout.flush()
+    sys.stderr.write(text + "\n")
+
+
+def width() -> int | None:
+    """Columns that a table may use; None where nobody's screen limits it."""
+    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+        return max(40, shutil.get_terminal_size().columns)
+    return None
+
+
+def clean(text: str) -> str:
+    """`text` on one line, without control and direction codes that could play tricks on a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def silence() -> None:
+    """After a reader closed the pipe: let nothing more be written, not even at exit."""
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, sys.stdout.fileno())
+    os.close(quiet)

@@ -1,0 +1,113 @@
+"""What every driver is: code that executes attempts of one kind and reports what happened as events.
+
+A driver decides nothing. It starts what it is told to, ends what it is told to, and says so. Every driver and its
+fake pass the same contract suite (`tests/contract/`).
+
+The life of an attempt, as the engine sees it:
+
+    launch -> Started -> Exited                       the usual way
+    launch -> StartRefused                            a device was no longer free; nothing ran
+    launch -> Exited(failure, message)                could not be started (command not found, missing cwd)
+    halt before launch                                the attempt id is forbidden for ever; Exited(cancelled)
+    Exited(stray=True) -> StrayGone                   the attempt ended but something of its tree lives on
+    reattach -> Started and/or Exited                 after the engine died: live, ended or lost, each attempt once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from passloop.kernel.events import Event
+from passloop.kernel.ids import AttemptId, RunId, TaskId
+from passloop.kernel.resources import Allocation
+
+__all__ = ["Driver", "Launch", "LiveAttempt", "Report"]
+
+Report = Callable[[Event], None]
+"""Puts an event into the engine's inbox; callable from the engine's loop thread only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One attempt to start. Spans in ms, memory in MiB.
+
+    `directory` is the attempt's own folder (`runs/<run>/<task>/<epoch>`), made by the driver. `payload` is what the
+    app stored with the task (`command`, `cwd`, ...), `environment` the complete environment variables of the
+    submitter with the user's `--env` already applied; the driver adds the `PASSLOOP_*` and CUDA variables.
+    `environment_id` is equal for equal environments, so that a driver may send each one once.
+    `name` is unique on the box across homes: "<home id>-<attempt id>", the PASSLOOP_ATTEMPT_ID.
+    `device_indices` are the CUDA-order indices of the granted devices; `virtual` says that they are virtual.
+    """
+
+    attempt: AttemptId
+    epoch: int
+    run: RunId
+    task: TaskId
+    name: str
+    directory: Path
+    allocation: Allocation
+    time_limit: int | None
+    grace: int
+    memory_limit: int | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    environment_id: str = ""
+    virtual: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAttempt:
+    """An attempt that the store holds as not ended, for `reattach`. `state` is admitted, running, stopping or stray."""
+
+    attempt: AttemptId
+    epoch: int
+    run: RunId
+    task: TaskId
+    name: str
+    directory: Path
+    state: str
+    process: str
+    grace: int
+    allocation: Allocation
+
+
+class Driver(Protocol):
+    """Executes attempts of one kind. All methods are called on the engine's loop thread and never block it."""
+
+    name: str
+
+    async def start(self, report: Report) -> None:
+        """Get ready; events go to `report` from now on."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop watching and close what is open. Running attempts are left alone and can be reattached."""
+        ...
+
+    def launch(self, order: Launch) -> None:
+        """Start an attempt; the report follows. A halted attempt id is never started."""
+        ...
+
+    def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
+        """End an attempt politely, after `grace` ms surely; `Exited` follows when the whole tree is gone.
+
+        `reason` is "cancelled" (outcome cancelled), "timeout" (outcome timeout) or "down" (outcome lost with
+        `engine_lost`, costs nothing). Halting an unknown or ended attempt does nothing but forbid its start.
+        """
+        ...
+
+    async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
+        """Find these attempts again after a restart and report for each, at the latest when this returns, either
+        `Started` (still running, watched again), `Exited` (its record says how, or it is lost) or nothing new for
+        one that is live and was already `running`.
+
+        An attempt without a start record gets a tombstone first and is then reported lost with `engine_lost`.
+        """
+        ...
+
+    def statistics(self) -> Mapping[str, int]:
+        """Counts for `status` and `doctor`, as a frozen snapshot."""
+        ...

@@ -1,0 +1,57 @@
+"""What the engine says when it cannot do what was asked. Each error carries what to tell a person and the exit code.
+
+Only mistakes and states that a person can act on are here; a bug is left to raise as what it is.
+"""
+
+from __future__ import annotations
+
+__all__ = ["EngineError", "EngineStopped", "NotAllowed", "NotFound", "Refused", "Unwritable"]
+
+
+class EngineError(Exception):
+    """The base: `code` is a word for programs, `message` what is wrong, `hint` how to fix it, `exit` the exit code."""
+
+    code = "engine"
+    exit = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class NotFound(EngineError):
+    """Nothing has that id or name."""
+
+    code = "not_found"
+    exit = 3
+
+
+class Refused(EngineError):
+    """The request cannot be granted as it is; nothing was changed. `code` is `never_fits` or `invalid`."""
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.exit = 7 if code == "never_fits" else 2
+
+
+class NotAllowed(EngineError):
+    """The caller may not do this."""
+
+    code = "not_allowed"
+    exit = 6
+
+
+class Unwritable(EngineError):
+    """The engine is paused because it cannot write; nothing new is acknowledged until it can."""
+
+    code = "paused"
+    exit = 5
+
+
+class EngineStopped(EngineError):
+    """The engine is going away and answers nothing more."""
+
+    code = "stopped"
+    exit = 5

@@ -1,0 +1,146 @@
+"""Closed pools: a 429, a Retry-After, a dead endpoint act on the pool, never on code that loops.
+
+A pool is open, cooling until a time, half-open (one probe) or dead. This file holds the arithmetic of one pool's
+closure and its adaptive limit; it neither knows tasks nor wakes anybody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+
+from .ids import TaskId
+from .tasks import Outcome, OutcomeKind
+
+__all__ = ["COOLDOWN_FIRST", "DEAD_PROBE_EVERY", "PROBE_LIMIT", "RETRY_AFTER_MOST", "Closure", "Gate", "blames_pool"]
+
+COOLDOWN_FIRST = 1_000
+COOLDOWN_MOST = 60_000
+SHORT_CYCLES = 10
+RETRY_AFTER_MOST = 3_600_000
+PROBE_LIMIT = 30_000
+DEAD_PROBE_EVERY = 60_000
+DEAD_PROBES = 5
+SPORADIC_OF = 50
+SUCCESSES_PER_STEP = 25
+
+
+class Gate(StrEnum):
+    """Whether a pool admits: all it has, nothing until a time, one probe, or only a probe each minute."""
+
+    OPEN = "open"
+    COOLING = "cooling"
+    HALF_OPEN = "half_open"
+    DEAD = "dead"
+
+
+def blames_pool(outcome: Outcome) -> bool:
+    """True for an outcome that speaks against a pool and not only against the task."""
+    return outcome.kind is OutcomeKind.RATE_LIMITED or outcome.pool is not None
+
+
+def jittered(millis: int, seed: int) -> int:
+    """`millis` plus up to 10 %, from the seed; jitter only adds."""
+    return millis + (seed * 2_654_435_761 % 2**32) * millis // (10 * 2**32)
+
+
+class Closure:
+    """One pool's gate and adaptive limit. Times in engine ms."""
+
+    __slots__ = (
+        "closed_at",
+        "cycles",
+        "failed_probes",
+        "gate",
+        "limit",
+        "lowered_at",
+        "probe",
+        "recent",
+        "successes",
+        "until",
+    )
+
+    def __init__(self, *, limit: int) -> None:
+        self.gate = Gate.OPEN
+        self.limit = limit
+        self.until: int | None = None
+        self.cycles = 0
+        self.probe: TaskId | None = None
+        self.failed_probes = 0
+        self.closed_at: int | None = None
+        self.lowered_at = -1
+        self.successes = 0
+        self.recent: deque[bool] = deque(maxlen=SPORADIC_OF)
+
+    def succeed(self, *, capacity: int) -> None:
+        """One success while open: every 25 of them raise the limit by one."""
+        self.recent.append(True)
+        self.successes += 1
+        if self.successes >= SUCCESSES_PER_STEP:
+            self.successes = 0
+            self.limit = min(capacity, self.limit + 1)
+
+    def is_sporadic(self) -> bool:
+        """Whether failures are at most 10 % of the last 50 outcomes (of a full record only)."""
+        bad = self.recent.count(False)
+        return len(self.recent) == SPORADIC_OF and bad * 10 <= SPORADIC_OF
+
+    def fail(self, outcome: Outcome, *, admitted_at: int, now: int, seed: int) -> bool:
+        """One bad outcome while open. Returns True if it closed the pool, False if it was sporadic."""
+        self.recent.append(False)
+        if self.is_sporadic():
+            return False
+        if admitted_at > self.lowered_at:
+            self.limit = max(1, self.limit * 3 // 4)
+            self.lowered_at = now
+        self.successes = 0
+        self.closed_at = now
+        self._cool(outcome, now, seed)
+        return True
+
+    def extend(self, outcome: Outcome, now: int) -> bool:
+        """A late outcome of an attempt admitted before the pool closed: only a longer Retry-After counts."""
+        if outcome.retry_after is None or self.gate is not Gate.COOLING:
+            return False
+        until = now + min(outcome.retry_after, RETRY_AFTER_MOST)
+        if self.until is None or until <= self.until:
+            return False
+        self.until = until
+        return True
+
+    def begin_probe(self) -> None:
+        """The cooldown is over: admit one."""
+        self.gate = Gate.HALF_OPEN
+        self.until = None
+        self.probe = None
+
+    def probe_failed(self, outcome: Outcome, *, now: int, seed: int, dead_after: int) -> None:
+        """The probe failed: cool again, or die after 5 such probes and `dead_after` ms without a success."""
+        self.failed_probes += 1
+        self.probe = None
+        closed_for = now - (self.closed_at if self.closed_at is not None else now)
+        if self.failed_probes >= DEAD_PROBES and closed_for >= dead_after:
+            self.gate = Gate.DEAD
+            self.until = now + DEAD_PROBE_EVERY
+        else:
+            self._cool(outcome, now, seed)
+
+    def open(self) -> None:
+        """All is well again. The limit stays where it was lowered to."""
+        self.gate = Gate.OPEN
+        self.until = None
+        self.cycles = 0
+        self.probe = None
+        self.failed_probes = 0
+        self.closed_at = None
+        self.recent.clear()
+
+    def _cool(self, outcome: Outcome, now: int, seed: int) -> None:
+        if outcome.retry_after is not None:
+            pause = min(outcome.retry_after, RETRY_AFTER_MOST)
+        else:
+            doublings = max(0, self.cycles + 1 - SHORT_CYCLES)
+            pause = min(COOLDOWN_FIRST << min(doublings, 10), COOLDOWN_MOST)
+        self.cycles += 1
+        self.gate = Gate.COOLING
+        self.until = now + jittered(pause, seed)

@@ -1,0 +1,248 @@
+"""Everything that can happen, as facts given to the machine. An event is never a wish that may be half granted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .ids import AttemptId, PoolName, RunId, TaskId
+from .tasks import NewTask, Outcome, TaskState
+
+__all__ = [
+    "Cancelled",
+    "DeviceSeen",
+    "DevicesSeen",
+    "DrainChanged",
+    "Event",
+    "Exited",
+    "Foreign",
+    "GroupHeld",
+    "GroupReleased",
+    "Held",
+    "PauseChanged",
+    "PoolDeclared",
+    "PoolKind",
+    "PoolOpened",
+    "QuarantineReleased",
+    "Released",
+    "Reprioritised",
+    "StartRefused",
+    "Started",
+    "StrayGone",
+    "Submitted",
+]
+
+
+class PoolKind(StrEnum):
+    """Kinds of supply: named devices, one amount, most at once, or a budget that refills every minute."""
+
+    DEVICES = "devices"
+    AMOUNT = "amount"
+    LIMIT = "limit"
+    RATE = "rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A client submits tasks. The answer is `SubmitAnswer` or a `Refusal`.
+
+    `run` names an existing run to add to (a manual retry). `known` tells the final states of dependencies and of
+    keys that the machine no longer holds: (task, state) and (key, task). With `refuse_impossible` a task that can
+    never fit refuses the whole submission; without it such tasks end as rejected. `about` is JSON text about the run
+    for the store; the kernel passes it on unread.
+    """
+
+    name: str
+    tasks: tuple[NewTask, ...]
+    group: str = "default"
+    priority: int = 0
+    run: RunId | None = None
+    refuse_impossible: bool = True
+    about: str = "{}"
+    known: tuple[tuple[TaskId, TaskState], ...] = ()
+    known_keys: tuple[tuple[str, TaskId], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The attempt's process exists. `process` is JSON text with pid, start ticks and boot id."""
+
+    attempt: AttemptId
+    epoch: int
+    process: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefused:
+    """The driver looked once more and the device was not free; nothing was started and nothing is charged."""
+
+    attempt: AttemptId
+    epoch: int
+    seen: tuple[DeviceSeen, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The attempt ended and its whole tree is proven gone, unless `stray`: then its allocation stays charged."""
+
+    attempt: AttemptId
+    epoch: int
+    outcome: Outcome
+    stray: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StrayGone:
+    """What was left of an ended attempt is proven gone; its allocation comes back."""
+
+    attempt: AttemptId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A user cancels tasks. The answer is a `TasksAnswer`: which were touched and which were already final."""
+
+    tasks: tuple[TaskId, ...]
+    reason: str = "cancelled by user"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A user holds tasks back."""
+
+    tasks: tuple[TaskId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A user lets held tasks go on to the state they would have now."""
+
+    tasks: tuple[TaskId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupHeld:
+    """A user holds a group: its tasks, and those it gets later."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReleased:
+    """A user releases a group and the tasks held in it."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reprioritised:
+    """A user gives tasks another priority (higher goes first)."""
+
+    tasks: tuple[TaskId, ...]
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A compute process on a device that is not ours."""
+
+    pid: int
+    user: str = ""
+    name: str = ""
+    vram_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSeen:
+    """What was seen of one device. `usable_mib` is its VRAM less what others use; ours does not count against it.
+
+    `strays` are attempts of ours that ended but still hold it. `fault` is why it cannot be used at all, if so.
+    `links` names the NVLink group, `numa` the memory node (-1 unknown).
+    """
+
+    uuid: str
+    index: int
+    name: str
+    vram_mib: int
+    usable_mib: int
+    utilisation: int = 0
+    foreign: tuple[Foreign, ...] = ()
+    strays: tuple[int, ...] = ()
+    fault: str = ""
+    numa: int = -1
+    links: str = ""
+    virtual: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesSeen:
+    """A look at devices. With `complete`, devices of the pool that are not named here are lost."""
+
+    devices: tuple[DeviceSeen, ...]
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDeclared:
+    """A pool exists with this capacity (for a rate: per minute). Declaring it again resizes it."""
+
+    name: PoolName
+    kind: PoolKind
+    capacity: int
+    parent: PoolName | None = None
+    dead_after: int = 120_000
+    on_dead: str = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOpened:
+    """A user opens a closed pool: it becomes half-open and is probed."""
+
+    name: PoolName
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineReleased:
+    """A user vouches for a quarantined device."""
+
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainChanged:
+    """The engine drains (claims nothing more) or stops draining. With `stop_running` what runs is ended too and
+    goes back to ready at no cost."""
+
+    draining: bool
+    stop_running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PauseChanged:
+    """The engine cannot record starts (disk full): nothing is admitted until it can."""
+
+    paused: bool
+    reason: str = ""
+
+
+Event = (
+    Submitted
+    | Started
+    | StartRefused
+    | Exited
+    | StrayGone
+    | Cancelled
+    | Held
+    | Released
+    | GroupHeld
+    | GroupReleased
+    | Reprioritised
+    | DevicesSeen
+    | PoolDeclared
+    | PoolOpened
+    | QuarantineReleased
+    | DrainChanged
+    | PauseChanged
+)

@@ -1,0 +1,45 @@
+"""Everything the engine may be told to do. Carried out only after the turn is committed, each fenced by its epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .ids import AttemptId, RunId, TaskId
+from .resources import Allocation
+
+__all__ = ["Instruction", "Start", "Stop", "WatchDevices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start this attempt with exactly this allocation. Spans in ms."""
+
+    attempt: AttemptId
+    epoch: int
+    run: RunId
+    task: TaskId
+    driver: str
+    allocation: Allocation
+    time_limit: int | None
+    grace: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End this attempt politely, then, after `grace` ms, surely. Before its start: forbid that attempt for ever."""
+
+    attempt: AttemptId
+    epoch: int
+    driver: str
+    grace: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchDevices:
+    """Look at these vetoed or quarantined devices at a low rate while somebody waits for them; empty = stop looking."""
+
+    uuids: tuple[str, ...]
+
+
+Instruction = Start | Stop | WatchDevices

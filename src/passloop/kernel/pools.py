@@ -1,0 +1,180 @@
+"""Free and taken: the scalar pools (amounts, limits, rates). Devices have their own file.
+
+A pool is the only place where an amount is charged or given back. It never decides who gets it; that is admission.
+Limits and rates can be closed (see `cooldowns.py`); a closed parent closes its children, and a draw on a child is a
+draw on each parent that is a limit or a rate.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from .cooldowns import Closure, Gate
+from .events import PoolKind
+from .ids import AttemptId, PoolName
+
+__all__ = ["RATE_WINDOW", "AmountPool", "LimitPool", "RatePool", "ScalarPool", "estimate", "lineage"]
+
+RATE_WINDOW = 60_000
+"""A rate is a budget per this many ms: no window of this length holds more than the rate."""
+
+
+class ScalarPool:
+    """What amounts, limits and rates have in common. `bit` is the pool's place in masks of pools."""
+
+    kind: PoolKind
+
+    __slots__ = ("bit", "capacity", "closure", "holders", "name", "parent", "used")
+
+    def __init__(self, name: PoolName, bit: int, capacity: int, parent: ScalarPool | None = None) -> None:
+        self.name = name
+        self.bit = bit
+        self.capacity = capacity
+        self.parent = parent
+        self.used = 0
+        self.holders: dict[AttemptId, int] = {}
+        self.closure: Closure | None = None
+
+    def free(self, now: int) -> int:
+        """What could be taken now, ignoring closures; negative while over-committed."""
+        return self.capacity - self.used
+
+    def most(self) -> int:
+        """What an empty, open pool could give at once."""
+        return self.capacity
+
+    def take(self, attempt: AttemptId, amount: int, now: int) -> None:
+        """Charge `amount` to an attempt."""
+        self.used += amount
+        self.holders[attempt] = self.holders.get(attempt, 0) + amount
+
+    def give(self, attempt: AttemptId) -> None:
+        """Give back all that an attempt holds; nothing if it holds nothing."""
+        self.used -= self.holders.pop(attempt, 0)
+
+    def next_refill(self, amount: int, now: int) -> int | None:
+        """The time at which `amount` is there by time alone, if time alone can bring it."""
+        return None
+
+    def gate(self, now: int) -> Gate:
+        """Open, or closed by itself or by the nearest closed parent."""
+        pool: ScalarPool | None = self
+        while pool is not None:
+            if pool.closure is not None and pool.closure.gate is not Gate.OPEN:
+                return pool.closure.gate
+            pool = pool.parent
+        return Gate.OPEN
+
+
+class AmountPool(ScalarPool):
+    """One integer capacity: CPU, memory, disk, any name the user declares."""
+
+    kind = PoolKind.AMOUNT
+    __slots__ = ()
+
+
+class LimitPool(ScalarPool):
+    """Most at once. The closure's adaptive limit lies between 1 and the capacity."""
+
+    kind = PoolKind.LIMIT
+    __slots__ = ()
+
+    def __init__(self, name: PoolName, bit: int, capacity: int, parent: ScalarPool | None = None) -> None:
+        super().__init__(name, bit, capacity, parent)
+        self.closure = Closure(limit=capacity)
+
+    def free(self, now: int) -> int:
+        closure = self.closure
+        assert closure is not None
+        if closure.gate is Gate.HALF_OPEN:
+            return 1 if closure.probe is None else 0
+        return min(closure.limit, self.capacity) - self.used
+
+    def most(self) -> int:
+        return self.capacity
+
+
+class RatePool(ScalarPool):
+    """A budget that refills: at most `capacity` in any window of `RATE_WINDOW` ms, exactly.
+
+    A draw counts for one window from when it was made. Corrections at the end may put the pool in debt; then
+    nothing is admitted until enough has left the window.
+    """
+
+    kind = PoolKind.RATE
+    __slots__ = ("_draws", "_drawn", "_latest")
+
+    def __init__(self, name: PoolName, bit: int, capacity: int, parent: ScalarPool | None = None) -> None:
+        super().__init__(name, bit, capacity, parent)
+        self.closure = Closure(limit=capacity)
+        self._draws: deque[list[int]] = deque()  # [time, amount, attempt]
+        self._latest: dict[AttemptId, list[int]] = {}
+        self._drawn = 0
+
+    def free(self, now: int) -> int:
+        self._forget(now)
+        return self.capacity - self._drawn
+
+    def take(self, attempt: AttemptId, amount: int, now: int) -> None:
+        self._forget(now)
+        draw = [now, amount, attempt]
+        self._draws.append(draw)
+        self._latest[attempt] = draw
+        self._drawn += amount
+        self.holders[attempt] = amount
+
+    def give(self, attempt: AttemptId) -> None:
+        """A draw is spent, not given back; only the holder's name goes."""
+        self.holders.pop(attempt, None)
+        self._latest.pop(attempt, None)
+
+    def correct(self, attempt: AttemptId, actual: int) -> None:
+        """Replace an attempt's estimated draw by what it really used; this may put the pool in debt."""
+        draw = self._latest.get(attempt)
+        if draw is not None:
+            self._drawn += actual - draw[1]
+            draw[1] = actual
+
+    def next_refill(self, amount: int, now: int) -> int | None:
+        self._forget(now)
+        missing = amount - (self.capacity - self._drawn)
+        for time, drawn, _ in self._draws:
+            if missing <= 0:
+                break
+            missing -= drawn
+            if missing <= 0:
+                return time + RATE_WINDOW
+        return None
+
+    def draws(self) -> tuple[tuple[int, int, int], ...]:
+        """(time, amount, attempt) of each draw that may still be in the window, oldest first."""
+        return tuple((time, amount, attempt) for time, amount, attempt in self._draws)
+
+    def restore_draws(self, draws: Iterator[tuple[int, int, int]]) -> None:
+        """Put back what `draws` once gave."""
+        for time, amount, attempt in draws:
+            draw = [time, amount, attempt]
+            self._draws.append(draw)
+            self._latest[AttemptId(attempt)] = draw
+            self._drawn += amount
+
+    def _forget(self, now: int) -> None:
+        draws = self._draws
+        while draws and draws[0][0] + RATE_WINDOW <= now:
+            self._drawn -= draws.popleft()[1]
+
+
+def lineage(pool: ScalarPool) -> Iterator[ScalarPool]:
+    """The pool, then its parents that are limits or rates, nearest first: all that a draw on it draws on."""
+    yield pool
+    parent = pool.parent
+    while parent is not None:
+        if parent.kind is not PoolKind.AMOUNT:
+            yield parent
+        parent = parent.parent
+
+
+def estimate(amount: int) -> int:
+    """An estimated draw, rounded up to a power of two so that near-equal requests share a shape."""
+    return 1 << (amount - 1).bit_length() if amount > 1 else amount

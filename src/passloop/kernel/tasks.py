@@ -1,0 +1,219 @@
+"""Runs, tasks, attempts and outcomes as frozen records. Times are engine time in milliseconds, spans too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from .ids import AttemptId, PoolName, RunId, TaskId
+from .resources import Allocation, Request
+
+__all__ = [
+    "FINAL_STATES",
+    "AttemptRow",
+    "Dependency",
+    "NewTask",
+    "Outcome",
+    "OutcomeKind",
+    "Reservation",
+    "RetryBudgets",
+    "RunRow",
+    "TaskRow",
+    "TaskSpec",
+    "TaskState",
+]
+
+
+class TaskState(StrEnum):
+    """Where a task is. Only `transitions.py` moves it."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    BACKOFF = "backoff"
+    READY = "ready"
+    ADMITTED = "admitted"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ABORTED = "aborted"
+    REJECTED = "rejected"
+
+
+FINAL_STATES = frozenset(
+    {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.ABORTED, TaskState.REJECTED}
+)
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    DEVICE_FAULT = "device_fault"
+    OUT_OF_MEMORY = "out_of_memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, as its driver saw it.
+
+    `message` is one sentence for people. `pool` names the pool to blame (else the deepest one drawn on);
+    `retry_after` is what the other side asked for, in ms. `final` forbids a retry (a request that is itself wrong).
+    `engine_lost` marks a loss that came with the engine's own death and costs the task nothing. `used` corrects
+    estimated draws on rate pools. `device` is the UUID of a faulty device.
+    """
+
+    kind: OutcomeKind
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ""
+    pool: PoolName | None = None
+    status: int | None = None
+    retry_after: int | None = None
+    final: bool = False
+    engine_lost: bool = False
+    device: str | None = None
+    used: tuple[tuple[PoolName, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetryBudgets:
+    """How often a task may be tried again after each class of outcome; backoff in ms, doubling."""
+
+    failure: int = 0
+    timeout: int = 0
+    out_of_memory: int = 1
+    lost: int = 5
+    backoff_first: int = 1_000
+    backoff_most: int = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A task that must be final first; `any_end` accepts every final state, else success is needed.
+
+    A negative `task` refers to a task of the same submission: -1 is its first, -2 its second.
+    """
+
+    task: int
+    any_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """What many tasks of a run share. Kept once in memory and once in the store; spans in ms.
+
+    `driver` names who executes ("processes", "leases", "calls"). `task_class` and `program` are what learned
+    durations are filed under. `deadline` counts from submission.
+    """
+
+    request: Request
+    driver: str = "processes"
+    time_limit: int | None = None
+    grace: int = 30_000
+    retries: RetryBudgets = RetryBudgets()
+    patience: int | None = None
+    deadline: int | None = None
+    wait_for_capacity: bool = False
+    task_class: str = ""
+    program: str = ""
+    warm_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task as submitted. `payload` is JSON text for store and driver; the kernel passes it on unread."""
+
+    spec: TaskSpec
+    payload: str = "{}"
+    key: str | None = None
+    index: int = 0
+    rank: int = 0
+    after: tuple[Dependency, ...] = ()
+    held: bool = False
+    retry_of: TaskId | None = None
+
+
+class Reservation(NamedTuple):
+    """Devices and amounts kept for one blocked task: `order` is when it reserved among all, `since` is in ms."""
+
+    order: int
+    since: int
+    shadow: int | None
+    allocation: Allocation
+
+
+class RunRow(NamedTuple):
+    """A submission as stored."""
+
+    id: int
+    name: str
+    group: str
+    submitted_at: int
+
+
+class TaskRow(NamedTuple):
+    """A task as stored: everything the machine needs to go on with it, and what people ask about it.
+
+    `failures`, `timeouts`, `ooms`, `losses`, `faults` count outcomes against the budgets. `head_since` and
+    `patience` are fixed when the task first heads a pool it lacks.
+    """
+
+    id: int
+    run: int
+    index: int
+    rank: int
+    key: str | None
+    group: str
+    priority: int
+    state: TaskState
+    held: bool
+    attempts: int
+    failures: int
+    timeouts: int
+    ooms: int
+    losses: int
+    faults: int
+    not_before: int | None
+    variant_from: int
+    head_since: int | None
+    patience: int | None
+    reservation: Reservation | None
+    submitted_at: int
+    started_at: int | None
+    ended_at: int | None
+    outcome: OutcomeKind | None
+    exit_code: int | None
+    message: str
+    retry_of: int | None
+    retried_by: int | None
+    stop_reason: str
+
+
+class AttemptRow(NamedTuple):
+    """One try at a task as stored. `epoch` is the task's attempt number and fences old writes.
+
+    `state` is admitted, running, stopping, stray or ended. `process` is JSON text the driver gave at the start
+    (pid, start ticks, boot id).
+    """
+
+    id: AttemptId
+    task: TaskId
+    epoch: int
+    state: str
+    driver: str
+    allocation: Allocation
+    bound: int | None
+    bound_enforced: bool
+    admitted_at: int
+    started_at: int | None
+    ended_at: int | None
+    process: str
+    outcome: Outcome | None

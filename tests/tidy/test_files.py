@@ -1,0 +1,99 @@
+"""Each file says what it owns; each link in a document leads somewhere; the glossary covers the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from passloop.kernel.events import PoolKind
+from passloop.kernel.tasks import OutcomeKind, TaskState
+from tests.tidy.source import PACKAGE, ROOT, parse, python_files, show
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+GENERATED = ROOT / "docs" / "reference"
+BLOCKER_CODES = {
+    "dependency", "held", "backoff", "pool_busy", "reserved", "cooling", "probing", "dead", "limit", "rate",
+    "vetoed", "quarantined", "evicting", "capacity", "memory_guard", "draining", "paused",
+}  # fmt: skip
+
+
+def documents() -> list[str]:
+    """Every Markdown document of the project, by path."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    return sorted(show(path) for path in found if "_build" not in path.parts)
+
+
+def test_each_file_opens_with_what_it_owns() -> None:
+    bare = [show(path) for path in python_files(PACKAGE) if not ast.get_docstring(parse(path))]
+    assert not bare, bare
+
+
+def test_each_file_postpones_its_annotations() -> None:
+    bare = [
+        show(path)
+        for path in python_files(PACKAGE)
+        if len(parse(path).body) > 1 and "from __future__ import annotations" not in path.read_text()
+    ]
+    assert not bare, bare
+
+
+@pytest.mark.parametrize("document", documents())
+def test_links_in_documents_lead_somewhere(document: str) -> None:
+    text = FENCE.sub("", (ROOT / document).read_text(encoding="utf-8"))
+    broken = [link for link in LINK.findall(text) if not leads_somewhere(ROOT / document, link)]
+    assert not broken, f"{document}: {broken}"
+
+
+def leads_somewhere(document: Path, link: str) -> bool:
+    """True for a file that exists (with the heading, if one is named) and for addresses of other sites."""
+    target, _, anchor = link.partition("#")
+    if "://" in link or link.startswith("mailto:"):
+        return True
+    goal = (document.parent / target).resolve() if target else document
+    if GENERATED in goal.parents:
+        return True
+    return goal.exists() and (not anchor or goal.suffix != ".md" or anchor in anchors(goal.read_text()))
+
+
+def anchors(text: str) -> set[str]:
+    """The names under which the headings of a document can be linked."""
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()).strip() for heading in HEADING.findall(text)]
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [("Task states", TaskState), ("Outcomes", OutcomeKind), ("Kinds of pools", PoolKind)],
+)
+def test_the_glossary_describes_exactly_the_words_of_the_code(section: str, words: type[StrEnum]) -> None:
+    assert described(section) == {word.value for word in words}
+
+
+def test_the_glossary_describes_exactly_the_blocker_codes() -> None:
+    assert described("Blockers") == blocker_codes()
+
+
+def described(section: str) -> set[str]:
+    """The words in back quotes that open a table row in one section of the glossary."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    part = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `([a-z_]+)` \| \S", part, re.MULTILINE))
+
+
+def blocker_codes() -> set[str]:
+    """The codes of the rules, and those that the code itself gives (`code="..."` in blockers.py)."""
+    path = PACKAGE / "kernel" / "blockers.py"
+    if not path.exists():
+        return BLOCKER_CODES
+    written = {
+        node.value.value
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant)
+    }
+    return BLOCKER_CODES | {str(code) for code in written}
