@@ -30,16 +30,15 @@ from passloop.kernel.events import (
     StartRefused,
     Submitted,
 )
-from passloop.kernel.ids import AttemptId, PoolName, RunId, TaskId
+from passloop.kernel.ids import AttemptId, PoolName, TaskId
 from passloop.kernel.instructions import Start, Stop, WatchDevices
 from passloop.kernel.machine import Machine
-from passloop.kernel.resources import CPU, GPU, MEMORY, DeviceAsk, Request, Variant
+from passloop.kernel.resources import CPU, MEMORY, DeviceAsk, Request, Variant
 from passloop.kernel.tasks import (
     Dependency,
     NewTask,
     Outcome,
     OutcomeKind,
-    RetryBudgets,
     TaskRow,
     TaskSpec,
     TaskState,
@@ -128,7 +127,6 @@ class World:
         self.turns: list[Turn] = []
         self.wake_at: int | None = None
         self.inventory = [seen(i) for i in range(gpus)] if isinstance(gpus, int) else list(gpus)
-        self._latest_run: RunId | None = None
         self.send(
             PoolDeclared(CPU, PoolKind.AMOUNT, cpus * CPU_UNIT),
             PoolDeclared(MEMORY, PoolKind.AMOUNT, memory),
@@ -198,7 +196,6 @@ class World:
         )
         answer = self.offer(tasks, **submission)
         assert isinstance(answer, SubmitAnswer), answer
-        self._latest_run = answer.run
         return answer.tasks
 
     def offer(self, tasks: Sequence[NewTask], *, name: str = "run", **submission: Any) -> Answer:
@@ -277,7 +274,9 @@ class World:
         stranger = Foreign(pid=pid, user="other", name="python", vram_mib=vram)
         total = self.inventory[index].vram_mib
         return self.send(
-            DevicesSeen((seen(index, vram=total, usable_mib=total - vram, foreign=(stranger,)),), complete=False)
+            DevicesSeen(
+                (seen(index, vram=total, usable_mib=total - vram, foreign=(stranger,)),), complete=False
+            )
         )
 
     def gone(self, index: int) -> Turn:
@@ -374,8 +373,3 @@ def _spec_from(variants: Iterable[Variant], words: dict[str, Any]) -> TaskSpec:
     mine = {name: words.pop(name) for name in list(words) if name in of_spec}
     chosen = tuple(variants) or (ask(**words),)
     return spec_of(*chosen, **mine)
-
-
-# Kept here so that tests can name them without a second import.
-RETRY_ALL = RetryBudgets(failure=3, timeout=3, lost=5, out_of_memory=3)
-GPU_POOL = GPU
