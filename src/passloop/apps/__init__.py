@@ -1,1 +1,3 @@
-"""Apps turn a spec into tasks and outcomes into answers. They never wait, acquire or retry: that is the kernel's work."""
+"""Apps turn a spec into tasks and outcomes into answers. They never wait, acquire or retry: that is the
+kernel's work.
+"""

@@ -1,12 +1,11 @@
 """A user's mistake, as data: what is wrong, where, how to fix it and one next command. Never a traceback.
 
-`BadValue` is raised by whoever reads one value and knows nothing about where it stood; whoever knows the place turns
-it into a `Problem`. All problems of one input are reported together in one `SpecError`.
+`BadValue` is raised by whoever reads one value and knows nothing about where it stood; whoever knows the
+place turns it into a `Problem`. All problems of one input are reported together in one `SpecError`.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
@@ -41,8 +40,9 @@ class Problem:
 
 
 class SpecError(Exception):
-    """A spec, option or request that cannot be (exit 2, nothing submitted). `problems` holds every mistake found."""
+    """A spec, option or request that cannot be: exit 2, nothing submitted. `problems` holds every mistake."""
 
+    exit: ClassVar[int] = 2
     exit_code: ClassVar[int] = 2
     code: ClassVar[str] = "bad_spec"
 
@@ -104,6 +104,8 @@ class ProblemList:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A fix for an unknown name: the closest known one, or all of them."""
+    import difflib  # here, because no command that succeeds should pay for it
+
     names = sorted(known)
     close = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.6)
     if close:

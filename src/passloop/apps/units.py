@@ -1,15 +1,17 @@
-"""Durations, sizes, GPU and CPU counts as people write them -> exact integers. No float arithmetic happens here.
+"""Durations, sizes, GPU and CPU counts as people write them -> exact integers. No float arithmetic happens
+here.
 
-Every reader takes what a command line or a YAML file gives (text or a number) and raises `BadValue`, which names the
-text and the accepted forms. Sizes are binary (`GiB`) or decimal (`GB` = 1,000,000,000 bytes) and are rounded up to
-whole MiB, so that never less is granted than was asked; the ambiguous `20G` and a size without a unit are refused.
+Every reader takes what a command line or a YAML file gives (text or a number) and raises `BadValue`, which
+names the text and the accepted forms. Sizes are binary (`GiB`) or decimal (`GB` = 1,000,000,000 bytes) and
+are rounded up to whole MiB, so that never less is granted than was asked; the ambiguous `20G` and a size
+without a unit are refused.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple, NoReturn
 
 from passloop.kernel.amounts import CPU_UNIT, SHARE_WHOLE
@@ -50,20 +52,22 @@ BYTES = {
 
 
 class GpuAsk(NamedTuple):
-    """Either `count` whole GPUs or one `share` in 1/10,000 of a single GPU; both 0 means none."""
+    """Either `whole` whole GPUs or one `share` in 1/10,000 of a single GPU; both 0 means none."""
 
-    count: int
+    whole: int
     share: int
 
 
 def duration_ms(value: object) -> int:
-    """A duration in ms: `500ms`, `30s`, `10m`, `2h`, `1d`, `0`, or a plain number of seconds; at most ten years."""
+    """A duration in ms: `500ms`, `30s`, `10m`, `2h`, `1d`, `0` or plain seconds; at most ten years."""
     number, unit = _number_and_unit(value, what="duration", fix=DURATION_FORMS)
     if unit not in MILLIS and unit:
         _refuse(value, what="duration", why=f"has the unknown unit {shown(unit)}", fix=DURATION_FORMS)
     millis = number * MILLIS[unit or "s"]
     if millis > LONGEST_MS:
-        _refuse(value, what="duration", why="is longer than ten years", fix="write a shorter one, such as 30d")
+        _refuse(
+            value, what="duration", why="is longer than ten years", fix="write a shorter one, such as 30d"
+        )
     if millis != int(millis):
         _refuse(value, what="duration", why="is finer than a millisecond", fix=DURATION_FORMS)
     return int(millis)
@@ -87,7 +91,7 @@ def size_mib(value: object) -> int:
 
 
 def gpu_ask(value: object) -> GpuAsk:
-    """Whole GPUs (`2`) or a share of exactly one (`0.5`); `1.5` is refused, because a share never straddles devices."""
+    """Whole GPUs (`2`) or a share of one (`0.5`); `1.5` is refused: a share never straddles devices."""
     number = _plain_number(value, what="GPU count", fix=GPU_FORMS)
     if number == int(number):
         if number > MOST_GPUS:
@@ -122,35 +126,35 @@ def whole_number(value: object) -> int:
     return int(number)
 
 
-def _plain_number(value: object, *, what: str, fix: str) -> Decimal:
+def _plain_number(value: object, *, what: str, fix: str) -> Fraction:
     number, unit = _number_and_unit(value, what=what, fix=fix)
     if unit:
         _refuse(value, what=what, why="is not a number", fix=fix)
     return number
 
 
-def _number_and_unit(value: object, *, what: str, fix: str) -> tuple[Decimal, str]:
+def _number_and_unit(value: object, *, what: str, fix: str) -> tuple[Fraction, str]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _of_number(value, what=what, fix=fix), ""
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         _refuse(value, what=what, why="is not readable", fix=fix)
     text = value.strip(" ")
     if NUMBER.fullmatch(text):
-        return Decimal(text), ""
+        return Fraction(text), ""
     match = WITH_UNIT.fullmatch(text)
     if match is None:
         _refuse(value, what=what, why="is negative" if text.startswith("-") else "is not readable", fix=fix)
-    return Decimal(match.group(1)), match.group(2)
+    return Fraction(match.group(1)), match.group(2)
 
 
-def _of_number(value: float, *, what: str, fix: str) -> Decimal:
+def _of_number(value: float, *, what: str, fix: str) -> Fraction:
     if isinstance(value, float) and not math.isfinite(value):
         _refuse(value, what=what, why="is not a finite number", fix=fix)
     if value < 0:
         _refuse(value, what=what, why="is negative", fix=fix)
     if value > 1e18:
         _refuse(value, what=what, why="is too large", fix=fix)
-    return Decimal(repr(value))
+    return Fraction(repr(value))
 
 
 def _refuse(value: object, *, what: str, why: str, fix: str) -> NoReturn:

@@ -1,0 +1,40 @@
+"""What a task's learned run times are filed under: its class and its program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["program_of", "task_class_of"]
+
+INTERPRETERS = frozenset(
+    {"bash", "dash", "env", "node", "perl", "pypy3", "python", "ruby", "sh", "uv", "{python}"}
+)
+MOST_WORDS = 3
+LONGEST = 200
+
+
+def task_class_of(template: Sequence[str], *, name: str | None = None) -> str:
+    """The user's name, else `queue` and the first words of the template, up to its first option or brace."""
+    if name:
+        return name[:LONGEST]
+    words = [_base(template[0])] if template else []
+    for word in template[1:MOST_WORDS]:
+        if word.startswith("-") or "{" in word:
+            break
+        words.append(word)
+    return " ".join(["queue", *words])[:LONGEST]
+
+
+def program_of(template: Sequence[str]) -> str:
+    """The program: the first word's base name; for an interpreter, the script or module it is given."""
+    if not template:
+        return ""
+    first = _base(template[0])
+    if first.rstrip("0123456789.") not in INTERPRETERS and first not in INTERPRETERS:
+        return first[:LONGEST]
+    script = next((word for word in template[1:] if not word.startswith("-") and word != "run"), first)
+    return _base(script)[:LONGEST]
+
+
+def _base(word: str) -> str:
+    return word.rstrip("/").rpartition("/")[2] or word

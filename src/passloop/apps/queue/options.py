@@ -1,0 +1,231 @@
+"""The options of `run` and `submit` -> the wire submission. All mistakes are found and reported together.
+
+Options are kept as the user wrote them until `submission_of` reads them, so that every error can name the
+option and the text. Nothing is submitted here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from passloop.apps.errors import BadValue, ProblemList
+from passloop.apps.text import check_group, check_key, check_run_name, check_words, shown
+from passloop.apps.units import cpus_milli, duration_ms, gpu_ask, size_mib, whole_number
+
+from .arrays import array_indices, lines_of
+from .classes import program_of, task_class_of
+from .environment import read_variable, storable
+from .requests import Ask, read_ask, read_need, variant_of
+from .templates import INDEX, LINE, PYTHON, Template
+from .wire import WireRetries, WireSpec, WireSubmission, WireTask, WireVariant
+
+__all__ = ["Place", "SubmitOptions", "read_after", "submission_of"]
+
+MOST_RETRIES = 1_000
+MOST_PRIORITY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """What the user said, as text. None or empty = not said. The defaults are those of `5-interfaces.md`."""
+
+    gpus: str | None = None
+    vram: str | None = None
+    cpus: str | None = None
+    mem: str | None = None
+    balance: bool = False
+    need: tuple[str, ...] = ()
+    or_variants: tuple[str, ...] = ()
+    name: str | None = None
+    group: str = "default"
+    key: str | None = None
+    after: tuple[str, ...] = ()
+    after_any: tuple[str, ...] = ()
+    deadline: str | None = None
+    priority: int = 0
+    time_limit: str | None = None
+    grace: str | None = None
+    retries: str | None = None
+    patience: str | None = None
+    env: tuple[str, ...] = ()
+    cwd: str | None = None
+    array: str | None = None
+    each_line: str | None = None
+    snapshot: bool = False
+    wait_for_capacity: bool = False
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the user is: working directory and environment at submit; `snapshot` copies a directory."""
+
+    cwd: str
+    environment: Mapping[str, str]
+    snapshot: Callable[[str], str] | None = None
+
+
+def submission_of(options: SubmitOptions, command: Sequence[str], place: Place) -> WireSubmission:
+    """The submission that `options` and `command` ask for. Raises `SpecError` with every mistake found."""
+    found = ProblemList()
+    words = found.read("command", lambda _: check_words(tuple(command)), "")
+    spec = _spec(options, words or (), found)
+    tasks = _tasks(options, words or ("",), _variables(options, place, found), found)
+    after = _after(options.after, False, "--after", found) + _after(
+        options.after_any, True, "--after-any", found
+    )
+    found.read("--group", check_group, options.group)
+    found.read("--name", check_run_name, options.name)
+    if abs(options.priority) > MOST_PRIORITY:
+        found.add(
+            f"the priority {options.priority} is too large", fix="use a smaller number", where="--priority"
+        )
+    cwd = _directory(options.cwd, place, found)
+    found.raise_if_any(next_command="passloop submit --help")
+    if options.snapshot and place.snapshot is not None:
+        cwd = place.snapshot(cwd)
+    return WireSubmission(
+        tasks=tasks,
+        name=options.name,
+        group=options.group,
+        priority=options.priority,
+        cwd=cwd,
+        environment=storable(place.environment).stored,
+        spec=spec,
+        after=after,
+        held=options.held,
+        about={"kind": "command", "command": list(command), "snapshot": options.snapshot},
+    )
+
+
+def read_after(text: str) -> tuple[int, ...]:
+    """Task ids of one `--after ID[,ID]`. Raises `BadValue`."""
+    ids: list[int] = []
+    for part in text.split(","):
+        word = part.strip()
+        if not (word.isascii() and word.isdecimal()) or not 0 < int(word[:20]) < 2**62:
+            raise BadValue(
+                f"{shown(word)} is not a task id", "give ids as passloop ls shows them: --after 12,13"
+            )
+        ids.append(int(word))
+    return tuple(ids)
+
+
+def _spec(options: SubmitOptions, words: Sequence[str], found: ProblemList) -> WireSpec:
+    grace = found.read("--grace", duration_ms, options.grace)
+    return WireSpec(
+        request=_request(options, found),
+        time_limit=found.read("--time-limit", _positive_duration, options.time_limit),
+        grace=30_000 if grace is None else grace,
+        retries=WireRetries(failure=found.read("--retries", _retries, options.retries) or 0),
+        patience=found.read("--patience", duration_ms, options.patience),
+        deadline=found.read("--deadline", _positive_duration, options.deadline),
+        wait_for_capacity=options.wait_for_capacity,
+        task_class=task_class_of(words, name=options.name),
+        program=program_of(words),
+    )
+
+
+def _request(options: SubmitOptions, found: ProblemList) -> tuple[WireVariant, ...]:
+    needs = [found.read("--need", read_need, text) for text in options.need]
+    base = Ask(
+        gpus=found.read("--gpus", gpu_ask, options.gpus),
+        vram=found.read("--vram", size_mib, options.vram),
+        cpus=found.read("--cpus", cpus_milli, options.cpus),
+        mem=found.read("--mem", size_mib, options.mem),
+        balance=options.balance,
+        need=dict(need for need in needs if need is not None),
+    )
+    if found:
+        return ()
+    first = found.read("--vram" if options.vram else "--balance", lambda _: variant_of(base), "")
+    others = [
+        found.read("--or", lambda text: variant_of(read_ask(text, base)), text)
+        for text in options.or_variants
+    ]
+    return tuple(variant for variant in (first, *others) if variant is not None)
+
+
+def _tasks(
+    options: SubmitOptions, words: tuple[str, ...], variables: dict[str, str], found: ProblemList
+) -> tuple[WireTask, ...]:
+    if options.array is not None and options.each_line is not None:
+        found.add("--array and --each-line are both given", fix="use one of them", where="--array")
+        return ()
+    found.read("--key", check_key, options.key)
+    if options.array is not None:
+        indices = found.read("--array", array_indices, options.array) or ()
+        return _many(options, words, variables, [(index, None) for index in indices])
+    if options.each_line is not None:
+        lines = found.read("--each-line", lines_of, options.each_line) or ()
+        return _many(options, words, variables, list(enumerate(lines, start=1)))
+    command = Template(words, (PYTHON,)).fill({PYTHON: sys.executable})
+    return (WireTask(command=command, name=options.name or "", key=options.key, env=variables),)
+
+
+def _many(
+    options: SubmitOptions,
+    words: tuple[str, ...],
+    variables: dict[str, str],
+    points: Sequence[tuple[int, str | None]],
+) -> tuple[WireTask, ...]:
+    """One task per point, each with its own name and key (`NAME[7]`, `KEY:7`)."""
+    names = (PYTHON, INDEX) if options.each_line is None else (PYTHON, INDEX, LINE)
+    template = Template(words, names)
+    name = options.name or words[0].rpartition("/")[2][:100] or "task"
+    return tuple(
+        WireTask(
+            command=template.fill({PYTHON: sys.executable, INDEX: str(index), LINE: line or ""}),
+            name=f"{name}[{index}]",
+            key=None if options.key is None else f"{options.key}:{index}",
+            index=index,
+            line=line,
+            env=variables,
+        )
+        for index, line in points
+    )
+
+
+def _variables(options: SubmitOptions, place: Place, found: ProblemList) -> dict[str, str]:
+    pairs = [
+        found.read("--env", lambda text: read_variable(text, place.environment), text) for text in options.env
+    ]
+    return dict(pair for pair in pairs if pair is not None)
+
+
+def _after(
+    texts: Sequence[str], any_end: bool, where: str, found: ProblemList
+) -> tuple[tuple[int, bool], ...]:
+    read = [found.read(where, read_after, text) or () for text in texts]
+    return tuple((task, any_end) for ids in read for task in ids)
+
+
+def _directory(cwd: str | None, place: Place, found: ProblemList) -> str:
+    if cwd is None:
+        return place.cwd
+    if "\0" in cwd:
+        found.add(f"the directory {shown(cwd)} has a NUL character", fix="give another", where="--cwd")
+        return place.cwd
+    path = Path(place.cwd, cwd)
+    if not path.is_dir():
+        found.add(
+            f"the directory {shown(cwd)} does not exist", fix="create it or name another", where="--cwd"
+        )
+    return str(path.resolve())
+
+
+def _positive_duration(text: str) -> int:
+    millis = duration_ms(text)
+    if millis == 0:
+        raise BadValue("a limit of 0 would end the task at once", "write a longer duration, or leave it out")
+    return millis
+
+
+def _retries(text: str) -> int:
+    count = whole_number(text)
+    if count > MOST_RETRIES:
+        raise BadValue(f"{count} retries are too many", f"use at most {MOST_RETRIES}")
+    return count

@@ -1,0 +1,124 @@
+"""What a task asks for, as people write it (options, `--or`, the spec's `resources`) -> variants on the wire.
+
+The rule of what is charged when nothing is said stands here and nowhere else: a task that asks for neither
+GPUs nor CPUs takes 1 CPU, whatever memory it asks for; one that asks for GPUs and no CPUs has its CPU not
+counted; memory is counted only if asked for. A further variant (`--or`) says only what differs from the first
+form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from passloop.apps.errors import BadValue, did_you_mean
+from passloop.apps.text import shown
+from passloop.apps.units import GpuAsk, cpus_milli, gpu_ask, size_mib, whole_number
+from passloop.kernel.amounts import CPU_UNIT
+from passloop.kernel.resources import CPU, DISK, GPU, MEMORY, NODE
+
+from .wire import WireVariant
+
+__all__ = ["Ask", "need_amount", "read_ask", "read_need", "variant_of"]
+
+POOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]{0,99}")
+OWN_OPTION: dict[str, str] = {
+    GPU: "gpus",
+    CPU: "cpus",
+    MEMORY: "mem",
+    NODE: "nothing: the node is not asked for by name",
+}
+FIELDS = ("gpus", "vram", "cpus", "mem", "balance")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What was said for one variant; None = not said. CPUs in 1/1,000, sizes in MiB, `need` by pool name."""
+
+    gpus: GpuAsk | None = None
+    vram: int | None = None
+    cpus: int | None = None
+    mem: int | None = None
+    balance: bool = False
+    need: Mapping[str, int] = field(default_factory=dict)
+
+
+def variant_of(ask: Ask) -> WireVariant:
+    """The wire variant of `ask`, with what is charged when nothing is said. Raises `BadValue`."""
+    gpus = ask.gpus or GpuAsk(0, 0)
+    wants_gpu = gpus.whole > 0 or gpus.share > 0
+    if ask.vram is not None and not wants_gpu:
+        raise BadValue("VRAM is asked for without a GPU", "add gpus: 1 (--gpus 1), or drop the VRAM")
+    if ask.balance and gpus.whole < 2:
+        raise BadValue(
+            "balance is asked for with fewer than two GPUs", "drop it, or ask for two GPUs or more"
+        )
+    cpus = ask.cpus if ask.cpus is not None else (0 if wants_gpu else CPU_UNIT)
+    amounts: dict[str, int] = {CPU: cpus, MEMORY: ask.mem or 0, **ask.need}
+    return WireVariant(
+        gpus=gpus.whole,
+        share=gpus.share,
+        vram_mib=ask.vram,
+        balance=ask.balance,
+        amounts={name: amounts[name] for name in sorted(amounts) if amounts[name] > 0},
+    )
+
+
+def need_amount(name: str, value: object) -> int:
+    """The amount asked of pool `name`: a whole number, or a size for `disk`. Raises `BadValue`."""
+    if not POOL_NAME.fullmatch(name):
+        raise BadValue(f"the pool name {shown(name)} is not a name", "use letters, digits and _ . : / -")
+    if name in OWN_OPTION:
+        raise BadValue(f"{shown(name)} is not asked for by need", f"use {OWN_OPTION[name]}")
+    return size_mib(value) if name == DISK else whole_number(value)
+
+
+def read_need(text: str) -> tuple[str, int]:
+    """One `--need NAME=N`. Raises `BadValue`."""
+    name, equals, amount = text.partition("=")
+    if not equals:
+        raise BadValue(f"the need {shown(text)} has no amount", "write NAME=N, for example --need licence=1")
+    return name.strip(), need_amount(name.strip(), amount)
+
+
+def read_ask(text: str, base: Ask) -> Ask:
+    """A further variant `gpus=0,cpus=16`: what it does not say it takes from `base`. Raises `BadValue`."""
+    said: dict[str, str] = {}
+    for part in text.split(","):
+        name, equals, value = part.strip().partition("=")
+        if not equals or not name:
+            raise BadValue(f"the variant {shown(text)} is not readable", 'write it as --or "gpus=0,cpus=16"')
+        if name in said:
+            raise BadValue(f"the variant {shown(text)} says {shown(name)} twice", "say it once")
+        said[name] = value.strip()
+    return ask_differing(said, base)
+
+
+def ask_differing(said: Mapping[str, object], base: Ask) -> Ask:
+    """`base` with what `said` changes. Without GPUs the base's VRAM and balance fall away."""
+    ask = base
+    if "gpus" in said:
+        ask = replace(ask, gpus=gpu_ask(said["gpus"]))
+        if not any(ask.gpus or ()):
+            ask = replace(ask, vram=None, balance=False)
+        elif ask.gpus is not None and ask.gpus.whole < 2:
+            ask = replace(ask, balance=False)
+    if "vram" in said:
+        ask = replace(ask, vram=size_mib(said["vram"]))
+    if "cpus" in said:
+        ask = replace(ask, cpus=cpus_milli(said["cpus"]))
+    if "mem" in said:
+        ask = replace(ask, mem=size_mib(said["mem"]))
+    if "balance" in said:
+        ask = replace(ask, balance=_yes_or_no(said["balance"]))
+    needs = {name: need_amount(name, value) for name, value in said.items() if name not in FIELDS}
+    return replace(ask, need={**ask.need, **needs}) if needs else ask
+
+
+def _yes_or_no(value: object) -> bool:
+    if value in (True, "true", "yes", "1"):
+        return True
+    if value in (False, "false", "no", "0"):
+        return False
+    raise BadValue(f"balance is {shown(value)}", did_you_mean(str(value), ("true", "false")))

@@ -1,0 +1,131 @@
+"""The submission as it travels from a client to the engine. `convert.py` makes it what the kernel takes.
+
+Structs of msgspec and not pydantic models: a client's start-up may not pay for pydantic, and one body may
+hold 100,000 tasks. Spans in ms, memory in MiB, CPUs in 1/1,000. Nothing here reads a file or the environment.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from passloop.apps.errors import Problem, SpecError
+from passloop.kernel.amounts import SHARE_WHOLE
+
+__all__ = [
+    "WireRetries",
+    "WireSpec",
+    "WireSubmission",
+    "WireTask",
+    "WireVariant",
+    "decode_submission",
+    "encode_submission",
+    "plain_submission",
+    "submission_schema",
+]
+
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Amount = Annotated[int, Meta(ge=0, le=10**15)]
+Span = Annotated[int, Meta(ge=0, le=3_650 * 86_400_000)]
+Order = Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
+Scalar = str | int | float | bool | None
+
+MOST_TASKS = 1_000_000
+
+
+class WireVariant(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One form of a request: whole GPUs or one share (1/10,000), VRAM per device, amounts by pool."""
+
+    gpus: Count = 0
+    share: Annotated[int, Meta(ge=0, lt=SHARE_WHOLE)] = 0
+    vram_mib: Amount | None = None
+    balance: bool = False
+    amounts: dict[str, Amount] = {}
+    exclusive: bool = False
+
+
+class WireRetries(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How often a task may be tried again after each class of outcome."""
+
+    failure: Count = 0
+    timeout: Count = 0
+    out_of_memory: Count = 1
+    lost: Count = 5
+
+
+class WireSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What many tasks share."""
+
+    request: tuple[WireVariant, ...] = (WireVariant(amounts={"cpu": 1_000}),)
+    time_limit: Span | None = None
+    grace: Span = 30_000
+    retries: WireRetries = WireRetries()
+    patience: Span | None = None
+    deadline: Span | None = None
+    wait_for_capacity: bool = False
+    task_class: str = ""
+    program: str = ""
+
+
+class WireTask(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One task. `spec` and `cwd` override those of the submission."""
+
+    command: tuple[str, ...]
+    name: str = ""
+    key: str | None = None
+    index: int | None = None
+    line: str | None = None
+    params: dict[str, Scalar] | None = None
+    env: dict[str, str] = {}
+    rank: Order = 0
+    spec: WireSpec | None = None
+    cwd: str | None = None
+
+
+class WireSubmission(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One submission: a run of tasks. `after` pairs a task id with "any final state will do"."""
+
+    tasks: tuple[WireTask, ...]
+    name: str | None = None
+    group: str = "default"
+    priority: Order = 0
+    cwd: str = "/"
+    environment: dict[str, str] = {}
+    spec: WireSpec = WireSpec()
+    after: tuple[tuple[Annotated[int, Meta(ge=1, le=2**62)], bool], ...] = ()
+    held: bool = False
+    refuse_impossible: bool = True
+    about: dict[str, Any] = {}
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(WireSubmission)
+
+
+def encode_submission(submission: WireSubmission) -> bytes:
+    """The request body of POST /submit."""
+    return _ENCODER.encode(submission)
+
+
+def plain_submission(submission: WireSubmission) -> dict[str, Any]:
+    """The request body as plain data, for a client that encodes JSON itself."""
+    plain: dict[str, Any] = msgspec.to_builtins(submission)
+    return plain
+
+
+def decode_submission(body: bytes) -> WireSubmission:
+    """Read a request body. Raises `SpecError` that names the place in the body."""
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = f"the submission is not readable: {error}"
+        raise SpecError(
+            [Problem(what, "send what `passloop schema wire` describes", "request body")]
+        ) from None
+
+
+def submission_schema() -> dict[str, Any]:
+    """JSON Schema of the request body."""
+    return msgspec.json.schema(WireSubmission)
