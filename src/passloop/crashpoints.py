@@ -1,0 +1,30 @@
+"""Named places where the engine can be made to die, for the crash tests.
+
+It owns the list of names and the one way to die; it never does anything unless the environment variable
+`PASSLOOP_CRASHPOINT` names the place that is reached. Add the name here first: an unknown one raises at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+__all__ = ["CRASHPOINTS", "VARIABLE", "crashpoint"]
+
+VARIABLE = "PASSLOOP_CRASHPOINT"
+
+CRASHPOINTS: dict[str, str] = {
+    "before_commit": "a batch is written into the open transaction, nothing of it is durable",
+    "after_commit": "a batch is durable, nobody was told and nothing of it was carried out",
+    "before_migration_commit": "a migration is written into the open transaction",
+    "during_repair": "a repaired store lies beside the damaged one and has not taken its place",
+}
+"""Every name with what is true at that place."""
+
+
+def crashpoint(name: str) -> None:
+    """Die of SIGKILL here if the environment asks for this place; `name` must be one of `CRASHPOINTS`."""
+    if name not in CRASHPOINTS:
+        raise LookupError(f"unknown crash point {name!r}: add it to CRASHPOINTS")
+    if os.environ.get(VARIABLE) == name:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,158 @@
+"""Opens SQLite and translates its errors. It owns every setting of a connection and knows nothing of tables.
+
+All stores use SQLite's checksum VFS: eight bytes at the end of each page prove that the page is as it was
+written, so that a flipped bit is an error and never a wrong answer. The write-ahead log has checksums of its
+own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import apsw
+import apsw.sqlite_extra
+
+from .errors import HomeRefused, StoreBusy, StoreDamaged, StoreError, StoreFull, StoreRefused, StoreTooNew
+
+__all__ = ["check_version", "open_reading", "open_writing", "transaction", "translated"]
+
+BUSY_MILLIS = 10_000
+CHECKPOINT_PAGES = 2_000
+LOG_LIMIT_BYTES = 64 << 20
+CHECKSUM_BYTES = 8
+CHECKSUM_VFS = "cksmvfs"
+
+_FIRST_BAD, _LAST_BAD = (3, 7, 0), (3, 51, 2)
+_BACKPORTS = {(3, 44): 6, (3, 50): 7}
+"""Releases of older branches from which on the WAL-reset defect is fixed: branch -> first good patch."""
+
+_DAMAGE_CODES = {
+    apsw.SQLITE_IOERR_DATA,
+    apsw.SQLITE_IOERR_CORRUPTFS,
+    apsw.SQLITE_IOERR_SHORT_READ,
+}
+REPAIR_HINT = "Run `passloop doctor --repair`; it keeps the damaged files beside the repaired ones."
+
+
+def check_version(version: str) -> None:
+    """Refuse a SQLite whose write-ahead log can lose commits (3.7.0 to 3.51.2 but for fixed branches)."""
+    parts = tuple(int(part) for part in version.split(".")[:3])
+    if not _FIRST_BAD <= parts <= _LAST_BAD:
+        return
+    fixed_from = _BACKPORTS.get((parts[0], parts[1]))
+    if fixed_from is not None and parts[2] >= fixed_from:
+        return
+    raise StoreTooNew(
+        f"SQLite {version} can lose commits (defect in its write-ahead log, fixed in 3.51.3)",
+        hint="Install the bundled one: python -m pip install --upgrade apsw",
+    )
+
+
+@cache
+def _load_checksums() -> None:
+    check_version(apsw.sqlite_lib_version())
+    try:
+        passing = apsw.Connection(":memory:")
+        apsw.sqlite_extra.load(passing, "cksumvfs")
+        passing.close()
+    except (apsw.sqlite_extra.NotAvailable, apsw.ExtensionLoadingError) as error:
+        raise StoreError(
+            "this apsw was built without SQLite's checksum VFS",
+            hint="Install the bundled one: python -m pip install --force-reinstall apsw",
+        ) from error
+
+
+def open_writing(path: Path) -> apsw.Connection:
+    """The one writing connection of a store; makes the file if it is not there."""
+    _load_checksums()
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    with translated(path):
+        connection = apsw.Connection(str(path), flags=flags, vfs=CHECKSUM_VFS)
+        try:
+            _prepare_writing(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _prepare_writing(connection: apsw.Connection, path: Path) -> None:
+    connection.set_busy_timeout(BUSY_MILLIS)
+    if path.stat().st_size == 0:
+        connection.reserve_bytes(reserve=CHECKSUM_BYTES)
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise StoreError(f"{path} cannot use a write-ahead log", hint="Choose a home on a local disk.")
+    connection.pragma("synchronous", "full")
+    connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+    connection.pragma("journal_size_limit", LOG_LIMIT_BYTES)
+    connection.pragma("foreign_keys", False)
+    connection.pragma("cell_size_check", True)
+    _require_checksums(connection, path)
+
+
+def open_reading(path: Path) -> apsw.Connection:
+    """A connection that can only read and never checkpoints; the file must be there."""
+    _load_checksums()
+    with translated(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=CHECKSUM_VFS)
+        try:
+            connection.set_busy_timeout(BUSY_MILLIS)
+            connection.pragma("query_only", True)
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            _require_checksums(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _require_checksums(connection: apsw.Connection, path: Path) -> None:
+    verified = str(connection.pragma("checksum_verification")) == "1"
+    if connection.reserve_bytes() != CHECKSUM_BYTES or not verified:
+        raise StoreDamaged(f"{path} has no page checksums: its first page was altered", hint=REPAIR_HINT)
+
+
+@contextmanager
+def transaction(connection: apsw.Connection, *, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """All or nothing. What goes wrong inside or at the commit undoes everything."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours; `path` is the database they are about."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise _translate(error, path) from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise StoreRefused(f"a value that the store cannot keep: {error}") from error
+
+
+def _translate(error: apsw.Error, path: Path) -> StoreError:
+    code = getattr(error, "extendedresult", 0)
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError) or code in _DAMAGE_CODES:
+        return StoreDamaged(f"{path} is damaged: {error}", hint=REPAIR_HINT)
+    if isinstance(error, apsw.FullError | apsw.IOError):
+        return StoreFull(
+            f"{path} cannot be written: {error}", hint="Free space on this disk; work resumes alone."
+        )
+    if isinstance(error, apsw.ConstraintError):
+        return StoreRefused(f"{path} refused a row: {error}")
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return StoreBusy(
+            f"{path} is locked by another process", hint="Close other programs that have it open."
+        )
+    if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError | apsw.PermissionsError | apsw.AuthError):
+        return HomeRefused(f"{path} cannot be opened: {error}", hint=f"Check it with: ls -ld {path.parent}")
+    return StoreDamaged(f"{path} does not have the expected contents: {error}", hint=REPAIR_HINT)

@@ -1,0 +1,161 @@
+"""The store: the only database of a home. It owns the one writing connection and the order of a commit.
+
+It decides nothing: what a row should say is the kernel's work. Whoever opens it holds the `HomeLock`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Iterable
+
+import apsw
+
+from passloop.crashpoints import crashpoint
+from passloop.kernel.ids import TaskId
+from passloop.kernel.saved import Saved
+from passloop.kernel.tasks import TaskState
+
+from . import lookups
+from .batch import Batch, next_ids, write_changes
+from .connection import open_reading, open_writing, transaction, translated
+from .errors import StoreError, StoreMissing
+from .event_records import encode_events
+from .home import Home
+from .integrity import check_beginning, check_store
+from .journal import JournalRow, append_row, last_row, touched_by
+from .loading import load_saved
+from .mark import Mark
+from .migrate import migrate
+from .runs import keep_results
+from .sql import statement
+
+__all__ = ["Batch", "Store"]
+
+
+class Store:
+    """Remembers. `commit` is called from one thread; look-ups may be made from others meanwhile."""
+
+    def __init__(self, home: Home, writer: apsw.Connection, mark: Mark, last: JournalRow | None) -> None:
+        """For `open` only."""
+        self.home = home
+        self._writer = writer
+        self._reader = open_reading(home.database)
+        self._reading = threading.Lock()
+        self._mark = mark
+        self._last = last
+        self.home_id = self._load_home_id()
+
+    @classmethod
+    def open(cls, home: Home, *, create: bool = True) -> Store:
+        """Open the store of `home`, bring its schema up to date and check it.
+
+        Raises `StoreMissing` (with `create=False`), `StoreDamaged`, `StoreTooNew`, `StoreFull`.
+        """
+        mark = Mark(home.mark)
+        check_beginning(home, mark.read())
+        if not create and not home.database.exists():
+            raise StoreMissing(f"there is no store in {home.path}", hint="Submit something first.")
+        _touch_private(home)
+        writer = open_writing(home.database)
+        try:
+            with translated(home.database):
+                migrate(writer)
+                last = check_store(writer, mark.read())
+            return cls(home, writer, mark, last)
+        except BaseException:
+            writer.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections; the last one writes the log back into the database."""
+        with self._reading:
+            self._reader.close()
+        self._writer.close()
+        self._mark.close()
+
+    def load(self) -> Saved:
+        """Everything live, as of the last commit."""
+        with self._reading, translated(self.home.database), transaction(self._reader, begin="BEGIN"):
+            return load_saved(self._reader, last_row(self._reader))
+
+    def commit(self, batch: Batch) -> int:
+        """Make a batch durable, whole or not at all, and return its number in the journal. Blocks for the
+        fsync.
+
+        Raises `StoreFull` (nothing was kept; try again later), `StoreDamaged`, `StoreRefused` (a bug: a
+        fenced row).
+        """
+        row = self._journal_row(batch)
+        with translated(self.home.database), transaction(self._writer):
+            append_row(self._writer, row)
+            if batch.environments:
+                self._writer.executemany(statement("insert_environment"), batch.environments)
+            write_changes(self._writer, batch.changes)
+            if batch.results:
+                keep_results(self._writer, batch.results)
+            crashpoint("before_commit")
+        crashpoint("after_commit")
+        self._last = row
+        self._mark.write(row.seq)
+        return row.seq
+
+    def _journal_row(self, batch: Batch) -> JournalRow:
+        with translated(self.home.database):
+            events = encode_events(batch.events)
+        return JournalRow(
+            1 if self._last is None else self._last.seq + 1,
+            batch.now,
+            batch.at,
+            batch.seed,
+            *batch.first_ids,
+            *next_ids(batch, self._last),
+            events=events,
+            touched=touched_by(batch.changes),
+            checksum="",
+        )
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last committed batch; 0 before the first."""
+        return 0 if self._last is None else self._last.seq
+
+    def find_keys(self, keys: Iterable[str]) -> dict[str, tuple[TaskId, TaskState]]:
+        """The newest task of each key that has one."""
+        with self._reading, translated(self.home.database):
+            return lookups.find_keys(self._reader, keys)
+
+    def states_of(self, tasks: Iterable[int]) -> dict[TaskId, TaskState]:
+        """The stored state of each task that there is."""
+        with self._reading, translated(self.home.database):
+            return lookups.states_of(self._reader, tasks)
+
+    def payloads_of(self, tasks: Iterable[int]) -> dict[TaskId, str]:
+        """The JSON text that was submitted with each task that there is."""
+        with self._reading, translated(self.home.database):
+            return lookups.payloads_of(self._reader, tasks)
+
+    def environment(self, number: str) -> dict[str, str]:
+        """A stored environment; empty if there is none of that id."""
+        with self._reading, translated(self.home.database):
+            return lookups.environment(self._reader, number)
+
+    def _load_home_id(self) -> str:
+        with translated(self.home.database), transaction(self._writer):
+            found = self._writer.execute(statement("select_meta"), ("home_id",)).fetchone()
+            if found is not None:
+                return str(found[0])
+            made = secrets.token_hex(4)
+            self._writer.execute(statement("upsert_meta"), ("home_id", made))
+        return made
+
+
+def _touch_private(home: Home) -> None:
+    """Make the database file with mode 0600 before SQLite would make it by the umask; its log files follow
+    it.
+    """
+    try:
+        os.close(os.open(home.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(f"{home.database} cannot be opened: {error.strerror}") from error

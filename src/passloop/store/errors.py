@@ -1,0 +1,80 @@
+"""What the store raises, by whose fault it is and what to do. Foreign errors are translated in
+`connection.py`.
+
+Every error says what happened and where (`message`), how to go on (`hint`, one command where there is one)
+and with which code a command ends (`exit_code`).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "HomeBusy",
+    "HomeRefused",
+    "StoreBusy",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFull",
+    "StoreMissing",
+    "StoreRefused",
+    "StoreTooNew",
+]
+
+
+class StoreError(Exception):
+    """The base of what the store raises."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class HomeRefused(StoreError):
+    """The home cannot be used safely: wrong owner, writable by others, on a network file system."""
+
+    exit_code = 6
+
+
+class HomeBusy(StoreError):
+    """Another engine owns the home. `pid` is its process, 0 if unknown."""
+
+    exit_code = 6
+
+    def __init__(self, message: str, *, hint: str = "", pid: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.pid = pid
+
+
+class StoreMissing(StoreError):
+    """There is no store in the home, and none was to be made."""
+
+    exit_code = 3
+
+
+class StoreDamaged(StoreError):
+    """What is on disk is not what was written. Nothing was changed; `doctor --repair` goes on from here."""
+
+    exit_code = 4
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer passloop, or SQLite is one that must not write it."""
+
+    exit_code = 4
+
+
+class StoreFull(StoreError):
+    """The disk is full or refuses writes. Nothing of the batch was kept; it can be tried again later."""
+
+
+class StoreBusy(StoreError):
+    """Another process kept the database locked for too long."""
+
+
+class StoreRefused(StoreError):
+    """A row that must not be written: it would overwrite an ended attempt, a final task or an id in use."""

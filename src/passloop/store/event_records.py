@@ -1,0 +1,107 @@
+"""Events of the kernel as JSON text for the journal, and back. Pure.
+
+`{"type": "Submitted", ...}` with the fields of the event. Two things differ from the event itself: the
+payloads of submitted tasks are left out (they stand in `payloads`), and a spec that many tasks share is
+written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import msgspec
+
+from passloop.kernel.events import Event, Submitted
+from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
+
+from .records import decode_json, encode_json
+
+__all__ = ["EVENT_TYPES", "decode_events", "encode_events"]
+
+EVENT_TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
+"""Every type of event by its name in the journal."""
+
+
+class _TaskRecord(msgspec.Struct, array_like=True):
+    spec: int
+    key: str | None
+    index: int
+    rank: int
+    after: tuple[Dependency, ...]
+    held: bool
+    retry_of: int | None
+
+
+def encode_events(events: Sequence[Event]) -> str:
+    """A batch as a JSON array."""
+    return encode_json([_encode(event) for event in events])
+
+
+def decode_events(text: str) -> tuple[Event, ...]:
+    """A batch from its JSON array; the payloads of submitted tasks are empty strings."""
+    return decode_json(_decode_all, text, "journal")
+
+
+def _encode(event: Event) -> dict[str, object]:
+    fields: dict[str, object] = {"type": type(event).__name__}
+    for name in event.__slots__:
+        fields[name] = getattr(event, name)
+    if isinstance(event, Submitted):
+        fields["specs"], fields["tasks"] = _encode_tasks(event.tasks)
+    return fields
+
+
+def _encode_tasks(tasks: Sequence[NewTask]) -> tuple[list[TaskSpec], list[_TaskRecord]]:
+    numbers: dict[int, int] = {}
+    specs: list[TaskSpec] = []
+    records = []
+    for task in tasks:
+        number = numbers.get(id(task.spec))
+        if number is None:
+            number = numbers[id(task.spec)] = len(specs)
+            specs.append(task.spec)
+        records.append(
+            _TaskRecord(number, task.key, task.index, task.rank, task.after, task.held, task.retry_of)
+        )
+    return specs, records
+
+
+def _decode_all(text: str) -> tuple[Event, ...]:
+    return tuple(_decode(fields) for fields in msgspec.json.decode(text, type=list[dict[str, Any]]))
+
+
+def _decode(fields: dict[str, Any]) -> Event:
+    kind = EVENT_TYPES.get(fields.pop("type", ""))
+    if kind is None:
+        raise ValueError("an event of unknown type")
+    if kind is Submitted:
+        fields["tasks"] = _decode_tasks(fields.pop("specs"), fields["tasks"])
+        return _build_submitted(fields)
+    event: Event = msgspec.convert(fields, kind)
+    return event
+
+
+def _decode_tasks(specs: Any, tasks: Any) -> tuple[NewTask, ...]:
+    known = msgspec.convert(specs, list[TaskSpec])
+    return tuple(_new_task(known, record) for record in msgspec.convert(tasks, list[_TaskRecord]))
+
+
+def _new_task(specs: Sequence[TaskSpec], record: _TaskRecord) -> NewTask:
+    build: Callable[..., NewTask] = NewTask
+    return build(
+        specs[record.spec],
+        payload="",
+        key=record.key,
+        index=record.index,
+        rank=record.rank,
+        after=record.after,
+        held=record.held,
+        retry_of=record.retry_of,
+    )
+
+
+def _build_submitted(fields: dict[str, Any]) -> Submitted:
+    tasks = fields.pop("tasks")
+    about: Submitted = msgspec.convert({**fields, "tasks": ()}, Submitted)
+    return Submitted(**{name: getattr(about, name) for name in about.__slots__} | {"tasks": tasks})

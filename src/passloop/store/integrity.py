@@ -1,0 +1,56 @@
+"""Tells a whole store from a damaged one. It only looks; `repair.py` acts."""
+
+from __future__ import annotations
+
+import apsw
+
+from .connection import REPAIR_HINT
+from .errors import StoreDamaged
+from .home import Home
+from .journal import JournalRow, last_row, rows_after
+from .migrate import latest_version, stored_version
+
+__all__ = ["check_beginning", "check_journal", "check_pages", "check_store"]
+
+JOURNAL_CHECKED = 20_000
+"""How many of the newest journal rows are checked at start; `doctor` checks all."""
+
+
+def check_beginning(home: Home, marked: int) -> None:
+    """Refuse a database that is gone or empty although the home was used: it would look like a new one."""
+    size = home.database.stat().st_size if home.database.exists() else 0
+    if size == 0 and (marked > 0 or _has_entries(home)):
+        what = "is empty" if home.database.exists() else "is gone"
+        raise StoreDamaged(f"{home.database} {what}, but this home was in use", hint=REPAIR_HINT)
+
+
+def _has_entries(home: Home) -> bool:
+    return home.runs.is_dir() and any(home.runs.iterdir())
+
+
+def check_store(connection: apsw.Connection, marked: int) -> JournalRow | None:
+    """Check pages, schema and the newest part of the journal; returns its last row. Raises `StoreDamaged`."""
+    check_pages(connection)
+    last = last_row(connection)
+    found = 0 if last is None else last.seq
+    if found < marked:
+        raise StoreDamaged(
+            f"the store ends at batch {found}, but {marked} were committed: its log was cut or damaged",
+            hint=REPAIR_HINT,
+        )
+    check_journal(connection, after=max(0, found - JOURNAL_CHECKED))
+    return last
+
+
+def check_pages(connection: apsw.Connection) -> None:
+    """Read every page with its checksum and check how they hang together. Raises `StoreDamaged`."""
+    found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
+    if found != ["ok"]:
+        raise StoreDamaged(f"the store is damaged: {found[0]}", hint=REPAIR_HINT)
+    if stored_version(connection) != latest_version():
+        raise StoreDamaged("the store's schema number was altered", hint=REPAIR_HINT)
+
+
+def check_journal(connection: apsw.Connection, *, after: int = 0) -> int:
+    """Check every journal row after `after` and return how many there are. Raises `StoreDamaged`."""
+    return sum(1 for _ in rows_after(connection, after))

@@ -1,0 +1,119 @@
+"""The append-only record of every batch, from which any state can be replayed. It owns the journal's rows and
+their checksums; nothing is ever changed or taken out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import apsw
+import msgspec
+
+from passloop.kernel.changes import Change, TaskAdded, TaskChanged
+from passloop.kernel.events import Event
+
+from .connection import REPAIR_HINT
+from .errors import StoreDamaged
+from .event_records import decode_events
+from .records import decode_json, encode_json
+from .sql import statement
+
+__all__ = ["JournalRow", "Touched", "append_row", "checked", "last_row", "rows_after", "touched_by"]
+
+
+class Touched(NamedTuple):
+    """`size` tasks from `first` on that a batch brought to `state`."""
+
+    first: int
+    size: int
+    state: str
+
+
+class JournalRow(NamedTuple):
+    """One batch: engine time `now` and wall time `at` in ms, the first and next free ids, events as JSON
+    text.
+    """
+
+    seq: int
+    now: int
+    at: int
+    seed: int
+    first_run: int
+    first_task: int
+    first_attempt: int
+    next_run: int
+    next_task: int
+    next_attempt: int
+    events: str
+    touched: str
+    checksum: str
+
+    def decoded_events(self) -> tuple[Event, ...]:
+        """The events; payloads of submitted tasks are empty."""
+        return decode_events(self.events)
+
+    def touched_tasks(self) -> tuple[Touched, ...]:
+        """Which tasks the batch brought to which state, as ranges."""
+        return decode_json(_touched.decode, self.touched, "journal")
+
+
+_touched = msgspec.json.Decoder(tuple[Touched, ...])
+
+
+def checksum_of(row: JournalRow) -> str:
+    """A digest over everything in the row but itself."""
+    digest = hashlib.blake2b(repr(row[:10]).encode(), digest_size=16)
+    digest.update(row.events.encode())
+    digest.update(row.touched.encode())
+    return digest.hexdigest()
+
+
+def touched_by(changes: Iterable[Change]) -> str:
+    """Which tasks these changes bring to which state, as JSON text of `Touched` ranges."""
+    ranges: list[list[object]] = []
+    first, count, state = 0, 0, ""
+    for change in changes:
+        if not isinstance(change, TaskAdded | TaskChanged):
+            continue
+        row = change.row
+        if count and row.id == first + count and row.state == state:
+            count += 1
+            continue
+        if count:
+            ranges.append([first, count, state])
+        first, count, state = row.id, 1, str(row.state)
+    if count:
+        ranges.append([first, count, state])
+    return encode_json(ranges)
+
+
+def append_row(connection: apsw.Connection, row: JournalRow) -> None:
+    """Write a row with its checksum, inside the caller's transaction."""
+    connection.execute(statement("insert_journal"), row._replace(checksum=checksum_of(row)))
+
+
+def checked(values: Sequence[object]) -> JournalRow:
+    """A row as it was written. Raises `StoreDamaged`."""
+    row = JournalRow._make(values)
+    if checksum_of(row) != row.checksum:
+        raise StoreDamaged(f"journal row {row.seq} is not as it was written", hint=REPAIR_HINT)
+    return row
+
+
+def last_row(connection: apsw.Connection) -> JournalRow | None:
+    """The newest row, if there is any."""
+    found = connection.execute(statement("select_journal_last")).fetchone()
+    return None if found is None else checked(found)
+
+
+def rows_after(connection: apsw.Connection, seq: int, *, limit: int = -1) -> Iterator[JournalRow]:
+    """Rows after `seq` in order, at most `limit` (-1: all), each checked and none missing between them."""
+    expected = seq + 1
+    for values in connection.execute(statement("select_journal"), (seq, limit)):
+        row = checked(values)
+        if row.seq != expected:
+            raise StoreDamaged(f"journal row {expected} is missing", hint=REPAIR_HINT)
+        expected += 1
+        yield row

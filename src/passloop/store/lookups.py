@@ -1,0 +1,42 @@
+"""Small questions the engine asks while it runs: keys, states, payloads, environments. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import apsw
+import msgspec
+
+from passloop.kernel.ids import TaskId
+from passloop.kernel.tasks import TaskState
+
+from .records import decode_json, encode_json
+from .sql import statement
+
+__all__ = ["environment", "find_keys", "payloads_of", "states_of"]
+
+_environment = msgspec.json.Decoder(dict[str, str])
+
+
+def find_keys(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, tuple[TaskId, TaskState]]:
+    """The newest task of each key that has one."""
+    found = connection.execute(statement("select_keys"), (encode_json(list(keys)),))
+    return {key: (TaskId(task), TaskState(state)) for key, task, state in found}
+
+
+def states_of(connection: apsw.Connection, tasks: Iterable[int]) -> dict[TaskId, TaskState]:
+    """The state of each task that there is."""
+    found = connection.execute(statement("select_states"), (encode_json(list(tasks)),))
+    return {TaskId(task): TaskState(state) for task, state in found}
+
+
+def payloads_of(connection: apsw.Connection, tasks: Iterable[int]) -> dict[TaskId, str]:
+    """The payload of each task that there is."""
+    found = connection.execute(statement("select_payloads"), (encode_json(list(tasks)),))
+    return {TaskId(task): body for task, body in found}
+
+
+def environment(connection: apsw.Connection, number: str) -> dict[str, str]:
+    """A stored environment; empty if there is none of that id."""
+    found = connection.execute(statement("select_environment"), (number,)).fetchone()
+    return {} if found is None else decode_json(_environment.decode, found[0], "environment")

@@ -1,0 +1,1 @@
+INSERT INTO durations (task_class, program, millis) VALUES (?, ?, ?)

@@ -1,0 +1,1 @@
+INSERT INTO environments (id, body) VALUES (?, ?) ON CONFLICT (id) DO NOTHING

@@ -1,0 +1,1 @@
+INSERT INTO payloads (task, body) VALUES (?, ?)

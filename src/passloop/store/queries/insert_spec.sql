@@ -1,0 +1,1 @@
+INSERT INTO specs (hash, body) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING

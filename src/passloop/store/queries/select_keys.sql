@@ -1,0 +1,5 @@
+SELECT tasks.key, tasks.id, tasks.state
+FROM tasks JOIN (
+    SELECT key, max(id) AS newest FROM tasks
+    WHERE key IS NOT NULL AND key IN (SELECT value FROM json_each(?))
+    GROUP BY key) ON tasks.id = newest

@@ -1,0 +1,1 @@
+SELECT * FROM attempts WHERE state <> 'ended' ORDER BY id

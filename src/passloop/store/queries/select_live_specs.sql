@@ -1,0 +1,3 @@
+SELECT id, body FROM specs WHERE id IN (
+    SELECT spec FROM tasks
+    WHERE state IN ('waiting', 'held', 'backoff', 'ready', 'admitted', 'running', 'stopping'))

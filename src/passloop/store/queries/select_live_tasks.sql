@@ -1,0 +1,3 @@
+SELECT * FROM tasks
+WHERE state IN ('waiting', 'held', 'backoff', 'ready', 'admitted', 'running', 'stopping')
+ORDER BY id

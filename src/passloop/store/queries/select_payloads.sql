@@ -1,0 +1,1 @@
+SELECT task, body FROM payloads WHERE task IN (SELECT value FROM json_each(?))

@@ -1,0 +1,1 @@
+SELECT name, kind, state FROM pools ORDER BY name

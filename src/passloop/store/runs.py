@@ -1,0 +1,48 @@
+"""Writes runs and tasks. Inside the caller's transaction, and only final rows of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from passloop.kernel.changes import RunAdded, TaskAdded, TaskChanged
+
+from .errors import StoreRefused
+from .records import Values, encode_depends, task_values
+from .specs import intern_spec
+from .sql import statement
+
+__all__ = ["add_runs", "add_tasks", "change_tasks", "keep_results"]
+
+
+def add_runs(connection: apsw.Connection, added: Sequence[RunAdded]) -> None:
+    """Write new runs. An id in use is refused."""
+    connection.executemany(statement("insert_run"), [(*one.row, one.about) for one in added])
+
+
+def add_tasks(connection: apsw.Connection, added: Sequence[TaskAdded]) -> None:
+    """Write new tasks with payload, spec and dependencies. An id in use is refused."""
+    specs: dict[int, int] = {}
+    rows: list[Values] = []
+    for one in added:
+        spec = specs.get(id(one.spec))
+        if spec is None:
+            spec = specs[id(one.spec)] = intern_spec(connection, one.spec)
+        rows.append((*task_values(one.row), spec, encode_depends(one.after)))
+    connection.executemany(statement("insert_task"), rows)
+    connection.executemany(statement("insert_payload"), [(one.row.id, one.payload) for one in added])
+
+
+def change_tasks(connection: apsw.Connection, changed: Sequence[TaskChanged]) -> None:
+    """Write tasks as they are now. One that is not there, or final otherwise, is refused."""
+    before = connection.total_changes()
+    connection.executemany(statement("update_task"), [task_values(one.row) for one in changed])
+    written = connection.total_changes() - before
+    if written != len(changed):
+        raise StoreRefused(f"{len(changed) - written} of {len(changed)} changed tasks are not in the store")
+
+
+def keep_results(connection: apsw.Connection, results: Sequence[tuple[int, str]]) -> None:
+    """Write what tasks left as their results: (task, JSON text)."""
+    connection.executemany(statement("upsert_result"), results)
