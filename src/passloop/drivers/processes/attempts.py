@@ -1,0 +1,59 @@
+"""What the driver knows of one attempt while it has not ended. Holds; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from passloop.drivers.base import Launch, LiveAttempt
+from passloop.kernel.ids import AttemptId
+
+from .signals import Process
+
+__all__ = ["Phase", "Watch"]
+
+
+class Phase(Enum):
+    """Ordered of the zygote; running (its start record exists); ended but with a stray; ended."""
+
+    ORDERED = "ordered"
+    RUNNING = "running"
+    STRAY = "stray"
+    ENDED = "ended"
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """One attempt. `frame` is its order, kept until it has begun; `pidfd` watches its shim.
+
+    `halted` is the reason of a stop, "" for none; `unwritten` the same if it could not be left in the folder.
+    `settling` holds while its records are being read.
+    """
+
+    attempt: AttemptId
+    epoch: int
+    name: str
+    directory: Path
+    phase: Phase = Phase.ORDERED
+    cgroup: Path | None = None
+    frame: bytes = b""
+    lock_fds: Sequence[int] = ()
+    process: Process | None = None
+    pidfd: int | None = None
+    halted: str = ""
+    unwritten: str = ""
+    settling: bool = False
+
+    @classmethod
+    def of_launch(cls, launch: Launch, cgroup: Path | None) -> Watch:
+        """An attempt that is about to be ordered."""
+        return cls(launch.attempt, launch.epoch, launch.name, launch.directory, cgroup=cgroup)
+
+    @classmethod
+    def of_live(cls, live: LiveAttempt, cgroup: Path | None) -> Watch:
+        """An attempt of an earlier engine."""
+        phases = {"admitted": Phase.ORDERED, "stray": Phase.STRAY}
+        phase = phases.get(live.state, Phase.RUNNING)
+        return cls(live.attempt, live.epoch, live.name, live.directory, phase=phase, cgroup=cgroup)

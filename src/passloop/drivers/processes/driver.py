@@ -1,0 +1,326 @@
+"""The driver for attempts that are processes: orders go to the zygote, reports come from the shims, records are the truth.
+
+Three ways tell that an attempt has ended, and the first one counts: the shim's report, the zygote's word that a shim
+died untimely, and a descriptor of the shim that becomes readable. After the latter two the records are read, and what
+the dead shim left behind is ended. Must never read an attempt's output, nor wait for anything on the engine's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from passloop.drivers.base import Launch, LiveAttempt, Report
+from passloop.kernel.events import Exited, Started, StartRefused, StrayGone
+from passloop.kernel.ids import AttemptId
+from passloop.kernel.resources import Allocation
+from passloop.kernel.tasks import Outcome, OutcomeKind
+
+from . import strays
+from .attempts import Phase, Watch
+from .cgroups import memory_parent
+from .keeper.frames import join
+from .keeper.reports import socket_path
+from .launcher import Launcher, open_home
+from .reattach import Finding, ask_to_stop, look, outcome_of, process_json, process_of
+from .signals import hold, send
+from .spawn import build_order, environment_fields
+
+__all__ = ["ProcessDriver"]
+
+Check = Callable[[Launch], StartRefused | None]
+LockFds = Callable[[Allocation], Sequence[int]]
+
+_DATAGRAM = 1 << 16
+_KEPT_ENVIRONMENTS = 64
+_ZYGOTE_TRIES = 3
+
+
+def _no_check(_launch: Launch) -> StartRefused | None:
+    return None
+
+
+def _no_fds(_allocation: Allocation) -> Sequence[int]:
+    return ()
+
+
+class ProcessDriver:
+    """Runs attempts as processes, each under a shim that outlives the engine.
+
+    `home` is the engine's home, an existing folder; the shims report to the socket `reports` in it. `check` takes a
+    second look right before a launch and may refuse it. `inherit_fds` gives descriptors that the attempt's whole
+    tree keeps open (device locks); they stay the caller's, who keeps them open at least until the attempt started.
+    """
+
+    name = "processes"
+
+    def __init__(
+        self, home: Path, *, check: Check = _no_check, inherit_fds: LockFds = _no_fds, name: str = "processes"
+    ) -> None:
+        self.name = name
+        self._home = home
+        self._check = check
+        self._inherit_fds = inherit_fds
+        self._folder = -1
+        self._launcher: Launcher | None = None
+        self._socket: socket.socket | None = None
+        self._watches: dict[int, Watch] = {}
+        self._forbidden: set[int] = set()
+        self._environments: dict[str, bytes] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed_starts = 0
+        self._counts = dict.fromkeys(("launched", "ended", "lost", "zygote_starts"), 0)
+
+    async def start(self, report: Report) -> None:
+        """Bind the socket for reports and start the zygote."""
+        self._report = report
+        self._folder = open_home(self._home)
+        path = socket_path(self._folder)
+        (self._home / "reports").unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(path)
+        asyncio.get_running_loop().add_reader(self._socket, self._hear_shims)
+        self._launcher = Launcher(self._folder, on_word=self._hear_zygote, on_end=self._zygote_ended)
+        self._start_zygote()
+
+    async def stop(self) -> None:
+        """Stop watching. Attempts go on under their shims."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._launcher is not None:
+            self._launcher.stop()
+            self._launcher = None
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+            (self._home / "reports").unlink(missing_ok=True)
+        for watch in list(self._watches.values()):
+            self._forget(watch)
+        if self._folder >= 0:
+            os.close(self._folder)
+            self._folder = -1
+
+    def launch(self, order: Launch) -> None:
+        """Send the attempt's order to the zygote."""
+        if order.attempt in self._forbidden:
+            self._refuse(order, Outcome(OutcomeKind.CANCELLED, message="stopped before it started"))
+            return
+        refusal = self._check(order)
+        if refusal is not None:
+            self._report(refusal)
+            return
+        try:
+            watch = self._prepare(order)
+        except ValueError as error:
+            self._refuse(order, Outcome(OutcomeKind.FAILURE, exit_code=126, message=str(error)))
+            return
+        self._watches[order.attempt] = watch
+        self._counts["launched"] += 1
+        self._send_order(watch)
+
+    def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
+        """Leave the wish to stop in the attempt's folder and wake its shim."""
+        watch = self._watches.get(attempt)
+        if watch is None:
+            self._forbidden.add(attempt)
+            return
+        watch.halted = reason
+        try:
+            ask_to_stop(watch.directory, grace=grace, reason=reason)
+        except OSError:
+            # A full disk. The shim then uses the attempt's own grace, and `outcome_of` is told the reason.
+            watch.unwritten = reason
+        if watch.pidfd is not None:
+            send(watch.pidfd, signal.SIGTERM)
+
+    async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
+        """Settle each attempt by its records."""
+        for live in attempts:
+            self._watches[live.attempt] = Watch.of_live(live, memory_parent())
+        await asyncio.gather(*(self._settle(self._watches[live.attempt]) for live in attempts))
+
+    def statistics(self) -> Mapping[str, int]:
+        """Counts since the start, and what is watched now."""
+        phases = [watch.phase for watch in self._watches.values()]
+        return self._counts | {"watched": len(phases), "strays": phases.count(Phase.STRAY)}
+
+    def _prepare(self, order: Launch) -> Watch:
+        lock_fds = self._inherit_fds(order.allocation)
+        cgroup = memory_parent() if order.memory_limit else None
+        watch = Watch.of_launch(order, cgroup)
+        watch.frame = join(build_order(order, cgroup=cgroup, lock_fds=lock_fds).fields())
+        watch.lock_fds = lock_fds
+        if order.environment_id not in self._environments:
+            self._keep_environment(order.environment_id, join(environment_fields(order)))
+        return watch
+
+    def _keep_environment(self, name: str, frame: bytes) -> None:
+        assert self._launcher is not None
+        if len(self._environments) >= _KEPT_ENVIRONMENTS:
+            oldest = next(iter(self._environments))
+            del self._environments[oldest]
+            self._launcher.send(join([b"forget", os.fsencode(oldest)]))
+        self._environments[name] = frame
+        self._launcher.send(frame)
+
+    def _send_order(self, watch: Watch) -> None:
+        assert self._launcher is not None
+        self._launcher.send(watch.frame, watch.lock_fds)
+
+    def _refuse(self, order: Launch, outcome: Outcome) -> None:
+        self._report(Exited(order.attempt, order.epoch, outcome))
+
+    def _start_zygote(self) -> None:
+        assert self._launcher is not None
+        self._counts["zygote_starts"] += 1
+        self._launcher.start()
+
+    def _hear_zygote(self, word: list[bytes]) -> None:
+        what, attempt, why = word
+        watch = self._watches.get(int(attempt))
+        if what == b"ready":
+            self._failed_starts = 0
+        elif watch is None:
+            return
+        elif what == b"unforked":
+            self._end(watch, Outcome(OutcomeKind.LOST, message=f"no process could be made: {why.decode()}"))
+        elif what == b"gone":
+            self._settle_soon(watch)
+
+    def _zygote_ended(self, last_words: str) -> None:
+        """Start another one and send again what has not begun: whichever shim makes the start record first runs."""
+        self._failed_starts += 1
+        self._hear_shims()
+        ordered = [watch for watch in self._watches.values() if watch.phase is Phase.ORDERED]
+        if self._failed_starts > _ZYGOTE_TRIES:
+            self._failed_starts = 0
+            for watch in ordered:
+                message = f"the process that starts attempts does not come up: {last_words}"
+                self._end(watch, Outcome(OutcomeKind.LOST, message=message))
+            ordered = []
+        self._start_zygote()
+        assert self._launcher is not None
+        for frame in self._environments.values():
+            self._launcher.send(frame)
+        for watch in ordered:
+            self._send_order(watch)
+
+    def _hear_shims(self) -> None:
+        assert self._socket is not None
+        while True:
+            try:
+                data = self._socket.recv(_DATAGRAM)
+            except BlockingIOError:
+                return
+            kind, _, text = data.partition(b"\n")
+            try:
+                record = json.loads(text)
+            except ValueError:
+                continue  # not from a shim of ours
+            self._hear_shim(kind, record)
+
+    def _hear_shim(self, kind: bytes, record: dict[str, Any]) -> None:
+        watch = self._watches.get(record.get("attempt", 0))
+        if watch is None or watch.name != record.get("name"):
+            return
+        if kind == b"started":
+            self._begin(watch, Finding(process_of(record)))
+        elif kind == b"exited":
+            self._end(watch, outcome_of(record, watch.unwritten), stray=bool(record.get("stray")))
+        elif kind == b"taken" and watch.phase is Phase.ORDERED:
+            self._settle_soon(watch)
+
+    def _begin(self, watch: Watch, finding: Finding) -> None:
+        """The shim exists and has made the start record."""
+        if watch.phase is not Phase.ORDERED or finding.process is None:
+            return
+        watch.phase = Phase.RUNNING
+        watch.frame = b""
+        self._report(Started(watch.attempt, watch.epoch, process_json(finding.process)))
+        self._watch_process(watch, finding)
+
+    def _watch_process(self, watch: Watch, finding: Finding) -> None:
+        assert finding.process is not None
+        watch.process = finding.process
+        if watch.pidfd is not None:
+            return
+        watch.pidfd = hold(finding.process)
+        if watch.pidfd is None:
+            self._settle_soon(watch)
+            return
+        asyncio.get_running_loop().add_reader(watch.pidfd, self._shim_died, watch)
+        if watch.halted:
+            send(watch.pidfd, signal.SIGTERM)
+
+    def _shim_died(self, watch: Watch) -> None:
+        self._release(watch)
+        self._settle_soon(watch)
+
+    def _end(self, watch: Watch, outcome: Outcome, *, stray: bool = False) -> None:
+        if watch.phase in (Phase.STRAY, Phase.ENDED):
+            return
+        self._counts["ended"] += 1
+        self._counts["lost"] += outcome.kind is OutcomeKind.LOST
+        watch.phase = Phase.STRAY if stray else Phase.ENDED
+        if not stray:
+            self._forget(watch)
+        self._report(Exited(watch.attempt, watch.epoch, outcome, stray))
+
+    def _settle_soon(self, watch: Watch) -> None:
+        if not watch.settling:
+            task = asyncio.get_running_loop().create_task(self._settle(watch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, watch: Watch) -> None:
+        """Find out from the records how it stands with an attempt, and bring it to its end if its shim is gone."""
+        watch.settling = True
+        try:
+            self._hear_shims()
+            if watch.phase is not Phase.ENDED:
+                await self._settle_by(watch, await asyncio.to_thread(look, watch.directory, watch.name))
+        finally:
+            watch.settling = False
+
+    async def _settle_by(self, watch: Watch, finding: Finding) -> None:
+        watch.process = finding.process or watch.process
+        if finding.process is not None:
+            self._begin(watch, finding)
+        if finding.recorded and finding.outcome is not None:
+            self._end(watch, finding.outcome, stray=finding.stray)
+        if watch.phase is Phase.ENDED:
+            return
+        if finding.alive:
+            self._watch_process(watch, finding)
+            return
+        await self._bury(watch, finding)
+
+    async def _bury(self, watch: Watch, finding: Finding) -> None:
+        """The shim is gone without having proven its tree gone: end what it left, then say so."""
+        left = await strays.end_all(watch.name, watch.process, watch.cgroup) if finding.begun else []
+        outcome = finding.outcome or Outcome(OutcomeKind.LOST, message="its shim is gone")
+        self._end(watch, outcome, stray=bool(left))
+        if watch.phase is Phase.STRAY:
+            await strays.wait_gone(left)
+            watch.phase = Phase.ENDED
+            self._forget(watch)
+            self._report(StrayGone(watch.attempt, watch.epoch))
+
+    def _release(self, watch: Watch) -> None:
+        if watch.pidfd is not None:
+            asyncio.get_running_loop().remove_reader(watch.pidfd)
+            os.close(watch.pidfd)
+            watch.pidfd = None
+
+    def _forget(self, watch: Watch) -> None:
+        self._release(watch)
+        self._watches.pop(watch.attempt, None)

@@ -1,0 +1,140 @@
+"""The records an attempt leaves in its folder: start.json, exit.json and the wish to stop. Written by the shim.
+
+start.json comes into being whole and once (`link` refuses an existing name), before the command is run; whoever
+makes it first decides whether the attempt runs. exit.json's bytes are reserved at the start, so that a full disk can
+still say how an attempt ended. This file must never decide how an attempt ended.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+__all__ = [
+    "EXIT_FILE",
+    "RESERVED",
+    "START_FILE",
+    "STOP_FILE",
+    "TOMBSTONE",
+    "claim_start",
+    "own_ticks",
+    "quote",
+    "read_stop",
+    "reserve_exit",
+    "store_exit",
+    "sync_exit",
+    "to_json",
+]
+
+START_FILE = b"start.json"
+EXIT_FILE = b"exit.json"
+STOP_FILE = b"stop"
+RESERVED_FILE = b"exit.json.tmp"
+RESERVED = 4096
+"""Bytes kept for the exit record."""
+
+TOMBSTONE = "tombstone"
+"""The key in a start record that an engine wrote to forbid the start."""
+
+_PLAIN = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}
+
+
+def quote(text: str) -> str:
+    """`text` as a JSON string, in ASCII; what is no character becomes U+FFFD."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    parts = []
+    for char in text:
+        code = ord(char)
+        if code in _PLAIN:
+            parts.append(char)
+        elif code > 0xFFFF:
+            code -= 0x10000
+            parts.append(f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}")
+        else:
+            parts.append(f"\\u{code:04x}")
+    return '"' + "".join(parts) + '"'
+
+
+def to_json(fields: dict[str, str | int | bool | None]) -> bytes:
+    """A flat JSON object; the bare interpreter has no json module, for its forks must stay cheap."""
+    parts = []
+    for key, value in fields.items():
+        if isinstance(value, str):
+            text = quote(value)
+        elif value is None:
+            text = "null"
+        elif isinstance(value, bool):
+            text = "true" if value else "false"
+        else:
+            text = str(value)
+        parts.append(f'"{key}": {text}')
+    return ("{" + ", ".join(parts) + "}\n").encode()
+
+
+def own_ticks() -> int:
+    """When this process started, in clock ticks since boot; with the pid it names a process for ever."""
+    fd = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(fd, 1024)
+    finally:
+        os.close(fd)
+    return int(text[text.rindex(b")") + 2 :].split(b" ", 20)[19])
+
+
+def claim_start(folder: int, record: bytes) -> bool:
+    """Make start.json in the open `folder`, whole and only if there is none. False: another was first."""
+    temporary = b"start.%d" % os.getpid()
+    _write(folder, temporary, record)
+    try:
+        os.link(temporary, START_FILE, src_dir_fd=folder, dst_dir_fd=folder)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(temporary, dir_fd=folder)
+    return True
+
+
+def reserve_exit(folder: int) -> int:
+    """Reserve the bytes of the exit record; the descriptor to write it to."""
+    fd = os.open(RESERVED_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    os.posix_fallocate(fd, 0, RESERVED)
+    return fd
+
+
+def store_exit(folder: int, fd: int, record: bytes) -> None:
+    """Write the exit record and give it its name. Whether it is on the disk is for `sync_exit`."""
+    os.pwrite(fd, record, 0)
+    os.ftruncate(fd, len(record))
+    os.rename(RESERVED_FILE, EXIT_FILE, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def sync_exit(folder: int, fd: int) -> None:
+    """Bring the exit record and its name to the disk."""
+    os.fsync(fd)
+    os.fsync(folder)
+
+
+def read_stop(folder: int) -> tuple[int | None, str]:
+    """(grace in ms, reason) of the engine's wish to stop this attempt, or (None, "") if there is none."""
+    try:
+        fd = os.open(STOP_FILE, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None, ""
+    try:
+        grace, _, reason = os.read(fd, 256).decode("ascii", "replace").partition(" ")
+    finally:
+        os.close(fd)
+    return int(grace), reason.strip()
+
+
+def wall_ms() -> int:
+    """Wall-clock time in ms, for people to read."""
+    return time.time_ns() // 1_000_000
+
+
+def _write(folder: int, name: bytes, text: bytes) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        os.write(fd, text)
+    finally:
+        os.close(fd)

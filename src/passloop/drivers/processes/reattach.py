@@ -1,0 +1,129 @@
+"""What the records in an attempt's folder say: never begun, alive, ended and how, or lost. Reads; decides for nobody else.
+
+The one thing it writes is a tombstone: a start record that forbids the start for ever, made only where there is none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from passloop.kernel.tasks import Outcome, OutcomeKind
+
+from .keeper.records import EXIT_FILE, START_FILE, STOP_FILE, TOMBSTONE
+from .signals import Process, boot_id, ticks_of
+
+__all__ = ["Finding", "ask_to_stop", "look", "outcome_of", "process_json", "process_of"]
+
+_START = os.fsdecode(START_FILE)
+_EXIT = os.fsdecode(EXIT_FILE)
+_STOP = os.fsdecode(STOP_FILE)
+
+_HALTED = {"cancelled": OutcomeKind.CANCELLED, "timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found. `process` is the shim's if a start record names one; `alive` that it lives.
+
+    `outcome` is given if the attempt is known to have ended, or to be lost; `stray` if its record says that
+    something outlived it; `begun` that its command may have run.
+    """
+
+    process: Process | None = None
+    alive: bool = False
+    outcome: Outcome | None = None
+    stray: bool = False
+    begun: bool = True
+    recorded: bool = False
+
+
+def look(directory: Path, name: str) -> Finding:
+    """Read the records of the attempt called `name`. Without a start record, makes the tombstone first."""
+    start = _read(directory / _START)
+    if start is None:
+        if _bury(directory, name):
+            return Finding(outcome=_lost("never started"), begun=False)
+        start = _read(directory / _START) or {}
+    if start.get(TOMBSTONE):
+        return Finding(outcome=_lost("never started"), begun=False)
+    process = process_of(start) if start.get("name") == name else None
+    alive = process is not None and process.boot == boot_id() and ticks_of(process.pid) == process.ticks
+    record = _read(directory / _EXIT)
+    if record is not None and record.get("name") == name:
+        return Finding(process, alive, outcome_of(record), bool(record.get("stray")), recorded=True)
+    if alive:
+        return Finding(process, alive)
+    if process is not None and process.boot != boot_id():
+        return Finding(process, outcome=_lost("the machine was restarted while it ran"))
+    return Finding(
+        process, outcome=_lost("the process that stood over it was killed; what it had started was ended")
+    )
+
+
+def outcome_of(record: dict[str, Any], halted: str = "") -> Outcome:
+    """The outcome an exit record tells. `halted` is the reason of a stop that could not be left in the folder."""
+    kind = OutcomeKind(record["kind"])
+    stop = record.get("stop")
+    message = str(record.get("message", ""))
+    if stop == "" and halted:
+        kind, stop, message = _HALTED.get(halted, kind), halted, f"stopped ({halted})"
+    return Outcome(
+        kind=kind,
+        exit_code=record.get("exit_code"),
+        signal=record.get("signal"),
+        message=message,
+        engine_lost=kind is OutcomeKind.LOST and stop == "down",
+    )
+
+
+def process_of(start: dict[str, Any]) -> Process:
+    """The shim a start record names."""
+    return Process(int(start.get("pid", 0)), int(start.get("ticks", 0)), str(start.get("boot", "")))
+
+
+def process_json(process: Process) -> str:
+    """`process` as the JSON text of `Started.process`."""
+    return json.dumps({"pid": process.pid, "ticks": process.ticks, "boot": process.boot})
+
+
+def ask_to_stop(directory: Path, *, grace: int, reason: str) -> None:
+    """Leave the wish to stop in the folder, whole or not at all. `grace` is in ms."""
+    directory.mkdir(0o700, parents=True, exist_ok=True)
+    temporary = directory / f"{_STOP}.tmp"
+    temporary.write_text(f"{grace} {reason}", encoding="ascii")
+    temporary.replace(directory / _STOP)
+
+
+def _lost(message: str) -> Outcome:
+    return Outcome(kind=OutcomeKind.LOST, message=message)
+
+
+def _bury(directory: Path, name: str) -> bool:
+    """Make the tombstone; False if a start record is there after all."""
+    directory.mkdir(0o700, parents=True, exist_ok=True)
+    temporary = directory / f"start.engine.{os.getpid()}"
+    temporary.write_text(json.dumps({"name": name, TOMBSTONE: True}), encoding="utf-8")
+    try:
+        os.link(temporary, directory / _START)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    return True
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A record; None if there is none. A damaged one reads as empty: it was there, and it names no process."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}

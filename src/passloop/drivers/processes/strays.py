@@ -1,0 +1,107 @@
+"""Find and end what is left of an attempt whose shim is dead: nothing stands over it any more.
+
+A process is an attempt's if its environment has the attempt's name, if it is in the session its shim opened, if it
+descends from one of those, or if it is in the attempt's control group. What escaped all of these is not covered. Must
+never touch this process, nor one that began before the shim did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+from .keeper.memory import group_name
+from .keeper.tree import descendants
+from .signals import Process, boot_id, hold, send, session_of, ticks_of
+
+__all__ = ["PATIENCE", "end_all", "find", "wait_gone"]
+
+PATIENCE = 10.0
+"""Seconds that killed processes get to vanish before they are called strays."""
+
+_VARIABLE = b"PASSLOOP_ATTEMPT_ID="
+
+
+def find(name: str, shim: Process | None, cgroup: Path | None) -> list[Process]:
+    """The living processes of the attempt called `name`. Reads all of /proc, so not for the engine's loop."""
+    wanted = _VARIABLE + os.fsencode(name)
+    own = {os.getpid()}
+    found: set[int] = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (_has_variable(entry, wanted) or _in_session(int(entry), shim)):
+            found.add(int(entry))
+    found.update(_members(name, cgroup))
+    for pid in tuple(found):
+        found.update(descendants(pid))
+    since = shim.ticks if shim is not None else 0
+    ticks = {pid: ticks_of(pid) for pid in found - own}
+    return [
+        Process(pid, began, boot_id()) for pid, began in ticks.items() if began is not None and began >= since
+    ]
+
+
+async def end_all(name: str, shim: Process | None, cgroup: Path | None) -> list[Process]:
+    """Kill what `find` finds until nothing is found; what does not vanish within `PATIENCE` is returned."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while True:
+        left = await asyncio.to_thread(find, name, shim, cgroup)
+        if not left or loop.time() >= deadline:
+            return left
+        try:
+            async with asyncio.timeout_at(deadline):
+                await wait_gone(left, signal.SIGKILL)
+        except TimeoutError:
+            continue
+
+
+async def wait_gone(processes: Iterable[Process], number: signal.Signals | None = None) -> None:
+    """Return when all `processes` are gone, after sending each the signal `number` if one is given."""
+    for process in processes:
+        held = hold(process)
+        if held is None:
+            continue
+        try:
+            if number is not None:
+                send(held, number)
+            await readable(held)
+        finally:
+            os.close(held)
+
+
+async def readable(descriptor: int) -> None:
+    """Return when `descriptor` is readable."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _has_variable(entry: str, wanted: bytes) -> bool:
+    try:
+        environment = Path(f"/proc/{entry}/environ").read_bytes()
+    except OSError:
+        return False
+    return wanted in environment.split(b"\0")
+
+
+def _in_session(pid: int, shim: Process | None) -> bool:
+    return shim is not None and session_of(pid) == shim.pid
+
+
+def _members(name: str, cgroup: Path | None) -> list[int]:
+    if cgroup is None:
+        return []
+    try:
+        text = (cgroup / os.fsdecode(group_name(os.fsencode(name))) / "cgroup.procs").read_text(
+            encoding="ascii"
+        )
+    except OSError:
+        return []
+    return [int(pid) for pid in text.split()]
