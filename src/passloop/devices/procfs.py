@@ -11,7 +11,7 @@ import pwd
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["INITIAL_PID_NAMESPACE", "ProcessTable", "Stat"]
+__all__ = ["INITIAL_PID_NAMESPACE", "ProcessTable", "Stat", "user_name"]
 
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 """The kernel's fixed number of the pid namespace that contains all others."""
@@ -58,10 +58,7 @@ class ProcessTable:
             uid = os.stat(self._root / str(pid)).st_uid
         except OSError:
             return ""
-        try:
-            return pwd.getpwuid(uid).pw_name
-        except KeyError:
-            return str(uid)
+        return user_name(uid)
 
     def name(self, pid: int) -> str:
         """The process's short name, printable; empty when it is not visible here."""
@@ -82,3 +79,11 @@ class ProcessTable:
             return (self._root / str(pid) / leaf).read_bytes()
         except OSError:
             return None
+
+
+def user_name(uid: int) -> str:
+    """A login name, or the number where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,293 @@
+"""Keeps two engines on one box (two homes, two users) off each other's devices, by locks on files. Locks
+nothing else.
+
+Each (device, home) has a file `passloop-<uuid>.<home>.lock`. It is flocked shared as long as any lease of the
+home on the device lasts: by the engine, and by each shim through the descriptor that it inherits, so that the
+lock outlives the engine. A home takes a device only if, while it holds `passloop-<uuid>.gate` exclusively, no
+other home's file is locked. A lock is let go by closing only: unlocking would undo it for the shims too.
+
+The folder must be sticky when others may write to it, files lie in it directly (so no user owns a folder that
+others rely on), and no link is ever followed. A file of another user that cannot be opened counts as locked.
+Any user of the box can hold these locks out of spite; that keeps devices unused, it never double-books one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+import stat
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LockFolderRefused
+from .procfs import user_name
+
+__all__ = ["LOCK_FOLDER_VARIABLE", "DeviceLocks", "OtherHome", "default_folder", "device_locks"]
+
+LOCK_FOLDER_VARIABLE = "PASSLOOP_LOCK_DIR"
+SYSTEM_FOLDERS = (Path("/run/lock"), Path("/tmp"))
+GATE_PATIENCE_S = 0.25
+"""How long a take waits for another engine's short exclusive section on the same device."""
+
+DECIDING = "another engine is deciding about it"
+
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+SAFE = re.compile(r"[^A-Za-z0-9-]")
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHome:
+    """Another home that has a device. Both are empty when it could not be told; `trouble` then says why."""
+
+    home_id: str = ""
+    user: str = ""
+    trouble: str = ""
+
+
+@dataclass(slots=True)
+class _Held:
+    descriptor: int
+    leases: int
+
+
+def default_folder() -> Path:
+    """The system's own folder for locks where it is open to all users, else the common temporary folder."""
+    for folder in SYSTEM_FOLDERS:
+        with contextlib.suppress(OSError):
+            about = os.stat(folder, follow_symlinks=False)
+            if stat.S_ISDIR(about.st_mode) and about.st_mode & stat.S_ISVTX and about.st_mode & stat.S_IWOTH:
+                return folder
+    return SYSTEM_FOLDERS[-1]
+
+
+def device_locks(home_id: str, environ: Mapping[str, str], *, virtual: bool) -> DeviceLocks | None:
+    """The locks that an engine of this home is to use; None for virtual devices unless a folder was named.
+
+    Raises `LockFolderRefused`.
+    """
+    named = environ.get(LOCK_FOLDER_VARIABLE, "")
+    if virtual and not named:
+        return None
+    return DeviceLocks(home_id, Path(named) if named else default_folder())
+
+
+class DeviceLocks:
+    """One home's locks. Safe to use from several threads. Raises `LockFolderRefused` for a folder not to
+    be trusted.
+    """
+
+    def __init__(self, home_id: str, folder: Path) -> None:
+        if not home_id or SAFE.search(home_id):
+            raise ValueError("a home id is letters, digits and dashes")
+        self._home_id = home_id
+        self._folder = _open_folder(folder)
+        self._held: dict[str, _Held] = {}
+        self._guard = threading.Lock()
+
+    def take(self, uuid: str) -> int | None:
+        """Lock the device for one more lease of this home; None when another home has it, or decides about it
+        now.
+
+        The descriptor is inheritable: a shim keeps it open while its attempt lasts. Give each successful take
+        back with `release`. Never waits longer than a quarter of a second.
+        """
+        with self._guard:
+            held = self._held.get(uuid) or self._take_first_or_none(uuid)
+            if held is None:
+                return None
+            held.leases += 1
+            self._held[uuid] = held
+            return held.descriptor
+
+    def release(self, uuid: str) -> None:
+        """End one lease. The last one lets go of the engine's part; shims that still live keep theirs."""
+        with self._guard:
+            held = self._held.get(uuid)
+            if held is None:
+                return
+            held.leases -= 1
+            if held.leases == 0:
+                del self._held[uuid]
+                os.close(held.descriptor)
+
+    def taken_elsewhere(self, uuid: str) -> OtherHome | None:
+        """The other home that has the device now, if any. An answer for people and looks: only `take`
+        decides.
+        """
+        with self._guard:
+            if uuid in self._held:
+                return None
+            try:
+                with self._gate(uuid) as mine:
+                    return self._other_home(uuid) if mine else OtherHome(trouble=DECIDING)
+            except (OSError, LockFolderRefused) as error:
+                return OtherHome(trouble=f"its lock cannot be used: {error}")
+
+    def close(self) -> None:
+        """Let go of everything this engine holds; shims keep theirs."""
+        with self._guard:
+            for held in self._held.values():
+                os.close(held.descriptor)
+            self._held.clear()
+            if self._folder >= 0:
+                os.close(self._folder)
+                self._folder = -1
+
+    def _take_first_or_none(self, uuid: str) -> _Held | None:
+        """What cannot be locked is not taken; `taken_elsewhere` tells people why."""
+        try:
+            return self._take_first(uuid)
+        except (OSError, LockFolderRefused):
+            return None
+
+    def _take_first(self, uuid: str) -> _Held | None:
+        with self._gate(uuid) as mine:
+            if not mine or self._other_home(uuid) is not None:
+                return None
+            name = f"{_stem(uuid)}.{self._home_id}.lock"
+            descriptor = self._open_shared(name)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                os.set_inheritable(descriptor, True)
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            except OSError:
+                os.close(descriptor)
+                raise
+            return _Held(descriptor, 0)
+
+    @contextlib.contextmanager
+    def _gate(self, uuid: str) -> Iterator[bool]:
+        """The short exclusive section on a device; yields False when another engine stays in it for too
+        long.
+        """
+        descriptor = self._open_shared(f"{_stem(uuid)}.gate")
+        try:
+            yield _locked_soon(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _other_home(self, uuid: str) -> OtherHome | None:
+        """The first other home whose file is locked. Inside the gate only. Our own user's idle files are
+        removed.
+        """
+        start, own = f"{_stem(uuid)}.", f"{_stem(uuid)}.{self._home_id}.lock"
+        for name in sorted(os.listdir(self._folder)):
+            if not name.startswith(start) or not name.endswith(".lock") or name == own:
+                continue
+            owner = self._owner_if_locked(name)
+            if owner is not None:
+                return OtherHome(name[len(start) : -len(".lock")][:16], user_name(owner))
+        return None
+
+    def _owner_if_locked(self, name: str) -> int | None:
+        try:
+            descriptor = os.open(name, READ, dir_fd=self._folder)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return self._owner(name)
+        try:
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode):
+                return None
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if about.st_uid == os.geteuid():
+                os.unlink(name, dir_fd=self._folder)
+        except BlockingIOError:
+            return about.st_uid
+        finally:
+            os.close(descriptor)
+        return None
+
+    def _owner(self, name: str) -> int | None:
+        """The owner of a file that cannot be opened: it counts as locked, unless it is no plain file."""
+        try:
+            about = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return about.st_uid if stat.S_ISREG(about.st_mode) else None
+
+    def _open_shared(self, name: str) -> int:
+        """Open a file that all users may open for reading (and so lock), made whole before it gets its
+        name.
+        """
+        try:
+            descriptor = os.open(name, READ, dir_fd=self._folder)
+        except FileNotFoundError:
+            self._make(name)
+            descriptor = os.open(name, READ, dir_fd=self._folder)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise LockFolderRefused(f"{name} in the folder for device locks is no plain file; remove it.")
+        return descriptor
+
+    def _make(self, name: str) -> None:
+        draft = f"{name}.{secrets.token_hex(8)}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(draft, flags, 0o600, dir_fd=self._folder)
+        try:
+            os.fchmod(descriptor, 0o644)
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+        finally:
+            os.unlink(draft, dir_fd=self._folder)
+            os.close(descriptor)
+
+
+def _stem(uuid: str) -> str:
+    return "passloop-" + SAFE.sub("_", uuid)
+
+
+def _open_folder(folder: Path) -> int:
+    fix = f"Set {LOCK_FOLDER_VARIABLE} to a folder of root's with mode 1777, the same one for every user."
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        why = "is a link" if error.errno in (errno.ELOOP, errno.ENOTDIR) and folder.is_symlink() else ""
+        why = why or f"cannot be opened ({error.strerror})"
+        raise LockFolderRefused(f"The folder for device locks, {folder}, {why}. {fix}") from error
+    about = os.fstat(descriptor)
+    why = ""
+    if about.st_uid not in (0, os.geteuid()):
+        why = "belongs to another user, who could remove locks"
+    elif about.st_mode & (stat.S_IWOTH | stat.S_IWGRP) and not about.st_mode & stat.S_ISVTX:
+        why = "can be written to by others and is not sticky, so they could remove locks"
+    if why:
+        os.close(descriptor)
+        raise LockFolderRefused(f"The folder for device locks, {folder}, {why}. {fix}")
+    return descriptor
+
+
+def _locked_soon(descriptor: int) -> bool:
+    """Lock exclusively, at once or within the gate's patience. On True the lock lasts until the file is
+    closed.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _locked_by_waiting(descriptor)
+    return True
+
+
+def _locked_by_waiting(descriptor: int) -> bool:
+    """Wait in a thread of its own, since flock knows no time limit; one that comes too late lets go again."""
+    waiting = os.dup(descriptor)
+    locked = threading.Event()
+
+    def wait() -> None:
+        try:
+            fcntl.flock(waiting, fcntl.LOCK_EX)
+            locked.set()
+        finally:
+            os.close(waiting)
+
+    threading.Thread(target=wait, name="passloop-device-gate", daemon=True).start()
+    return locked.wait(GATE_PATIENCE_S)

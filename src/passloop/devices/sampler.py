@@ -1,0 +1,120 @@
+"""Records how busy the devices of running attempts are. It ticks only while a real device is held, else not
+at all.
+
+Reads every 5 s, off the loop thread, and hands on several reads at once; what is left is handed on when the
+last holder leaves. It keeps nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from passloop.clock import Clock
+
+from .base import Inventory, Sample
+
+__all__ = ["PERIOD_MS", "AttemptSample", "Pause", "Sampler", "pause_ms"]
+
+PERIOD_MS = 5_000
+READS_PER_BATCH = 6
+
+Pause = Callable[[int], Awaitable[None]]
+"""Waits for so many ms. Given in tests to move time by hand."""
+
+
+async def pause_ms(millis: int) -> None:
+    """Wait for real."""
+    await asyncio.sleep(millis / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSample:
+    """How busy one device of an attempt was at `at` (engine ms). A shared device counts for each of its
+    attempts.
+    """
+
+    attempt: int
+    at: int
+    sample: Sample
+
+
+Deliver = Callable[[tuple[AttemptSample, ...]], None]
+"""Takes a batch, in the order of time; called on the loop thread."""
+
+
+class Sampler:
+    """Samples for the attempts that `hold` devices. Loop thread only; virtual devices are not sampled."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        *,
+        clock: Clock,
+        deliver: Deliver,
+        period_ms: int = PERIOD_MS,
+        pause: Pause = pause_ms,
+    ) -> None:
+        self._inventory = inventory
+        self._clock = clock
+        self._deliver = deliver
+        self._period_ms = period_ms
+        self._pause = pause
+        self._holders: dict[int, tuple[str, ...]] = {}
+        self._gathered: list[AttemptSample] = []
+        self._reads = 0
+        self._ticking: asyncio.Task[None] | None = None
+
+    @property
+    def ticking(self) -> bool:
+        """Whether there is a tick at all."""
+        return self._ticking is not None
+
+    def hold(self, attempt: int, uuids: Collection[str]) -> None:
+        """The attempt holds these devices from now on. The first holder starts the tick."""
+        if self._inventory.virtual or not uuids:
+            return
+        self._holders[attempt] = tuple(uuids)
+        if self._ticking is None:
+            self._ticking = asyncio.get_running_loop().create_task(self._tick(), name="passloop-sampler")
+
+    def leave(self, attempt: int) -> None:
+        """The attempt holds nothing any more. The last one ends the tick; unknown attempts are no error."""
+        self._holders.pop(attempt, None)
+        if not self._holders and self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+            self._hand_on()
+
+    async def stop(self) -> None:
+        """End the tick and hand on what is gathered."""
+        ticking = self._ticking
+        for attempt in tuple(self._holders):
+            self.leave(attempt)
+        if ticking is not None:
+            await asyncio.wait([ticking])
+
+    async def _tick(self) -> None:
+        while True:
+            await self._pause(self._period_ms)
+            uuids = sorted({uuid for held in self._holders.values() for uuid in held})
+            samples = await asyncio.to_thread(self._inventory.samples, uuids)
+            self._gather({sample.uuid: sample for sample in samples})
+
+    def _gather(self, samples: dict[str, Sample]) -> None:
+        now = self._clock.now()
+        self._gathered.extend(
+            AttemptSample(attempt, now, samples[uuid])
+            for attempt, held in self._holders.items()
+            for uuid in held
+            if uuid in samples
+        )
+        self._reads += 1
+        if self._reads >= READS_PER_BATCH:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        batch, self._gathered, self._reads = tuple(self._gathered), [], 0
+        if batch:
+            self._deliver(batch)
