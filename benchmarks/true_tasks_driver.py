@@ -1,9 +1,10 @@
-"""What one `/bin/true` costs through the process driver alone, beside bare `posix_spawn` and `xargs -P` in the same run.
+"""What one `/bin/true` costs through the process driver alone, beside bare `posix_spawn` and `xargs -P` in
+the same run.
 
-    python benchmarks/true_tasks_driver.py [--count 500] [--outstanding 2] [--rounds 5] [--home FOLDER]
+python benchmarks/true_tasks_driver.py [--count 500] [--outstanding 2] [--rounds 5] [--home FOLDER]
 
-No engine and no store: launch, shim, both records, both reports, proof that the tree is gone. Prints the median and
-the least wall time per task in microseconds over the rounds, and what an fsync costs on that disk.
+No engine and no store: launch, shim, both records, both reports, proof that the tree is gone. Prints the
+median and the least wall time per task in microseconds over the rounds, and what an fsync costs on that disk.
 """
 
 from __future__ import annotations
@@ -145,7 +146,9 @@ def repeat(measure: Callable[[], float], rounds: int) -> list[float]:
 
 def main() -> None:
     """Measure and print one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--outstanding", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
@@ -161,7 +164,11 @@ def main() -> None:
             "posix_spawn": measured(repeat(lambda: bare_spawn(**sizes), options.rounds)),
             "xargs": measured(repeat(lambda: xargs(**sizes), options.rounds)),
             "fsync_us": round(fsync_cost(home) * 1e6, 1),
-            "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "kernel": platform.release()},
+            "machine": {
+                "cpus": os.cpu_count(),
+                "python": platform.python_version(),
+                "kernel": platform.release(),
+            },
         }
     print(json.dumps(result, indent=2))
 

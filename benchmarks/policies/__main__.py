@@ -1,4 +1,6 @@
-"""`python -m benchmarks.policies`: run the comparison, print its tables, write them into the docs and as JSON."""
+"""`python -m benchmarks.policies`: run the comparison, print its tables, write them into the docs and as
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -79,8 +81,8 @@ def main() -> None:
         [
             f"{options.seeds} seeds of {options.tasks} tasks each; figures are means over the seeds.",
             mixed_table(mixed),
-            f"An endless stream of one-GPU tasks at load 0.9 for {options.hours} h, one task for all eight GPUs "
-            "after the first hour:",
+            f"An endless stream of one-GPU tasks at load 0.9 for {options.hours} h, a task for all eight "
+            "GPUs after the first hour:",
             stream_table(stream, options.hours),
         ]
     )

@@ -49,7 +49,9 @@ def compare_mixed(
 def compare_stream(
     *, seeds: Sequence[int], hours: int, cores: int, names: Sequence[str] = NAMES
 ) -> dict[str, list[float]]:
-    """For each policy and seed: hours that the eight-GPU task waits behind an endless stream of one-GPU tasks."""
+    """For each policy and seed: hours that the eight-GPU task waits behind an endless stream of one-GPU
+    tasks.
+    """
     work = [(name, seed, hours) for name in reversed(names) for seed in seeds]
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
         results = list(pool.map(_stream, work))

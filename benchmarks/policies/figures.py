@@ -1,7 +1,7 @@
 """What is measured of a simulated load, and how the figures of several seeds are put together.
 
-GPU utilisation is the GPU time in use from the first instant to the last arrival, over the GPU time there is until
-then. A wait is start less arrival, of every task, also those started after the last arrival.
+GPU utilisation is the GPU time in use from the first instant to the last arrival, over the GPU time there is
+until then. A wait is start less arrival, of every task, also those started after the last arrival.
 """
 
 from __future__ import annotations

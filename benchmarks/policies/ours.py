@@ -1,7 +1,9 @@
-"""The real machine under the simulated load: it is handed the events a healthy box would report, and nothing else.
+"""The real machine under the simulated load: it is handed the events a healthy box would report, and nothing
+else.
 
-`enforced`: every task has its run time as enforced limit. `learned`: no limits; tasks succeed and the machine learns
-a class per shape. `none`: no limits, and every task ends as a failure, from which nothing is learned.
+`enforced`: every task has its run time as enforced limit. `learned`: no limits; tasks succeed and the
+machine learns a class per shape. `none`: no limits, and every task ends as a failure, from which nothing is
+learned.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ CPU_UNIT = 1_000
 
 @dataclass
 class Box:
-    """The machine, what is still to come (time in ms, whether it arrives, index), and what was started when."""
+    """The machine, what is still to come (time in ms, whether it arrives, index), and what was started
+    when."""
 
     machine: Machine
     bounds: str

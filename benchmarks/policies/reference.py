@@ -1,7 +1,7 @@
 """Small reference policies to compare with: strict first in first out, greedy skip, exact EASY backfill.
 
-They know the true run times where a policy may, share one node model, and use nothing of passloop, so that a mistake
-in the kernel cannot hide in its own yardstick.
+They know the true run times where a policy may, share one node model, and use nothing of passloop, so that a
+mistake in the kernel cannot hide in its own yardstick.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ Policy = Callable[[State, Sequence[Arrival], int], list[tuple[int, tuple[int, ..
 
 
 def place(shape: Shape, free: Node, beside: Node | None = None) -> Place:
-    """The devices for a shape, or None: whole devices by number, a share by best fit; also free in `beside`."""
+    """The devices for a shape, or None: whole devices by number, a share by best fit; also free in
+    `beside`."""
     limits = beside if beside is not None else free
     if shape.cpus > min(free.cpus, limits.cpus):
         return None
@@ -99,7 +100,9 @@ def greedy(state: State, arrivals: Sequence[Arrival], now: int) -> list[tuple[in
 
 
 def easy(state: State, arrivals: Sequence[Arrival], now: int) -> list[tuple[int, tuple[int, ...]]]:
-    """EASY backfill with true run times: reserve for the first that does not fit, let pass what cannot delay it."""
+    """EASY backfill with true run times: reserve for the first that does not fit, let pass what cannot delay
+    it.
+    """
     chosen = []
     shadow: int | None = None
     beside = Node()

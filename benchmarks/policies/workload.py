@@ -1,7 +1,8 @@
 """The mixed load: what arrives when, what it needs and how long it runs. Seeded; the same for every policy.
 
-Eight GPUs and 64 CPUs; seven kinds of request; log-normal run times (median 20 min, sigma 1) capped at 4 h; arrivals
-at random, stretched so that the GPU work offered until the last arrival is exactly `load` of what the GPUs can do.
+Eight GPUs and 64 CPUs; seven kinds of request; log-normal run times (median 20 min, sigma 1) capped at 4 h;
+arrivals at random, stretched so that the GPU work offered until the last arrival is exactly `load` of what
+the GPUs can do.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ LOAD = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A kind of request: `share` of GPUs in 1/10,000 (over 10,000: whole devices) and `cpus`; `weight` of 100."""
+    """A kind of request: `share` of GPUs in 1/10,000 (over 10,000: whole devices) and `cpus`; `weight` of
+    100.
+    """
 
     name: str
     share: int
@@ -90,7 +93,8 @@ def mixed_load(seed: int, tasks: int, load: float = LOAD) -> list[Arrival]:
 
 
 def endless_stream(seed: int, hours: int, load: float = LOAD) -> tuple[list[Arrival], int]:
-    """One-GPU tasks for `hours`, and one task for all eight GPUs after the first hour; also gives its index."""
+    """One-GPU tasks for `hours`, and one task for all eight GPUs after the first hour; also gives its
+    index."""
     chance = random.Random(seed)
     one = next(shape for shape in SHAPES if shape.name == "one")
     eight = next(shape for shape in SHAPES if shape.name == "eight")

@@ -1,7 +1,8 @@
 """Scenario builders: a `World` around one machine and a fake clock that makes a kernel scenario one line.
 
-It plays the engine: hands batches to the machine, keeps the rows that changed, starts what it is told to start and
-checks the kernel's invariants after every turn. It owns no rule of the kernel and never looks inside the machine.
+It plays the engine: hands batches to the machine, keeps the rows that changed, starts what it is told to
+start and checks the kernel's invariants after every turn. It owns no rule of the kernel and never looks
+inside the machine.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from passloop.kernel.events import (
     Reprioritised,
     Started,
     StartRefused,
+    StrayGone,
     Submitted,
 )
 from passloop.kernel.ids import AttemptId, PoolName, TaskId
@@ -67,7 +69,9 @@ def ask(
     exclusive: bool = False,
     **needs: int,
 ) -> Variant:
-    """A variant in human units: whole GPUs or one share of one, CPUs, memory and VRAM in MiB, other pools as they are."""
+    """A variant in human units: whole GPUs or one share of one, CPUs, memory and VRAM in MiB, other pools as
+    they are.
+    """
     amounts = {CPU: round(cpus * CPU_UNIT), MEMORY: memory} | {PoolName(k): v for k, v in needs.items()}
     devices = None
     if gpus or share:
@@ -134,7 +138,8 @@ class World:
         )
 
     def send(self, *events: Event, seed: int = 0) -> Turn:
-        """Hand one batch to the machine, keep what changed and, with `auto_start`, report what was started."""
+        """Hand one batch to the machine, keep what changed and, with `auto_start`, report what was
+        started."""
         turn = self._handle(events, seed)
         result = turn
         while self.auto_start and (started := self._reports(turn)):
@@ -175,8 +180,8 @@ class World:
     ) -> tuple[TaskId, ...]:
         """Submit `n` equal tasks as one run and give back their ids.
 
-        Without variants the words of `ask` make the one there is. `limit`, `grace`, `patience`, `retries` and the
-        like go to the spec; `group`, `priority`, `run`, `refuse_impossible` to the submission.
+        Without variants the words of `ask` make the one there is. `limit`, `grace`, `patience`, `retries`
+        and the like go to the spec; `group`, `priority`, `run`, `refuse_impossible` to the submission.
         """
         submission = {
             k: words.pop(k) for k in ("name", "group", "priority", "run", "refuse_impossible") if k in words
@@ -271,17 +276,25 @@ class World:
 
     def foreign(self, index: int, *, pid: int = 4_242, vram: int = 1_000) -> Turn:
         """Somebody else's compute process appears on a device."""
+        return self.send(DevicesSeen((self.taken(index, pid=pid, vram=vram),), complete=False))
+
+    def taken(self, index: int, *, pid: int = 4_242, vram: int = 1_000) -> DeviceSeen:
+        """What is seen of a device that somebody else computes on."""
         stranger = Foreign(pid=pid, user="other", name="python", vram_mib=vram)
         total = self.inventory[index].vram_mib
-        return self.send(
-            DevicesSeen(
-                (seen(index, vram=total, usable_mib=total - vram, foreign=(stranger,)),), complete=False
-            )
-        )
+        return seen(index, vram=total, usable_mib=total - vram, foreign=(stranger,))
 
     def gone(self, index: int) -> Turn:
         """That process is gone again."""
         return self.send(DevicesSeen((self.inventory[index],), complete=False))
+
+    def stray_gone(self, attempt: AttemptId, epoch: int) -> Turn:
+        """What was left of an ended attempt is gone."""
+        return self.send(StrayGone(attempt, epoch))
+
+    def chosen(self) -> str:
+        """The device that a task for one whole GPU gets now."""
+        return self.devices_of(self.submit(gpus=1))[0]
 
     def advance(self, millis: int) -> None:
         """Let time pass and wake the machine whenever it asked to be woken."""

@@ -1,8 +1,9 @@
-"""A dictionary model of the store: it keeps the rows that turns changed and gives them back as a machine is saved.
+"""A dictionary model of the store: it keeps the rows that turns changed and gives them back as a machine is
+saved.
 
-It owns the accumulated rows of one machine and nothing else; it never asks the machine anything, so that what it
-gives back is what a restart would really have. It refuses what a store must never be asked to do: a second row for
-one id in one turn, a change of a final task, a row for a task that was never added.
+It owns the accumulated rows of one machine and nothing else; it never asks the machine anything, so that
+what it gives back is what a restart would really have. It refuses what a store must never be asked to do: a
+second row for one id in one turn, a change of a final task, a row for a task that was never added.
 """
 
 from __future__ import annotations
@@ -117,6 +118,10 @@ class Rows:
     def state(self, task: int) -> TaskState:
         """The state of a task as stored."""
         return self.tasks[task].state
+
+    def is_final(self, task: int) -> bool:
+        """Whether the task has reached a final state."""
+        return self.tasks[task].state in FINAL_STATES
 
     def in_state(self, *states: TaskState) -> list[TaskId]:
         """Ids of the tasks in any of these states, ascending."""

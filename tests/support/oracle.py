@@ -1,0 +1,216 @@
+"""What must be true of any turn, judged from stored rows and from what was seen, never by asking the machine.
+
+A second opinion: it adds up what open attempts hold, and says who could start beside everything that is held
+or reserved. It is deliberately coarse where the kernel is fine (whoever might be waiting for a good reason
+is left alone), so that whatever it does report is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from passloop.kernel.amounts import SHARE_WHOLE, share_of_vram
+from passloop.kernel.events import (
+    DeviceSeen,
+    DevicesSeen,
+    DrainChanged,
+    Event,
+    Exited,
+    PauseChanged,
+    PoolDeclared,
+    PoolKind,
+    QuarantineReleased,
+    StartRefused,
+)
+from passloop.kernel.resources import Allocation, DeviceAsk, Variant
+from passloop.kernel.tasks import OutcomeKind, TaskRow, TaskState
+
+from .rows import Rows
+
+__all__ = ["Oracle"]
+
+CLAIMED = (TaskState.ADMITTED, TaskState.RUNNING, TaskState.STOPPING)
+
+
+@dataclass
+class Held:
+    """Amounts held of one device, in 1/10,000 and MiB, and by how many."""
+
+    share: int = 0
+    vram: int = 0
+    holders: int = 0
+
+
+@dataclass
+class Oracle:
+    """What was seen and declared so far, and the laws over it."""
+
+    devices: dict[str, DeviceSeen] = field(default_factory=dict)
+    capacities: dict[str, tuple[PoolKind, int]] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
+    parents: dict[str, str] = field(default_factory=dict)
+    troubled: bool = False
+    draining: bool = False
+    paused: bool = False
+
+    def learn(self, events: Iterable[Event], rows: Rows) -> None:
+        """Take in a batch before the machine handles it."""
+        for event in events:
+            match event:
+                case PoolDeclared():
+                    self.capacities[event.name] = (event.kind, event.capacity)
+                    if event.parent is not None:
+                        self.parents[event.name] = event.parent
+                case DevicesSeen():
+                    self._see(event)
+                case StartRefused():
+                    self._see(DevicesSeen(event.seen, complete=False))
+                    self._doubt_attempt(event.attempt, rows)
+                case Exited():
+                    self._exit(event, rows)
+                case QuarantineReleased():
+                    self.doubtful.discard(event.uuid)
+                case DrainChanged():
+                    self.draining = event.draining
+                case PauseChanged():
+                    self.paused = event.paused
+
+    def _see(self, event: DevicesSeen) -> None:
+        if event.complete:
+            self.devices = {}
+        self.devices.update({device.uuid: device for device in event.devices})
+
+    def _doubt_attempt(self, attempt: int, rows: Rows) -> None:
+        row = rows.attempts.get(attempt)
+        if row is not None:
+            self.doubtful.update(grant.uuid for grant in row.allocation.devices)
+
+    def _exit(self, event: Exited, rows: Rows) -> None:
+        if event.outcome.kind is OutcomeKind.DEVICE_FAULT or event.stray:
+            self._doubt_attempt(event.attempt, rows)
+        if event.outcome.kind is OutcomeKind.RATE_LIMITED or event.outcome.pool is not None:
+            self.troubled = True
+
+    def check(self, before: Mapping[int, TaskRow], rows: Rows, now: int) -> None:
+        """Raise AssertionError if the rows after a turn break a law."""
+        self._check_ledger(rows)
+        admitted = [
+            row
+            for task, row in rows.tasks.items()
+            if row.state in CLAIMED and (task not in before or before[task].state not in CLAIMED)
+        ]
+        for row in admitted:
+            self._check_dependencies(row, rows)
+            self._check_order(row, before, rows)
+        self._check_nobody_is_stranded(rows, now)
+
+    def _check_ledger(self, rows: Rows) -> None:
+        """Invariant 1: no device and no amount is promised twice."""
+        open_attempts = [row.allocation for row in rows.open_attempts()]
+        for uuid, held in _device_use(open_attempts).items():
+            assert held.share <= SHARE_WHOLE, f"{uuid} is over-committed: {held}"
+            seen = self.devices.get(uuid)
+            assert seen is None or held.vram <= seen.vram_mib, f"{uuid} has not that much VRAM: {held}"
+        for allocation in open_attempts:
+            for grant in allocation.devices:
+                alone = _device_use(open_attempts)[grant.uuid].holders == 1
+                assert grant.share < SHARE_WHOLE or alone, f"{grant.uuid} is shared although whole"
+        for pool, used in self._amount_use(open_attempts).items():
+            kind, capacity = self.capacities[pool]
+            assert kind is not PoolKind.AMOUNT or used <= capacity, f"{pool} holds {used} of {capacity}"
+
+    @staticmethod
+    def _check_dependencies(row: TaskRow, rows: Rows) -> None:
+        """Invariant 7: no dependent starts before what it asked of its dependencies."""
+        for dependency in rows.after[row.id]:
+            state = rows.tasks[dependency.task].state
+            fine = state is TaskState.SUCCEEDED or (dependency.any_end and rows.is_final(dependency.task))
+            assert fine, f"task {row.id} started while {dependency.task} is {state}"
+
+    @staticmethod
+    def _check_order(row: TaskRow, before: Mapping[int, TaskRow], rows: Rows) -> None:
+        """Invariant 3: among equals the earlier goes first, and the higher priority does."""
+        old = before.get(row.id)
+        reserved = old is not None and old.reservation is not None
+        for other in rows.tasks.values():
+            if other.state is not TaskState.READY or not _are_equals(row, other, rows):
+                continue
+            assert other.priority <= row.priority, f"{row.id} overtook {other.id} of higher priority"
+            same = other.priority == row.priority and other.run == row.run and other.rank == row.rank
+            earlier = (other.index, other.id) < (row.index, row.id)
+            assert reserved or not (same and earlier), f"{row.id} overtook its equal {other.id}"
+
+    def _check_nobody_is_stranded(self, rows: Rows, now: int) -> None:
+        """Invariant 2: no ready task fits beside all that is held and reserved."""
+        live = [rows.tasks[task] for task in rows.live()]
+        if self.draining or self.paused or any(_wants_node(rows, row.id) for row in live):
+            return
+        held = [row.allocation for row in rows.open_attempts()]
+        for row in live:
+            if row.state is TaskState.READY:
+                kept = [o.reservation.allocation for o in live if o.reservation and o.id != row.id]
+                for variant in rows.specs[row.id].request.variants[row.variant_from :]:
+                    assert not self._fits(variant, [*held, *kept]), f"task {row.id} fits but waits: {row}"
+
+    def _fits(self, variant: Variant, taken: list[Allocation]) -> bool:
+        used = self._amount_use(taken)
+        asked = self._amount_use([Allocation(0, amounts=variant.amounts)])
+        for pool, amount in asked.items():
+            kind, capacity = self.capacities[pool]
+            if kind is PoolKind.RATE or (kind is PoolKind.LIMIT and self.troubled):
+                return False
+            if used.get(pool, 0) + amount > capacity:
+                return False
+        return variant.devices is None or self._devices_fit(variant.devices, _device_use(taken))
+
+    def _amount_use(self, allocations: Iterable[Allocation]) -> dict[str, int]:
+        """What is held of each pool, draws on its children included."""
+        used: dict[str, int] = {}
+        for allocation in allocations:
+            for name, amount in allocation.amounts:
+                pool: str | None = name
+                while pool is not None:
+                    used[pool] = used.get(pool, 0) + amount
+                    pool = self.parents.get(pool)
+        return used
+
+    def _devices_fit(self, ask: DeviceAsk, used: Mapping[str, Held]) -> bool:
+        fitting = [d for d in self._usable() if _device_fits(ask, d, used.get(d.uuid, Held()))]
+        return len(fitting) >= max(1, ask.count) and not ask.balance
+
+    def _usable(self) -> Iterator[DeviceSeen]:
+        for device in self.devices.values():
+            clean = not device.foreign and not device.strays and not device.fault
+            if clean and device.uuid not in self.doubtful and device.usable_mib * 10 >= device.vram_mib * 8:
+                yield device
+
+
+def _device_fits(ask: DeviceAsk, device: DeviceSeen, held: Held) -> bool:
+    if ask.share:
+        vram = share_of_vram(ask.share, device.vram_mib) if ask.vram_mib is None else ask.vram_mib
+        return held.share + ask.share <= SHARE_WHOLE and held.vram + vram <= device.usable_mib
+    return held.holders == 0 and (ask.vram_mib or 0) <= device.usable_mib
+
+
+def _device_use(allocations: Iterable[Allocation]) -> dict[str, Held]:
+    used: dict[str, Held] = {}
+    for allocation in allocations:
+        for grant in allocation.devices:
+            held = used.setdefault(grant.uuid, Held())
+            held.share += grant.share
+            held.vram += grant.vram_mib
+            held.holders += 1
+    return used
+
+
+def _are_equals(row: TaskRow, other: TaskRow, rows: Rows) -> bool:
+    return (
+        rows.specs[row.id] == rows.specs[other.id]
+        and row.group == other.group
+        and row.variant_from == other.variant_from
+    )
+
+
+def _wants_node(rows: Rows, task: int) -> bool:
+    return any(variant.exclusive for variant in rows.specs[task].request.variants)

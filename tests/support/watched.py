@@ -1,0 +1,102 @@
+"""A world under suspicion: after every turn it asks everybody who could know better whether the turn was
+right.
+
+Its witnesses are the kernel's own invariants, the oracle over the rows, a twin machine that never restarts,
+and a machine restored from the rows whose first, full pass must find nothing left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from passloop.kernel.changes import TasksAnswer, Turn
+from passloop.kernel.events import Cancelled, Event
+from passloop.kernel.instructions import Start, Stop, WatchDevices
+from passloop.kernel.machine import Machine
+from passloop.kernel.tasks import TaskState
+
+from .builders import World
+from .oracle import Oracle
+
+__all__ = ["WatchedWorld"]
+
+
+class WatchedWorld(World):
+    """A world whose every turn is cross-examined. Starts are not reported on their own."""
+
+    def __init__(self, **words: Any) -> None:
+        self.oracle = Oracle()
+        self.twin = Machine()
+        self.must_cancel: set[int] = set()
+        super().__init__(auto_start=False, **words)
+
+    def _handle(self, events: Sequence[Event], seed: int) -> Turn:
+        before = dict(self.rows.tasks)
+        passes = self.machine.passes
+        self.oracle.learn(events, self.rows)
+        turn = super()._handle(events, seed)
+        assert self.machine.passes - passes == int(turn.passed), "invariant 13: one pass a batch at most"
+        self._compare_twin(turn, events, seed)
+        self._note_cancels(events, turn)
+        self.oracle.check(before, self.rows, self.now)
+        self._check_cancelled_stay_so()
+        self._check_nothing_is_left_to_do()
+        return turn
+
+    def _compare_twin(self, turn: Turn, events: Sequence[Event], seed: int) -> None:
+        """Invariant 9: the same batches give the same turns, whether or not there was a restart between."""
+        other = self.twin.handle(tuple(events), self.now, seed)
+        assert _orders(turn) == _orders(other), (
+            "instructions differ from those of the machine that never restarted"
+        )
+        mine, others = sorted(map(repr, turn.changes)), sorted(map(repr, other.changes))
+        assert mine == others, "changes differ from those of the machine that never restarted"
+        assert turn.answers == other.answers
+        assert turn.wake_at == other.wake_at, f"wakes at {turn.wake_at}, without a restart at {other.wake_at}"
+
+    def _note_cancels(self, events: Sequence[Event], turn: Turn) -> None:
+        for event, answer in zip(events, turn.answers, strict=True):
+            if isinstance(event, Cancelled):
+                assert isinstance(answer, TasksAnswer)
+                self.must_cancel.update(answer.changed)
+
+    def _check_cancelled_stay_so(self) -> None:
+        """After a committed cancel a task is cancelled, whatever the exit."""
+        for task in self.must_cancel:
+            state = self.rows.state(task)
+            assert state in (TaskState.STOPPING, TaskState.CANCELLED), f"cancelled task {task} is {state}"
+            if state is TaskState.STOPPING:
+                assert self.stopped(self.rows.tasks[task].id), f"nobody was told to stop task {task}"
+
+    def _check_nothing_is_left_to_do(self) -> None:
+        """A restart changes nothing: the restored machine agrees with the live one and its full pass starts
+        nobody.
+        """
+        other = self.restored()
+        turn = other.handle((), self.now, 0)
+        assert turn.changes == (), f"a restart changes {turn.changes}"
+        assert not _orders(turn), f"a restart orders {_orders(turn)}"
+        assert other.devices() == self.machine.devices()
+        assert other.pools(self.now) == self.machine.pools(self.now)
+        assert sorted(map(repr, other.running())) == sorted(map(repr, self.machine.running()))
+        assert other.next_ids == self.machine.next_ids
+        for task in self.rows.live():
+            assert other.explain(task, self.now) == self.machine.explain(task, self.now), f"task {task}"
+
+    def replayed(self) -> Machine:
+        """A machine that was fed the same batches from the first; its turns must be these."""
+        machine = Machine()
+        for (events, now, seed), turn in zip(self.batches, self.turns, strict=True):
+            again = machine.handle(events, now, seed)
+            assert _orders(again) == _orders(turn), "replay orders something else"
+            assert sorted(map(repr, again.changes)) == sorted(map(repr, turn.changes)), (
+                "replay changes something else"
+            )
+        return machine
+
+
+def _orders(turn: Turn) -> list[object]:
+    """Starts and stops in order; which devices are looked at is told again after a restart."""
+    assert all(isinstance(order, Start | Stop | WatchDevices) for order in turn.instructions)
+    return [order for order in turn.instructions if not isinstance(order, WatchDevices)]
