@@ -16,6 +16,13 @@ VARIABLE = "PASSLOOP_CRASHPOINT"
 CRASHPOINTS: dict[str, str] = {
     "before_commit": "a batch is written into the open transaction, nothing of it is durable",
     "after_commit": "a batch is durable, nobody was told and nothing of it was carried out",
+    "before_launch": "an attempt's claim is durable, its driver was not told",
+    "after_launch": "the driver was told to start an attempt, its start is not recorded",
+    "before_stop": "a stop is durable, its driver was not told",
+    "after_stop": "the driver was told to stop an attempt, its end is not recorded",
+    "before_answers": "a batch is durable and carried out, who asked was not answered",
+    "before_reattach": "the store is loaded after a restart, no driver was asked for what still runs",
+    "after_reattach": "drivers have found what still runs, nothing of it is recorded",
     "before_migration_commit": "a migration is written into the open transaction",
     "during_repair": "a repaired store lies beside the damaged one and has not taken its place",
 }

@@ -17,7 +17,7 @@ import apsw.sqlite_extra
 
 from .errors import HomeRefused, StoreBusy, StoreDamaged, StoreError, StoreFull, StoreRefused, StoreTooNew
 
-__all__ = ["check_version", "open_reading", "open_writing", "transaction", "translated"]
+__all__ = ["check_version", "open_copy", "open_reading", "open_writing", "transaction", "translated"]
 
 BUSY_MILLIS = 10_000
 CHECKPOINT_PAGES = 2_000
@@ -91,6 +91,17 @@ def _prepare_writing(connection: apsw.Connection, path: Path) -> None:
     connection.pragma("foreign_keys", False)
     connection.pragma("cell_size_check", True)
     _require_checksums(connection, path)
+
+
+def open_copy(path: Path) -> apsw.Connection:
+    """A connection to a file that is being filled by a backup or a repair; it appears to nobody until it is
+    done.
+    """
+    _load_checksums()
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=CHECKSUM_VFS)
+    if path.stat().st_size == 0:
+        connection.reserve_bytes(reserve=CHECKSUM_BYTES)
+    return connection
 
 
 def open_reading(path: Path) -> apsw.Connection:

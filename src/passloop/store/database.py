@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import apsw
 
@@ -17,7 +18,7 @@ from passloop.kernel.ids import TaskId
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import TaskState
 
-from . import lookups
+from . import backup, lookups
 from .batch import Batch, next_ids, write_changes
 from .connection import open_reading, open_writing, transaction, translated
 from .errors import StoreError, StoreMissing
@@ -28,7 +29,10 @@ from .journal import JournalRow, append_row, last_row, touched_by
 from .loading import load_saved
 from .mark import Mark
 from .migrate import migrate
+from .reader import Reader
+from .removal import remove_final_tasks
 from .runs import keep_results
+from .samples import Sample, write_samples
 from .sql import statement
 
 __all__ = ["Batch", "Store"]
@@ -140,6 +144,31 @@ class Store:
         """A stored environment; empty if there is none of that id."""
         with self._reading, translated(self.home.database):
             return lookups.environment(self._reader, number)
+
+    def reader(self) -> Reader:
+        """A reader with a connection of its own; whoever asks for it closes it."""
+        return Reader.open(self.home)
+
+    def record_samples(self, samples: Sequence[Sample]) -> None:
+        """Keep how busy devices were. Called from the thread that commits."""
+        with translated(self.home.database), transaction(self._writer):
+            write_samples(self._writer, samples)
+
+    def backup(self, path: Path | None = None) -> Path:
+        """Copy the store to `path` (else the home's own backup) while it is in use; returns where it lies."""
+        target = path or self.home.backup
+        with self._reading:
+            backup.copy_store(self._reader, target)
+        return target
+
+    def remove_tasks(self, tasks: Iterable[int]) -> tuple[TaskId, ...]:
+        """Forget final tasks with everything about them, and runs that have none left; returns those removed.
+
+        A task that is not final, or that a live task still waits for, stays. Called from the thread that
+        commits.
+        """
+        with translated(self.home.database), transaction(self._writer):
+            return remove_final_tasks(self._writer, tasks)
 
     def _load_home_id(self) -> str:
         with translated(self.home.database), transaction(self._writer):

@@ -8,6 +8,7 @@ and with which code a command ends (`exit_code`).
 from __future__ import annotations
 
 __all__ = [
+    "ArtifactRefused",
     "HomeBusy",
     "HomeRefused",
     "StoreBusy",
@@ -78,3 +79,9 @@ class StoreBusy(StoreError):
 
 class StoreRefused(StoreError):
     """A row that must not be written: it would overwrite an ended attempt, a final task or an id in use."""
+
+
+class ArtifactRefused(StoreError):
+    """A file that is not one of the attempt's own."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+DELETE FROM attempts WHERE task IN (SELECT value FROM json_each(?)) AND state = 'ended'

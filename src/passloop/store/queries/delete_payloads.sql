@@ -1,0 +1,1 @@
+DELETE FROM payloads WHERE task IN (SELECT value FROM json_each(?))

@@ -1,0 +1,1 @@
+DELETE FROM results WHERE task IN (SELECT value FROM json_each(?))

@@ -1,0 +1,1 @@
+SELECT tasks.id FROM tasks WHERE {conditions} ORDER BY tasks.id

@@ -1,0 +1,3 @@
+SELECT attempts.* FROM tasks CROSS JOIN attempts ON attempts.task = tasks.id
+WHERE tasks.run = ?
+ORDER BY attempts.id

@@ -1,0 +1,1 @@
+SELECT id, name, group_name, submitted_at, about FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?

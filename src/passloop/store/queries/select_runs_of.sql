@@ -1,0 +1,1 @@
+SELECT DISTINCT run FROM tasks WHERE id IN (SELECT value FROM json_each(?))

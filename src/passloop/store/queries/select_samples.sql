@@ -1,0 +1,1 @@
+SELECT attempt, at, uuid, utilisation, memory_mib, power_mw FROM samples WHERE attempt = ? ORDER BY at, uuid

@@ -1,0 +1,1 @@
+SELECT body FROM specs WHERE id = ?

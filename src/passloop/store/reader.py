@@ -1,0 +1,206 @@
+"""The store's reading side: what people and pages ask about tasks, runs and attempts. It can write nothing.
+
+Each `Reader` has its own connection and may be used from any thread, one question at a time. Every answer is
+taken whole from one committed state, so that no open question keeps the log from being written back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from passloop.kernel.tasks import AttemptRow, Dependency, RunRow, TaskRow, TaskSpec
+
+from .connection import REPAIR_HINT, open_reading, translated
+from .errors import StoreDamaged, StoreMissing
+from .filters import TaskFilter, conditions_of
+from .home import Home
+from .journal import JournalRow, rows_after
+from .records import (
+    ATTEMPT_FIELDS,
+    TASK_FIELDS,
+    Values,
+    decode_depends,
+    decode_spec,
+    encode_json,
+    read_attempt,
+    read_task,
+)
+from .samples import Sample, read_samples
+from .sql import statement
+
+__all__ = ["Reader", "RunView", "TaskView"]
+
+NEWEST = 2**63 - 1
+SPECS_KEPT = 10_000
+
+
+class TaskView(NamedTuple):
+    """A task with what belongs to it: `payload` and `results` are JSON text, `latest` its newest attempt."""
+
+    row: TaskRow
+    run_name: str
+    spec: TaskSpec
+    after: tuple[Dependency, ...]
+    payload: str
+    results: str | None
+    latest: AttemptRow | None
+
+
+class RunView(NamedTuple):
+    """A run with the JSON text about it and how many of its tasks are in which state."""
+
+    row: RunRow
+    about: str
+    counts: dict[str, int]
+
+
+class Reader:
+    """Answers questions about what is committed."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise StoreMissing(f"there is no store in {path.parent}", hint="Submit something first.")
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection = open_reading(path)
+        self._specs: dict[int, TaskSpec] = {}
+
+    @classmethod
+    def open(cls, home: Home) -> Reader:
+        """Read the store of `home`, with or without an engine. Raises `StoreMissing`, `StoreDamaged`."""
+        return cls(home.database)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def tasks(self, wanted: TaskFilter | None = None, *, limit: int = -1) -> list[TaskView]:
+        """The newest `limit` tasks of those wanted (-1: all), in ascending order."""
+        conditions, bindings = conditions_of(wanted or TaskFilter())
+        query = statement("list_tasks").format(conditions=conditions)
+        with self._asking() as connection:
+            rows = connection.execute(query, {**bindings, "limit": limit}).fetchall()
+            return [self._view(values) for values in rows]
+
+    def task(self, task: int) -> TaskView | None:
+        """One task."""
+        found = self.tasks(TaskFilter(ids=((task, task),)))
+        return found[0] if found else None
+
+    def task_ids(self, wanted: TaskFilter) -> list[int]:
+        """Ids of the tasks wanted, ascending."""
+        conditions, bindings = conditions_of(wanted)
+        with self._asking() as connection:
+            rows = connection.execute(statement("list_task_ids").format(conditions=conditions), bindings)
+            return [task for (task,) in rows]
+
+    def count(self, wanted: TaskFilter | None = None) -> int:
+        """How many tasks are wanted."""
+        conditions, bindings = conditions_of(wanted or TaskFilter())
+        with self._asking() as connection:
+            query = statement("count_tasks").format(conditions=conditions)
+            return int(connection.execute(query, bindings).get)
+
+    def counts(self) -> dict[str, int]:
+        """How many tasks are in which state."""
+        with self._asking() as connection:
+            rows = connection.execute(statement("count_by_state"))
+            return {str(state): int(str(count)) for state, count in rows}
+
+    def last_task(self) -> int | None:
+        """The id of the newest task."""
+        with self._asking() as connection:
+            found = connection.execute(statement("select_last_task")).get
+            return None if found is None else int(found)
+
+    def last_seq(self) -> int:
+        """The number of the last committed batch; 0 before the first."""
+        with self._asking() as connection:
+            return int(connection.execute(statement("select_last_seq")).get)
+
+    def attempts(self, task: int) -> list[AttemptRow]:
+        """All attempts of a task, oldest first."""
+        with self._asking() as connection:
+            return [
+                read_attempt(row) for row in connection.execute(statement("select_task_attempts"), (task,))
+            ]
+
+    def run_attempts(self, run: int) -> list[AttemptRow]:
+        """All attempts of a run's tasks, oldest first."""
+        with self._asking() as connection:
+            return [read_attempt(row) for row in connection.execute(statement("select_run_attempts"), (run,))]
+
+    def runs(self, *, limit: int = -1, before: int = NEWEST) -> list[RunView]:
+        """The newest `limit` runs (-1: all) with an id under `before`, newest first."""
+        with self._asking() as connection:
+            rows = connection.execute(statement("select_runs"), (before, limit)).fetchall()
+            return _with_counts(connection, rows)
+
+    def run(self, name: str) -> RunView | None:
+        """The run with this id, or the newest one of this name."""
+        by_id = name.isascii() and name.isdigit() and len(name) < len(str(NEWEST))
+        query = statement("select_run" if by_id else "select_run_named")
+        with self._asking() as connection:
+            rows = connection.execute(query, (int(name) if by_id else name,)).fetchall()
+            found = _with_counts(connection, rows)
+        return found[0] if found else None
+
+    def journal(self, *, after: int = 0, limit: int = -1) -> list[JournalRow]:
+        """Journal rows after number `after`, at most `limit` (-1: all)."""
+        with self._asking() as connection:
+            return list(rows_after(connection, after, limit=limit))
+
+    def samples(self, attempt: int) -> list[Sample]:
+        """How busy the devices of an attempt were, in the order of time."""
+        with self._asking() as connection:
+            return read_samples(connection, attempt)
+
+    @contextmanager
+    def _asking(self) -> Iterator[apsw.Connection]:
+        with self._lock, translated(self._path):
+            yield self._connection
+
+    def _view(self, values: Values) -> TaskView:
+        row = read_task(values)
+        number, depends, run_name, payload, results = values[TASK_FIELDS : TASK_FIELDS + 5]
+        latest = values[-ATTEMPT_FIELDS:]
+        return TaskView(
+            row=row,
+            run_name=run_name or "",
+            spec=self._spec(number, row.id),
+            after=decode_depends(depends),
+            payload=payload or "{}",
+            results=results,
+            latest=None if latest[0] is None else read_attempt(latest),
+        )
+
+    def _spec(self, number: int, task: int) -> TaskSpec:
+        spec = self._specs.get(number)
+        if spec is not None:
+            return spec
+        body = self._connection.execute(statement("select_spec"), (number,)).get
+        if body is None:
+            raise StoreDamaged(f"the spec of task {task} is missing", hint=REPAIR_HINT)
+        if len(self._specs) >= SPECS_KEPT:
+            self._specs.clear()
+        return self._specs.setdefault(number, decode_spec(body))
+
+
+def _with_counts(connection: apsw.Connection, rows: Sequence[Values]) -> list[RunView]:
+    counts: dict[int, dict[str, int]] = {row[0]: {} for row in rows}
+    for run, state, count in connection.execute(statement("count_by_run"), (encode_json(list(counts)),)):
+        counts[run][state] = count
+    return [RunView(RunRow._make(row[:4]), row[4], counts[row[0]]) for row in rows]
