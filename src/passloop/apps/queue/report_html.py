@@ -1,0 +1,274 @@
+"""Writes a report as one HTML file: no script, nothing fetched, readable on a phone, light and dark.
+
+Everything a user or a program wrote is escaped where it enters (`markup`); the file's own policy forbids
+scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import resources
+
+from passloop.clock import iso_utc
+
+from .figures import Value, lower_is_better, number_text, span_text, value_text
+from .markup import Markup, element, plain_log
+from .report import Cell, Report, Row
+from .report_text import spread_text
+from .timeline import build_timeline
+from .timeline_html import timeline_section
+
+__all__ = ["report_html"]
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+MOST_ROWS = 2_000
+MOST_LOGS = 50
+TONES = {
+    "succeeded": "good",
+    "failed": "bad",
+    "rejected": "bad",
+    "aborted": "odd",
+    "cancelled": "odd",
+    "running": "busy",
+    "stopping": "busy",
+    "admitted": "busy",
+}
+
+
+def report_html(report: Report) -> str:
+    """The complete file as text, to be written as UTF-8."""
+    title = f"{report.name or 'run'} · run {report.run}"
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element(
+            "style", Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
+        ),
+    )
+    made = element(
+        "footer", f"Made by passloop on {_moment(report.made_at)}. This file is complete: it loads nothing."
+    )
+    body = element("body", _header(report, title), element("main", *_sections(report)), made)
+    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _sections(report: Report) -> Iterator[Markup]:
+    if report.axes and any(cell.metrics for cell in report.cells):
+        yield _cells(report)
+    timeline = build_timeline(report)
+    if timeline is not None:
+        yield timeline_section(timeline)
+    if report.failures:
+        yield _failures(report)
+    yield _tasks(report)
+
+
+def _header(report: Report, title: str) -> Markup:
+    counts = sorted(
+        report.counts.items(), key=lambda pair: (TONES.get(pair[0], "calm"), pair[0]), reverse=True
+    )
+    counts.sort(key=lambda pair: ["good", "busy", "calm", "odd", "bad"].index(TONES.get(pair[0], "calm")))
+    chips = [
+        element("li", element("b", str(count)), f" {state}", class_=f"chip {TONES.get(state, 'calm')}")
+        for state, count in counts
+    ]
+    facts = [element("div", element("dt", name), element("dd", text)) for name, text in _facts(report)]
+    return element(
+        "header",
+        element("h1", title),
+        element("ul", *chips, class_="chips"),
+        _share_bar(counts),
+        element("dl", *facts, class_="facts"),
+    )
+
+
+def _share_bar(counts: Sequence[tuple[str, int]]) -> Markup:
+    """All tasks as one bar, cut by state."""
+    whole = sum(count for _, count in counts)
+    parts = []
+    at = 0.0
+    for state, count in counts:
+        width = 100 * count / whole
+        rect = element(
+            "rect", element("title", f"{count} {state}"), x=f"{at:.3f}%", width=f"{width:.3f}%", height="100%"
+        )
+        parts.append(element("g", rect, class_=TONES.get(state, "calm")))
+        at += width
+    return element("svg", *parts, class_="shares", role="img", aria_label="tasks by state")
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    yield "tasks", str(len(report.rows))
+    attempts = sum(len(row.attempts) for row in report.rows)
+    if attempts != len(report.rows):
+        yield "attempts", str(attempts)
+    if report.span is not None:
+        wall = (report.span[1] - report.span[0]) / 1000
+        yield "first start", _moment(report.span[0])
+        yield "first start to last end", span_text(wall)
+        yield "work done", span_text(report.busy_seconds)
+        if wall > 0:
+            yield "at once, on average", f"{report.busy_seconds / wall:.1f}"
+    if report.ranked_by and report.cells[0].params:
+        best = report.cells[0]
+        where = ", ".join(f"{axis} {value_text(value)}" for axis, value in best.params.items())
+        word = "lowest" if lower_is_better(report.ranked_by) else "highest"
+        yield f"{word} {report.ranked_by}", f"{spread_text(best.metrics[report.ranked_by])} ({where})"
+    yield "group", report.group
+
+
+def _cells(report: Report) -> Markup:
+    axes = [axis for axis in report.axes if any(axis in cell.params for cell in report.cells)]
+    metrics = [name for name in report.metrics if any(name in cell.metrics for cell in report.cells)]
+    bounds = _bounds(report)
+    headings = [*axes, "done", *metrics]
+    if bounds:
+        headings.append(f"{report.ranked_by}: {bounds[0]:.4g} to {bounds[1]:.4g}")
+    rows = []
+    for cell in report.cells:
+        fields = [_field(cell.params.get(axis)) for axis in axes]
+        fields.append(_done(cell))
+        fields += [element("td", spread_text(cell.metrics.get(name)), class_="number") for name in metrics]
+        if bounds:
+            fields.append(element("td", _strip(cell, report.ranked_by or "", bounds), class_="strip"))
+        rows.append(fields)
+    order = (
+        f"By {report.ranked_by}, best first; mean ± standard deviation over repeats."
+        if report.ranked_by
+        else ""
+    )
+    return element(
+        "section", element("h2", "Results"), element("p", order, class_="note"), _table(headings, rows)
+    )
+
+
+def _bounds(report: Report) -> tuple[float, float] | None:
+    """Lowest and highest value of the ranking metric over all tasks, if there is anything to compare."""
+    values = [value for cell in report.cells for value, _ in _values(cell, report.ranked_by)]
+    return (min(values), max(values)) if values and max(values) > min(values) else None
+
+
+def _values(cell: Cell, metric: str | None) -> list[tuple[float, Row]]:
+    if metric is None or metric not in cell.metrics:
+        return []
+    found = [(row.results.get(metric), row) for row in cell.rows]
+    return [(float(value), row) for value, row in found if isinstance(value, int | float)]
+
+
+def _strip(cell: Cell, metric: str, bounds: tuple[float, float]) -> Markup:
+    """Each repeat as a dot between the lowest and the highest value of the run."""
+    dots = []
+    for value, row in _values(cell, metric):
+        x = 4 + 92 * (value - bounds[0]) / (bounds[1] - bounds[0])
+        title = element("title", f"task {row.id}: {metric} {number_text(value)}")
+        dots.append(element("circle", title, cx=f"{x:.2f}%", cy="50%", r=4))
+    line = element("line", x1="4%", x2="96%", y1="50%", y2="50%")
+    return element("svg", line, *dots, class_="dots", role="img", aria_label=metric)
+
+
+def _done(cell: Cell) -> Markup:
+    tone = (
+        "good"
+        if cell.succeeded == len(cell.rows)
+        else "bad"
+        if any(row.failure_class for row in cell.rows)
+        else "calm"
+    )
+    words = ", ".join(
+        dict.fromkeys(row.failure_class or row.state for row in cell.rows if row.state != "succeeded")
+    )
+    text = f"{cell.succeeded}/{len(cell.rows)}" + (f" {words}" if words else "")
+    return element("td", element("span", text, class_=f"tag {tone}"))
+
+
+def _failures(report: Report) -> Markup:
+    parts: list[Markup] = []
+    shown = 0
+    for name, rows in report.failures.items():
+        parts.append(element("h3", f"{len(rows)} {name}"))
+        for row in rows[: max(0, MOST_LOGS - shown)]:
+            parts.append(_failure(row, opened=shown < 3))
+            shown += 1
+        if len(rows) > MOST_LOGS:
+            parts.append(element("p", f"and {len(rows) - MOST_LOGS} more of this class", class_="note"))
+    return element("section", element("h2", "What failed, and why"), *parts)
+
+
+def _failure(row: Row, *, opened: bool) -> Markup:
+    why = row.message or (f"exit code {row.exit_code}" if row.exit_code is not None else "no message")
+    summary = element(
+        "summary", element("b", f"task {row.id}"), f" {_label(row)} ", element("span", why, class_="why")
+    )
+    parts = [summary]
+    if row.command:
+        parts.append(element("p", element("code", " ".join(row.command))))
+    if row.log:
+        parts.append(element("pre", plain_log(row.log)))
+    return element("details", *parts, open="" if opened else None)
+
+
+def _label(row: Row) -> str:
+    return ", ".join(f"{axis} {value_text(value)}" for axis, value in row.params.items()) or row.name
+
+
+def _tasks(report: Report) -> Markup:
+    names = not report.axes
+    headings = [
+        "task",
+        *(["name"] if names else report.axes),
+        "state",
+        "attempts",
+        "waited",
+        "time",
+        *report.metrics,
+    ]
+    rows = [_task(row, report) for row in report.rows[:MOST_ROWS]]
+    left = len(report.rows) - len(rows)
+    note = (
+        f"The first {MOST_ROWS} of {len(report.rows)}; all of them: passloop export {report.run}"
+        if left
+        else ""
+    )
+    return element(
+        "section", element("h2", "Every task"), element("p", note, class_="note"), _table(headings, rows)
+    )
+
+
+def _task(row: Row, report: Report) -> list[Markup]:
+    tone = TONES.get(row.state, "calm")
+    waited = None if row.started_at is None or row.submitted_at is None else row.started_at - row.submitted_at
+    params = [_field(row.params.get(axis)) for axis in report.axes] or [element("td", row.name)]
+    return [
+        element("td", str(row.id), class_="number"),
+        *params,
+        element("td", element("span", row.failure_class or row.state, class_=f"tag {tone}")),
+        element("td", str(len(row.attempts)), class_="number"),
+        element("td", span_text(None if waited is None else waited / 1000), class_="number"),
+        element("td", span_text(row.seconds), class_="number"),
+        *(_field(row.results.get(name)) for name in report.metrics),
+    ]
+
+
+def _field(value: Value) -> Markup:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return element("td", value_text(value), class_="number" if number else None)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[Markup]]) -> Markup:
+    """A table that scrolls by itself; a column with numbers has its heading on their side."""
+    head = []
+    for place, heading in enumerate(headings):
+        numbers = any('class="number"' in row[place] and not row[place].endswith("></td>") for row in rows)
+        head.append(element("th", heading, scope="col", class_="number" if numbers else None))
+    body = element("tbody", *(element("tr", *row) for row in rows))
+    table = element("table", element("thead", element("tr", *head)), body)
+    return element("div", table, class_="scroll", tabindex=0)
+
+
+def _moment(millis: int) -> str:
+    text = iso_utc(millis) or ""
+    return f"{text[:10]} {text[11:19]} UTC"

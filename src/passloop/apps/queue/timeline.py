@@ -1,0 +1,226 @@
+"""Who ran where and when, as lanes of bars and gaps. Gaps carry the reason why nothing ran there.
+
+Reads the rows of a report only, so reasons are those that the records show. It draws nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .report import Attempt, Report, Row
+
+__all__ = ["REASONS", "Bar", "Gap", "Lane", "Timeline", "build_timeline"]
+
+# The order is the precedence when several are true: the first names what came closest to running.
+REASONS = {
+    "blocked": "ready work did not fit or was not allowed to pass",
+    "starting": "starting",
+    "backoff": "pause before a retry",
+    "dependency": "waiting for other tasks",
+    "held": "held",
+    "idle": "nothing to start",
+}
+
+
+class Bar(NamedTuple):
+    """One attempt on a lane; times in ms. `track` separates attempts that shared the device."""
+
+    start: int
+    end: int
+    track: int
+    row: Row
+    attempt: Attempt
+
+
+class Gap(NamedTuple):
+    """Nothing ran on a lane from `start` to `end` (ms); `reason` is a key of `REASONS`."""
+
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One device, or one of the CPU lanes into which attempts without a device are packed."""
+
+    label: str
+    device: bool
+    tracks: int
+    bars: tuple[Bar, ...]
+    gaps: tuple[Gap, ...]
+
+    @property
+    def busy(self) -> int:
+        """Milliseconds in which something ran here."""
+        return sum(end - start for start, end in _merged((bar.start, bar.end) for bar in self.bars))
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All lanes over one span of time (ms)."""
+
+    start: int
+    end: int
+    lanes: tuple[Lane, ...]
+
+
+class Wait(NamedTuple):
+    """A task waited from `start` to `end` (ms) for `reason`."""
+
+    start: int
+    end: int
+    reason: str
+
+
+def build_timeline(report: Report) -> Timeline | None:
+    """Lanes of a run, devices first; None if nothing has started."""
+    span = report.span
+    if span is None:
+        return None
+    start, end = span
+    devices: dict[str, list[Bar]] = {}
+    others: list[Bar] = []
+    for row in report.rows:
+        for attempt in row.attempts:
+            if attempt.started_at is None:
+                continue
+            bar = Bar(attempt.started_at, attempt.ended_at or report.made_at, 0, row, attempt)
+            for uuid in attempt.gpus:
+                devices.setdefault(uuid, []).append(bar)
+            if not attempt.gpus:
+                others.append(bar)
+    lanes = [*_device_lanes(report, devices, (start, end)), *_cpu_lanes(report, others, (start, end))]
+    return Timeline(start, end, tuple(lanes))
+
+
+def _device_lanes(report: Report, devices: dict[str, list[Bar]], span: tuple[int, int]) -> Iterator[Lane]:
+    why = _reasons(report, span, gpus=True)
+    for uuid in sorted(devices):
+        bars = _packed(devices[uuid])
+        gaps = _gaps(bars, span, why)
+        yield Lane(uuid, True, 1 + max(bar.track for bar in bars), tuple(bars), tuple(gaps))
+
+
+def _cpu_lanes(report: Report, bars: list[Bar], span: tuple[int, int]) -> Iterator[Lane]:
+    why = _reasons(report, span, gpus=False)
+    by_track: dict[int, list[Bar]] = {}
+    for bar in _packed(bars):
+        by_track.setdefault(bar.track, []).append(bar._replace(track=0))
+    for track in sorted(by_track):
+        own = by_track[track]
+        yield Lane(f"CPU {track + 1}", False, 1, tuple(own), tuple(_gaps(own, span, why)))
+
+
+def _packed(bars: Sequence[Bar]) -> list[Bar]:
+    """Bars by start, each on the lowest track that is free then."""
+    free: list[int] = []
+    taken: list[tuple[int, int]] = []
+    tracks = 0
+    packed = []
+    for bar in sorted(bars, key=lambda bar: (bar.start, bar.end, bar.row.id)):
+        while taken and taken[0][0] <= bar.start:
+            heapq.heappush(free, heapq.heappop(taken)[1])
+        track = heapq.heappop(free) if free else tracks
+        tracks = max(tracks, track + 1)
+        heapq.heappush(taken, (bar.end, track))
+        packed.append(bar._replace(track=track))
+    return packed
+
+
+def _gaps(bars: Sequence[Bar], span: tuple[int, int], why: Sequence[Gap]) -> Iterator[Gap]:
+    """The parts of `span` without a bar, each cut where its reason changes."""
+    at = span[0]
+    for start, end in [*_merged((bar.start, bar.end) for bar in bars), (span[1], span[1])]:
+        if start > at:
+            yield from _cut(at, start, why)
+        at = max(at, end)
+
+
+def _cut(start: int, end: int, why: Sequence[Gap]) -> Iterator[Gap]:
+    for part in why:
+        if part.start < end and part.end > start:
+            yield Gap(max(start, part.start), min(end, part.end), part.reason)
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _reasons(report: Report, span: tuple[int, int], *, gpus: bool) -> list[Gap]:
+    """For every moment of `span`, what the tasks of this kind (with or without GPUs) were waiting for."""
+    ends = {row.id: row.ended_at or report.made_at for row in report.rows}
+    waits = [
+        wait
+        for row in report.rows
+        if row.wants_gpus == gpus
+        for wait in _waits(row, ends, report.made_at)
+        if wait.end > wait.start
+    ]
+    changes: list[tuple[int, str, int]] = []
+    for wait in waits:
+        changes += [(wait.start, wait.reason, 1), (wait.end, wait.reason, -1)]
+    changes.sort()
+    found: list[Gap] = []
+    waiting: Counter[str] = Counter()
+    at = span[0]
+    for moment, reason, step in [*changes, (span[1], "idle", 0)]:
+        upto = min(max(moment, at), span[1])
+        _extend(found, Gap(at, upto, _first(waiting)))
+        at = upto
+        waiting[reason] += step
+    return found
+
+
+def _extend(found: list[Gap], part: Gap) -> None:
+    if part.end <= part.start:
+        return
+    if found and found[-1].reason == part.reason:
+        found[-1] = found[-1]._replace(end=part.end)
+    else:
+        found.append(part)
+
+
+def _first(waiting: Counter[str]) -> str:
+    return next((reason for reason in REASONS if waiting[reason] > 0), "idle")
+
+
+def _waits(row: Row, ends: dict[int, int], now: int) -> Iterator[Wait]:
+    """Everything a task waited for, as far as its record says."""
+    if row.submitted_at is None:
+        return
+    if not row.attempts:
+        yield from _waits_unstarted(row, ends, now)
+        return
+    at = row.submitted_at
+    for place, attempt in enumerate(row.attempts):
+        claimed = attempt.admitted_at or attempt.started_at or now
+        if place == 0:
+            freed = min(max([at, *(ends.get(task, at) for task in row.after)]), claimed)
+            yield Wait(at, freed, "dependency")
+            yield Wait(freed, claimed, "blocked")
+        else:
+            yield Wait(at, claimed, "backoff")
+        yield Wait(claimed, attempt.started_at or now, "starting")
+        at = attempt.ended_at or now
+
+
+def _waits_unstarted(row: Row, ends: dict[int, int], now: int) -> Iterator[Wait]:
+    """A task that never started: it waits until now, unless it is final."""
+    start = row.submitted_at or now
+    if row.state == "held":
+        yield Wait(start, now, "held")
+    elif row.state in ("waiting", "ready"):
+        freed = max([start, *(ends.get(task, start) for task in row.after)])
+        yield Wait(start, freed, "dependency")
+        yield Wait(freed, now, "blocked")

@@ -1,0 +1,131 @@
+"""Draws a timeline as SVG in percent of the width, so that it fits any screen without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .figures import span_text, value_text
+from .markup import Markup, element
+from .timeline import REASONS, Bar, Gap, Lane, Timeline
+
+__all__ = ["timeline_section"]
+
+TRACK = 18
+MOST_BARS = 20_000
+MOST_LANES = 128
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400, 604_800)
+MARKS = {None: "running", "success": "good", "cancelled": "odd", "lost": "odd", "rate_limited": "odd"}
+
+
+def timeline_section(timeline: Timeline) -> Markup:
+    """The section with one row for each lane, a ruler, and the meaning of the colours."""
+    lanes = timeline.lanes[:MOST_LANES]
+    rows = [_lane(lane, timeline) for lane in _within(lanes)]
+    left = len(timeline.lanes) - len(rows)
+    note = f"{left} more lanes are not drawn." if left else "Point at a bar or a gap for what it is."
+    return element(
+        "section",
+        element("h2", "Where and when"),
+        element("p", note, class_="note"),
+        element("div", *rows, _ruler(timeline), class_="lanes"),
+        _legend(timeline),
+    )
+
+
+def _within(lanes: tuple[Lane, ...]) -> Iterator[Lane]:
+    """Lanes until the file would become too large to open."""
+    drawn = 0
+    for lane in lanes:
+        drawn += len(lane.bars)
+        if drawn > MOST_BARS:
+            return
+        yield lane
+
+
+def _lane(lane: Lane, timeline: Timeline) -> Markup:
+    whole = max(1, timeline.end - timeline.start)
+    shapes = [*(_gap(gap, timeline) for gap in lane.gaps), *(_bar(bar, timeline) for bar in lane.bars)]
+    busy = f"{100 * lane.busy / whole:.0f} %"
+    return element(
+        "div",
+        element("div", element("b", lane.label), element("span", busy), class_="label"),
+        element(
+            "svg",
+            *shapes,
+            height=lane.tracks * TRACK,
+            class_="lane",
+            role="img",
+            aria_label=f"{lane.label}: {busy}",
+        ),
+        class_="row",
+    )
+
+
+def _bar(bar: Bar, timeline: Timeline) -> Markup:
+    row, attempt = bar.row, bar.attempt
+    params = " ".join(f"{axis}={value_text(value)}" for axis, value in row.params.items())
+    took = span_text((bar.end - bar.start) / 1000)
+    lines = [
+        f"task {row.id} {row.name} {params}".strip(),
+        f"attempt {attempt.number}: {attempt.outcome or 'running'}, {took}",
+        attempt.message,
+    ]
+    shape = element(
+        "rect", element("title", "\n".join(filter(None, lines))), **_place(bar.start, bar.end, timeline)
+    )
+    tone = MARKS.get(attempt.outcome, "bad")
+    return element("g", shape, class_=f"bar {tone}", transform=f"translate(0 {bar.track * TRACK + 1})")
+
+
+def _gap(gap: Gap, timeline: Timeline) -> Markup:
+    title = element("title", f"{REASONS[gap.reason]}, {span_text((gap.end - gap.start) / 1000)}")
+    shape = element("rect", title, **_place(gap.start, gap.end, timeline))
+    return element("g", shape, class_=f"gap {gap.reason}")
+
+
+def _place(start: int, end: int, timeline: Timeline) -> dict[str, str]:
+    whole = max(1, timeline.end - timeline.start)
+    x = 100 * (start - timeline.start) / whole
+    return {"x": f"{x:.3f}%", "width": f"{max(0.08, 100 * (end - start) / whole):.3f}%"}
+
+
+def _ruler(timeline: Timeline) -> Markup:
+    seconds = (timeline.end - timeline.start) / 1000
+    step = next((step for step in STEPS if seconds / step <= 6), STEPS[-1])
+    marks = []
+    for place in range(int(seconds // step) + 1):
+        x = f"{100 * place * step / max(seconds, 0.001):.3f}%"
+        anchor = "start" if place == 0 else "end" if place * step > 0.94 * seconds else "middle"
+        marks.append(element("line", x1=x, x2=x, y1=0, y2=5))
+        marks.append(element("text", _clock_text(place * step), x=x, y=17, text_anchor=anchor))
+    return element(
+        "div", element("div", class_="label"), element("svg", *marks, height=20, class_="ruler"), class_="row"
+    )
+
+
+def _clock_text(seconds: int) -> str:
+    if seconds == 0:
+        return "0"
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60}:{seconds % 60:02d}"
+    return f"{seconds // 3600}:{seconds % 3600 // 60:02d} h"
+
+
+def _legend(timeline: Timeline) -> Markup:
+    reasons = {gap.reason for lane in timeline.lanes for gap in lane.gaps}
+    tones = {MARKS.get(bar.attempt.outcome, "bad") for lane in timeline.lanes for bar in lane.bars}
+    words = {"good": "succeeded", "bad": "failed", "odd": "cancelled or lost", "running": "running"}
+    marks = [
+        *(_mark(f"bar {tone}", word) for tone, word in words.items() if tone in tones),
+        *(_mark(f"gap {reason}", word) for reason, word in REASONS.items() if reason in reasons),
+    ]
+    return element("ul", *marks, class_="legend")
+
+
+def _mark(classes: str, word: str) -> Markup:
+    swatch = element(
+        "svg", element("g", element("rect", width="100%", height="100%"), class_=classes), class_="swatch"
+    )
+    return element("li", swatch, word)
