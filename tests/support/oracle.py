@@ -116,7 +116,7 @@ class Oracle:
             for grant in allocation.devices:
                 alone = _device_use(open_attempts)[grant.uuid].holders == 1
                 assert grant.share < SHARE_WHOLE or alone, f"{grant.uuid} is shared although whole"
-        for pool, used in self._amount_use(open_attempts).items():
+        for pool, used in _amount_use(open_attempts).items():
             kind, capacity = self.capacities[pool]
             assert kind is not PoolKind.AMOUNT or used <= capacity, f"{pool} holds {used} of {capacity}"
 
@@ -154,9 +154,8 @@ class Oracle:
                     assert not self._fits(variant, [*held, *kept]), f"task {row.id} fits but waits: {row}"
 
     def _fits(self, variant: Variant, taken: list[Allocation]) -> bool:
-        used = self._amount_use(taken)
-        asked = self._amount_use([Allocation(0, amounts=variant.amounts)])
-        for pool, amount in asked.items():
+        used = _amount_use(taken)
+        for pool, amount in self._lineage(variant.amounts).items():
             kind, capacity = self.capacities[pool]
             if kind is PoolKind.RATE or (kind is PoolKind.LIMIT and self.troubled):
                 return False
@@ -164,16 +163,15 @@ class Oracle:
                 return False
         return variant.devices is None or self._devices_fit(variant.devices, _device_use(taken))
 
-    def _amount_use(self, allocations: Iterable[Allocation]) -> dict[str, int]:
-        """What is held of each pool, draws on its children included."""
-        used: dict[str, int] = {}
-        for allocation in allocations:
-            for name, amount in allocation.amounts:
-                pool: str | None = name
-                while pool is not None:
-                    used[pool] = used.get(pool, 0) + amount
-                    pool = self.parents.get(pool)
-        return used
+    def _lineage(self, amounts: Iterable[tuple[str, int]]) -> dict[str, int]:
+        """What an ask draws: on its pools and on their parents."""
+        asked: dict[str, int] = {}
+        for name, amount in amounts:
+            pool: str | None = name
+            while pool is not None:
+                asked[pool] = asked.get(pool, 0) + amount
+                pool = self.parents.get(pool)
+        return asked
 
     def _devices_fit(self, ask: DeviceAsk, used: Mapping[str, Held]) -> bool:
         fitting = [d for d in self._usable() if _device_fits(ask, d, used.get(d.uuid, Held()))]
@@ -201,6 +199,15 @@ def _device_use(allocations: Iterable[Allocation]) -> dict[str, Held]:
             held.share += grant.share
             held.vram += grant.vram_mib
             held.holders += 1
+    return used
+
+
+def _amount_use(allocations: Iterable[Allocation]) -> dict[str, int]:
+    """What is held of each pool; an allocation names the parents of a pool beside it."""
+    used: dict[str, int] = {}
+    for allocation in allocations:
+        for pool, amount in allocation.amounts:
+            used[pool] = used.get(pool, 0) + amount
     return used
 
 

@@ -1,0 +1,294 @@
+"""Closed pools: an outcome acts on the pool it speaks of, one probe opens it, and nobody stampedes."""
+
+from __future__ import annotations
+
+from tests.support.builders import HOUR, MINUTE, SECOND, World, ask
+
+from passloop.kernel.events import PoolKind, PoolOpened
+from passloop.kernel.ids import PoolName, TaskId
+from passloop.kernel.tasks import TaskState
+
+
+def endpoint(limit: int = 8) -> World:
+    """A world with two models under one endpoint."""
+    world = World(gpus=0, cpus=64)
+    world.declare("endpoint", PoolKind.LIMIT, 100)
+    world.declare("model", PoolKind.LIMIT, limit, parent="endpoint")
+    world.declare("other", PoolKind.LIMIT, limit, parent="endpoint")
+    return world
+
+
+def calls(world: World, n: int, model: str = "model") -> tuple[TaskId, ...]:
+    """Calls of a model."""
+    return world.submit_many(ask(**{model: 1}), n=n, driver="calls")
+
+
+def limited(world: World, task: TaskId, retry_after: int | None = None) -> None:
+    """The task's call was answered with 429."""
+    world.end(task, "rate_limited", status=429, retry_after=retry_after)
+
+
+def test_a_limit_pool_admits_at_most_its_limit() -> None:
+    world = endpoint(limit=3)
+    calls(world, 10)
+    assert len(world.running) == 3
+
+
+def test_a_childs_draw_counts_at_its_parent() -> None:
+    world = endpoint()
+    world.declare("endpoint", PoolKind.LIMIT, 5)
+    calls(world, 4)
+    calls(world, 4, "other")
+    assert len(world.running) == 5
+
+
+def test_a_429_closes_its_model_and_leaves_the_others() -> None:
+    world = endpoint(limit=2)
+    first, second, third = calls(world, 3)
+    limited(world, first)
+    assert world.state(first) not in (TaskState.FAILED, TaskState.RUNNING)
+    assert world.state(third) is TaskState.READY
+    assert world.why(third)[0] == "cooling"
+    (other,) = calls(world, 1, "other")
+    assert world.state(other) is TaskState.RUNNING
+    world.finish(second)
+    assert world.state(third) is TaskState.READY
+
+
+def test_after_the_cooldown_one_probe_goes_and_opens_the_pool() -> None:
+    world = endpoint(limit=8)
+    tasks = calls(world, 20)
+    limited(world, tasks[0])
+    world.finish(*tasks[1:8])
+    assert world.running == []
+    world.advance(2 * SECOND)
+    assert len(world.running) == 1
+    assert world.why(tasks[-1])[0] == "probing"
+    world.finish(*world.running)
+    assert len(world.running) == 6
+
+
+def test_a_failed_probe_cools_again() -> None:
+    world = endpoint(limit=8)
+    tasks = calls(world, 20)
+    limited(world, tasks[0])
+    world.finish(*tasks[1:8])
+    world.advance(2 * SECOND)
+    limited(world, *world.running)
+    assert world.running == []
+    world.advance(2 * SECOND)
+    assert len(world.running) == 1
+
+
+def test_a_cancelled_probe_passes_to_the_next_task() -> None:
+    world = endpoint(limit=1)
+    first, _, _ = calls(world, 3)
+    limited(world, first)
+    world.advance(2 * SECOND)
+    (probe,) = world.running
+    world.cancel(probe)
+    world.end(probe, "cancelled")
+    assert len(world.running) == 1
+    assert world.running != [probe]
+
+
+def test_a_retry_after_is_honoured_up_to_an_hour() -> None:
+    world = endpoint()
+    first, *_ = calls(world, 9)
+    limited(world, first, retry_after=10 * HOUR)
+    world.finish(*world.running)
+    world.advance(50 * MINUTE)
+    assert world.running == []
+    world.advance(17 * MINUTE)
+    assert len(world.running) == 1
+
+
+def test_late_429s_of_one_burst_change_nothing_but_a_longer_retry_after() -> None:
+    world = endpoint()
+    tasks = calls(world, 10)
+    limited(world, tasks[0], retry_after=10 * SECOND)
+    for task in tasks[1:4]:
+        limited(world, task, retry_after=SECOND)
+    limited(world, tasks[4], retry_after=60 * SECOND)
+    world.finish(*world.running)
+    world.advance(50 * SECOND)
+    assert world.running == []
+    world.advance(20 * SECOND)
+    assert len(world.running) == 1
+
+
+def test_a_burst_lowers_the_limit_once() -> None:
+    world = endpoint(limit=8)
+    tasks = calls(world, 30)
+    for task in tasks[:8]:
+        limited(world, task)
+    world.advance(2 * SECOND)
+    world.finish(*world.running)
+    assert len(world.running) == 6
+
+
+def test_25_successes_raise_the_limit_by_one() -> None:
+    world = endpoint(limit=8)
+    tasks = calls(world, 100)
+    limited(world, tasks[0])
+    world.finish(*world.running)
+    world.advance(2 * SECOND)
+    world.finish(*world.running)
+    assert len(world.running) == 6
+    for _ in range(25):
+        world.finish(world.running[0])
+    assert len(world.running) == 7
+
+
+def test_a_sporadic_429_delays_that_task_only() -> None:
+    world = endpoint(limit=4)
+    tasks = calls(world, 100)
+    for _ in range(50):
+        world.finish(world.running[0])
+    victim = world.running[0]
+    limited(world, victim)
+    assert len(world.running) == 4
+    assert world.state(victim) is TaskState.BACKOFF
+    world.advance(2 * SECOND)
+    assert world.state(victim) is TaskState.READY
+    assert world.why(tasks[-1])[0] in ("limit", "pool_busy")
+
+
+def test_rate_limits_cost_no_attempts() -> None:
+    world = endpoint(limit=1)
+    (task,) = calls(world, 1)
+    for _ in range(30):
+        limited(world, task)
+        world.advance(2 * MINUTE)
+        assert world.state(task) is TaskState.RUNNING
+    row = world.row(task)
+    assert (row.failures, row.losses, row.timeouts) == (0, 0, 0)
+
+
+def test_rate_limits_end_at_the_deadline() -> None:
+    world = endpoint(limit=1)
+    task = world.submit(ask(model=1), driver="calls", deadline=10 * MINUTE)
+    for _ in range(40):
+        if world.running:
+            limited(world, task)
+        world.advance(MINUTE)
+    assert world.state(task) is TaskState.FAILED
+    assert "deadline" in world.row(task).message
+
+
+def test_a_pool_that_never_answers_is_dead_and_probed_each_minute() -> None:
+    world = endpoint(limit=1)
+    (task,) = calls(world, 1)
+    for _ in range(20):
+        limited(world, task)
+        world.advance(65 * SECOND)
+    limited(world, task)
+    assert world.why(task)[0] == "dead"
+    world.advance(30 * SECOND)
+    assert world.running == []
+    world.advance(35 * SECOND)
+    assert world.running == [task]
+    world.finish(task)
+    (later,) = calls(world, 1)
+    assert world.state(later) is TaskState.RUNNING
+
+
+def test_a_closed_parent_closes_its_children() -> None:
+    world = endpoint()
+    first, *_ = calls(world, 1)
+    world.end(first, "rate_limited", status=401, pool=PoolName("endpoint"))
+    (other,) = calls(world, 1, "other")
+    assert world.state(other) is TaskState.READY
+    assert world.why(other)[0] == "cooling"
+
+
+def test_all_models_closed_at_once_close_the_endpoint() -> None:
+    world = endpoint()
+    (first,), (second,) = calls(world, 1), calls(world, 1, "other")
+    limited(world, first, retry_after=30 * SECOND)
+    limited(world, second, retry_after=30 * SECOND)
+    states = {name: pool.state for name, pool in world.rows.pools.items()}
+    assert "cooling" in states["endpoint"]
+
+
+def test_a_user_opens_a_pool_for_a_probe() -> None:
+    world = endpoint()
+    tasks = calls(world, 10)
+    limited(world, tasks[0], retry_after=HOUR)
+    world.finish(*world.running)
+    world.send(PoolOpened(PoolName("model")))
+    assert len(world.running) == 1
+
+
+def test_a_restart_does_not_stampede_a_cooling_pool() -> None:
+    world = endpoint()
+    tasks = calls(world, 10)
+    limited(world, tasks[0], retry_after=HOUR)
+    world.finish(*world.running)
+    world.restart()
+    world.restart()
+    assert world.running == []
+    world.advance(67 * MINUTE)
+    assert len(world.running) == 1
+
+
+def test_a_thousand_tasks_park_on_one_closed_pool_with_one_wake_up() -> None:
+    world = endpoint(limit=1)
+    world.check = False
+    tasks = calls(world, 1_000)
+    limited(world, tasks[0], retry_after=HOUR)
+    passes = world.machine.passes
+    world.advance(30 * MINUTE)
+    assert world.machine.passes == passes
+
+
+# Rates.
+
+
+def rated(budget: int = 100) -> World:
+    """A world with a budget of tokens per minute."""
+    world = World(gpus=0)
+    world.declare("tokens", PoolKind.RATE, budget)
+    return world
+
+
+def test_no_minute_holds_more_than_the_rate() -> None:
+    world = rated()
+    world.submit_many(ask(tokens=32), n=20)
+    started = []
+    for _ in range(10):
+        world.finish(*world.running)
+        started.append(len(world.started))
+        world.advance(MINUTE)
+    assert started == [3 * (step + 1) if 3 * (step + 1) < 20 else 20 for step in range(10)]
+
+
+def test_an_ask_above_the_rate_is_refused() -> None:
+    assert rated(100).refusal(tokens=101).code == "never_fits"
+
+
+def test_a_correction_may_put_a_rate_in_debt() -> None:
+    world = rated(100)
+    first = world.submit(tokens=64)
+    world.end(first, "success", used=((PoolName("tokens"), 180),))
+    second = world.submit(tokens=16)
+    assert world.state(second) is TaskState.READY
+    assert world.why(second)[0] == "rate"
+    world.advance(MINUTE)
+    assert world.state(second) is TaskState.RUNNING
+
+
+def test_a_correction_gives_back_what_was_not_used() -> None:
+    world = rated(100)
+    first = world.submit(tokens=64)
+    second = world.submit(tokens=64)
+    assert world.state(second) is TaskState.READY
+    world.end(first, "success", used=((PoolName("tokens"), 10),))
+    assert world.state(second) is TaskState.RUNNING
+
+
+def test_a_restart_forgets_no_draw() -> None:
+    world = rated(100)
+    world.finish(world.submit(tokens=64))
+    world.restart()
+    assert world.state(world.submit(tokens=64)) is TaskState.READY
