@@ -24,10 +24,10 @@ UNSAFE = re.compile(
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def shown(value: object) -> str:
+def shown(value: object, *, longest: int = LONGEST_SHOWN) -> str:
     """`value` in quotes for an error: short, and with every unsafe character escaped."""
     text = value if isinstance(value, str) else _short_repr(value)
-    cut = text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+    cut = text if len(text) <= longest else text[:longest] + "..."
     return "`" + UNSAFE.sub(_escaped, cut) + "`"
 
 

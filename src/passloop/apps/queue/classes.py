@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 __all__ = ["program_of", "task_class_of"]
 
-INTERPRETERS = frozenset(
-    {"bash", "dash", "env", "node", "perl", "pypy3", "python", "ruby", "sh", "uv", "{python}"}
-)
+INTERPRETERS = frozenset({"bash", "dash", "env", "node", "perl", "pypy3", "python", "ruby", "sh", "uv"})
 MOST_WORDS = 3
 LONGEST = 200
 
@@ -37,4 +35,4 @@ def program_of(template: Sequence[str]) -> str:
 
 
 def _base(word: str) -> str:
-    return word.rstrip("/").rpartition("/")[2] or word
+    return "python" if word == "{python}" else word.rstrip("/").rpartition("/")[2] or word

@@ -1,7 +1,7 @@
 """The wire submission -> the event that the kernel takes, and the environments that the store keeps.
 
-Hot: 10,000 tasks in under 100 ms. Specs are interned: equal ones are one object, whatever the number of tasks.
-What a client may not have checked (other programs speak HTTP too) is checked here again.
+Hot: 10,000 tasks in under 100 ms. Specs are interned: equal ones are one object for any number of tasks. What
+a client may not have checked (other programs speak HTTP too) is checked here again.
 """
 
 from __future__ import annotations

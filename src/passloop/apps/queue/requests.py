@@ -9,8 +9,9 @@ form.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.text import shown
@@ -29,7 +30,6 @@ OWN_OPTION: dict[str, str] = {
     MEMORY: "mem",
     NODE: "nothing: the node is not asked for by name",
 }
-FIELDS = ("gpus", "vram", "cpus", "mem", "balance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,17 @@ class Ask:
     mem: int | None = None
     balance: bool = False
     need: Mapping[str, int] = field(default_factory=dict)
+
+    def differing(self, said: Mapping[str, Any]) -> Ask:
+        """This with what `said` changes, by field. Without GPUs this one's VRAM and balance fall away."""
+        kept = self
+        gpus = said.get("gpus")
+        if gpus is not None:
+            kept = replace(
+                kept, vram=kept.vram if any(gpus) else None, balance=kept.balance and gpus.whole > 1
+            )
+        need = {**kept.need, **said.get("need", {})}
+        return replace(kept, **{**said, "need": need})
 
 
 def variant_of(ask: Ask) -> WireVariant:
@@ -84,41 +95,31 @@ def read_need(text: str) -> tuple[str, int]:
 
 def read_ask(text: str, base: Ask) -> Ask:
     """A further variant `gpus=0,cpus=16`: what it does not say it takes from `base`. Raises `BadValue`."""
-    said: dict[str, str] = {}
+    said: dict[str, Any] = {}
+    needs: dict[str, int] = {}
     for part in text.split(","):
-        name, equals, value = part.strip().partition("=")
+        name, equals, value = (word.strip() for word in part.partition("="))
         if not equals or not name:
             raise BadValue(f"the variant {shown(text)} is not readable", 'write it as --or "gpus=0,cpus=16"')
-        if name in said:
+        if name in said or name in needs:
             raise BadValue(f"the variant {shown(text)} says {shown(name)} twice", "say it once")
-        said[name] = value.strip()
-    return ask_differing(said, base)
+        if name in READERS:
+            said[name] = READERS[name](value)
+        else:
+            needs[name] = need_amount(name, value)
+    return base.differing({**said, "need": needs} if needs else said)
 
 
-def ask_differing(said: Mapping[str, object], base: Ask) -> Ask:
-    """`base` with what `said` changes. Without GPUs the base's VRAM and balance fall away."""
-    ask = base
-    if "gpus" in said:
-        ask = replace(ask, gpus=gpu_ask(said["gpus"]))
-        if not any(ask.gpus or ()):
-            ask = replace(ask, vram=None, balance=False)
-        elif ask.gpus is not None and ask.gpus.whole < 2:
-            ask = replace(ask, balance=False)
-    if "vram" in said:
-        ask = replace(ask, vram=size_mib(said["vram"]))
-    if "cpus" in said:
-        ask = replace(ask, cpus=cpus_milli(said["cpus"]))
-    if "mem" in said:
-        ask = replace(ask, mem=size_mib(said["mem"]))
-    if "balance" in said:
-        ask = replace(ask, balance=_yes_or_no(said["balance"]))
-    needs = {name: need_amount(name, value) for name, value in said.items() if name not in FIELDS}
-    return replace(ask, need={**ask.need, **needs}) if needs else ask
+def _yes_or_no(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise BadValue(f"balance is {shown(text)}", did_you_mean(text, ("true", "false")))
+    return text == "true"
 
 
-def _yes_or_no(value: object) -> bool:
-    if value in (True, "true", "yes", "1"):
-        return True
-    if value in (False, "false", "no", "0"):
-        return False
-    raise BadValue(f"balance is {shown(value)}", did_you_mean(str(value), ("true", "false")))
+READERS: dict[str, Callable[[str], Any]] = {
+    "gpus": gpu_ask,
+    "vram": size_mib,
+    "cpus": cpus_milli,
+    "mem": size_mib,
+    "balance": _yes_or_no,
+}

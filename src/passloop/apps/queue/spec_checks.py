@@ -1,0 +1,205 @@
+"""Checks of single values of a sweep spec, in the words of the person who wrote it. Each raises `BadValue`.
+
+They run before pydantic looks at the types, so that a mistake is one sentence with its fix and not a list of
+what a union could not be.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+from passloop.apps.errors import BadValue
+from passloop.apps.text import LONGEST_NAME, UNSAFE, check_words, shown
+from passloop.apps.units import duration_ms
+
+from .requests import need_amount
+from .templates import INDEX, LINE, PYTHON
+
+__all__ = [
+    "MOST_SEEDS",
+    "REPLICA",
+    "SEED",
+    "check_axes",
+    "check_command",
+    "check_excluded",
+    "check_limit",
+    "check_linked",
+    "check_needs",
+    "check_pattern",
+    "check_seeds",
+    "check_variables",
+    "in_a_list",
+]
+
+SEED = "seed"
+REPLICA = "replica"
+RESERVED = frozenset({INDEX, LINE, PYTHON})
+MOST_SEEDS = 100_000
+LONGEST_AXIS = 64
+LONGEST_VALUE = 10_000
+
+
+def check_limit(value: object) -> int:
+    """A duration that is not 0, in ms."""
+    millis = duration_ms(value)
+    if millis == 0:
+        raise BadValue("a limit of 0 would end the task at once", "write a longer duration, or leave it out")
+    return millis
+
+
+def check_command(value: object) -> object:
+    """A list of words; a string is an error that shows the list."""
+    if isinstance(value, str):
+        fix = f"write it as a list: command: {_as_list(value)}"
+        raise BadValue("the command is one string; commands are lists of words", fix)
+    if not isinstance(value, list):
+        raise BadValue(f"the command is {_sort(value)}", "write a list of words: command: [python, train.py]")
+    for word in value:
+        if not isinstance(word, str):
+            raise BadValue(f"a word of the command is {_sort(word)}", "write text, in quotes where needed")
+    return list(check_words(value))
+
+
+def check_axes(value: object) -> object:
+    """A mapping of axis names to lists of distinct values."""
+    if not isinstance(value, dict):
+        raise BadValue(f"the axes are {_sort(value)}", "write a mapping: matrix: {depth: [2, 4, 8]}")
+    for name, values in value.items():
+        _check_axis(name)
+        _check_values(name, values, repeated=False)
+    return value
+
+
+def check_linked(value: object) -> object:
+    """One mapping of axes that move together, or a list of such mappings; equally long lists in each."""
+    groups = value if isinstance(value, list) else [value]
+    for group in groups:
+        if not isinstance(group, dict):
+            raise BadValue(f"zip is {_sort(group)}", "write a mapping: zip: {model: [a, b], size: [1, 2]}")
+        for name, values in group.items():
+            _check_axis(name)
+            _check_values(name, values, repeated=True)
+        if len({len(values) for values in group.values()}) > 1:
+            said = ", ".join(f"{name} has {len(values)}" for name, values in group.items())
+            raise BadValue(f"zipped axes differ in length: {said[:200]}", "give them equally many values")
+        _check_rows(group)
+    return groups
+
+
+def check_excluded(value: object) -> object:
+    """Mappings of some axes to a value, or to a list of values of which any will do."""
+    rows = value if isinstance(value, list) else [value]
+    for row in rows:
+        if not isinstance(row, dict) or not row:
+            raise BadValue(f"exclude has {_sort(row)}", "write mappings: exclude: [{depth: 8, lr: 0.1}]")
+        for name, wanted in row.items():
+            for each in wanted if isinstance(wanted, list) else [wanted]:
+                _check_scalar(name, each)
+    return rows
+
+
+def check_seeds(value: object) -> object:
+    """How many seeds, counted from 0, or a list of them."""
+    if isinstance(value, list):
+        _check_values(SEED, value, repeated=False)
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadValue(f"seeds is {_sort(value)}", "write how many, or a list: seeds: [1, 2, 3]")
+    if not 1 <= value <= MOST_SEEDS:
+        raise BadValue(f"{shown(value)} seeds are not possible", f"use 1 to {MOST_SEEDS:,}")
+    return list(range(value))
+
+
+def check_variables(value: object) -> object:
+    """Environment variables: names to text."""
+    if not isinstance(value, dict):
+        raise BadValue(f"env is {_sort(value)}", 'write a mapping: env: {OMP_NUM_THREADS: "1"}')
+    for name, text in value.items():
+        if not name or "=" in name or "\0" in name:
+            raise BadValue(f"the variable {shown(name)} is not a name", "use letters, digits and _")
+        if not isinstance(text, str) or "\0" in text:
+            raise BadValue(f"the variable {shown(name)} is {_sort(text)}", "write text, in quotes")
+    return value
+
+
+def check_needs(value: object) -> object:
+    """Amounts of declared pools by name."""
+    if not isinstance(value, dict):
+        raise BadValue(f"need is {_sort(value)}", "write a mapping: need: {licence: 1}")
+    return {name: need_amount(name, amount) for name, amount in value.items()}
+
+
+def check_pattern(value: str) -> str:
+    """A template of names or keys."""
+    if not value.strip() or len(value) > LONGEST_NAME or UNSAFE.search(value):
+        raise BadValue(f"{shown(value)} is not a name", "use 1 to 200 visible characters")
+    return value
+
+
+def in_a_list(value: object) -> object:
+    """A single value as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _check_axis(name: str) -> None:
+    if not (name.isascii() and name.isidentifier()) or len(name) > LONGEST_AXIS:
+        raise BadValue(f"the axis {shown(name)} is not a name", "use letters, digits and _, first a letter")
+    if name in RESERVED:
+        raise BadValue(f"the axis {shown(name)} is the name of a template", "give it another name")
+
+
+def _check_values(name: str, values: object, *, repeated: bool) -> None:
+    if not isinstance(values, list):
+        raise BadValue(f"the axis {shown(name)} is {_sort(values)}", f"write a list: {name}: [1, 2]")
+    if not values:
+        raise BadValue(f"the axis {shown(name)} has no values", "give at least one, or remove the axis")
+    for value in values:
+        _check_scalar(name, value)
+    if repeated:
+        return
+    seen: set[str] = set()
+    for value in values:
+        if repr(value) in seen:
+            raise BadValue(
+                f"the axis {shown(name)} has {shown(value)} twice", "name it once; to repeat, use replicas"
+            )
+        seen.add(repr(value))
+
+
+def _check_rows(group: dict[str, list[object]]) -> None:
+    rows = [repr(row) for row in zip(*group.values(), strict=True)]
+    if len(set(rows)) != len(rows):
+        raise BadValue("zip has the same combination twice", "name it once; to repeat, use replicas")
+
+
+def _check_scalar(name: str, value: object) -> None:
+    axis = shown(name)
+    if isinstance(value, list | dict):
+        raise BadValue(
+            f"a value of the axis {axis} is {_sort(value)}", "use text, numbers, true, false or null"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadValue(
+            f"a value of the axis {axis} is not finite", "use a finite number, or quote it as text"
+        )
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise BadValue(f"a value of the axis {axis} is too large", "quote it as text")
+    if isinstance(value, str) and (len(value) > LONGEST_VALUE or "\0" in value):
+        raise BadValue(f"a value of the axis {axis} is too long or has a NUL", "put it into a file")
+
+
+def _as_list(text: str) -> str:
+    try:
+        words = shlex.split(text[:200])
+    except ValueError:
+        words = text[:200].split()
+    return "[" + ", ".join(shown(word, longest=40)[1:-1] for word in words[:8]) + "]"
+
+
+def _sort(value: object) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a mapping"
+    return shown(value)
