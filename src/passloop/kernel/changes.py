@@ -86,14 +86,7 @@ class SettingChanged(NamedTuple):
 
 
 Change = (
-    RunAdded
-    | TaskAdded
-    | TaskChanged
-    | AttemptChanged
-    | PoolChanged
-    | GroupChanged
-    | DurationLearned
-    | SettingChanged
+    RunAdded | TaskAdded | TaskChanged | AttemptChanged | PoolChanged | GroupChanged | DurationLearned | SettingChanged
 )
 
 

@@ -12,7 +12,15 @@ from enum import StrEnum
 from .ids import TaskId
 from .tasks import Outcome, OutcomeKind
 
-__all__ = ["COOLDOWN_FIRST", "DEAD_PROBE_EVERY", "PROBE_LIMIT", "RETRY_AFTER_MOST", "Closure", "Gate", "blames_pool"]
+__all__ = [
+    "COOLDOWN_FIRST",
+    "DEAD_PROBE_EVERY",
+    "PROBE_LIMIT",
+    "RETRY_AFTER_MOST",
+    "Closure",
+    "Gate",
+    "blames_pool",
+]
 
 COOLDOWN_FIRST = 1_000
 COOLDOWN_MOST = 60_000

@@ -40,9 +40,13 @@ class ScalarPool:
         """What could be taken now, ignoring closures; negative while over-committed."""
         return self.capacity - self.used
 
-    def most(self) -> int:
-        """What an empty, open pool could give at once."""
-        return self.capacity
+    def admits(self, amount: int, now: int) -> bool:
+        """Whether `amount` could be taken now; a closed pool admits nothing, a half-open one its probe."""
+        return self.capacity - self.used >= amount
+
+    def could_admit(self, amount: int) -> bool:
+        """Whether `amount` could be taken if all our attempts ended now."""
+        return amount <= self.capacity
 
     def take(self, attempt: AttemptId, amount: int, now: int) -> None:
         """Charge `amount` to an attempt."""
@@ -57,14 +61,9 @@ class ScalarPool:
         """The time at which `amount` is there by time alone, if time alone can bring it."""
         return None
 
-    def gate(self, now: int) -> Gate:
-        """Open, or closed by itself or by the nearest closed parent."""
-        pool: ScalarPool | None = self
-        while pool is not None:
-            if pool.closure is not None and pool.closure.gate is not Gate.OPEN:
-                return pool.closure.gate
-            pool = pool.parent
-        return Gate.OPEN
+    def gate(self) -> Gate:
+        """Whether it is open, by itself; parents are asked on their own, since a draw on it draws on them."""
+        return Gate.OPEN if self.closure is None else self.closure.gate
 
 
 class AmountPool(ScalarPool):
@@ -91,8 +90,11 @@ class LimitPool(ScalarPool):
             return 1 if closure.probe is None else 0
         return min(closure.limit, self.capacity) - self.used
 
-    def most(self) -> int:
-        return self.capacity
+    def admits(self, amount: int, now: int) -> bool:
+        return _admits(self, amount, now)
+
+    def could_admit(self, amount: int) -> bool:
+        return _could_admit(self, amount)
 
 
 class RatePool(ScalarPool):
@@ -103,7 +105,7 @@ class RatePool(ScalarPool):
     """
 
     kind = PoolKind.RATE
-    __slots__ = ("_draws", "_drawn", "_latest")
+    __slots__ = ("_drawn", "_draws", "_latest")
 
     def __init__(self, name: PoolName, bit: int, capacity: int, parent: ScalarPool | None = None) -> None:
         super().__init__(name, bit, capacity, parent)
@@ -115,6 +117,12 @@ class RatePool(ScalarPool):
     def free(self, now: int) -> int:
         self._forget(now)
         return self.capacity - self._drawn
+
+    def admits(self, amount: int, now: int) -> bool:
+        return _admits(self, amount, now)
+
+    def could_admit(self, amount: int) -> bool:
+        return _could_admit(self, amount)
 
     def take(self, attempt: AttemptId, amount: int, now: int) -> None:
         self._forget(now)
@@ -163,6 +171,23 @@ class RatePool(ScalarPool):
         draws = self._draws
         while draws and draws[0][0] + RATE_WINDOW <= now:
             self._drawn -= draws.popleft()[1]
+
+
+def _admits(pool: ScalarPool, amount: int, now: int) -> bool:
+    closure = pool.closure
+    assert closure is not None
+    if closure.gate is Gate.OPEN:
+        return pool.free(now) >= amount
+    is_probe = closure.gate is Gate.HALF_OPEN and closure.probe is None
+    return is_probe and (pool.kind is PoolKind.LIMIT or pool.free(now) >= amount)
+
+
+def _could_admit(pool: ScalarPool, amount: int) -> bool:
+    closure = pool.closure
+    assert closure is not None
+    return amount <= pool.capacity and (
+        closure.gate is Gate.OPEN or (closure.gate is Gate.HALF_OPEN and closure.probe is None)
+    )
 
 
 def lineage(pool: ScalarPool) -> Iterator[ScalarPool]:

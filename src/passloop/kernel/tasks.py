@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from .ids import AttemptId, PoolName, RunId, TaskId
+from .ids import AttemptId, PoolName, TaskId
 from .resources import Allocation, Request
 
 __all__ = [
@@ -168,7 +168,7 @@ class TaskRow(NamedTuple):
 
     id: int
     run: int
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is not used of a row
     rank: int
     key: str | None
     group: str

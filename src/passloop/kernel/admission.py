@@ -1,0 +1,245 @@
+"""Which ready tasks start now. One pass, a function of the state alone; it never waits and never repeats itself.
+
+A pass walks the first task of each lane, in order (`3-kernel.md`, "Admission"):
+  1. those that hold a reservation come first within their priority, in the order they reserved;
+  2. a task is admitted if it fits beside what is used and leaves each reservation before it what that needs;
+  3. a blocked task is a head if no pool it asks is lacked, and no pool it lacks reserved, by a task before it;
+  4. a head whose patience is over reserves;
+  5. a task that would not fit even on an empty box delays nobody.
+The walk is complete on each pass; lanes that ask an exhausted pool and cannot be heads cost one comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .fitting import Fit, Lack, fit, lack, may_pass
+from .ready_queue import Lane
+from .records import ShapeVariant, Task
+from .reservations import Ends, Room, bound_of, last_resort, plan, renew, room_for
+from .resources import Grant
+from .state import State
+from .wakeups import WakeUp
+
+__all__ = ["Admission", "patience_of"]
+
+Admit = Callable[[Task, ShapeVariant, Sequence[Grant]], None]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What a pass has met so far: pools lacked and reserved by tasks before, and the room they leave."""
+
+    lacked: int
+    reserved: int
+    rooms: list[Room]
+    last: frozenset[str]
+
+
+class Admission:
+    """One pass over the ready tasks. `admit` charges the ledger and gives the order to start."""
+
+    def __init__(self, state: State, admit: Admit) -> None:
+        self._state = state
+        self._now = state.now
+        self._admit = admit
+        self._ends = Ends(state, state.now)
+        self._walk = _Walk(0, 0, [], frozenset())
+        self._node_in_play = state.node_in_play()
+
+    def run(self) -> None:
+        """Walk all priorities, highest first."""
+        state = self._state
+        if state.draining or state.paused:
+            return
+        priorities = set(state.queue.priorities)
+        priorities.update(task.priority for task in state.reserved)
+        for priority in sorted(priorities, reverse=True):
+            for task in [task for task in state.reserved if task.priority == priority]:
+                self._try_reserved(task)
+            level = state.queue.levels.get(priority)
+            if level:
+                self._walk_level(level)
+        self._plan_wake_ups()
+
+    def _walk_level(self, level: dict[str, list[Lane]]) -> None:
+        """Walk the lanes of one priority: the group with the least virtual time first, its lanes in order."""
+        cursors = dict.fromkeys(level, 0)
+        exhausted = self._exhausted()
+        while True:
+            name = self._next_group(level, cursors)
+            if name is None:
+                return
+            lanes = level[name]
+            lane = lanes[cursors[name]]
+            if self._is_hopeless(lane, exhausted):
+                cursors[name] += 1
+            elif self._try_lane(lane):
+                exhausted = self._exhausted()
+                if not lanes:
+                    del cursors[name]
+            else:
+                cursors[name] += 1
+
+    def _next_group(self, level: dict[str, list[Lane]], cursors: dict[str, int]) -> str | None:
+        best: str | None = None
+        best_key: tuple[int, object] | None = None
+        for name, cursor in cursors.items():
+            lanes = level[name]
+            if cursor < len(lanes):
+                if len(cursors) == 1:
+                    return name
+                key = (lanes[cursor].group.virtual_time, lanes[cursor].head)
+                if best_key is None or key < best_key:
+                    best, best_key = name, key
+        return best
+
+    def _exhausted(self) -> int:
+        """The mask of pools with nothing free."""
+        mask = 0
+        for pool in self._state.pools.values():
+            if pool.free(self._now) <= 0:
+                mask |= 1 << pool.bit
+        if not any(d.free_share for d in self._state.devices.devices.values()):
+            mask |= 1 << self._state.devices.bit
+        return mask
+
+    def _is_hopeless(self, lane: Lane, exhausted: int) -> bool:
+        """Whether a lane can neither start nor be a head nor add to what is lacked: one comparison, no walk."""
+        shape = lane.shape
+        if shape.mask & ~self._walk.lacked or not shape.single & exhausted:
+            return False
+        return not (self._node_in_play and shape.on_node)
+
+    def _try_reserved(self, task: Task) -> None:
+        """A task with a reservation: start it, renew what it keeps, or let it drop what it can never use."""
+        walk, state = self._walk, self._state
+        found = self._fit(task)
+        if found is not None:
+            self._start(task, found, reserved=True)
+            return
+        blocked = lack(state, task.shape, task.variant_from, task.run, self._now)
+        renewed = renew(state, task, walk.rooms, self._ends) if blocked.able else None
+        if renewed is None or not any(v.index == renewed.allocation.variant for v in blocked.able):
+            state.drop_reservation(task)
+            return
+        if renewed is not task.reservation:
+            task.reservation = renewed
+            state.touch(task)
+        self._keep(task)
+        walk.lacked |= blocked.mask
+
+    def _try_lane(self, lane: Lane) -> bool:
+        """Try the first task of a lane. True if it left the lane: started, or took a reservation."""
+        state = self._state
+        assert lane.head is not None
+        task = state.tasks[lane.head[3]]
+        found = self._fit(task)
+        if found is not None:
+            self._start(task, found, reserved=False)
+            return True
+        blocked = lack(state, task.shape, task.variant_from, task.run, self._now)
+        if not blocked.able:
+            return False
+        mask = blocked.mask or self._conflicts(task, blocked)
+        asks = task.shape.mask | (1 << state.node.bit if self._node_in_play and task.shape.on_node else 0)
+        is_head = not asks & self._walk.lacked and not mask & self._walk.reserved
+        reserves = is_head and self._patience_is_over(task, mask) and self._reserve(task, blocked)
+        self._walk.lacked |= mask
+        return reserves
+
+    def _fit(self, task: Task) -> Fit | None:
+        return fit(self._state, task, self._walk.rooms, self._walk.last, self._now)
+
+    def _conflicts(self, task: Task, blocked: Lack) -> int:
+        """The pools in which a task that fits beside what is used meets a reservation."""
+        mask = 0
+        end = self._end_of(task)
+        for room in self._walk.rooms:
+            for variant in blocked.able:
+                mask |= may_pass(self._state, task, variant, room, end)
+        return mask
+
+    def _end_of(self, task: Task) -> int | None:
+        bound = bound_of(self._state, task.shape)
+        return None if bound is None else self._now + bound[0]
+
+    def _start(self, task: Task, found: Fit, *, reserved: bool) -> None:
+        variant, grants = found
+        if reserved:
+            self._state.reserved.remove(task)
+        else:
+            self._state.queue.remove(task)
+        self._admit(task, variant, grants)
+        end = self._end_of(task)
+        for room in self._walk.rooms:
+            if not room.is_passed_by(end):
+                room.take(variant, grants)
+
+    def _patience_is_over(self, task: Task, mask: int) -> bool:
+        state = self._state
+        if task.head_since is None:
+            task.head_since = self._now
+            task.patience = patience_of(state, task, mask)
+            state.touch(task)
+        assert task.patience is not None
+        over = task.head_since + task.patience
+        if over > self._now:
+            state.wakeups.add(over, WakeUp.PASS)
+        return over <= self._now
+
+    def _reserve(self, task: Task, blocked: Lack) -> bool:
+        """The head reserves for the variant with the earliest shadow time; it now goes before those not reserved."""
+        state = self._state
+        reservation = plan(state, task, blocked.able, self._walk.rooms, self._ends, self._now)
+        if reservation is None:
+            return False
+        state.next_reservation += 1
+        state.queue.remove(task)
+        task.reservation = reservation
+        state.reserved.append(task)
+        state.touch(task)
+        self._keep(task)
+        return True
+
+    def _keep(self, task: Task) -> None:
+        """Note what a reservation takes from the tasks after it."""
+        walk = self._walk
+        room = room_for(self._state, task, walk.rooms, self._ends, self._now)
+        walk.rooms.append(room)
+        walk.last = last_resort(walk.rooms)
+        assert task.reservation is not None
+        variant = task.shape.variants[task.reservation.allocation.variant]
+        walk.reserved |= variant.mask
+        if variant.exclusive or self._node_in_play:
+            walk.reserved |= 1 << self._state.node.bit
+
+    def _plan_wake_ups(self) -> None:
+        """Shadow times that pass without an end move the shadow: look again then."""
+        for room in self._walk.rooms:
+            time = room.shadow_time
+            if time is not None and time > self._now:
+                self._state.wakeups.add(time, WakeUp.PASS)
+
+
+def patience_of(state: State, task: Task, mask: int) -> int:
+    """How long in ms a head waits before it reserves, fixed when it first is a head.
+
+    0 if every holder of what it lacks has an enforced limit or if it lacks only limits and rates; else twice the
+    longest learned p95 of those holders; an hour while nothing at all is learned; at most 8 hours.
+    """
+    if task.shape.spec.patience is not None:
+        return task.shape.spec.patience
+    settings = state.settings
+    learned = []
+    unlearned = False
+    for attempt in state.holders_of(mask):
+        bound = bound_of(state, attempt.shape)
+        if bound is None:
+            unlearned = True
+        elif not bound[1]:
+            learned.append(bound[0])
+    if learned:
+        return min(2 * max(learned), settings.patience_most)
+    return min(settings.patience_unlearned, settings.patience_most) if unlearned else 0

@@ -1,0 +1,152 @@
+"""The predicates of admission: does a task fit now, what does it lack, whom would it delay.
+
+Admission and `why` call the same functions, so a reason is never a guess. They read the state and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .device_pool import Device
+from .events import PoolKind
+from .records import Shape, ShapeVariant, Task
+from .reservations import Room, bound_of
+from .resources import Grant
+from .state import State
+
+__all__ = ["Fit", "Lack", "could_ever_fit", "fit", "lack", "lacks_of", "may_pass"]
+
+Fit = tuple[ShapeVariant, Sequence[Grant]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What a blocked task lacks: the mask of pools over its able variants; `able` could start on an empty box.
+
+    `mask` is 0 if some able variant fits beside what is used: then only reservations stand in the way.
+    """
+
+    mask: int
+    able: tuple[ShapeVariant, ...]
+
+
+def fit(state: State, task: Task, rooms: Sequence[Room], last: frozenset[str], now: int) -> Fit | None:
+    """The first variant that fits beside what is used and leaves each reservation in `rooms` what it needs."""
+    for variant in task.shape.variants[task.variant_from :]:
+        if not all(pool.admits(amount, now) for pool, amount in variant.draws):
+            continue
+        if variant.on_node and state.node.holders and not state.node.admits(task.run, exclusive=variant.exclusive):
+            continue
+        grants = _grants(state, task, variant, rooms, last, now)
+        if grants is not None:
+            return variant, grants
+    return None
+
+
+def _grants(
+    state: State, task: Task, variant: ShapeVariant, rooms: Sequence[Room], last: frozenset[str], now: int
+) -> Sequence[Grant] | None:
+    """Devices for a variant whose amounts fit; () if it asks none, None if it may not start."""
+    if not rooms:
+        return () if variant.devices is None else state.devices.choose(variant.devices, last=last, spare={})
+    bound = bound_of(state, task.shape)
+    end = None if bound is None else now + bound[0]
+    if any(_short_amounts(task, variant, room, end) for room in rooms):
+        return None
+    if variant.devices is None:
+        return ()
+    spare: dict[str, tuple[int, int]] = {}
+    for room in rooms:
+        if not room.is_passed_by(end):
+            for uuid, left in room.devices.items():
+                other = spare.get(uuid, left)
+                spare[uuid] = (min(left[0], other[0]), min(left[1], other[1]))
+    return state.devices.choose(variant.devices, last=last, spare=spare)
+
+
+def _short_amounts(task: Task, variant: ShapeVariant, room: Room, end: int | None) -> int:
+    """The mask of scalar pools (and the node) in which the variant would delay a reservation; 0 if it would not.
+
+    A draw on a rate outlives the task, so a bound does not help there.
+    """
+    mask = 0
+    passes = room.is_passed_by(end)
+    for pool, amount in variant.draws:
+        left = room.amounts.get(pool)
+        if left is not None and amount > left and (not passes or pool.kind is PoolKind.RATE):
+            mask |= 1 << pool.bit
+    if not passes and variant.on_node and room.excludes(task.run, exclusive=variant.exclusive):
+        mask |= 1 << 1
+    return mask
+
+
+def may_pass(state: State, task: Task, variant: ShapeVariant, room: Room, end: int | None) -> int:
+    """The mask of pools in which a variant meets a reservation; 0 if it may pass it."""
+    mask = _short_amounts(task, variant, room, end)
+    if variant.devices is not None and room.devices and not room.is_passed_by(end):
+        mask |= 1 << state.devices.bit
+    return mask
+
+
+def lack(state: State, shape: Shape, variant_from: int, run: int, now: int) -> Lack:
+    """What a task that did not start lacks, over the variants that could start on an empty box."""
+    able = []
+    total = 0
+    fits_beside_used = False
+    for variant in shape.variants[variant_from:]:
+        if not _is_able(state, variant):
+            continue
+        able.append(variant)
+        mask = lacks_of(state, variant, run, now)
+        fits_beside_used = fits_beside_used or not mask
+        total |= mask
+    return Lack(0 if fits_beside_used else total, tuple(able))
+
+
+def lacks_of(state: State, variant: ShapeVariant, run: int, now: int) -> int:
+    """The mask of pools that have too little free for one variant now."""
+    mask = 0
+    for pool, amount in variant.draws:
+        if not pool.admits(amount, now):
+            mask |= 1 << pool.bit
+    if variant.devices is not None and _too_few(state, variant):
+        mask |= 1 << state.devices.bit
+    if variant.on_node and state.node.holders and not state.node.admits(run, exclusive=variant.exclusive):
+        mask |= 1 << state.node.bit
+    return mask
+
+
+def _too_few(state: State, variant: ShapeVariant) -> bool:
+    ask = variant.devices
+    assert ask is not None
+    if ask.balance:
+        return state.devices.choose(ask, last=frozenset(), spare={}) is None
+    wanted = 1 if ask.share else ask.count
+    for device in state.devices.devices.values():
+        if _fits(device, variant):
+            wanted -= 1
+            if not wanted:
+                return False
+    return True
+
+
+def _fits(device: Device, variant: ShapeVariant) -> bool:
+    assert variant.devices is not None
+    return device.fits(variant.devices)
+
+
+def _is_able(state: State, variant: ShapeVariant) -> bool:
+    """Whether the variant would fit if all our attempts ended now."""
+    if not all(pool.could_admit(amount) for pool, amount in variant.draws):
+        return False
+    return variant.devices is None or state.devices.could_serve(variant.devices)
+
+
+def could_ever_fit(state: State, shape: Shape) -> bool:
+    """Whether some variant fits the box as it is built, whatever is closed, vetoed or quarantined now."""
+    for variant in shape.variants:
+        amounts = all(amount <= pool.capacity for pool, amount in variant.draws)
+        if amounts and (variant.devices is None or state.devices.would_hold(variant.devices)):
+            return True
+    return False

@@ -1,0 +1,120 @@
+"""What must hold after every batch. `check` raises `BrokenInvariant` with the first law that does not.
+
+The numbers are those of `3-kernel.md`. Laws that need history (first in first out, isolation, replay) are property
+tests; this function looks at one state alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .amounts import SHARE_WHOLE
+from .errors import BrokenInvariant
+from .events import PoolKind
+from .fitting import fit
+from .machine import Machine
+from .reservations import Ends, Room, last_resort, room_for
+from .state import State
+from .tasks import TaskState
+
+__all__ = ["check"]
+
+_WITH_ATTEMPT = {TaskState.ADMITTED, TaskState.RUNNING, TaskState.STOPPING}
+
+
+def check(machine: Machine, now: int) -> None:
+    """Check invariants 1, 2, 6, 7 and the consistency of the machine's own records, at engine time `now`."""
+    state = machine.state
+    for law in (
+        _conserved,
+        _devices_conserved,
+        _attempts_match,
+        _queue_matches,
+        _dependencies_hold,
+        _not_stranded,
+    ):
+        for broken in law(state, now):
+            raise BrokenInvariant(f"{law.__doc__}: {broken}")
+
+
+def _conserved(state: State, now: int) -> Iterator[str]:
+    """1. charges + free = capacity, all >= 0"""
+    for pool in state.pools.values():
+        if pool.kind is PoolKind.RATE:
+            continue
+        charged = sum(dict(a.allocation.amounts).get(pool.name, 0) for a in state.attempts.values())
+        if charged != pool.used or sum(pool.holders.values()) != charged:
+            yield f"pool {pool.name} has {pool.used} used, attempts hold {charged}"
+        if pool.used < 0:
+            yield f"pool {pool.name} has {pool.used} used"
+
+
+def _devices_conserved(state: State, now: int) -> Iterator[str]:
+    """1. device shares + free = whole, a whole device never shared"""
+    for device in state.devices.devices.values():
+        grants = list(device.holders.values())
+        if sum(g.share for g in grants) + device.free_share != SHARE_WHOLE or device.free_share < 0:
+            yield f"{device.uuid}: {device.free_share} free beside {grants}"
+        if sum(g.vram_mib for g in grants) + device.free_vram != device.vram:
+            yield f"{device.uuid}: {device.free_vram} MiB free beside {grants}"
+        if len(grants) > 1 and any(g.share == SHARE_WHOLE for g in grants):
+            yield f"{device.uuid} is whole and shared"
+        for attempt in device.holders:
+            if attempt not in state.attempts:
+                yield f"{device.uuid} is held by attempt {attempt}, which is not live"
+
+
+def _attempts_match(state: State, now: int) -> Iterator[str]:
+    """3. at most one live attempt per task, and tasks and attempts agree"""
+    for attempt in state.attempts.values():
+        if attempt.state == "stray":
+            continue
+        task = state.tasks.get(attempt.task)
+        if task is None or task.attempt is not attempt or task.state not in _WITH_ATTEMPT:
+            yield f"attempt {attempt.id} is {attempt.state}, its task {task.state if task else 'gone'}"
+    for task in state.tasks.values():
+        if (task.attempt is not None) != (task.state in _WITH_ATTEMPT):
+            yield f"task {task.id} is {task.state} with attempt {task.attempt and task.attempt.id}"
+
+
+def _queue_matches(state: State, now: int) -> Iterator[str]:
+    """a ready task is in exactly one place"""
+    queued = [place[3] for lane in state.queue.lanes() for place in lane.places()]
+    reserved = [task.id for task in state.reserved]
+    ready = sorted(task.id for task in state.tasks.values() if task.state is TaskState.READY)
+    if sorted(queued + reserved) != ready:
+        yield f"queued {sorted(queued)} and reserved {reserved}, ready {ready}"
+    for task in state.tasks.values():
+        if (task.reservation is not None) != (task.id in reserved):
+            yield f"task {task.id} has reservation {task.reservation} and is in {reserved}"
+    for level in state.queue.levels.values():
+        for lanes in level.values():
+            heads = [lane.head for lane in lanes]
+            if heads != sorted(heads, key=lambda head: head or ()):
+                yield f"lanes out of order: {heads}"
+
+
+def _dependencies_hold(state: State, now: int) -> Iterator[str]:
+    """7. no dependent starts before what it asked of its dependencies"""
+    for task in state.tasks.values():
+        if task.unmet and task.state not in (TaskState.WAITING, TaskState.HELD) and not task.final:
+            yield f"task {task.id} is {task.state} and waits for {sorted(task.unmet)}"
+
+
+def _not_stranded(state: State, now: int) -> Iterator[str]:
+    """2. at rest, no ready task fits beside used and reserved before it"""
+    if state.draining or state.paused or state.turn.admission:
+        return
+    ends = Ends(state, now)
+    rooms: list[Room] = []
+    for task in state.reserved:
+        before = [room for room in rooms if room.task.priority >= task.priority]
+        if fit(state, task, before, last_resort(before), now) is not None:
+            yield f"task {task.id} holds a reservation and fits"
+        rooms.append(room_for(state, task, before, ends, now))
+    for lane in state.queue.lanes():
+        assert lane.head is not None
+        task = state.tasks[lane.head[3]]
+        before = [room for room in rooms if room.task.priority >= lane.priority]
+        if fit(state, task, before, last_resort(before), now) is not None:
+            yield f"task {task.id} is ready and fits"

@@ -1,0 +1,143 @@
+"""Charging and releasing: the only callers of `take` and `give`. An allocation is given once and released once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .amounts import SHARE_WHOLE
+from .events import PoolKind
+from .instructions import Start
+from .pools import RatePool
+from .records import Attempt, ShapeVariant, Task
+from .reservations import bound_of
+from .resources import Allocation, Grant
+from .state import State
+from .tasks import AttemptRow
+from .transitions import Verb, move
+
+__all__ = ["admit", "charge", "discharge"]
+
+UNKNOWN_RUN_TIME = 60_000
+"""What a group is charged for a task of which nothing is known, in ms."""
+
+
+def admit(state: State, task: Task, variant: ShapeVariant, grants: Sequence[Grant]) -> None:
+    """Claim a ready task for a new attempt, charge it and order its start."""
+    amounts = tuple((pool.name, amount) for pool, amount in variant.draws)
+    allocation = Allocation(variant.index, tuple(grants), amounts, variant.exclusive)
+    attempt = _new_attempt(state, task, allocation)
+    move(task, Verb.ADMIT)
+    task.reservation = None
+    task.head_since = task.patience = None
+    task.message = ""
+    charge(state, attempt)
+    _begin_probes(state, task, variant)
+    _charge_group(state, attempt)
+    state.touch(task)
+    state.touch_attempt(attempt)
+    spec = task.shape.spec
+    state.turn.instructions.append(
+        Start(
+            attempt.id,
+            attempt.epoch,
+            task.run,  # type: ignore[arg-type]
+            task.id,  # type: ignore[arg-type]
+            spec.driver,
+            allocation,
+            spec.time_limit,
+            spec.grace,
+        )
+    )
+
+
+def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:
+    task.attempts += 1
+    row = AttemptRow(
+        state.next_attempt,  # type: ignore[arg-type]
+        task.id,  # type: ignore[arg-type]
+        task.attempts,
+        "admitted",
+        task.shape.spec.driver,
+        allocation,
+        None,
+        False,
+        state.now,
+        None,
+        None,
+        "{}",
+        None,
+    )
+    state.next_attempt += 1
+    attempt = Attempt(row, run=task.run, shape=task.shape, group=task.group)
+    state.attempts[attempt.id] = attempt
+    task.attempt = attempt
+    return attempt
+
+
+def charge(state: State, attempt: Attempt) -> None:
+    """Take what the attempt's allocation says from every pool."""
+    for name, amount in attempt.allocation.amounts:
+        pool = state.pool(name)
+        pool.take(attempt.id, amount, state.now)
+        if pool.kind is PoolKind.RATE:
+            state.touch_pool(name)
+    state.devices.take(attempt.id, attempt.allocation.devices)
+    if attempt.shape.on_node:
+        state.node.take(attempt.id, attempt.run, exclusive=attempt.allocation.exclusive)
+
+
+def discharge(state: State, attempt: Attempt) -> None:
+    """Give back all the attempt holds, correct its rate draws and its group's charge; it is no longer known."""
+    used = dict(attempt.outcome.used) if attempt.outcome is not None else {}
+    for name, _ in attempt.allocation.amounts:
+        pool = state.pool(name)
+        if isinstance(pool, RatePool):
+            if name in used:
+                pool.correct(attempt.id, used[name])
+            state.touch_pool(name)
+        pool.give(attempt.id)
+    state.devices.give(attempt.id, attempt.allocation.devices)
+    state.node.give(attempt.id)
+    _settle_group(state, attempt)
+    del state.attempts[attempt.id]
+    state.stir()
+
+
+def _begin_probes(state: State, task: Task, variant: ShapeVariant) -> None:
+    """A task that draws on a half-open pool is its probe."""
+    for pool, _ in variant.draws:
+        closure = pool.closure
+        if closure is not None and closure.gate.value == "half_open":
+            closure.probe = task.id  # type: ignore[assignment]
+            state.touch_pool(pool.name)
+
+
+def _charge_group(state: State, attempt: Attempt) -> None:
+    """Charge the group at admission: bound, else class mean, else a minute, of the dominant share."""
+    bound = bound_of(state, attempt.shape)
+    millis = bound[0] if bound is not None else state.durations.mean(attempt.shape.spec) or UNKNOWN_RUN_TIME
+    attempt.charged = millis * _dominant_share(state, attempt) // SHARE_WHOLE
+    attempt.group.virtual_time += attempt.charged
+    state.touch_group(attempt.group)
+
+
+def _settle_group(state: State, attempt: Attempt) -> None:
+    """Replace the charge by what the attempt really took."""
+    start = attempt.started_at if attempt.started_at is not None else state.now
+    actual = (state.now - start) * _dominant_share(state, attempt) // SHARE_WHOLE
+    attempt.group.virtual_time += actual - attempt.charged
+    attempt.charged = actual
+    state.touch_group(attempt.group)
+
+
+def _dominant_share(state: State, attempt: Attempt) -> int:
+    """The largest part, in 1/10,000, that the attempt holds of any pool."""
+    most = 0
+    for name, amount in attempt.allocation.amounts:
+        capacity = state.pool(name).capacity
+        if capacity > 0:
+            most = max(most, amount * SHARE_WHOLE // capacity)
+    held = sum(grant.share for grant in attempt.allocation.devices)
+    if held:
+        most = max(most, held // max(1, len(state.devices.devices)))
+    return most

@@ -1,0 +1,254 @@
+"""What happens to attempts: started, refused, ended, strays gone. And the two ends of a task's life, ready and final."""
+
+from __future__ import annotations
+
+from .changes import DurationLearned
+from .closures import judge
+from .device_pool import DeviceState
+from .events import Exited, Started, StartRefused, StrayGone
+from .ids import AttemptId
+from .instructions import Stop
+from .ledger import discharge
+from .records import Attempt, Task
+from .retries import Counts, after_outcome
+from .state import State
+from .tasks import Outcome, OutcomeKind, TaskState
+from .transitions import Verb, move
+from .wakeups import WakeUp
+
+__all__ = [
+    "finish",
+    "make_ready",
+    "on_exited",
+    "on_start_refused",
+    "on_started",
+    "on_stray_gone",
+    "stop_attempt",
+]
+
+_FINAL_VERBS = {
+    TaskState.SUCCEEDED: Verb.SUCCEED,
+    TaskState.FAILED: Verb.FAIL,
+    TaskState.CANCELLED: Verb.CANCEL,
+}
+
+
+def _current(state: State, attempt_id: AttemptId, epoch: int) -> Attempt | None:
+    """The live attempt of this id, or None for a stale epoch: what it says changes nothing."""
+    attempt = state.attempts.get(attempt_id)
+    return attempt if attempt is not None and attempt.epoch == epoch else None
+
+
+def on_started(state: State, event: Started) -> None:
+    """The attempt's process exists. Heard again after a re-adoption, it changes nothing."""
+    attempt = _current(state, event.attempt, event.epoch)
+    if attempt is None or attempt.state not in ("admitted", "stopping") or attempt.started_at is not None:
+        return
+    task = state.tasks[attempt.task]
+    attempt.started_at = state.now
+    attempt.process = event.process
+    task.started_at = state.now
+    if move(task, Verb.START) is TaskState.RUNNING:
+        attempt.state = "running"
+    state.touch(task)
+    state.touch_attempt(attempt)
+
+
+def on_start_refused(state: State, event: StartRefused) -> None:
+    """A device was not free after all: the task goes back to its place at no cost, the device takes what was seen."""
+    attempt = _current(state, event.attempt, event.epoch)
+    if attempt is None or attempt.state == "stray":
+        return
+    if event.seen:
+        state.devices.observe(event.seen, complete=False)
+    task = state.tasks[attempt.task]
+    attempt.state = "ended"
+    attempt.ended_at = state.now
+    attempt.outcome = Outcome(OutcomeKind.LOST, message=event.reason, engine_lost=True)
+    state.touch_attempt(attempt)
+    discharge(state, attempt)
+    task.attempt = None
+    if task.stop_reason and task.stop_reason != "down":
+        _close(state, task, Verb.CANCEL, attempt.outcome)
+        return
+    task.stop_reason = ""
+    move(task, Verb.REFUSE)
+    _hold_or_enqueue(state, task)
+
+
+def on_exited(state: State, event: Exited) -> None:
+    """The attempt ended. Its allocation comes back unless something of its tree still holds it."""
+    attempt = _current(state, event.attempt, event.epoch)
+    if attempt is None or attempt.state == "stray":
+        return
+    task = state.tasks[attempt.task]
+    outcome = event.outcome
+    attempt.outcome = outcome
+    attempt.ended_at = state.now
+    attempt.state = "stray" if event.stray else "ended"
+    state.touch_attempt(attempt)
+    judge(state, attempt, task, outcome)
+    _blame_device(state, outcome)
+    _learn(state, attempt, outcome)
+    task.attempt = None
+    task.exit_code = outcome.exit_code
+    task.outcome = outcome.kind
+    if not event.stray:
+        discharge(state, attempt)
+    _decide(state, task, outcome)
+    state.stir()
+
+
+def on_stray_gone(state: State, event: StrayGone) -> None:
+    """What was left of an ended attempt is gone; what it held comes back."""
+    attempt = _current(state, event.attempt, event.epoch)
+    if attempt is None or attempt.state != "stray":
+        return
+    attempt.state = "ended"
+    state.touch_attempt(attempt)
+    discharge(state, attempt)
+
+
+def stop_attempt(state: State, task: Task, reason: str) -> None:
+    """Order the end of a task's live attempt; the task is stopping until that is proven."""
+    attempt = task.attempt
+    assert attempt is not None
+    move(task, Verb.STOP)
+    task.stop_reason = reason
+    if attempt.state != "stopping":
+        attempt.state = "stopping"
+        state.touch_attempt(attempt)
+    state.touch(task)
+    grace = task.shape.spec.grace
+    why = "down" if reason == "down" else "cancelled"
+    state.turn.instructions.append(Stop(attempt.id, attempt.epoch, attempt.driver, grace, why))
+
+
+def _blame_device(state: State, outcome: Outcome) -> None:
+    device = state.devices.devices.get(outcome.device or "")
+    if device is not None and outcome.kind is OutcomeKind.DEVICE_FAULT:
+        device.fault = f"reported: {outcome.message}"
+        if device.state is not DeviceState.LOST:
+            device.settle()
+        state.touch_pool(state.devices.name)
+
+
+def _learn(state: State, attempt: Attempt, outcome: Outcome) -> None:
+    if outcome.kind is OutcomeKind.SUCCESS and attempt.started_at is not None:
+        spec = attempt.shape.spec
+        sample = DurationLearned(spec.task_class, spec.program, state.now - attempt.started_at)
+        state.durations.learn(sample)
+        state.turn.facts.append(sample)
+
+
+def _decide(state: State, task: Task, outcome: Outcome) -> None:
+    """Final, or ready again: by who stopped it first, then by the outcome and the task's budgets."""
+    task.message = outcome.message
+    if task.state is TaskState.STOPPING and task.stop_reason != "down":
+        task.message = task.stop_reason
+        _close(state, task, Verb.CANCEL, outcome)
+        return
+    task.stop_reason = ""
+    counts = Counts(
+        task.counts_failures,
+        task.counts_timeouts,
+        task.counts_ooms,
+        task.counts_losses,
+        task.counts_faults,
+        task.variant_from,
+    )
+    variants = len(task.shape.variants)
+    after = after_outcome(outcome, counts, task.shape.spec.retries, variants=variants)
+    _take_counts(task, after.counts)
+    verb = _FINAL_VERBS.get(after.state)
+    if verb is not None:
+        _close(state, task, verb, outcome)
+        return
+    due = state.now + _delay(state, task, outcome, after.delay)
+    if _is_past_deadline(task, due):
+        task.message = f"deadline passed before it could run again: {outcome.message}"
+        _close(state, task, Verb.FAIL, outcome)
+        return
+    task.not_before = due if due > state.now else None
+    make_ready(state, task)
+
+
+def _delay(state: State, task: Task, outcome: Outcome, delay: int) -> int:
+    """A task whose pool is closed parks there and waits for that pool alone; else it waits its own delay."""
+    if outcome.kind is not OutcomeKind.RATE_LIMITED:
+        return delay
+    closed = any(pool.gate().value != "open" for v in task.shape.variants for pool, _ in v.draws)
+    return 0 if closed else delay
+
+
+def _is_past_deadline(task: Task, due: int) -> bool:
+    deadline = task.shape.spec.deadline
+    return deadline is not None and due >= task.submitted_at + deadline
+
+
+def _take_counts(task: Task, counts: Counts) -> None:
+    task.counts_failures, task.counts_timeouts = counts.failures, counts.timeouts
+    task.counts_ooms, task.counts_losses = counts.ooms, counts.losses
+    task.counts_faults, task.variant_from = counts.faults, counts.variant_from
+
+
+def make_ready(state: State, task: Task) -> None:
+    """Put a task that waits for no task into the state it has now: held, backoff or ready."""
+    state.touch(task)
+    if task.held:
+        if task.state is not TaskState.HELD:
+            move(task, Verb.HOLD)
+    elif task.not_before is not None and task.not_before > state.now:
+        move(task, Verb.DELAY)
+        state.wakeups.add(task.not_before, WakeUp.BACKOFF, str(task.id))
+    else:
+        task.not_before = None
+        if task.state is not TaskState.READY:
+            move(task, Verb.UNBLOCK)
+        state.enqueue(task)
+
+
+def _hold_or_enqueue(state: State, task: Task) -> None:
+    """A task that is ready already: to its place, or held."""
+    state.touch(task)
+    if task.held:
+        move(task, Verb.HOLD)
+    else:
+        state.enqueue(task)
+
+
+def _close(state: State, task: Task, verb: Verb, outcome: Outcome | None) -> None:
+    if outcome is not None:
+        task.exit_code = outcome.exit_code
+        task.outcome = OutcomeKind.CANCELLED if verb is Verb.CANCEL else outcome.kind
+    finish(state, task, verb)
+
+
+def finish(state: State, task: Task, verb: Verb) -> None:
+    """Give a task its one final state and tell those that wait for it."""
+    if task.state is TaskState.READY:
+        state.dequeue(task)
+    move(task, verb)
+    task.ended_at = state.now
+    task.not_before = None
+    task.reservation = None
+    state.touch(task)
+    state.final.append(task)
+    if task.key is not None and state.keys.get(task.key) == task.id and task.state is not TaskState.SUCCEEDED:
+        del state.keys[task.key]
+    for dependent in state.dependents.pop(task.id, ()):
+        _tell(state, state.tasks[dependent], task)
+
+
+def _tell(state: State, dependent: Task, task: Task) -> None:
+    """A dependency became final: unblock its dependent, or abort it if it needed success."""
+    if dependent.final:
+        return
+    wanted_success = any(dep.task == task.id and not dep.any_end for dep in dependent.after)
+    if wanted_success and task.state is not TaskState.SUCCEEDED:
+        dependent.message = f"task {task.id}, which it comes after, {task.state}"
+        finish(state, dependent, Verb.ABORT)
+        return
+    dependent.unmet.discard(task.id)
+    if not dependent.unmet and dependent.state is TaskState.WAITING:
+        make_ready(state, dependent)

@@ -1,0 +1,99 @@
+"""Pools and devices as frozen views, for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .cooldowns import Gate
+from .events import Foreign
+from .state import State
+
+__all__ = ["DeviceView", "PoolView", "device_views", "pool_views"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """One device. VRAM in MiB, share in 1/10,000; `holders` are task ids, `reserved_for` the task that keeps it."""
+
+    index: int
+    uuid: str
+    name: str
+    vram_mib: int
+    free_mib: int
+    free_share: int
+    state: str
+    holders: tuple[int, ...]
+    reserved_for: int | None
+    foreign: tuple[Foreign, ...]
+    strays: tuple[int, ...]
+    fault: str
+    utilisation: int
+    virtual: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """One scalar pool; amounts in the pool's unit, times in engine ms."""
+
+    name: str
+    kind: str
+    capacity: int
+    used: int
+    free: int
+    parent: str | None
+    gate: str
+    until: int | None
+    limit: int | None
+    holders: tuple[int, ...]
+
+
+def device_views(state: State) -> tuple[DeviceView, ...]:
+    """Every device, in CUDA order."""
+    kept = {
+        grant.uuid: task.id
+        for task in state.reserved
+        if task.reservation is not None
+        for grant in task.reservation.allocation.devices
+    }
+    return tuple(
+        DeviceView(
+            index=d.index,
+            uuid=d.uuid,
+            name=d.name,
+            vram_mib=d.vram,
+            free_mib=max(0, min(d.free_vram, d.usable - (d.vram - d.free_vram))),
+            free_share=d.free_share,
+            state=d.state.value,
+            holders=tuple(state.attempts[a].task for a in d.holders),
+            reserved_for=kept.get(d.uuid),
+            foreign=d.foreign,
+            strays=d.strays,
+            fault=d.fault,
+            utilisation=d.utilisation,
+            virtual=d.virtual,
+        )
+        for d in sorted(state.devices.devices.values(), key=lambda d: (d.index, d.uuid))
+    )
+
+
+def pool_views(state: State, now: int) -> tuple[PoolView, ...]:
+    """Every scalar pool, in order of declaration."""
+    found = []
+    for pool in state.pools.values():
+        closure = pool.closure
+        closed = closure is not None and closure.gate is not Gate.OPEN
+        found.append(
+            PoolView(
+                name=pool.name,
+                kind=pool.kind.value,
+                capacity=pool.capacity,
+                used=pool.capacity - pool.free(now) if closure is None or not closed else pool.used,
+                free=max(0, pool.free(now)),
+                parent=pool.parent.name if pool.parent is not None else None,
+                gate=pool.gate().value,
+                until=closure.until if closure is not None else None,
+                limit=closure.limit if closure is not None else None,
+                holders=tuple(state.attempts[a].task for a in pool.holders),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,241 @@
+"""The machine's own working records: shapes, tasks and attempts. Mutable, inside the kernel only; what leaves the
+kernel are the frozen rows of `tasks.py`."""
+
+from __future__ import annotations
+
+from .ids import AttemptId
+from .pools import ScalarPool
+from .resources import Allocation, Variant
+from .tasks import (
+    FINAL_STATES,
+    AttemptRow,
+    Dependency,
+    Outcome,
+    OutcomeKind,
+    Reservation,
+    TaskRow,
+    TaskSpec,
+)
+
+__all__ = ["Attempt", "Group", "Place", "Shape", "ShapeVariant", "Task"]
+
+Place = tuple[int, int, int, int]
+"""(run, rank, index, task): a task's place among those of its priority and group; a retry keeps it."""
+
+
+class ShapeVariant:
+    """A variant with its pools looked up. `draws` has each pool once, parents included; `mask` all pools asked
+    but the node, which every task but a call is on."""
+
+    __slots__ = ("devices", "draws", "exclusive", "index", "mask", "on_node", "variant")
+
+    def __init__(
+        self,
+        index: int,
+        variant: Variant,
+        draws: tuple[tuple[ScalarPool, int], ...],
+        mask: int,
+        *,
+        on_node: bool,
+    ) -> None:
+        self.index = index
+        self.variant = variant
+        self.devices = variant.devices
+        self.exclusive = variant.exclusive
+        self.draws = draws
+        self.mask = mask
+        self.on_node = on_node
+
+
+class Shape:
+    """The interned form of equal specs: what admission compares, once for all tasks that share it.
+
+    `mask` has all pools that some variant asks; `single` is the only variant's mask, or 0 where there are several.
+    """
+
+    __slots__ = ("bound_cache", "exclusive", "mask", "on_node", "single", "spec", "variants")
+
+    def __init__(self, spec: TaskSpec, variants: tuple[ShapeVariant, ...]) -> None:
+        self.spec = spec
+        self.bound_cache: tuple[int, tuple[int, bool] | None] = (-1, None)
+        self.compile(variants)
+
+    def compile(self, variants: tuple[ShapeVariant, ...]) -> None:
+        """Take the variants with their pools as they are now."""
+        self.variants = variants
+        self.mask = 0
+        for variant in variants:
+            self.mask |= variant.mask
+        self.single = variants[0].mask if len(variants) == 1 else 0
+        self.exclusive = any(variant.exclusive for variant in variants)
+        self.on_node = variants[0].on_node
+
+
+class Group:
+    """A group of tasks that shares fairly with others; `virtual_time` in ms of dominant share."""
+
+    __slots__ = ("held", "name", "virtual_time")
+
+    def __init__(self, name: str, virtual_time: int = 0, *, held: bool = False) -> None:
+        self.name = name
+        self.virtual_time = virtual_time
+        self.held = held
+
+
+class Task:
+    """A task that is not final, or became so in this turn."""
+
+    __slots__ = (
+        "after",
+        "attempt",
+        "attempts",
+        "counts_failures",
+        "counts_faults",
+        "counts_losses",
+        "counts_ooms",
+        "counts_timeouts",
+        "ended_at",
+        "exit_code",
+        "group",
+        "head_since",
+        "held",
+        "id",
+        "index",
+        "key",
+        "message",
+        "not_before",
+        "outcome",
+        "patience",
+        "priority",
+        "rank",
+        "reservation",
+        "retried_by",
+        "retry_of",
+        "run",
+        "shape",
+        "started_at",
+        "state",
+        "stop_reason",
+        "submitted_at",
+        "unmet",
+        "variant_from",
+    )
+
+    def __init__(self, row: TaskRow, shape: Shape, group: Group, after: tuple[Dependency, ...]) -> None:
+        self.shape = shape
+        self.group = group
+        self.after = after
+        self.unmet: set[int] = set()
+        self.attempt: Attempt | None = None
+        self.id, self.run, self.index, self.rank, self.key = row.id, row.run, row.index, row.rank, row.key
+        self.priority, self.state, self.held = row.priority, row.state, row.held
+        self.attempts = row.attempts
+        self.counts_failures, self.counts_timeouts = row.failures, row.timeouts
+        self.counts_ooms, self.counts_losses, self.counts_faults = row.ooms, row.losses, row.faults
+        self.not_before, self.variant_from = row.not_before, row.variant_from
+        self.head_since, self.patience = row.head_since, row.patience
+        self.reservation: Reservation | None = row.reservation
+        self.submitted_at, self.started_at, self.ended_at = row.submitted_at, row.started_at, row.ended_at
+        self.outcome: OutcomeKind | None = row.outcome
+        self.exit_code, self.message = row.exit_code, row.message
+        self.retry_of, self.retried_by, self.stop_reason = row.retry_of, row.retried_by, row.stop_reason
+
+    @property
+    def place(self) -> Place:
+        return (self.run, self.rank, self.index, self.id)
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL_STATES
+
+    def row(self) -> TaskRow:
+        """The task as it is now, frozen."""
+        return TaskRow(
+            self.id,
+            self.run,
+            self.index,
+            self.rank,
+            self.key,
+            self.group.name,
+            self.priority,
+            self.state,
+            self.held,
+            self.attempts,
+            self.counts_failures,
+            self.counts_timeouts,
+            self.counts_ooms,
+            self.counts_losses,
+            self.counts_faults,
+            self.not_before,
+            self.variant_from,
+            self.head_since,
+            self.patience,
+            self.reservation,
+            self.submitted_at,
+            self.started_at,
+            self.ended_at,
+            self.outcome,
+            self.exit_code,
+            self.message,
+            self.retry_of,
+            self.retried_by,
+            self.stop_reason,
+        )
+
+    def story(self) -> str:
+        """What happened to it, in one line, for an error that means a bug."""
+        last = f"attempt {self.attempts}" if self.attempts else "no attempt yet"
+        return f"run {self.run}, {last}, submitted at {self.submitted_at}, outcome {self.outcome or 'none'}"
+
+
+class Attempt:
+    """One try at a task and the ledger's view of it: what it holds, and until when at most."""
+
+    __slots__ = (
+        "admitted_at",
+        "allocation",
+        "charged",
+        "driver",
+        "ended_at",
+        "epoch",
+        "group",
+        "id",
+        "outcome",
+        "process",
+        "run",
+        "shape",
+        "started_at",
+        "state",
+        "task",
+    )
+
+    def __init__(self, row: AttemptRow, *, run: int, shape: Shape, group: Group) -> None:
+        self.id: AttemptId = row.id
+        self.task = row.task
+        self.epoch, self.state, self.driver = row.epoch, row.state, row.driver
+        self.allocation: Allocation = row.allocation
+        self.admitted_at, self.started_at, self.ended_at = row.admitted_at, row.started_at, row.ended_at
+        self.process = row.process
+        self.outcome: Outcome | None = row.outcome
+        self.run = run
+        self.shape = shape
+        self.group = group
+        self.charged = 0
+
+    def row(self, bound: tuple[int, bool] | None) -> AttemptRow:
+        """The attempt as it is now, frozen."""
+        return AttemptRow(
+            self.id,
+            self.task,
+            self.epoch,
+            self.state,
+            self.driver,
+            self.allocation,
+            None if bound is None else bound[0],
+            bound is not None and bound[1],
+            self.admitted_at,
+            self.started_at,
+            self.ended_at,
+            self.process,
+            self.outcome,
+        )

@@ -1,0 +1,198 @@
+"""Between the machine and its rows: the changes of a turn, and the machine rebuilt from what the store kept."""
+
+from __future__ import annotations
+
+import json
+
+from .changes import AttemptChanged, Change, GroupChanged, PoolChanged, TaskAdded, TaskChanged
+from .cooldowns import Closure, Gate
+from .device_pool import Device
+from .events import DeviceSeen, Foreign, PoolKind
+from .ids import AttemptId, PoolName
+from .ledger import charge
+from .pools import RatePool, ScalarPool
+from .records import Attempt, Group, Task
+from .reservations import bound_of
+from .resources import GPU
+from .saved import Saved, SavedTask
+from .state import PoolPolicy, State
+from .tasks import AttemptRow, TaskState
+from .wakeups import WakeUp
+
+__all__ = ["changes", "forget_final", "restore"]
+
+
+def forget_final(state: State) -> None:
+    """Drop the tasks that became final in the last turn: by now they are committed."""
+    for task in state.final:
+        state.tasks.pop(task.id, None)
+        if task.key is not None and state.keys.get(task.key) == task.id:
+            del state.keys[task.key]
+    state.final.clear()
+
+
+def changes(state: State) -> tuple[Change, ...]:
+    """What this turn made different, each record once."""
+    turn = state.turn
+    found: list[Change] = list(turn.added)
+    for task_id, task in turn.tasks.items():
+        fresh = turn.fresh.get(task_id)
+        found.append(TaskChanged(task.row()) if fresh is None else TaskAdded(task.row(), *fresh))
+    found += [AttemptChanged(a.row(bound_of(state, a.shape))) for a in turn.attempts.values()]
+    found += [_pool_row(state, name) for name in turn.pools]
+    found += [GroupChanged(g.name, g.virtual_time, g.held) for g in turn.groups.values()]
+    found += turn.facts
+    return tuple(found)
+
+
+def _pool_row(state: State, name: str) -> PoolChanged:
+    if name == GPU:
+        devices = [_device_state(device) for device in state.devices.devices.values()]
+        return PoolChanged(name, PoolKind.DEVICES, json.dumps(devices))
+    pool = state.pools[name]
+    policy = state.policies.get(name, PoolPolicy())
+    body: dict[str, object] = {
+        "capacity": pool.capacity,
+        "parent": pool.parent.name if pool.parent is not None else None,
+        "dead_after": policy.dead_after,
+        "on_dead": policy.on_dead,
+    }
+    if pool.closure is not None:
+        body["closure"] = _closure_state(pool.closure)
+    if isinstance(pool, RatePool):
+        body["draws"] = pool.draws()
+    return PoolChanged(name, pool.kind, json.dumps(body))
+
+
+def _closure_state(closure: Closure) -> dict[str, object]:
+    kept = {name: getattr(closure, name) for name in Closure.__slots__ if name not in ("gate", "recent")}
+    return {**kept, "gate": closure.gate.value, "recent": list(closure.recent)}
+
+
+def _restore_closure(closure: Closure, kept: dict[str, object]) -> None:
+    for name, value in kept.items():
+        if name == "gate":
+            closure.gate = Gate(str(value))
+        elif name == "recent":
+            closure.recent.extend(value)  # type: ignore[arg-type]
+        else:
+            setattr(closure, name, value)
+
+
+def _device_state(device: Device) -> dict[str, object]:
+    return {
+        "uuid": device.uuid,
+        "index": device.index,
+        "name": device.name,
+        "vram_mib": device.vram,
+        "usable_mib": device.usable,
+        "utilisation": device.utilisation,
+        "foreign": [[f.pid, f.user, f.name, f.vram_mib] for f in device.foreign],
+        "strays": list(device.strays),
+        "fault": device.fault,
+        "numa": device.numa,
+        "links": device.links,
+        "virtual": device.virtual,
+        "state": device.state.value,
+    }
+
+
+def restore(state: State, saved: Saved) -> None:
+    """Fill an empty state from the store's rows, then charge what live attempts hold."""
+    state.now = saved.last_now
+    state.next_run, state.next_task, state.next_attempt = saved.next_run, saved.next_task, saved.next_attempt
+    for sample in saved.durations:
+        state.durations.learn(sample)
+    for group in saved.groups:
+        state.groups[group.name] = Group(group.name, group.virtual_time, held=group.held)
+    for setting in saved.settings:
+        if setting.name == "draining":
+            state.draining = json.loads(setting.value)
+    _restore_pools(state, saved)
+    for one in sorted(saved.tasks, key=lambda one: one.row.id):
+        _restore_task(state, one)
+    for row in sorted(saved.attempts, key=lambda row: row.id):
+        _restore_attempt(state, row)
+    _restore_places(state, dict(saved.known))
+
+
+def _restore_pools(state: State, saved: Saved) -> None:
+    bodies = {}
+    for kept in saved.pools:
+        body = json.loads(kept.state)
+        if kept.kind == PoolKind.DEVICES:
+            _restore_devices(state, body)
+        else:
+            bodies[kept.name] = (PoolKind(kept.kind), body)
+    for name in bodies:
+        _declare(state, name, bodies)
+    for name, (_, body) in bodies.items():
+        pool: ScalarPool = state.pools[name]
+        if pool.closure is not None and "closure" in body:
+            _restore_closure(pool.closure, body["closure"])
+            if pool.closure.until is not None:
+                state.wakeups.add(pool.closure.until, WakeUp.POOL, name)
+        if isinstance(pool, RatePool):
+            pool.restore_draws(iter(body.get("draws", ())))
+
+
+def _declare(state: State, name: str, bodies: dict[str, tuple[PoolKind, dict[str, object]]]) -> None:
+    """Declare a pool after its parent."""
+    kind, body = bodies[name]
+    parent = body["parent"]
+    if parent is not None and str(parent) in bodies and str(parent) not in state.pools:
+        _declare(state, str(parent), bodies)
+    above = None if parent is None else PoolName(str(parent))
+    state.declare_pool(PoolName(name), kind, int(str(body["capacity"])), above)
+    state.policies[name] = PoolPolicy(int(str(body["dead_after"])), str(body["on_dead"]))
+
+
+def _restore_devices(state: State, kept: list[dict[str, object]]) -> None:
+    for one in kept:
+        was_lost = one.pop("state") == "lost"
+        foreign = tuple(Foreign(*f) for f in one.pop("foreign"))  # type: ignore[attr-defined]
+        strays: tuple[int, ...] = tuple(one.pop("strays"))  # type: ignore[arg-type]
+        seen = DeviceSeen(**one, foreign=foreign, strays=strays)  # type: ignore[arg-type]
+        state.devices.observe([seen], complete=False)
+        if was_lost:
+            state.devices.devices[seen.uuid].lose()
+
+
+def _restore_task(state: State, one: SavedTask) -> None:
+    task = Task(one.row, state.shape(one.spec), state.group(one.row.group), one.after)
+    state.tasks[task.id] = task
+    if task.key is not None:
+        state.keys[task.key] = task.id
+
+
+def _restore_attempt(state: State, row: AttemptRow) -> None:
+    task = state.tasks.get(row.task)
+    assert task is not None, f"attempt {row.id} of task {row.task} is live, its task is not"
+    attempt = Attempt(row, run=task.run, shape=task.shape, group=task.group)
+    state.attempts[AttemptId(attempt.id)] = attempt
+    if row.state != "stray":
+        task.attempt = attempt
+    charge(state, attempt)
+
+
+def _restore_places(state: State, known: dict[int, str]) -> None:
+    """Put ready tasks in their lanes, in order of place, and the others where they wait."""
+    for task in state.tasks.values():
+        for dependency in task.after:
+            if dependency.task in state.tasks and known.get(dependency.task) is None:
+                task.unmet.add(dependency.task)
+                state.dependents.setdefault(dependency.task, []).append(task.id)
+        deadline = task.shape.spec.deadline
+        if deadline is not None:
+            state.wakeups.add(task.submitted_at + deadline, WakeUp.DEADLINE, str(task.id))
+        if task.state is TaskState.BACKOFF and task.not_before is not None:
+            state.wakeups.add(task.not_before, WakeUp.BACKOFF, str(task.id))
+    ready = [task for task in state.tasks.values() if task.state is TaskState.READY]
+    for task in sorted(ready, key=lambda task: task.place):
+        if task.reservation is None:
+            state.queue.push(task)
+        else:
+            state.reserved.append(task)
+            state.next_reservation = max(state.next_reservation, task.reservation.order + 1)
+    state.reserved.sort(key=lambda task: (-task.priority, task.reservation.order if task.reservation else 0))
+    state.begin_turn()

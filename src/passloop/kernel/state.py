@@ -1,0 +1,246 @@
+"""The machine's state: tasks, attempts, pools, groups, and what this turn touched. No rule lives here.
+
+`touch` marks are how a turn collects its changes: each touched record is written once, as it is at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .changes import Change
+from .device_pool import DEFAULT_WEIGHTS, DevicePool, Weights
+from .durations import Durations
+from .events import PoolKind
+from .ids import AttemptId, PoolName
+from .instructions import Instruction
+from .node import Node
+from .pools import AmountPool, LimitPool, RatePool, ScalarPool, lineage
+from .ready_queue import ReadyQueue
+from .records import Attempt, Group, Shape, ShapeVariant, Task
+from .resources import GPU, NODE, Variant
+from .tasks import Dependency, TaskSpec
+from .wakeups import WakeUps
+
+__all__ = ["KernelSettings", "PoolPolicy", "State"]
+
+_POOL_TYPES = {PoolKind.AMOUNT: AmountPool, PoolKind.LIMIT: LimitPool, PoolKind.RATE: RatePool}
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSettings:
+    """What a user may set of the kernel. Spans in ms."""
+
+    weights: Weights = DEFAULT_WEIGHTS
+    patience_unlearned: int = 3_600_000
+    patience_most: int = 8 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPolicy:
+    """What to do about a dead pool: "wait" or "fail"; `dead_after` in ms."""
+
+    dead_after: int = 120_000
+    on_dead: str = "wait"
+
+
+@dataclass(slots=True)
+class Touched:
+    """Records that became different in this turn, in the order they were first touched."""
+
+    added: list[Change] = field(default_factory=list)
+    fresh: dict[int, tuple[TaskSpec, str, tuple[Dependency, ...]]] = field(default_factory=dict)
+    tasks: dict[int, Task] = field(default_factory=dict)
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    pools: dict[str, None] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    facts: list[Change] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
+    admission: bool = False
+
+
+class State:
+    """Everything the machine knows. Mutable, and mutated only inside one `handle`."""
+
+    def __init__(self, settings: KernelSettings) -> None:
+        self.settings = settings
+        self.now = 0
+        self.seed = 0
+        self.next_run = self.next_task = self.next_attempt = 1
+        self.next_reservation = 1
+        self.draining = False
+        self.stopping = False
+        self.paused = ""
+        self.runs: dict[int, str] = {}
+        self.tasks: dict[int, Task] = {}
+        self.keys: dict[str, int] = {}
+        self.dependents: dict[int, list[int]] = {}
+        self.attempts: dict[AttemptId, Attempt] = {}
+        self.groups: dict[str, Group] = {}
+        self.devices = DevicePool(0, settings.weights)
+        self.node = Node(1)
+        self.pools: dict[str, ScalarPool] = {}
+        self.policies: dict[str, PoolPolicy] = {}
+        self._bits = 2
+        self.shapes: dict[TaskSpec, Shape] = {}
+        self.exclusive_shapes: list[Shape] = []
+        self.queue = ReadyQueue()
+        self.reserved: list[Task] = []
+        self.durations = Durations()
+        self.wakeups = WakeUps()
+        self.watched: tuple[str, ...] = ()
+        self.turn = Touched()
+        self.final: list[Task] = []
+
+    def begin_turn(self) -> None:
+        """Forget what the last turn touched."""
+        self.turn = Touched()
+
+    def touch(self, task: Task) -> None:
+        """This task's row is written at the end of the turn."""
+        self.turn.tasks[task.id] = task
+
+    def touch_attempt(self, attempt: Attempt) -> None:
+        """This attempt's row is written at the end of the turn."""
+        self.turn.attempts[attempt.id] = attempt
+
+    def touch_pool(self, name: str) -> None:
+        """This pool's state is written at the end of the turn."""
+        self.turn.pools[name] = None
+
+    def touch_group(self, group: Group) -> None:
+        """This group's row is written at the end of the turn."""
+        self.turn.groups[group.name] = group
+
+    def stir(self) -> None:
+        """Something changed that admission depends on."""
+        self.turn.admission = True
+
+    def group(self, name: str) -> Group:
+        """The group of this name; a new one starts at the least virtual time of those with work."""
+        group = self.groups.get(name)
+        if group is None:
+            group = self.groups[name] = Group(name)
+        return group
+
+    def pool(self, name: str) -> ScalarPool:
+        """The pool of this name; one that nobody declared is there with nothing in it."""
+        pool = self.pools.get(name)
+        if pool is None:
+            pool = self.pools[name] = AmountPool(PoolName(name), self._bits, 0)
+            self._bits += 1
+        return pool
+
+    def declare_pool(self, name: PoolName, kind: PoolKind, capacity: int, parent: PoolName | None) -> ScalarPool:
+        """Make or resize a pool; a change of kind or parent recompiles the shapes."""
+        above = self.pool(parent) if parent is not None else None
+        pool = self.pools.get(name)
+        if pool is not None and pool.kind is kind and pool.parent is above:
+            pool.capacity = capacity
+            return pool
+        bit = pool.bit if pool is not None else self._bits
+        if pool is None:
+            self._bits += 1
+        fresh = _POOL_TYPES[kind](name, bit, capacity, above)
+        if pool is not None:
+            fresh.used, fresh.holders = pool.used, pool.holders
+            for child in self.pools.values():
+                if child.parent is pool:
+                    child.parent = fresh
+        self.pools[name] = fresh
+        self._recompile()
+        return fresh
+
+    def shape(self, spec: TaskSpec) -> Shape:
+        """The interned shape of a spec."""
+        shape = self.shapes.get(spec)
+        if shape is None:
+            shape = self.shapes[spec] = Shape(spec, self._compile(spec))
+            if shape.exclusive:
+                self.exclusive_shapes.append(shape)
+        return shape
+
+    def node_in_play(self) -> bool:
+        """Whether anybody is, or could ask to be, alone on the node."""
+        return bool(self.node.exclusive) or any(shape.exclusive for shape in self.exclusive_shapes)
+
+    def enqueue(self, task: Task) -> None:
+        """A task became ready: it goes to its place."""
+        if task.group.name not in self.queue.groups_with_work():
+            self._catch_up(task.group)
+        self.queue.push(task)
+        self.stir()
+
+    def _catch_up(self, group: Group) -> None:
+        """A group that gets work starts at the least virtual time of those with work."""
+        busy = self.busy_groups()
+        if busy and group not in busy:
+            least = min(other.virtual_time for other in busy)
+            if least > group.virtual_time:
+                group.virtual_time = least
+                self.touch_group(group)
+
+    def busy_groups(self) -> list[Group]:
+        """The groups with ready or live work."""
+        names = self.queue.groups_with_work() | {a.group.name for a in self.attempts.values()}
+        names |= {task.group.name for task in self.reserved}
+        return [self.groups[name] for name in names]
+
+    def dequeue(self, task: Task) -> None:
+        """A ready task is no longer: it leaves its lane or gives up its reservation."""
+        if task.reservation is not None:
+            self.reserved.remove(task)
+            task.reservation = None
+        else:
+            self.queue.remove(task)
+        self.stir()
+
+    def drop_reservation(self, task: Task) -> None:
+        """A task gives up its reservation and goes back to its place, with its elapsed patience."""
+        self.reserved.remove(task)
+        task.reservation = None
+        self.queue.push(task)
+        self.touch(task)
+
+    def holders_of(self, mask: int) -> list[Attempt]:
+        """The attempts that hold something of the amounts and devices in a mask; limits and rates come back soon."""
+        found: dict[AttemptId, Attempt] = {}
+        for pool in self.pools.values():
+            if mask >> pool.bit & 1 and pool.kind is PoolKind.AMOUNT:
+                found.update((attempt, self.attempts[attempt]) for attempt in pool.holders)
+        if mask >> self.devices.bit & 1:
+            for device in self.devices.devices.values():
+                found.update((attempt, self.attempts[attempt]) for attempt in device.holders)
+        if mask >> self.node.bit & 1:
+            found.update((attempt, self.attempts[attempt]) for attempt in self.node.holders)
+        return list(found.values())
+
+    def _compile(self, spec: TaskSpec) -> tuple[ShapeVariant, ...]:
+        on_node = spec.driver != "calls"
+        return tuple(
+            self._variant(index, variant, on_node=on_node) for index, variant in enumerate(spec.request.variants)
+        )
+
+    def _variant(self, index: int, variant: Variant, *, on_node: bool) -> ShapeVariant:
+        totals: dict[ScalarPool, int] = {}
+        for name, amount in variant.amounts:
+            for pool in lineage(self.pool(name)):
+                totals[pool] = totals.get(pool, 0) + amount
+        mask = 0
+        for pool in totals:
+            mask |= 1 << pool.bit
+        if variant.devices is not None:
+            mask |= 1 << self.devices.bit
+        return ShapeVariant(index, variant, tuple(totals.items()), mask, on_node=on_node)
+
+    def _recompile(self) -> None:
+        for spec, shape in self.shapes.items():
+            shape.compile(self._compile(spec))
+
+    def pool_names(self, mask: int) -> list[str]:
+        """The names of the pools in a mask."""
+        names = [pool.name for pool in self.pools.values() if mask >> pool.bit & 1]
+        if mask >> self.devices.bit & 1:
+            names.append(GPU)
+        if mask >> self.node.bit & 1:
+            names.append(NODE)
+        return [str(name) for name in names]

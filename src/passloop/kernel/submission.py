@@ -1,0 +1,165 @@
+"""Tasks come in: keys, dependencies, what can never fit. A submission is granted whole or refused whole."""
+
+from __future__ import annotations
+
+from .changes import Refusal, RunAdded, SubmitAnswer
+from .events import Submitted
+from .fitting import could_ever_fit
+from .ids import RunId, TaskId
+from .lifecycle import finish, make_ready
+from .records import Group, Shape, Task
+from .state import State
+from .tasks import FINAL_STATES, Dependency, NewTask, RunRow, TaskRow, TaskSpec, TaskState
+from .transitions import Verb, move
+from .wakeups import WakeUp
+
+__all__ = ["on_submitted"]
+
+
+def on_submitted(state: State, event: Submitted) -> SubmitAnswer | Refusal:
+    """Add the tasks of a submission, or answer why not."""
+    refusal = _impossible(state, event) or _bad_dependency(state, event)
+    if refusal is not None:
+        return refusal
+    run = _run(state, event)
+    known_keys = dict(event.known_keys)
+    known = dict(event.known)
+    group = state.group(event.group)
+    ids: list[TaskId] = []
+    existing: list[TaskId] = []
+    for new in event.tasks:
+        found = _existing(state, new, known_keys)
+        if found is not None:
+            existing.append(found)
+            ids.append(found)
+            continue
+        after = _resolve(new.after, ids)
+        ids.append(_add(state, event, new, run=run, group=group, after=after, known=known))
+    return SubmitAnswer(run, tuple(ids), tuple(existing))
+
+
+def _run(state: State, event: Submitted) -> RunId:
+    if event.run is not None:
+        return event.run
+    run = RunId(state.next_run)
+    state.next_run += 1
+    row = RunRow(run, event.name or f"run-{run}", event.group, state.now)
+    state.turn.added.append(RunAdded(row, event.about))
+    return run
+
+
+def _existing(state: State, new: NewTask, known_keys: dict[str, TaskId]) -> TaskId | None:
+    """The live or succeeded task of the same key."""
+    if new.key is None:
+        return None
+    live = state.keys.get(new.key)
+    return TaskId(live) if live is not None else known_keys.get(new.key)
+
+
+def _impossible(state: State, event: Submitted) -> Refusal | None:
+    """A task that can never fit refuses the submission, unless it waits for capacity or the rest may run."""
+    if not event.refuse_impossible:
+        return None
+    for spec in {id(new.spec): new.spec for new in event.tasks}.values():
+        shape = state.shape(spec)
+        if not spec.wait_for_capacity and not could_ever_fit(state, shape):
+            return Refusal("never_fits", explain_misfit(state, shape))
+    return None
+
+
+def explain_misfit(state: State, shape: Shape) -> str:
+    """Why no variant can ever fit, with the numbers."""
+    reasons = []
+    for variant in shape.variants:
+        for pool, amount in variant.draws:
+            if amount > pool.capacity:
+                reasons.append(f"asks {amount} of {pool.name}, which has {pool.capacity} in all")
+        ask = variant.devices
+        if ask is not None and not state.devices.would_hold(ask):
+            sizes = sorted((d.vram for d in state.devices.devices.values()), reverse=True)
+            wants = f"{ask.count} whole GPUs" if ask.count else f"a share of {ask.share / 10_000:g} of one GPU"
+            vram = f" with {ask.vram_mib} MiB" if ask.vram_mib else ""
+            reasons.append(f"asks {wants}{vram}; there are {len(sizes)} GPUs here, in MiB: {sizes}")
+    return "it can never fit on this machine: " + "; or ".join(reasons)
+
+
+def _bad_dependency(state: State, event: Submitted) -> Refusal | None:
+    known = dict(event.known)
+    for position, new in enumerate(event.tasks):
+        for dependency in new.after:
+            if dependency.task < 0:
+                if -dependency.task - 1 >= position:
+                    return Refusal("invalid", "a task can only come after an earlier task of its submission")
+            elif dependency.task not in state.tasks and TaskId(dependency.task) not in known:
+                return Refusal("not_found", f"there is no task {dependency.task} to come after")
+    return None
+
+
+def _resolve(after: tuple[Dependency, ...], ids: list[TaskId]) -> tuple[Dependency, ...]:
+    """Turn references inside the submission into task ids."""
+    if not after:
+        return after
+    return tuple(dep if dep.task > 0 else Dependency(ids[-dep.task - 1], any_end=dep.any_end) for dep in after)
+
+
+def _add(
+    state: State,
+    event: Submitted,
+    new: NewTask,
+    *,
+    run: RunId,
+    group: Group,
+    after: tuple[Dependency, ...],
+    known: dict[TaskId, TaskState],
+) -> TaskId:
+    task_id = TaskId(state.next_task)
+    state.next_task += 1
+    shape = state.shape(new.spec)
+    row = _first_row(state, event, new, task_id, run)
+    task = Task(row, shape, group, after)
+    state.tasks[task_id] = task
+    if new.key is not None:
+        state.keys[new.key] = task_id
+    task.held = new.held or group.held
+    _place(state, task, known, new.spec, refusable=event.refuse_impossible)
+    state.turn.fresh[task_id] = (new.spec, new.payload, after)
+    return task_id
+
+
+def _first_row(state: State, event: Submitted, new: NewTask, task_id: TaskId, run: RunId) -> TaskRow:
+    return TaskRow(
+        task_id, run, new.index, new.rank, new.key, event.group, event.priority, TaskState.WAITING, False,
+        0, 0, 0, 0, 0, 0, None, 0, None, None, None, state.now, None, None, None, None, "",
+        new.retry_of, None, "",
+    )  # fmt: skip
+
+
+def _place(state: State, task: Task, known: dict[TaskId, TaskState], spec: TaskSpec, *, refusable: bool) -> None:
+    """Put a new task where it belongs: rejected, aborted, waiting, held or ready."""
+    state.touch(task)
+    if spec.deadline is not None:
+        state.wakeups.add(state.now + spec.deadline, WakeUp.DEADLINE, str(task.id))
+    if not refusable and not spec.wait_for_capacity and not could_ever_fit(state, task.shape):
+        task.message = explain_misfit(state, task.shape)
+        finish(state, task, Verb.REJECT)
+        return
+    for dependency in task.after:
+        final = _final_state(state, TaskId(dependency.task), known)
+        if final is None:
+            task.unmet.add(dependency.task)
+            state.dependents.setdefault(dependency.task, []).append(task.id)
+        elif final is not TaskState.SUCCEEDED and not dependency.any_end:
+            task.message = f"task {dependency.task}, which it comes after, {final}"
+            finish(state, task, Verb.ABORT)
+            return
+    if not task.unmet:
+        make_ready(state, task)
+    elif task.held:
+        move(task, Verb.HOLD)
+
+
+def _final_state(state: State, task_id: TaskId, known: dict[TaskId, TaskState]) -> TaskState | None:
+    task = state.tasks.get(task_id)
+    if task is not None:
+        return task.state if task.state in FINAL_STATES else None
+    return known[task_id]

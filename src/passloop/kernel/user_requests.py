@@ -1,0 +1,144 @@
+"""What people ask for: cancel, hold, release, another priority. Commit order decides: an exit handled first stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .changes import TasksAnswer
+from .events import Cancelled, GroupHeld, GroupReleased, Held, Released, Reprioritised
+from .ids import TaskId
+from .lifecycle import finish, make_ready, stop_attempt
+from .records import Task
+from .state import State
+from .tasks import OutcomeKind, TaskState
+from .transitions import Verb, move
+
+__all__ = ["on_cancelled", "on_group_held", "on_group_released", "on_held", "on_released", "on_reprioritised"]
+
+_HOLDABLE = {TaskState.WAITING, TaskState.BACKOFF, TaskState.READY}
+_LIVE = {TaskState.ADMITTED, TaskState.RUNNING, TaskState.STOPPING}
+
+
+class _Sorting:
+    """Which tasks a request changed and which it left alone, with the reason."""
+
+    def __init__(self, state: State, wanted: Iterable[TaskId]) -> None:
+        self.changed: list[TaskId] = []
+        self.unchanged: list[tuple[TaskId, str]] = []
+        self.live: list[Task] = []
+        for task_id in wanted:
+            task = state.tasks.get(task_id)
+            if task is None:
+                self.leave(task_id, "it is final already")
+            elif task.final:
+                self.leave(task_id, f"it {task.state} already")
+            else:
+                self.live.append(task)
+
+    def change(self, task: Task) -> None:
+        self.changed.append(TaskId(task.id))
+
+    def leave(self, task_id: int, reason: str) -> None:
+        self.unchanged.append((TaskId(task_id), reason))
+
+    def answer(self) -> TasksAnswer:
+        return TasksAnswer(tuple(self.changed), tuple(self.unchanged))
+
+
+def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
+    """End tasks for good: at once if nothing runs, else when the tree is proven gone."""
+    sorting = _Sorting(state, event.tasks)
+    for task in sorting.live:
+        if task.final:
+            sorting.leave(task.id, f"it {task.state} already")
+            continue
+        if task.state is TaskState.STOPPING and task.stop_reason != "down":
+            sorting.leave(task.id, "it is being stopped already")
+            continue
+        sorting.change(task)
+        if task.state in _LIVE:
+            stop_attempt(state, task, event.reason)
+        else:
+            task.message = event.reason
+            task.outcome = OutcomeKind.CANCELLED
+            finish(state, task, Verb.CANCEL)
+    return sorting.answer()
+
+
+def on_held(state: State, event: Held) -> TasksAnswer:
+    """Hold tasks back. What runs goes on; its retries are held."""
+    sorting = _Sorting(state, event.tasks)
+    for task in sorting.live:
+        if task.held:
+            sorting.leave(task.id, "it is held already")
+        else:
+            _hold(state, task)
+            sorting.change(task)
+    return sorting.answer()
+
+
+def on_released(state: State, event: Released) -> TasksAnswer:
+    """Let held tasks go on to the state they would have now."""
+    sorting = _Sorting(state, event.tasks)
+    for task in sorting.live:
+        if not task.held:
+            sorting.leave(task.id, "it is not held")
+        else:
+            _release(state, task)
+            sorting.change(task)
+    return sorting.answer()
+
+
+def on_group_held(state: State, event: GroupHeld) -> TasksAnswer:
+    """Hold a group: its tasks now, and those it gets later."""
+    group = state.group(event.group)
+    group.held = True
+    state.touch_group(group)
+    tasks = tuple(TaskId(t.id) for t in state.tasks.values() if t.group is group and not t.held and not t.final)
+    return on_held(state, Held(tasks))
+
+
+def on_group_released(state: State, event: GroupReleased) -> TasksAnswer:
+    """Release a group and every task held in it."""
+    group = state.group(event.group)
+    group.held = False
+    state.touch_group(group)
+    tasks = tuple(TaskId(t.id) for t in state.tasks.values() if t.group is group and t.held and not t.final)
+    return on_released(state, Released(tasks))
+
+
+def on_reprioritised(state: State, event: Reprioritised) -> TasksAnswer:
+    """Give tasks another priority; a ready task moves to its new place, a reservation is given up."""
+    sorting = _Sorting(state, event.tasks)
+    for task in sorting.live:
+        if task.priority == event.priority:
+            sorting.leave(task.id, f"it has priority {event.priority} already")
+            continue
+        if task.state is TaskState.READY:
+            state.dequeue(task)
+            task.priority = event.priority
+            state.enqueue(task)
+        else:
+            task.priority = event.priority
+        state.touch(task)
+        sorting.change(task)
+    return sorting.answer()
+
+
+def _hold(state: State, task: Task) -> None:
+    task.held = True
+    state.touch(task)
+    if task.state in _HOLDABLE:
+        if task.state is TaskState.READY:
+            state.dequeue(task)
+        move(task, Verb.HOLD)
+
+
+def _release(state: State, task: Task) -> None:
+    task.held = False
+    state.touch(task)
+    if task.state is TaskState.HELD:
+        if task.unmet:
+            move(task, Verb.AWAIT)
+        else:
+            make_ready(state, task)
