@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -62,12 +63,15 @@ def cells_table(report: Report) -> Table:
 
 
 def spread_text(spread: Spread | None) -> str:
-    """`0.9731 ± 0.0021`, or the plain number of a single value."""
+    """`0.9731 ± 0.0021`, to two digits of the deviation; a single value as it is."""
     if spread is None:
         return ""
-    if spread.deviation is None:
+    if not spread.deviation:
         return number_text(spread.mean)
-    return f"{spread.mean:.4g} ± {spread.deviation:.2g}"
+    digits = 1 - math.floor(math.log10(spread.deviation))
+    if not 0 <= digits <= 8:
+        return f"{spread.mean:.5g} ± {spread.deviation:.2g}"
+    return f"{spread.mean:.{digits}f} ± {spread.deviation:.{digits}f}"
 
 
 def _line(cell: Cell, axes: list[str], metrics: list[str]) -> list[Text]:
