@@ -9,10 +9,10 @@ __all__ = ["EngineError", "EngineStopped", "NotAllowed", "NotFound", "Refused", 
 
 
 class EngineError(Exception):
-    """The base: `code` is a word for programs, `message` what is wrong, `hint` how to fix it, `exit` the exit code."""
+    """The base: `code` is a word for programs, `message` says what is wrong, `hint` how to fix it."""
 
     code = "engine"
-    exit = 1
+    exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -24,34 +24,34 @@ class NotFound(EngineError):
     """Nothing has that id or name."""
 
     code = "not_found"
-    exit = 3
+    exit_code = 3
 
 
 class Refused(EngineError):
-    """The request cannot be granted as it is; nothing was changed. `code` is `never_fits` or `invalid`."""
+    """The request cannot be granted as it is; nothing was changed. `code` is that of the kernel's refusal."""
 
     def __init__(self, code: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
-        self.exit = 7 if code == "never_fits" else 2
+        self.exit_code = {"never_fits": 7, "not_found": 3}.get(code, 2)
 
 
 class NotAllowed(EngineError):
     """The caller may not do this."""
 
     code = "not_allowed"
-    exit = 6
+    exit_code = 6
 
 
 class Unwritable(EngineError):
     """The engine is paused because it cannot write; nothing new is acknowledged until it can."""
 
     code = "paused"
-    exit = 5
+    exit_code = 5
 
 
 class EngineStopped(EngineError):
     """The engine is going away and answers nothing more."""
 
     code = "stopped"
-    exit = 5
+    exit_code = 5

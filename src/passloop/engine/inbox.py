@@ -46,9 +46,7 @@ class Inbox:
         else:
             self.wake.set()
 
-    def ask(
-        self, event: Event, *, environments: tuple[tuple[str, str], ...] = ()
-    ) -> asyncio.Future[Answer]:
+    def ask(self, event: Event, *, environments: tuple[tuple[str, str], ...] = ()) -> asyncio.Future[Answer]:
         """Add a fact and get the future of its answer."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._entries.append(Entry(event, answer, environments))

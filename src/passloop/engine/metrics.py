@@ -38,7 +38,7 @@ def read_metrics(out: Path) -> str | None:
     except (ValueError, RecursionError) as error:
         return _complaint(f"metrics.json is not JSON: {error}")
     if not isinstance(value, dict):
-        return _complaint("metrics.json must hold one JSON object, like {\"accuracy\": 0.93}")
+        return _complaint('metrics.json must hold one JSON object, like {"accuracy": 0.93}')
     return text
 
 

@@ -1,42 +1,65 @@
-"""What a client submits, as the engine takes it: checked already, spans in ms. Makes the kernel's event of it."""
+"""Completes a submission with what the machine no longer holds: final dependencies, and the tasks that keys made.
+
+It is done right before the turn that handles the submission, in the writer's thread, when everything earlier is
+committed; so two submissions of one key can never both miss the other.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
-from passloop.kernel.events import Submitted
-from passloop.kernel.ids import RunId
-from passloop.kernel.tasks import NewTask
+from passloop.kernel.events import Event, Submitted
+from passloop.kernel.ids import TaskId
+from passloop.kernel.tasks import FINAL_STATES, TaskState
 
-__all__ = ["Submission"]
+__all__ = ["Records", "completed", "lacks_records"]
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """Tasks to store as one run, all or nothing.
+class Records(Protocol):
+    """The store's look-ups by key and by id."""
 
-    `environments` are (id, JSON text) of the environments that payloads name; those the store has already are
-    ignored. `about` is JSON text about the run. `run` adds to an existing run. With `refuse_impossible` a task that
-    can never fit refuses all of it.
-    """
+    def find_keys(self, keys: Sequence[str]) -> Mapping[str, tuple[TaskId, TaskState]]:
+        """The newest task of each key."""
+        ...
 
-    name: str
-    tasks: tuple[NewTask, ...]
-    group: str = "default"
-    priority: int = 0
-    environments: tuple[tuple[str, str], ...] = ()
-    about: str = "{}"
-    run: RunId | None = None
-    refuse_impossible: bool = True
+    def states_of(self, ids: Sequence[TaskId]) -> Mapping[TaskId, TaskState]:
+        """The states of tasks; unknown ids are left out."""
+        ...
 
-    def as_event(self) -> Submitted:
-        """The fact for the kernel; what the machine no longer holds is looked up right before it is handled."""
-        return Submitted(
-            name=self.name,
-            tasks=self.tasks,
-            group=self.group,
-            priority=self.priority,
-            run=self.run,
-            refuse_impossible=self.refuse_impossible,
-            about=self.about,
-        )
+
+def lacks_records(event: Event) -> bool:
+    """Whether the event names keys or dependencies that must be looked up."""
+    return isinstance(event, Submitted) and any(task.key is not None or task.after for task in event.tasks)
+
+
+def completed(records: Records, events: Sequence[Event]) -> list[Event]:
+    """The events, submissions among them completed with `known` and `known_keys`."""
+    wanted = [event for event in events if isinstance(event, Submitted)]
+    keys = {task.key for event in wanted for task in event.tasks if task.key is not None}
+    ids = {TaskId(need.task) for event in wanted for task in event.tasks for need in task.after if need.task > 0}
+    by_key = records.find_keys(sorted(keys)) if keys else {}
+    states = records.states_of(sorted(ids)) if ids else {}
+    return [
+        _completed(event, by_key, states) if isinstance(event, Submitted) and lacks_records(event) else event
+        for event in events
+    ]
+
+
+def _completed(
+    event: Submitted, by_key: Mapping[str, tuple[TaskId, TaskState]], states: Mapping[TaskId, TaskState]
+) -> Submitted:
+    """Known are final dependencies, and keys whose newest task succeeded or is still live."""
+    known: dict[TaskId, TaskState] = {}
+    known_keys: dict[str, TaskId] = {}
+    for task in event.tasks:
+        for need in task.after:
+            state = states.get(TaskId(need.task))
+            if state is not None and state in FINAL_STATES:
+                known[TaskId(need.task)] = state
+        if task.key is not None and task.key in by_key:
+            found, state = by_key[task.key]
+            if state is TaskState.SUCCEEDED or state not in FINAL_STATES:
+                known_keys[task.key] = found
+    return replace(event, known=tuple(known.items()), known_keys=tuple(known_keys.items()))

@@ -67,3 +67,10 @@ class Waiting:
                 others.discard(waiter)
                 if not others:
                     del self._waiters[task]
+
+    def close(self, error: Exception) -> None:
+        """Nothing more will become final here: every waiter is told so."""
+        for waiter in {waiter for waiters in self._waiters.values() for waiter in waiters}:
+            if not waiter.done.done():
+                waiter.done.set_exception(error)
+        self._waiters.clear()

@@ -22,7 +22,10 @@ def add_runs(connection: apsw.Connection, added: Sequence[RunAdded]) -> None:
 
 
 def add_tasks(connection: apsw.Connection, added: Sequence[TaskAdded]) -> None:
-    """Write new tasks with payload, spec and dependencies. An id in use is refused."""
+    """Write new tasks with payload, spec and dependencies; an old task learns what it was retried by.
+
+    An id in use is refused.
+    """
     specs: dict[int, int] = {}
     rows: list[Values] = []
     for one in added:
@@ -32,6 +35,9 @@ def add_tasks(connection: apsw.Connection, added: Sequence[TaskAdded]) -> None:
         rows.append((*task_values(one.row), spec, encode_depends(one.after)))
     connection.executemany(statement("insert_task"), rows)
     connection.executemany(statement("insert_payload"), [(one.row.id, one.payload) for one in added])
+    retries = [(one.row.id, one.row.retry_of) for one in added if one.row.retry_of is not None]
+    if retries:
+        connection.executemany(statement("link_retry"), retries)
 
 
 def change_tasks(connection: apsw.Connection, changed: Sequence[TaskChanged]) -> None:

@@ -1,0 +1,93 @@
+"""The attempts under way as committed: who holds what, in which process. It follows commits and sets nothing.
+
+It is a view of what the store holds, kept so that a look at devices, a `down` and an exit need not ask the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from passloop.kernel.changes import AttemptChanged, Change, TaskAdded, TaskChanged
+from passloop.kernel.ids import AttemptId, RunId
+from passloop.kernel.saved import Saved
+from passloop.kernel.tasks import AttemptRow
+from passloop.store.home import Home
+
+__all__ = ["Attempts", "UnderWay", "attempt_folder", "attempt_name", "ended_in"]
+
+ENDED = "ended"
+
+
+class UnderWay(NamedTuple):
+    """An attempt that is not ended, and the run of its task."""
+
+    row: AttemptRow
+    run: RunId
+
+
+def attempt_folder(home: Home, run: int, task: int, epoch: int) -> Path:
+    """Where an attempt's logs, records and results are."""
+    return home.runs / str(run) / str(task) / str(epoch)
+
+
+def attempt_name(home_id: str, attempt: int) -> str:
+    """An attempt's name, unique on the box: what its processes see as PASSLOOP_ATTEMPT_ID."""
+    return f"{home_id}-{attempt}"
+
+
+class Attempts:
+    """The attempts that are not ended, by id. Loop thread only, but for `rows`."""
+
+    __slots__ = ("_under_way",)
+
+    def __init__(self) -> None:
+        self._under_way: dict[AttemptId, UnderWay] = {}
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def get(self, attempt: AttemptId) -> UnderWay | None:
+        """The attempt, unless it is ended or unknown."""
+        return self._under_way.get(attempt)
+
+    def rows(self) -> tuple[AttemptRow, ...]:
+        """A snapshot of them all; may be taken from any thread."""
+        return tuple(one.row for one in tuple(self._under_way.values()))
+
+    def load(self, saved: Saved) -> None:
+        """Start from what the store holds."""
+        runs = {task.row.id: task.row.run for task in saved.tasks}
+        self._under_way = {
+            row.id: UnderWay(row, RunId(runs.get(row.task, 0))) for row in saved.attempts if row.state != ENDED
+        }
+
+    def follow(self, changes: Iterable[Change]) -> None:
+        """Take over what a committed turn changed."""
+        runs: dict[int, int] | None = None
+        for change in changes:
+            if not isinstance(change, AttemptChanged):
+                continue
+            row = change.row
+            known = self._under_way.get(row.id)
+            if row.state == ENDED:
+                self._under_way.pop(row.id, None)
+            elif known is not None:
+                self._under_way[row.id] = UnderWay(row, known.run)
+            else:
+                runs = _runs_of_tasks(changes) if runs is None else runs
+                self._under_way[row.id] = UnderWay(row, RunId(runs.get(row.task, 0)))
+
+
+def _runs_of_tasks(changes: Iterable[Change]) -> dict[int, int]:
+    return {one.row.id: one.row.run for one in changes if isinstance(one, TaskChanged | TaskAdded)}
+
+
+def ended_in(changes: Iterable[Change]) -> list[tuple[int, AttemptRow]]:
+    """The attempts that a turn ended, each with the run of its task."""
+    ended = [one.row for one in changes if isinstance(one, AttemptChanged) and one.row.ended_at is not None]
+    if not ended:
+        return []
+    runs = _runs_of_tasks(changes)
+    return [(runs[row.task], row) for row in ended if row.task in runs]

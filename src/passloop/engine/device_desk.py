@@ -1,0 +1,131 @@
+"""Joins the devices to the turn: looks at the start, after each exit on a real device, and before each start.
+
+It owns the order "look, then tell": what was seen of a device is told before the exit that frees it, so that none is
+ever free before it was seen to be. It decides nothing; the kernel vetoes, quarantines or grants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from passloop.clock import Clock
+from passloop.devices.base import Inventory
+from passloop.devices.check import DeviceCheck
+from passloop.devices.gate import StartGate
+from passloop.devices.locks import DeviceLocks
+from passloop.devices.ownership import Holding
+from passloop.devices.sampler import AttemptSample, Sampler
+from passloop.devices.watch import DeviceWatch
+from passloop.drivers.base import Report
+from passloop.kernel.changes import AttemptChanged, Change
+from passloop.kernel.events import DeviceSeen, DevicesSeen, Event, Exited, StrayGone
+from passloop.kernel.ids import AttemptId
+from passloop.kernel.resources import Allocation
+from passloop.kernel.tasks import AttemptRow
+
+from .attempts import ENDED, Attempts
+
+__all__ = ["DeviceDesk", "holdings_of"]
+
+Deliver = Callable[[tuple[AttemptSample, ...]], None]
+
+
+def holdings_of(rows: Iterable[AttemptRow]) -> tuple[Holding, ...]:
+    """The live attempts as the device layer wants them; may be called from any thread."""
+    return tuple(_holding(row) for row in rows if row.state != "stray")
+
+
+def _holding(row: AttemptRow) -> Holding:
+    process: dict[str, Any] = json.loads(row.process or "{}")
+    return Holding(
+        attempt=row.id,
+        shim=int(process.get("pid", 0)),
+        shim_ticks=int(process.get("ticks", 0)),
+        devices=tuple((grant.uuid, grant.vram_mib) for grant in row.allocation.devices),
+    )
+
+
+class DeviceDesk:
+    """The engine's way to the devices. `locks` keeps other homes off them; None where nobody else can see them."""
+
+    def __init__(self, inventory: Inventory, locks: DeviceLocks | None, *, attempts: Attempts, clock: Clock) -> None:
+        self.inventory = inventory
+        self._locks = locks
+        self._attempts = attempts
+        self._clock = clock
+        self._check = DeviceCheck(inventory, locks)
+        self._ending: set[AttemptId] = set()
+        self._looks: set[asyncio.Task[None]] = set()
+
+    def connect(self, report: Report, deliver: Deliver) -> None:
+        """Say where events and samples go; before `start`."""
+        self._report = report
+        watch = DeviceWatch(self._check, report=report)
+        self.gate = StartGate(self._check, locks=self._locks, holdings=self.holdings, watch=watch, report=report)
+        self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver)
+
+    async def start(self) -> None:
+        """Lock again what live attempts hold, and report all devices."""
+        held = [row for row in self._attempts.rows() if row.allocation.devices]
+        await asyncio.to_thread(self._adopt, held)
+        for row in held:
+            self._sampler.hold(row.id, _uuids(row.allocation))
+        self._tell(await asyncio.to_thread(self._check.look), complete=True)
+
+    async def stop(self) -> None:
+        """Stop looking. The engine's locks end here; those of shims last as long as their attempts."""
+        await self.gate.stop()
+        await self._sampler.stop()
+        if self._looks:
+            await asyncio.wait(self._looks)
+        self.inventory.close()
+        if self._locks is not None:
+            self._locks.close()
+
+    def holdings(self) -> tuple[Holding, ...]:
+        """The attempts whose processes are ours by right: live ones, without those whose end is being told."""
+        return holdings_of(row for row in self._attempts.rows() if row.id not in self._ending)
+
+    def takes_over(self, event: Event) -> bool:
+        """Take an end on real devices in hand: it is told after a look. False if there is nothing to look at."""
+        if self.inventory.virtual or not isinstance(event, Exited | StrayGone):
+            return False
+        under_way = self._attempts.get(event.attempt)
+        if under_way is None or not under_way.row.allocation.devices:
+            return False
+        self._ending.add(event.attempt)
+        look = asyncio.get_running_loop().create_task(self._look_then_tell(_uuids(under_way.row.allocation), event))
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+        return True
+
+    def follow(self, changes: Iterable[Change]) -> None:
+        """Sample attempts that hold devices from now on; let go of the locks of those whose end is committed."""
+        for change in changes:
+            if not isinstance(change, AttemptChanged) or not change.row.allocation.devices:
+                continue
+            row = change.row
+            if row.state == ENDED:
+                self._ending.discard(row.id)
+                self._sampler.leave(row.id)
+                self.gate.ended(row.id)
+            elif row.state == "running":
+                self._sampler.hold(row.id, _uuids(row.allocation))
+
+    async def _look_then_tell(self, uuids: Collection[str], event: Exited | StrayGone) -> None:
+        self._tell(await asyncio.to_thread(self._check.look, uuids), complete=False)
+        self._report(event)
+
+    def _adopt(self, rows: Iterable[AttemptRow]) -> None:
+        for row in rows:
+            self.gate.adopt(row.id, _uuids(row.allocation))
+
+    def _tell(self, seen: tuple[DeviceSeen, ...], *, complete: bool) -> None:
+        self._report(DevicesSeen(devices=seen, complete=complete))
+
+
+def _uuids(allocation: Allocation) -> tuple[str, ...]:
+    return tuple(grant.uuid for grant in allocation.devices)

@@ -1,0 +1,288 @@
+"""The engine: joins kernel, store, drivers and devices. It holds no rule of its own; see `turns.py` for the turn.
+
+Everything is called on the loop thread. Whatever it answers is committed: answers to events after their commit, reads
+from the store's reading side, looks at the machine only while the machine is not ahead of the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from passloop.clock import Clock
+from passloop.crashpoints import crashpoint
+from passloop.devices.sampler import AttemptSample
+from passloop.drivers.base import Driver
+from passloop.kernel.changes import Answer, Refusal, SubmitAnswer, TasksAnswer, Turn
+from passloop.kernel.events import DrainChanged, Event, Submitted
+from passloop.kernel.ids import TaskId
+from passloop.kernel.instructions import Start
+from passloop.kernel.machine import Machine
+from passloop.kernel.tasks import FINAL_STATES
+from passloop.store.database import Store
+from passloop.store.home import Home
+from passloop.store.journal import JournalRow
+from passloop.store.reader import Reader
+from passloop.store.samples import Sample
+
+from .alarm import Alarm, LoopAlarm
+from .attempts import Attempts, attempt_folder, attempt_name
+from .device_desk import DeviceDesk
+from .dispatch import Dispatch
+from .drain import Quiet
+from .errors import EngineStopped, Refused, Unwritable
+from .feed import Feed
+from .inbox import Inbox
+from .lifecycle import DriverRole, Roles
+from .pause import lay_ballast
+from .reading import Reading
+from .recovery import declare_box, live_attempts, reattach
+from .settings import EngineSettings
+from .turns import Ports, Turns
+from .waiting import Waiting
+from .writer import Loaded, Writer
+
+__all__ = ["Engine", "EngineStatus"]
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """How the engine is: `state` is `running`, `draining`, `stopping` or `paused: <why>`. `started_at` is wall time
+    in ms; `turns` and `passes` count since the start, `attempts` is how many are under way.
+    """
+
+    state: str
+    started_at: int
+    turns: int
+    passes: int
+    attempts: int
+
+
+class Engine:
+    """Owns a home while it lives. The caller holds the home's lock and closes the store after `stop`.
+
+    `desk` is the way to the devices, None for a box without any; it shares `attempts`. `alarm` and `seed` are for
+    tests.
+    """
+
+    turns: Turns
+    dispatch: Dispatch
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        drivers: Mapping[str, Driver],
+        *,
+        desk: DeviceDesk | None = None,
+        attempts: Attempts | None = None,
+        settings: EngineSettings | None = None,
+        alarm: Alarm | None = None,
+    ) -> None:
+        self.home: Home = store.home
+        self.store = store
+        self.clock = clock
+        self.drivers = drivers
+        self.desk = desk
+        self.settings = settings or EngineSettings()
+        self.attempts = attempts if attempts is not None else Attempts()
+        self.inbox = Inbox(linger_ms=self.settings.linger_ms)
+        self.writer = Writer(store, self.home)
+        self.reading = Reading(store)
+        self.feed = Feed(self.reading, store.last_seq)
+        self.waiting = Waiting()
+        self.quiet = Quiet(self.attempts)
+        self._roles = Roles()
+        self._alarm = alarm or LoopAlarm(clock)
+        self._started_at = clock.wall()
+        self._draining = self._stopping = False
+        self._turning: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Recover, then take turns until `stop`. Raises what the store, a driver or a setting raises."""
+        try:
+            await self.recover()
+        except BaseException:
+            await self.stop()
+            raise
+        self._turning = asyncio.get_running_loop().create_task(self.turns.run(), name="passloop-turns")
+        self._turning.add_done_callback(self._turns_ended)
+
+    async def recover(self) -> None:
+        """Everything up to the first turn. Simulations go on from here with `turns.step()`."""
+        saved = self.store.load()
+        self.attempts.load(saved)
+        self.turns = Turns(Machine.restore(saved, self.settings.kernel), self._restored, self._ports())
+        if self.desk is not None:
+            self.desk.connect(self.inbox.put, self._keep_samples)
+        gate = self.desk.gate if self.desk is not None else None
+        self.dispatch = Dispatch(self.drivers, gate=gate, report=self.report, place=self._place_of)
+        await self.writer.run(lambda _store: lay_ballast(self.home.ballast))
+        for driver in self.drivers.values():
+            await self._roles.start(DriverRole(driver, self.report))
+        declare_box(self.inbox, self.settings.environ)
+        if self.desk is not None:
+            await self._roles.start(self.desk)
+        await reattach(self.drivers, live_attempts(self.home, self.store, saved), saved)
+
+    async def stop(self) -> None:
+        """Stop taking turns and close everything but the store. What runs is left to the next engine."""
+        if self._turning is not None and not self._turning.done() and self.turns.pause is None:
+            await self._ask(DrainChanged(draining=True))
+        self._stopping = True
+        try:
+            if self._turning is not None:
+                self.turns.leave()
+                await self._turning
+        finally:
+            self.waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
+            self._alarm.set(None, _nothing)
+            self.feed.close()
+            await self._roles.stop()
+            self.reading.close()
+            self.writer.close()
+
+    async def ended(self) -> None:
+        """Wait until no more turns are taken. Raises what ended them, if that was an error."""
+        if self._turning is not None:
+            await asyncio.shield(self._turning)
+
+    async def drain(self, *, stop_running: bool = False) -> None:
+        """Claim nothing more and wait until nothing runs.
+
+        With `stop_running` what runs is ended after its grace, and its tasks go back to ready at no cost.
+        """
+        self._draining = True
+        await self.send(DrainChanged(draining=True, stop_running=stop_running))
+        await self.quiet.wait()
+
+    def report(self, event: Event) -> None:
+        """Take a fact from a driver; ends on real devices are told after a look at these."""
+        if self.desk is None or not self.desk.takes_over(event):
+            self.inbox.put(event)
+
+    async def submit(self, submitted: Submitted, *, environments: tuple[tuple[str, str], ...] = ()) -> SubmitAnswer:
+        """Store tasks durably. Raises `Refused` (nothing is stored), `Unwritable`, `EngineStopped`."""
+        answer = await self._ask(submitted, environments)
+        if not isinstance(answer, SubmitAnswer):
+            raise TypeError(f"a submission was answered with {answer!r}")
+        return answer
+
+    async def send(self, event: Event) -> TasksAnswer:
+        """Give the machine a fact and wait for its committed answer; an empty one if it gives none."""
+        answer = await self._ask(event)
+        return answer if isinstance(answer, TasksAnswer) else TasksAnswer(())
+
+    async def read(self, ask: Callable[[Reader], Result]) -> Result:
+        """Ask the store's reading side, off the loop."""
+        return await self.reading.run(ask)
+
+    async def look(self, ask: Callable[[Machine, int], Result]) -> Result:
+        """Ask the machine while it is not ahead of the store: `ask(machine, now)`."""
+        async with self.turns.deciding:
+            return ask(self.turns.machine, self.clock.now())
+
+    async def wait_final(self, tasks: Iterable[TaskId], *, timeout_ms: int | None = None) -> bool:
+        """Wait until all these tasks are final; False if time ran out first. Ids of no task count as final.
+
+        Raises `EngineStopped` when the engine stops first.
+        """
+        ids = tuple(tasks)
+        waiter = self.waiting.expect(ids)
+        try:
+            states = await asyncio.to_thread(self.store.states_of, ids)
+            self.waiting.note_final(task for task in ids if task not in states or states[task] in FINAL_STATES)
+            async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
+                await waiter.done
+        except TimeoutError:
+            return False
+        finally:
+            self.waiting.give_up(waiter)
+        return True
+
+    def journal_events(self, after: int) -> AsyncIterator[list[JournalRow]]:
+        """The journal's rows after number `after`, some at a time, then as they are committed, until the end."""
+        return self.feed.after(after)
+
+    def status(self) -> EngineStatus:
+        """How the engine is now."""
+        state = "stopping" if self._stopping else "draining" if self._draining else "running"
+        if self.turns.pause is not None:
+            state = f"paused: {self.turns.pause.reason}"
+        return EngineStatus(
+            state=state,
+            started_at=self._started_at,
+            turns=self.turns.made,
+            passes=self.turns.machine.passes,
+            attempts=len(self.attempts),
+        )
+
+    def _ports(self) -> Ports:
+        return Ports(
+            inbox=self.inbox,
+            writer=self.writer,
+            clock=self.clock,
+            alarm=self._alarm,
+            committed=self._committed,
+            seed=self.settings.seed,
+            ballast=self.home.ballast,
+        )
+
+    def _restored(self, store: Store) -> Machine:
+        return Machine.restore(store.load(), self.settings.kernel)
+
+    def _committed(self, turn: Turn, loaded: Loaded) -> None:
+        """A turn is durable: carry it out, then tell who waits for what it changed."""
+        self.attempts.follow(turn.changes)
+        if self.desk is not None:
+            self.desk.follow(turn.changes)
+        self.dispatch.carry_out(turn.instructions, loaded)
+        crashpoint("before_answers")
+        self.waiting.note(turn.changes)
+        self.feed.note(loaded.seq)
+        self.quiet.note()
+
+    async def _ask(self, event: Event, environments: tuple[tuple[str, str], ...] = ()) -> Answer:
+        if self._stopping or self._turning is None or self._turning.done():
+            raise EngineStopped("the engine is stopping", hint="passloop up")
+        if self.turns.pause is not None:
+            raise Unwritable(
+                f"the engine is paused and can store nothing: {self.turns.pause.reason}",
+                hint="free space on the disk of its home; it goes on by itself",
+            )
+        answer = await self.inbox.ask(event, environments=environments)
+        if isinstance(answer, Refusal):
+            raise Refused(answer.code, answer.message)
+        return answer
+
+    def _place_of(self, order: Start) -> tuple[Path, str]:
+        folder = attempt_folder(self.home, order.run, order.task, order.epoch)
+        return folder, attempt_name(self.store.home_id, order.attempt)
+
+    def _keep_samples(self, batch: tuple[AttemptSample, ...]) -> None:
+        rows = [_sample_row(one) for one in batch]
+        self.writer.run_soon(lambda store: store.record_samples(rows))
+
+    def _turns_ended(self, _task: asyncio.Task[None]) -> None:
+        self.waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
+
+
+def _sample_row(one: AttemptSample) -> Sample:
+    seen = one.sample
+    return Sample(
+        attempt=one.attempt,
+        at=one.at,
+        uuid=seen.uuid,
+        utilisation=seen.utilisation or 0,
+        memory_mib=seen.memory_mib or 0,
+        power_mw=(seen.power_w or 0) * 1000,
+    )
+
+
+def _nothing() -> None:
+    """The alarm is off."""

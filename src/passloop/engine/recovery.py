@@ -1,0 +1,92 @@
+"""The way back after a start: what the store holds, what still runs, what the box has. Nothing is released by hand.
+
+In this order: the machine from the store; drivers find their attempts again; stops that may not have reached a driver
+are given again; pools and devices are declared as they are now. All of it lies in the inbox before the first turn,
+which makes an admission pass whatever it holds, so that nothing that was ready can be stranded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from passloop.crashpoints import crashpoint
+from passloop.drivers.base import Driver, LiveAttempt
+from passloop.kernel.events import DrainChanged
+from passloop.kernel.ids import RunId
+from passloop.kernel.saved import Saved
+from passloop.kernel.tasks import TaskState
+from passloop.store.database import Store
+from passloop.store.home import Home
+
+from .attempts import attempt_folder, attempt_name
+from .capacity import declared_pools
+from .inbox import Inbox
+
+__all__ = ["declare_box", "live_attempts", "reattach"]
+
+
+def live_attempts(home: Home, store: Store, saved: Saved) -> dict[str, list[LiveAttempt]]:
+    """What drivers must find again, by driver. Strays of tasks that are final are among them."""
+    runs, graces = _runs_and_graces(store, saved)
+    found: dict[str, list[LiveAttempt]] = {}
+    for row in saved.attempts:
+        run = RunId(runs[row.task])
+        live = LiveAttempt(
+            attempt=row.id,
+            epoch=row.epoch,
+            run=run,
+            task=row.task,
+            name=attempt_name(store.home_id, row.id),
+            directory=attempt_folder(home, run, row.task, row.epoch),
+            state=row.state,
+            process=row.process,
+            grace=graces[row.task],
+            allocation=row.allocation,
+        )
+        found.setdefault(row.driver, []).append(live)
+    return found
+
+
+def _runs_and_graces(store: Store, saved: Saved) -> tuple[dict[int, int], dict[int, int]]:
+    runs = {task.row.id: task.row.run for task in saved.tasks}
+    graces = {task.row.id: task.spec.grace for task in saved.tasks}
+    unknown = [row.task for row in saved.attempts if row.task not in runs]
+    if unknown:
+        reader = store.reader()
+        try:
+            for task in unknown:
+                view = reader.task(task)
+                runs[task] = view.row.run if view is not None else 0
+                graces[task] = view.spec.grace if view is not None else 0
+        finally:
+            reader.close()
+    return runs, graces
+
+
+async def reattach(drivers: Mapping[str, Driver], live: Mapping[str, Sequence[LiveAttempt]], saved: Saved) -> None:
+    """Let each driver find its attempts again, then give it the stops once more that the last engine decided on."""
+    crashpoint("before_reattach")
+    for name, attempts in live.items():
+        driver = drivers.get(name)
+        if driver is not None:
+            await driver.reattach(attempts)
+    _stop_again(drivers, saved)
+    crashpoint("after_reattach")
+
+
+def _stop_again(drivers: Mapping[str, Driver], saved: Saved) -> None:
+    tasks = {task.row.id: task for task in saved.tasks}
+    for row in saved.attempts:
+        task = tasks.get(row.task)
+        driver = drivers.get(row.driver)
+        if task is None or driver is None or row.state != TaskState.STOPPING:
+            continue
+        reason = "down" if task.row.stop_reason == "down" else "cancelled"
+        driver.halt(row.id, row.epoch, grace=task.spec.grace, reason=reason)
+
+
+def declare_box(inbox: Inbox, environ: Mapping[str, str]) -> None:
+    """Say how large this box is now, and that work may be claimed."""
+    for pool in declared_pools(environ):
+        inbox.put(pool)
+    inbox.put(DrainChanged(draining=False))

@@ -1,0 +1,25 @@
+"""What an engine may be told besides where its home is. Plain values; who reads them from where is not its matter."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from passloop.kernel.state import KernelSettings
+
+__all__ = ["EngineSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """`linger_ms` is how long the record of a start may wait for the next commit. `environ` has PASSLOOP_* settings.
+
+    `seed` gives each turn its seed; it is stored with the turn, so that a replay sees the same.
+    """
+
+    linger_ms: int = 4
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    kernel: KernelSettings = field(default_factory=KernelSettings)
+    seed: Callable[[], int] = lambda: secrets.randbits(31)

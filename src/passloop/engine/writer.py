@@ -1,0 +1,102 @@
+"""The one thread that writes to the store. Owns the order of commits; decides nothing.
+
+After each commit it reads, in the same trip to the thread, what the turn's instructions will need: the payloads and
+environments of the tasks to start. The loop therefore pays for one hand-over per turn, however many tasks are in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from passloop.kernel.ids import TaskId
+from passloop.kernel.instructions import Start
+from passloop.store.database import Batch, Store
+from passloop.store.errors import StoreBusy, StoreFull
+from passloop.store.home import Home
+
+from .attempts import attempt_folder, ended_in
+from .metrics import read_metrics
+
+__all__ = ["Loaded", "Writer"]
+
+Result = TypeVar("Result")
+MOST_ENVIRONMENTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The number of the commit in the journal, and what instructions need: payloads by task, environments by id."""
+
+    seq: int
+    payloads: Mapping[TaskId, Mapping[str, Any]] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def _unless_full(work: Callable[[Store], None], store: Store) -> None:
+    with contextlib.suppress(StoreFull, StoreBusy):
+        work(store)
+
+
+class Writer:
+    """Runs functions on the writing connection, one after the other, off the loop."""
+
+    def __init__(self, store: Store, home: Home) -> None:
+        self._store = store
+        self._home = home
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="passloop-writer")
+        self._environments: dict[str, Mapping[str, str]] = {}
+
+    async def run(self, work: Callable[[Store], Result]) -> Result:
+        """Run `work` with the store in the writer's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._store)
+
+    def run_soon(self, work: Callable[[Store], None]) -> None:
+        """Run `work` after what is under way; a full disk then costs what it would have kept, and no more."""
+        self._thread.submit(_unless_full, work, self._store)
+
+    async def commit(self, batch: Batch, instructions: Sequence[object]) -> Loaded:
+        """Commit the batch durably, then read what its instructions need.
+
+        Raises `StoreFull` or `StoreDamaged`; then nothing of the batch is stored.
+        """
+        return await self.run(lambda store: self._commit(store, batch, instructions))
+
+    def close(self) -> None:
+        """Wait for the last piece of work and end the thread."""
+        self._thread.shutdown(wait=True)
+
+    def _commit(self, store: Store, batch: Batch, instructions: Sequence[object]) -> Loaded:
+        seq = store.commit(self._with_results(batch))
+        starts = [order.task for order in instructions if isinstance(order, Start)]
+        return self._load(store, seq, starts) if starts else Loaded(seq)
+
+    def _with_results(self, batch: Batch) -> Batch:
+        """The batch with the `metrics.json` that ended attempts left behind."""
+        found = [
+            (row.task, read_metrics(attempt_folder(self._home, run, row.task, row.epoch) / "out"))
+            for run, row in ended_in(batch.changes)
+        ]
+        results = tuple((int(task), text) for task, text in found if text is not None)
+        return replace(batch, results=results) if results else batch
+
+    def _load(self, store: Store, seq: int, tasks: Sequence[TaskId]) -> Loaded:
+        texts = store.payloads_of(tasks)
+        payloads: dict[TaskId, Mapping[str, Any]] = {task: json.loads(text) for task, text in texts.items()}
+        names = {str(payload.get("environment", "")) for payload in payloads.values()}
+        environments = {name: self._environment(store, name) for name in names if name}
+        return Loaded(seq, payloads, environments)
+
+    def _environment(self, store: Store, name: str) -> Mapping[str, str]:
+        known = self._environments.get(name)
+        if known is None:
+            known = store.environment(name)
+            if len(self._environments) >= MOST_ENVIRONMENTS:
+                self._environments.clear()
+            self._environments[name] = known
+        return known
