@@ -116,6 +116,12 @@ class DeviceLocks:
                 del self._held[uuid]
                 os.close(held.descriptor)
 
+    def descriptor(self, uuid: str) -> int | None:
+        """The inheritable descriptor of a device that is taken, for one more process of its leases."""
+        with self._guard:
+            held = self._held.get(uuid)
+            return None if held is None else held.descriptor
+
     def taken_elsewhere(self, uuid: str) -> OtherHome | None:
         """The other home that has the device now, if any. An answer for people and looks: only `take`
         decides.

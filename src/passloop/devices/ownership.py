@@ -133,14 +133,15 @@ class _View:
         self._stats: dict[int, Stat | None] = {}
 
     def granted_mib(self, uuid: str) -> int:
-        """VRAM that our live attempts were given on this device, in MiB."""
-        return sum(mib for holding in self._live.values() for given, mib in holding.devices if given == uuid)
+        """VRAM in MiB that those of our live attempts that have started were given on this device."""
+        started = (holding for holding in self._live.values() if holding.shim)
+        return sum(mib for holding in started for given, mib in holding.devices if given == uuid)
 
     def verdict(self, pid: int, uuid: str) -> _Verdict:
         """Whose this process is on this device: the nearest ancestor that is known decides."""
         chain = self._ancestors(pid)
         if not chain:
-            hidden = self._nested and any(self._given(holding, uuid) for holding in self._live.values())
+            hidden = self._nested and self.granted_mib(uuid) > 0
             return _Verdict(_Whose.OURS if hidden else _Whose.FOREIGN)
         nearest = _Verdict(_Whose.FOREIGN)
         for one, stat in chain:
