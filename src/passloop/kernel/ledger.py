@@ -52,6 +52,7 @@ def admit(state: State, task: Task, variant: ShapeVariant, grants: Sequence[Gran
 
 def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:
     task.attempts += 1
+    bound = bound_of(state, task.shape)
     row = AttemptRow(
         state.next_attempt,  # type: ignore[arg-type]
         task.id,  # type: ignore[arg-type]
@@ -59,13 +60,14 @@ def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:
         "admitted",
         task.shape.spec.driver,
         allocation,
-        None,
-        False,
+        None if bound is None else bound[0],
+        bound is not None and bound[1],
         state.now,
         None,
         None,
         "{}",
         None,
+        0,
     )
     state.next_attempt += 1
     attempt = Attempt(row, run=task.run, shape=task.shape, group=task.group)
@@ -114,7 +116,7 @@ def _begin_probes(state: State, task: Task, variant: ShapeVariant) -> None:
 
 def _charge_group(state: State, attempt: Attempt) -> None:
     """Charge the group at admission: bound, else class mean, else a minute, of the dominant share."""
-    bound = bound_of(state, attempt.shape)
+    bound = attempt.bound
     millis = bound[0] if bound is not None else state.durations.mean(attempt.shape.spec) or UNKNOWN_RUN_TIME
     attempt.charged = millis * _dominant_share(state, attempt) // SHARE_WHOLE
     attempt.group.virtual_time += attempt.charged

@@ -1,4 +1,4 @@
-"""What happens to attempts: started, refused, ended, strays gone. And the two ends of a task's life, ready and final."""
+"""Attempts start, are refused, end, and leave strays; a task becomes ready, and in the end final."""
 
 from __future__ import annotations
 

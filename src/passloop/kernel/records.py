@@ -194,6 +194,7 @@ class Attempt:
     __slots__ = (
         "admitted_at",
         "allocation",
+        "bound",
         "charged",
         "driver",
         "ended_at",
@@ -220,9 +221,10 @@ class Attempt:
         self.run = run
         self.shape = shape
         self.group = group
-        self.charged = 0
+        self.bound: tuple[int, bool] | None = None if row.bound is None else (row.bound, row.bound_enforced)
+        self.charged = row.charged
 
-    def row(self, bound: tuple[int, bool] | None) -> AttemptRow:
+    def row(self) -> AttemptRow:
         """The attempt as it is now, frozen."""
         return AttemptRow(
             self.id,
@@ -231,11 +233,12 @@ class Attempt:
             self.state,
             self.driver,
             self.allocation,
-            None if bound is None else bound[0],
-            bound is not None and bound[1],
+            None if self.bound is None else self.bound[0],
+            self.bound is not None and self.bound[1],
             self.admitted_at,
             self.started_at,
             self.ended_at,
             self.process,
             self.outcome,
+            self.charged,
         )

@@ -12,7 +12,6 @@ from .ids import AttemptId, PoolName
 from .ledger import charge
 from .pools import RatePool, ScalarPool
 from .records import Attempt, Group, Task
-from .reservations import bound_of
 from .resources import GPU
 from .saved import Saved, SavedTask
 from .state import PoolPolicy, State
@@ -38,7 +37,7 @@ def changes(state: State) -> tuple[Change, ...]:
     for task_id, task in turn.tasks.items():
         fresh = turn.fresh.get(task_id)
         found.append(TaskChanged(task.row()) if fresh is None else TaskAdded(task.row(), *fresh))
-    found += [AttemptChanged(a.row(bound_of(state, a.shape))) for a in turn.attempts.values()]
+    found += [AttemptChanged(a.row()) for a in turn.attempts.values()]
     found += [_pool_row(state, name) for name in turn.pools]
     found += [GroupChanged(g.name, g.virtual_time, g.held) for g in turn.groups.values()]
     found += turn.facts
@@ -161,6 +160,8 @@ def _restore_devices(state: State, kept: list[dict[str, object]]) -> None:
 def _restore_task(state: State, one: SavedTask) -> None:
     task = Task(one.row, state.shape(one.spec), state.group(one.row.group), one.after)
     state.tasks[task.id] = task
+    if task.final:
+        state.final.append(task)
     if task.key is not None:
         state.keys[task.key] = task.id
 

@@ -25,6 +25,7 @@ def on_submitted(state: State, event: Submitted) -> SubmitAnswer | Refusal:
     known_keys = dict(event.known_keys)
     known = dict(event.known)
     group = state.group(event.group)
+    shapes = {id(new.spec): state.shape(new.spec) for new in {id(n.spec): n for n in event.tasks}.values()}
     ids: list[TaskId] = []
     existing: list[TaskId] = []
     for new in event.tasks:
@@ -34,7 +35,8 @@ def on_submitted(state: State, event: Submitted) -> SubmitAnswer | Refusal:
             ids.append(found)
             continue
         after = _resolve(new.after, ids)
-        ids.append(_add(state, event, new, run=run, group=group, after=after, known=known))
+        task = _task(state, event, new, run=run, shape=shapes[id(new.spec)], group=group, after=after)
+        ids.append(_add(state, task, new, known, refusable=event.refuse_impossible))
     return SubmitAnswer(run, tuple(ids), tuple(existing))
 
 
@@ -102,28 +104,30 @@ def _resolve(after: tuple[Dependency, ...], ids: list[TaskId]) -> tuple[Dependen
     return tuple(dep if dep.task > 0 else Dependency(ids[-dep.task - 1], any_end=dep.any_end) for dep in after)
 
 
-def _add(
+def _task(
     state: State,
     event: Submitted,
     new: NewTask,
     *,
     run: RunId,
+    shape: Shape,
     group: Group,
     after: tuple[Dependency, ...],
-    known: dict[TaskId, TaskState],
-) -> TaskId:
+) -> Task:
     task_id = TaskId(state.next_task)
     state.next_task += 1
-    shape = state.shape(new.spec)
-    row = _first_row(state, event, new, task_id, run)
-    task = Task(row, shape, group, after)
-    state.tasks[task_id] = task
-    if new.key is not None:
-        state.keys[new.key] = task_id
+    task = Task(_first_row(state, event, new, task_id, run), shape, group, after)
     task.held = new.held or group.held
-    _place(state, task, known, new.spec, refusable=event.refuse_impossible)
-    state.turn.fresh[task_id] = (new.spec, new.payload, after)
-    return task_id
+    return task
+
+
+def _add(state: State, task: Task, new: NewTask, known: dict[TaskId, TaskState], *, refusable: bool) -> TaskId:
+    state.tasks[task.id] = task
+    if new.key is not None:
+        state.keys[new.key] = task.id
+    _place(state, task, known, refusable=refusable)
+    state.turn.fresh[task.id] = (new.spec, new.payload, task.after)
+    return TaskId(task.id)
 
 
 def _first_row(state: State, event: Submitted, new: NewTask, task_id: TaskId, run: RunId) -> TaskRow:
@@ -137,6 +141,7 @@ def _first_row(state: State, event: Submitted, new: NewTask, task_id: TaskId, ru
 def _place(state: State, task: Task, known: dict[TaskId, TaskState], spec: TaskSpec, *, refusable: bool) -> None:
     """Put a new task where it belongs: rejected, aborted, waiting, held or ready."""
     state.touch(task)
+    spec = task.shape.spec
     if spec.deadline is not None:
         state.wakeups.add(state.now + spec.deadline, WakeUp.DEADLINE, str(task.id))
     if not refusable and not spec.wait_for_capacity and not could_ever_fit(state, task.shape):

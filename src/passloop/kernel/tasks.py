@@ -201,7 +201,8 @@ class AttemptRow(NamedTuple):
     """One try at a task as stored. `epoch` is the task's attempt number and fences old writes.
 
     `state` is admitted, running, stopping, stray or ended. `process` is JSON text the driver gave at the start
-    (pid, start ticks, boot id).
+    (pid, start ticks, boot id). `bound` in ms is what was known when it was admitted; `charged` what its group was
+    charged, in ms of dominant share.
     """
 
     id: AttemptId
@@ -217,3 +218,4 @@ class AttemptRow(NamedTuple):
     ended_at: int | None
     process: str
     outcome: Outcome | None
+    charged: int

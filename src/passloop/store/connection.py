@@ -155,15 +155,11 @@ def _translate(error: apsw.Error, path: Path) -> StoreError:
     if isinstance(error, apsw.CorruptError | apsw.NotADBError) or code in _DAMAGE_CODES:
         return StoreDamaged(f"{path} is damaged: {error}", hint=REPAIR_HINT)
     if isinstance(error, apsw.FullError | apsw.IOError):
-        return StoreFull(
-            f"{path} cannot be written: {error}", hint="Free space on this disk; work resumes alone."
-        )
+        return StoreFull(f"{path} cannot be written: {error}", hint="Free space on this disk; work resumes alone.")
     if isinstance(error, apsw.ConstraintError):
         return StoreRefused(f"{path} refused a row: {error}")
     if isinstance(error, apsw.BusyError | apsw.LockedError):
-        return StoreBusy(
-            f"{path} is locked by another process", hint="Close other programs that have it open."
-        )
+        return StoreBusy(f"{path} is locked by another process", hint="Close other programs that have it open.")
     if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError | apsw.PermissionsError | apsw.AuthError):
         return HomeRefused(f"{path} cannot be opened: {error}", hint=f"Check it with: ls -ld {path.parent}")
     return StoreDamaged(f"{path} does not have the expected contents: {error}", hint=REPAIR_HINT)

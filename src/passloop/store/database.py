@@ -67,6 +67,8 @@ class Store:
             with translated(home.database):
                 migrate(writer)
                 last = check_store(writer, mark.read())
+                with transaction(writer):
+                    writer.execute(statement("delete_old_durations"))
             return cls(home, writer, mark, last)
         except BaseException:
             writer.close()

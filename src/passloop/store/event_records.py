@@ -61,9 +61,7 @@ def _encode_tasks(tasks: Sequence[NewTask]) -> tuple[list[TaskSpec], list[_TaskR
         if number is None:
             number = numbers[id(task.spec)] = len(specs)
             specs.append(task.spec)
-        records.append(
-            _TaskRecord(number, task.key, task.index, task.rank, task.after, task.held, task.retry_of)
-        )
+        records.append(_TaskRecord(number, task.key, task.index, task.rank, task.after, task.held, task.retry_of))
     return specs, records
 
 

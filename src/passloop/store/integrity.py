@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import apsw
 
-from .connection import REPAIR_HINT
+from .connection import REPAIR_HINT, open_reading, translated
 from .errors import StoreDamaged
 from .home import Home
 from .journal import JournalRow, last_row, rows_after
-from .migrate import latest_version, stored_version
+from .mark import Mark
+from .migrate import latest_version, stored_version, too_new
 
-__all__ = ["check_beginning", "check_journal", "check_pages", "check_store"]
+__all__ = ["check_beginning", "check_home", "check_journal", "check_pages", "check_store"]
 
 JOURNAL_CHECKED = 20_000
 """How many of the newest journal rows are checked at start; `doctor` checks all."""
@@ -26,6 +27,24 @@ def check_beginning(home: Home, marked: int) -> None:
 
 def _has_entries(home: Home) -> bool:
     return home.runs.is_dir() and any(home.runs.iterdir())
+
+
+def check_home(home: Home) -> None:
+    """Check all of a home's store without changing it; whether an engine has it open or not.
+
+    Raises `StoreDamaged`. A home without a store is whole.
+    """
+    marked = Mark(home.mark).read()
+    check_beginning(home, marked)
+    if not home.database.exists() or home.database.stat().st_size == 0:
+        return
+    with translated(home.database):
+        connection = open_reading(home.database)
+        try:
+            check_store(connection, marked)
+            check_journal(connection)
+        finally:
+            connection.close()
 
 
 def check_store(connection: apsw.Connection, marked: int) -> JournalRow | None:
@@ -44,10 +63,13 @@ def check_store(connection: apsw.Connection, marked: int) -> JournalRow | None:
 
 def check_pages(connection: apsw.Connection) -> None:
     """Read every page with its checksum and check how they hang together. Raises `StoreDamaged`."""
-    found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
-    if found != ["ok"]:
-        raise StoreDamaged(f"the store is damaged: {found[0]}", hint=REPAIR_HINT)
-    if stored_version(connection) != latest_version():
+    problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
+    if problems != ["ok"]:
+        raise StoreDamaged(f"the store is damaged: {problems[0]}", hint=REPAIR_HINT)
+    found_version = stored_version(connection)
+    if found_version > latest_version():
+        raise too_new(found_version)
+    if found_version != latest_version():
         raise StoreDamaged("the store's schema number was altered", hint=REPAIR_HINT)
 
 

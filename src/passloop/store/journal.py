@@ -109,8 +109,12 @@ def last_row(connection: apsw.Connection) -> JournalRow | None:
 
 
 def rows_after(connection: apsw.Connection, seq: int, *, limit: int = -1) -> Iterator[JournalRow]:
-    """Rows after `seq` in order, at most `limit` (-1: all), each checked and none missing between them."""
-    expected = seq + 1
+    """Rows after `seq` in order, at most `limit` (-1: all), each checked and none missing between them.
+
+    A journal may begin after 1: a repair leaves out what it cannot read whole.
+    """
+    start = connection.execute(statement("select_journal_start")).get
+    expected = max(seq + 1, int(start or 0))
     for values in connection.execute(statement("select_journal"), (seq, limit)):
         row = checked(values)
         if row.seq != expected:

@@ -29,9 +29,7 @@ def load_saved(connection: apsw.Connection, last: JournalRow | None) -> Saved:
         attempts=_load_attempts(connection),
         pools=tuple(PoolChanged._make(row) for row in connection.execute(statement("select_pools"))),
         groups=tuple(_group(*row) for row in connection.execute(statement("select_groups"))),
-        durations=tuple(
-            DurationLearned._make(row) for row in connection.execute(statement("select_durations"))
-        ),
+        durations=tuple(DurationLearned._make(row) for row in connection.execute(statement("select_durations"))),
         settings=tuple(SettingChanged._make(row) for row in connection.execute(statement("select_settings"))),
         known=_load_known(connection, tasks),
         **counters,

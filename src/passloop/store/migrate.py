@@ -14,7 +14,7 @@ from .connection import transaction
 from .errors import StoreTooNew
 from .sql import MIGRATIONS
 
-__all__ = ["latest_version", "migrate", "migration_files", "stored_version"]
+__all__ = ["latest_version", "migrate", "migration_files", "stored_version", "too_new"]
 
 
 def migration_files(folder: Path = MIGRATIONS) -> list[Path]:
@@ -32,15 +32,20 @@ def stored_version(connection: apsw.Connection) -> int:
     return int(connection.pragma("user_version"))
 
 
+def too_new(found: int, *, known: int | None = None) -> StoreTooNew:
+    """The refusal of a store with schema `found`."""
+    return StoreTooNew(
+        f"the store has schema {found}, this passloop knows {latest_version() if known is None else known}",
+        hint="Run the newer version again: python -m pip install --upgrade passloop",
+    )
+
+
 def migrate(connection: apsw.Connection, folder: Path = MIGRATIONS) -> int:
     """Run the steps that are missing and return the version that was found. Raises `StoreTooNew`."""
     found = stored_version(connection)
     steps = migration_files(folder)
     if found > len(steps):
-        raise StoreTooNew(
-            f"the store has schema {found}, this passloop knows {len(steps)}",
-            hint="Run the newer version again: python -m pip install --upgrade passloop",
-        )
+        raise too_new(found, known=len(steps))
     for number in range(found + 1, len(steps) + 1):
         with transaction(connection):
             connection.execute(steps[number - 1].read_text(encoding="utf-8"))

@@ -134,9 +134,7 @@ class Reader:
     def attempts(self, task: int) -> list[AttemptRow]:
         """All attempts of a task, oldest first."""
         with self._asking() as connection:
-            return [
-                read_attempt(row) for row in connection.execute(statement("select_task_attempts"), (task,))
-            ]
+            return [read_attempt(row) for row in connection.execute(statement("select_task_attempts"), (task,))]
 
     def run_attempts(self, run: int) -> list[AttemptRow]:
         """All attempts of a run's tasks, oldest first."""

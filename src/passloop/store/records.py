@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import (
     AttemptRow,
@@ -98,32 +97,35 @@ def task_values(row: TaskRow) -> Values:
 
 def read_task(values: Values) -> TaskRow:
     """A task from the first columns of `tasks`."""
-    row = TaskRow._make(values[:TASK_FIELDS])
     try:
         state = _STATES[values[7]]
-        outcome = None if row.outcome is None else _OUTCOMES[values[23]]
+        outcome = None if values[23] is None else _OUTCOMES[values[23]]
     except KeyError as error:
-        raise StoreDamaged(f"task {row.id} has the unknown state {error}", hint=REPAIR_HINT) from error
+        raise StoreDamaged(f"task {values[0]} has the unknown state {error}", hint=REPAIR_HINT) from error
     text = values[19]
     reservation = None if text is None else decode_json(_reservation.decode, text, "reservation")
-    return row._replace(state=state, held=bool(row.held), outcome=outcome, reservation=reservation)
+    return TaskRow._make(
+        (
+            *values[:7],
+            state,
+            bool(values[8]),
+            *values[9:19],
+            reservation,
+            *values[20:23],
+            outcome,
+            *values[24:TASK_FIELDS],
+        )
+    )
 
 
 def attempt_values(row: AttemptRow) -> Values:
     """An attempt's row as bindings: its fields in order, allocation and outcome as JSON text."""
     outcome = None if row.outcome is None else encode_json(row.outcome)
-    return (*row[:5], encode_json(row.allocation), *row[6:12], outcome)
+    return (*row[:5], encode_json(row.allocation), *row[6:12], outcome, row.charged)
 
 
 def read_attempt(values: Values) -> AttemptRow:
     """An attempt from the columns of `attempts`."""
-    row = AttemptRow._make(values[:ATTEMPT_FIELDS])
     allocation = decode_json(_allocation.decode, values[5], "allocation")
     outcome = None if values[12] is None else decode_json(_outcome.decode, values[12], "outcome")
-    return row._replace(
-        id=AttemptId(row.id),
-        task=TaskId(row.task),
-        allocation=allocation,
-        bound_enforced=bool(row.bound_enforced),
-        outcome=outcome,
-    )
+    return AttemptRow._make((*values[:5], allocation, values[6], bool(values[7]), *values[8:12], outcome, values[13]))

@@ -86,7 +86,8 @@ CREATE TABLE attempts (
     started_at INTEGER,
     ended_at INTEGER,
     process TEXT NOT NULL,
-    outcome TEXT
+    outcome TEXT,
+    charged INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX attempts_by_task ON attempts (task, epoch);
 CREATE INDEX attempts_not_ended ON attempts (id) WHERE state <> 'ended';

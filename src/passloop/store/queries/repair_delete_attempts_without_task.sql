@@ -1,0 +1,1 @@
+DELETE FROM attempts WHERE task NOT IN (SELECT id FROM tasks)

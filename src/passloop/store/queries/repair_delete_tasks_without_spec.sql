@@ -1,0 +1,1 @@
+DELETE FROM tasks WHERE spec NOT IN (SELECT id FROM specs)
