@@ -9,7 +9,7 @@ from .ids import RunId, TaskId
 from .lifecycle import finish, make_ready
 from .records import Group, Shape, Task
 from .state import State
-from .tasks import FINAL_STATES, Dependency, NewTask, RunRow, TaskRow, TaskSpec, TaskState
+from .tasks import FINAL_STATES, Dependency, NewTask, RunRow, TaskRow, TaskState
 from .transitions import Verb, move
 from .wakeups import WakeUp
 
@@ -138,7 +138,7 @@ def _first_row(state: State, event: Submitted, new: NewTask, task_id: TaskId, ru
     )  # fmt: skip
 
 
-def _place(state: State, task: Task, known: dict[TaskId, TaskState], spec: TaskSpec, *, refusable: bool) -> None:
+def _place(state: State, task: Task, known: dict[TaskId, TaskState], *, refusable: bool) -> None:
     """Put a new task where it belongs: rejected, aborted, waiting, held or ready."""
     state.touch(task)
     spec = task.shape.spec
