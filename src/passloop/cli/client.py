@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from passloop.cli.exits import CliError, Exit
 
-__all__ = ["Client", "EngineStream", "engine_gone", "no_engine"]
+__all__ = ["Client", "EngineStream", "engine_gone", "no_engine", "quoted"]
 
 _CHUNK = 65_536
 _NAME = "socket"
@@ -24,9 +24,7 @@ Query = Sequence[tuple[str, str | int | None]]
 
 def no_engine(home: str) -> CliError:
     """The error of a command that cannot do without an engine."""
-    return CliError(
-        f"no engine is running for {home}", hint="passloop up", exit_code=Exit.ENGINE_UNREACHABLE
-    )
+    return CliError(f"no engine is running for {home}", hint="passloop up", exit_code=Exit.ENGINE_UNREACHABLE)
 
 
 def engine_gone(home: str) -> CliError:
@@ -56,11 +54,13 @@ class Client:
         """GET `/api/v1{path}`; `timeout` in seconds bounds each wait on the socket."""
         return self._call("GET", path + _query_text(query), None, timeout)
 
-    def post(
-        self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float | None = None
-    ) -> dict[str, Any]:
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> dict[str, Any]:
         """POST a JSON document to `/api/v1{path}`."""
-        return self._call("POST", path, json.dumps(body or {}).encode(), timeout)
+        return self.post_bytes(path, json.dumps(body or {}).encode(), timeout=timeout)
+
+    def post_bytes(self, path: str, body: bytes, *, timeout: float | None = None) -> dict[str, Any]:
+        """POST a document that is JSON already."""
+        return self._call("POST", path, body, timeout)
 
     @contextmanager
     def events(self, after: int | None = None) -> Iterator[EngineStream]:
@@ -124,12 +124,22 @@ class EngineStream:
 
     def ready(self) -> list[dict[str, Any]]:
         """The events that can be read with one wait, oldest first. Raises `ConnectionError` at the end."""
+        self._read_piece()
+        while self.pending:
+            self._read_piece()
+        *whole, self._text = self._text.split(b"\n\n")
+        return [event for event in map(_event_data, whole) if event is not None]
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was read from the socket that `ready` has not given yet."""
+        return self._reply.buffered
+
+    def _read_piece(self) -> None:
         piece = self._reply.piece()
         if not piece:
             raise ConnectionResetError("the engine closed its stream of events")
         self._text += piece.replace(b"\r\n", b"\n")
-        *whole, self._text = self._text.split(b"\n\n")
-        return [event for event in map(_event_data, whole) if event is not None]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         while True:
@@ -155,6 +165,11 @@ class _Reply:
 
     def fileno(self) -> int:
         return self._link.fileno()
+
+    @property
+    def buffered(self) -> bool:
+        """Whether bytes of the body lie here that nobody took yet."""
+        return bool(self._buffer)
 
     def body(self) -> bytes:
         """The whole body."""
@@ -228,11 +243,12 @@ def _request(method: str, path: str, body: bytes | None, headers: Mapping[str, s
 
 
 def _query_text(query: Query) -> str:
-    pairs = [f"{name}={_quoted(str(value))}" for name, value in query if value is not None]
+    pairs = [f"{name}={quoted(str(value))}" for name, value in query if value is not None]
     return "?" + "&".join(pairs) if pairs else ""
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """`text` as one part of a path or query."""
     plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
     return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in text.encode())
 

@@ -13,7 +13,16 @@ from typing import Any, TextIO
 
 __all__ = ["COLOURS", "clean", "colour_wanted", "emit", "emit_json", "paint", "say", "set_colour", "silence", "width"]
 
-COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35", "cyan": "36", "dim": "2", "bold": "1"}
+COLOURS = {
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+    "dim": "2",
+    "bold": "1",
+}
 _choice = "auto"
 
 

@@ -74,9 +74,7 @@ def _shrink(widths: list[int], columns: Sequence[Column], width: int | None) -> 
         over -= 1
 
 
-def _line(
-    columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], colours: Sequence[str]
-) -> str:
+def _line(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], colours: Sequence[str]) -> str:
     parts = []
     for column, text, room, colour in zip(columns, cells, widths, colours, strict=True):
         shown = fitted(text, room) if column.shrinks else text

@@ -1,0 +1,56 @@
+"""The verbs: name, the module that holds each, one line of help, and the section of the help it stands in.
+
+`passloop --help` is printed from this table alone; a verb's module is imported when the verb is used.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["VERBS", "Verb"]
+
+
+class Verb(NamedTuple):
+    """One verb of the command line."""
+
+    name: str
+    section: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """Where its command lives."""
+        return f"passloop.cli.verbs.{self.name}"
+
+
+VERBS: dict[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb("run", "Start work", "Run one command, show its output, end with its exit code."),
+        Verb("submit", "Start work", "Queue a command, an array or a sweep; it survives everything."),
+        Verb("plan", "Start work", "Show what a spec would do, and submit nothing."),
+        Verb("ls", "Look", "List tasks."),
+        Verb("show", "Look", "Show everything about one task."),
+        Verb("why", "Look", "Say why a task does not run, and what would change that."),
+        Verb("logs", "Look", "Print the output of a task."),
+        Verb("status", "Look", "Show the engine and what it is doing."),
+        Verb("gpus", "Look", "Show who holds which GPU; release one from quarantine."),
+        Verb("pools", "Look", "Show capacities, limits and cooldowns; open a closed pool."),
+        Verb("report", "Look", "Print the table of a run and write it as one HTML file."),
+        Verb("export", "Look", "Write the results of a run as CSV, JSON lines or Parquet."),
+        Verb("cancel", "Act on tasks", "Cancel tasks: queued ones at once, running ones with their whole tree."),
+        Verb("retry", "Act on tasks", "Submit ended tasks again."),
+        Verb("hold", "Act on tasks", "Hold tasks or a group back."),
+        Verb("release", "Act on tasks", "Let held tasks or a group go on."),
+        Verb("priority", "Act on tasks", "Give tasks another priority."),
+        Verb("wait", "Act on tasks", "Wait until tasks have ended; the exit code tells how."),
+        Verb("rm", "Act on tasks", "Forget ended tasks and delete their logs."),
+        Verb("up", "The engine", "Start the daemon."),
+        Verb("down", "The engine", "Stop the engine: drain, leave work running, or end it now."),
+        Verb("serve", "The engine", "Be the engine in the foreground."),
+        Verb("doctor", "The engine", "Check everything passloop relies on; repair a damaged store."),
+        Verb("config", "The engine", "Show every setting and where it comes from."),
+        Verb("schema", "The engine", "Print the JSON Schema of a spec."),
+        Verb("completion", "The engine", "Print the completion script of a shell."),
+    )
+}

@@ -1,0 +1,34 @@
+"""Which home a command means, and the client of its engine. It makes nothing and checks nothing."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from passloop.cli.client import Client
+
+__all__ = ["client_of", "home_of", "home_with_origin"]
+
+
+def home_of(ctx: click.Context) -> str:
+    """The absolute path of the home: `--home`, else `PASSLOOP_HOME`, else the XDG state directory."""
+    return home_with_origin(ctx)[0]
+
+
+def home_with_origin(ctx: click.Context) -> tuple[str, str]:
+    """The home and where it was named."""
+    chosen = ctx.find_root().obj
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen)), "--home"
+    named = os.environ.get("PASSLOOP_HOME")
+    if named:
+        return os.path.abspath(os.path.expanduser(named)), "PASSLOOP_HOME"
+    from platformdirs import user_state_dir
+
+    return user_state_dir("passloop"), "default"
+
+
+def client_of(ctx: click.Context) -> Client:
+    """The client of the home's engine, whether or not there is one."""
+    return Client(home_of(ctx))

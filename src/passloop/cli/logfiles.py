@@ -1,0 +1,115 @@
+"""The output of an attempt, read from its files: whole, the last lines, or as it grows. It never waits by itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from io import FileIO
+from typing import BinaryIO
+
+from passloop.cli.inotify import MODIFIED, Watcher
+
+__all__ = ["STREAMS", "AttemptLogs", "attempt_folder", "last_lines", "pieces", "without_controls"]
+
+STREAMS = ("stdout", "stderr")
+Write = Callable[[str, bytes], None]
+_PIECE = 1 << 16
+_CONTROLS = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor movement
+    rb"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, clipboards and other strings for the terminal
+    rb"|\x1b[ -/]*[0-~]"
+    rb"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+    rb"|\xc2[\x80-\x9f]"  # the same codes as single characters
+)
+
+
+def attempt_folder(home: str, run: int, task: int, attempt: int) -> str:
+    """Where an attempt's files lie."""
+    return os.path.join(home, "runs", str(run), str(task), str(attempt))
+
+
+def without_controls(data: bytes) -> bytes:
+    """Output made safe for a terminal: what moves the cursor, sets titles or rings is taken out."""
+    return _CONTROLS.sub(b"", data)
+
+
+def pieces(path: str) -> Iterator[bytes]:
+    """A file's content in pieces; nothing if there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            yield from iter(lambda: file.read(_PIECE), b"")
+    except FileNotFoundError:
+        return
+
+
+def last_lines(path: str, count: int) -> Iterator[bytes]:
+    """The last `count` lines of a file, read from its end."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(_start_of_last(file, count))
+            yield from iter(lambda: file.read(_PIECE), b"")
+    except FileNotFoundError:
+        return
+
+
+def _start_of_last(file: FileIO | BinaryIO, count: int) -> int:
+    at = file.seek(0, os.SEEK_END)
+    if count <= 0:
+        return at
+    left = count
+    first = True
+    while at > 0:
+        size = min(_PIECE, at)
+        file.seek(at - size)
+        block = file.read(size)
+        end = len(block) - 1 if first and block.endswith(b"\n") else len(block)
+        first = False
+        while (found := block.rfind(b"\n", 0, end)) >= 0:
+            left -= 1
+            if left == 0:
+                return at - size + found + 1
+            end = found
+        at -= size
+    return 0
+
+
+class AttemptLogs:
+    """The growing output of one attempt. `pump` writes what is new; the watcher tells when there is more."""
+
+    def __init__(self, folder: str, watcher: Watcher, write: Write, *, streams: tuple[str, ...]) -> None:
+        self._folder = folder
+        self._watcher = watcher
+        self._write = write
+        self._wanted = list(streams)
+        self._open: dict[str, tuple[FileIO, int]] = {}
+
+    def skip_to_last(self, lines: int) -> None:
+        """Begin with the last `lines` lines of what is there now."""
+        self._open_files()
+        for file, _ in self._open.values():
+            file.seek(_start_of_last(file, lines))
+
+    def pump(self) -> None:
+        """Write everything that has not been written yet."""
+        self._open_files()
+        for stream, (file, _) in self._open.items():
+            while piece := file.read(_PIECE):
+                self._write(stream, piece)
+
+    def close(self) -> None:
+        """Stop watching."""
+        for file, watch in self._open.values():
+            self._watcher.remove(watch)
+            file.close()
+        self._open.clear()
+
+    def _open_files(self) -> None:
+        for stream in list(self._wanted):
+            path = os.path.join(self._folder, f"{stream}.log")
+            try:
+                file = open(path, "rb", buffering=0)  # noqa: SIM115 (kept open until `close`)
+            except FileNotFoundError:
+                continue
+            self._open[stream] = (file, self._watcher.add(path, MODIFIED))
+            self._wanted.remove(stream)

@@ -1,0 +1,95 @@
+"""What the verbs that act on tasks share: choosing tasks, asking the engine, listing what was touched.
+
+The engine decides what may be done to a task; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.client import quoted
+from passloop.cli.exits import CliError, Exit
+from passloop.cli.homes import client_of
+from passloop.cli.reads import Ask, EngineReads, selectors_of
+from passloop.cli.wording import counted, ids_text
+
+__all__ = ["Choice", "touch", "touch_group"]
+
+_LISTED = 20
+
+
+class Choice(NamedTuple):
+    """Which tasks a verb acts on, and how it answers."""
+
+    selectors: tuple[str, ...]
+    failed: bool
+    group: str | None
+    dry_run: bool
+    as_json: bool
+
+    @property
+    def whole_group(self) -> bool:
+        """Whether a group is meant, and not some of its tasks."""
+        return self.group is not None and not self.selectors and not self.failed
+
+    def words(self) -> tuple[str, ...]:
+        """All selectors."""
+        words = selectors_of(self.selectors, failed=self.failed)
+        return words if self.group is None else (*words, f"group:{self.group}")
+
+
+def touch(ctx: click.Context, verb: str, done: str, choice: Choice, extra: dict[str, Any] | None = None) -> None:
+    """POST `/tasks/{verb}` for the chosen tasks and say what was `done` to which."""
+    words = choice.words()
+    if not words:
+        raise CliError(f"{verb} what? name tasks", hint=f"passloop {verb} last (or 12, 12-40, @run, --failed)")
+    client = client_of(ctx)
+    if choice.dry_run:
+        _list_plan(verb, EngineReads(client).tasks(Ask(words))["tasks"], as_json=choice.as_json)
+        return
+    answer = client.post(f"/tasks/{verb}", {"select": list(words), **(extra or {})})
+    if choice.as_json:
+        streams.emit_json(answer)
+    else:
+        _show(answer, done)
+    if not answer.get("changed") and not answer.get("unchanged"):
+        raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
+
+
+def _list_plan(verb: str, tasks: list[dict[str, Any]], *, as_json: bool) -> None:
+    if not tasks:
+        raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
+    if as_json:
+        streams.emit_json({"schema_version": 1, "would": verb, "tasks": [task["id"] for task in tasks]})
+        return
+    from passloop.cli.verbs.ls import task_lines
+
+    streams.emit(f"would {verb} {counted(len(tasks), 'task')}:")
+    for line in task_lines(tasks):
+        streams.emit(line)
+
+
+def _show(answer: dict[str, Any], done: str) -> None:
+    changed, created = answer.get("changed") or [], answer.get("created") or []
+    if changed:
+        streams.emit(f"{done} {counted(len(changed), 'task')}: {ids_text(changed)}")
+    if created:
+        streams.emit(f"as {ids_text(created)}")
+    unchanged = answer.get("unchanged") or []
+    for entry in unchanged[:_LISTED]:
+        streams.say(f"task {entry['task']} is as it was: {streams.clean(str(entry['reason']))}")
+    if len(unchanged) > _LISTED:
+        streams.say(f"... and {len(unchanged) - _LISTED:,} more that are as they were")
+
+
+def touch_group(ctx: click.Context, verb: str, done: str, choice: Choice) -> None:
+    """POST `/groups/{name}/{verb}`: the group itself, and so the tasks it gets later."""
+    group = choice.group or "default"
+    answer = client_of(ctx).post(f"/groups/{quoted(group)}/{verb}")
+    if choice.as_json:
+        streams.emit_json(answer)
+    else:
+        streams.emit(f"{done} the group {streams.clean(group)}")

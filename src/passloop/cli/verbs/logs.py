@@ -1,0 +1,89 @@
+"""`passloop logs`: what a task wrote. On a terminal, codes that could play tricks on it are taken out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.client import Client
+from passloop.cli.exits import CliError, Exit
+from passloop.cli.following import Part, follow_task
+from passloop.cli.logfiles import STREAMS, attempt_folder, last_lines, pieces, without_controls
+from passloop.cli.picking import id_argument, one_task
+from passloop.cli.reads import Reads, open_reads
+from passloop.cli.wording import FINAL
+
+__all__ = ["command", "writer"]
+
+
+@click.command("logs")
+@id_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
+@click.option("--stderr", "only_stderr", is_flag=True, help="Only what it wrote to stderr, on stdout.")
+@click.option("--attempt", metavar="N", type=click.IntRange(min=1), help="Of this attempt (the latest).")
+@click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), help="The last N lines only.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    task: str,
+    follow: bool,
+    only_stderr: bool,
+    attempt: int | None,
+    lines: int | None,
+) -> None:
+    """Print the output of a task: its stdout on stdout, its stderr on stderr."""
+    reads = open_reads(ctx)
+    found = reads.task(one_task(reads, task))["task"]
+    wanted = ("stderr",) if only_stderr else STREAMS
+    _check_attempt(found, attempt)
+    if follow and found["state"] not in FINAL:
+        part = Part(wanted, first=attempt or max(1, found["attempt"]), last=attempt, lines=lines)
+        _follow(reads, found["id"], part)
+        return
+    if not found["attempt"]:
+        streams.say(f"task {found['id']} has not started: passloop why {found['id']}")
+        return
+    folder = attempt_folder(reads.home, found["run"]["id"], found["id"], attempt or found["attempt"])
+    write = writer(merged=only_stderr)
+    for stream in wanted:
+        path = os.path.join(folder, f"{stream}.log")
+        for piece in pieces(path) if lines is None else last_lines(path, lines):
+            write(stream, piece)
+
+
+def writer(*, merged: bool) -> Callable[[str, bytes], None]:
+    """Writes pieces of output to the stream they belong to; `merged` puts all on stdout."""
+    sinks = {"stdout": sys.stdout, "stderr": sys.stdout if merged else sys.stderr}
+
+    def write(stream: str, data: bytes) -> None:
+        sink = sinks[stream]
+        sink.flush()
+        sink.buffer.write(without_controls(data) if sink.isatty() else data)
+        sink.buffer.flush()
+
+    return write
+
+
+def _follow(reads: Reads, task: int, part: Part) -> None:
+    if not reads.running:
+        raise CliError(
+            f"task {task} cannot be followed: no engine is running",
+            hint="passloop up",
+            exit_code=Exit.ENGINE_UNREACHABLE,
+        )
+    follow_task(Client(reads.home), task, writer(merged=part.streams == ("stderr",)), part=part)
+
+
+def _check_attempt(task: dict[str, Any], attempt: int | None) -> None:
+    if attempt is not None and attempt > task["attempt"]:
+        raise CliError(
+            f"task {task['id']} has no attempt {attempt}; it had {task['attempt']}",
+            hint=f"passloop show {task['id']}",
+            exit_code=Exit.NOT_FOUND,
+        )

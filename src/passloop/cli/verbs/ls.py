@@ -1,0 +1,125 @@
+"""`passloop ls`: the table of tasks. Without a selector, the last 50 of all and how many more there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.options import json_option, selectors_argument
+from passloop.cli.reads import Ask, open_reads, selectors_of
+from passloop.cli.spans import since, span_text, task_span
+from passloop.cli.tables import Column, table
+from passloop.cli.wording import FINAL, STATE_COLOURS, request_text, result_text
+
+__all__ = ["command", "task_lines"]
+
+_SHOWN = 50
+_COLUMNS = (
+    Column("ID", right=True),
+    Column("STATE"),
+    Column("NAME", shrinks=True),
+    Column("RUN", shrinks=True),
+    Column("GROUP", shrinks=True),
+    Column("NEEDS", shrinks=True),
+    Column("TRY", right=True),
+    Column("TIME", right=True),
+    Column("RESULT", shrinks=True),
+)
+
+
+@click.command("ls")
+@selectors_argument
+@click.option("--failed", is_flag=True, help="Short for the selector state:failed.")
+@click.option("--group", metavar="GROUP", help="Only tasks of this group.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The newest N only.")
+@click.option("--jsonl", is_flag=True, help="One JSON document per task and line.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    selectors: tuple[str, ...],
+    failed: bool,
+    group: str | None,
+    limit: int | None,
+    jsonl: bool,
+    as_json: bool,
+) -> None:
+    """List tasks.
+
+    SELECTOR is an id (12), a range (12-40), last, @run, state:failed, class:NAME or key:GLOB.
+    """
+    reads = open_reads(ctx)
+    whole = as_json or jsonl or limit is not None
+    ask = Ask(selectors_of(selectors, failed=failed), group, limit if whole else _SHOWN)
+    found = reads.tasks(ask)
+    if as_json:
+        streams.emit_json({"schema_version": 1, "tasks": found["tasks"]})
+    elif jsonl:
+        _emit_lines(found["tasks"])
+    else:
+        _show(found["tasks"], int(found.get("total", len(found["tasks"]))), running=reads.running)
+
+
+def task_lines(tasks: list[dict[str, Any]]) -> list[str]:
+    """The lines of the table of `tasks`."""
+    rows = [_cells(task) for task in tasks]
+    colours = [["", STATE_COLOURS.get(task["state"], ""), *[""] * (len(_COLUMNS) - 2)] for task in tasks]
+    used = [at for at in range(len(_COLUMNS)) if _worth_showing(at, rows)]
+    return table(
+        [_COLUMNS[at] for at in used],
+        [[row[at] for at in used] for row in rows],
+        width=streams.width(),
+        colours=[[colour[at] for at in used] for colour in colours],
+    )
+
+
+def _worth_showing(at: int, rows: list[list[str]]) -> bool:
+    heading = _COLUMNS[at].heading
+    if heading == "GROUP":
+        return any(row[at] != "default" for row in rows)
+    return heading not in ("RUN", "RESULT") or any(row[at] for row in rows)
+
+
+def _cells(task: dict[str, Any]) -> list[str]:
+    run = task.get("run") or {}
+    alone = run.get("name") in (None, "", task.get("name"))
+    return [
+        str(task["id"]),
+        task["state"],
+        task.get("name") or "",
+        "" if alone else str(run["name"]),
+        task.get("group") or "",
+        request_text(task.get("request") or []),
+        str(task.get("attempt") or 0),
+        _time_text(task),
+        result_text(task),
+    ]
+
+
+def _time_text(task: dict[str, Any]) -> str:
+    ran = task_span(task)
+    if ran is not None and (task["state"] in FINAL or task["state"] in ("running", "stopping")):
+        return span_text(ran)
+    return "" if task["state"] in FINAL else f"+{span_text(since(task.get('submitted_at')))}"
+
+
+def _show(tasks: list[dict[str, Any]], total: int, *, running: bool) -> None:
+    if not tasks:
+        streams.say("no tasks" if total == 0 else "no tasks match")
+    else:
+        for line in task_lines(tasks):
+            streams.emit(line)
+    if total > len(tasks):
+        streams.say(f"... and {total - len(tasks):,} older; see them with --limit {total} or a selector")
+    if not running and any(task["state"] not in FINAL for task in tasks):
+        streams.say("no engine is running: nothing new starts (passloop up)")
+
+
+def _emit_lines(tasks: list[dict[str, Any]]) -> None:
+    import json
+
+    for task in tasks:
+        streams.emit(json.dumps(task, ensure_ascii=False))

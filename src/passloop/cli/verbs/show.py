@@ -1,0 +1,86 @@
+"""`passloop show`: everything about one task, attempts included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.options import json_option
+from passloop.cli.picking import id_argument, one_task
+from passloop.cli.reads import open_reads
+from passloop.cli.spans import local_time, millis_of, since, span_text, task_span
+from passloop.cli.wording import STATE_COLOURS, command_text, request_text, result_text
+
+__all__ = ["command"]
+
+
+@click.command("show")
+@id_argument
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, task: str, as_json: bool) -> None:
+    """Show everything about one task: command, request, times, attempts, results."""
+    reads = open_reads(ctx)
+    answer = reads.task(one_task(reads, task))
+    if as_json:
+        streams.emit_json(answer)
+        return
+    facts = [(name, text) for name, text in _facts(answer["task"]) if text]
+    room = max(len(name) for name, _ in facts)
+    for name, text in facts:
+        streams.emit(f"{streams.paint(name.ljust(room), 'dim')}  {text}")
+    for attempt in answer["task"].get("attempts") or []:
+        streams.emit(_attempt_line(attempt))
+    if not reads.running:
+        streams.say("no engine is running; this is what the store holds")
+
+
+def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    run = task.get("run") or {}
+    state = task["state"]
+    yield "task", f"{task['id']}  {streams.clean(task.get('name') or '')}"
+    yield "state", f"{streams.paint(state, STATE_COLOURS.get(state, ''))}  {result_text(task)}".rstrip()
+    yield "message", streams.clean(str(task.get("message") or ""))
+    yield "run", f"{run.get('id')}  {streams.clean(str(run.get('name') or ''))}".rstrip()
+    yield "group", f"{streams.clean(task.get('group') or '')}, priority {task.get('priority', 0)}"
+    yield "key", streams.clean(task.get("key") or "")
+    yield "command", streams.clean(command_text(task.get("command") or []))
+    yield "directory", streams.clean(task.get("cwd") or "")
+    yield "needs", request_text(task.get("request") or [])
+    yield "after", " ".join(map(_dependency_text, task.get("after") or []))
+    yield "gpus", " ".join(task.get("gpus") or [])
+    yield "submitted", local_time(task.get("submitted_at"))
+    yield "started", local_time(task.get("started_at"))
+    yield "ended", local_time(task.get("ended_at"))
+    yield "took", span_text(task_span(task))
+    yield "retried by", str(task.get("retried_by") or "")
+    for name, value in (task.get("results") or {}).items():
+        yield f"  {streams.clean(name)}", streams.clean(str(value))
+
+
+def _dependency_text(entry: object) -> str:
+    if isinstance(entry, dict):
+        return f"{entry.get('task')}{' (any end)' if entry.get('any_end') else ''}"
+    return str(entry)
+
+
+def _attempt_line(attempt: dict[str, Any]) -> str:
+    number = attempt.get("attempt") or attempt.get("epoch")
+    end = attempt.get("outcome") or attempt.get("state") or ""
+    code = attempt.get("exit_code")
+    words = [f"attempt {number}:", str(end).replace("_", " ")]
+    if code is not None and end != "success":
+        words.append(f"(exit {code})")
+    words += [span_text(_attempt_span(attempt)), " ".join(attempt.get("gpus") or [])]
+    message = streams.clean(str(attempt.get("message") or ""))
+    return "  ".join(word for word in (" ".join(filter(None, words)), message) if word)
+
+
+def _attempt_span(attempt: dict[str, Any]) -> int | None:
+    started, ended = millis_of(attempt.get("started_at")), millis_of(attempt.get("ended_at"))
+    if started is None:
+        return None
+    return since(attempt["started_at"]) if ended is None else max(0, ended - started)

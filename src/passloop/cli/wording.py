@@ -1,0 +1,85 @@
+"""How tasks look to people: state colours, requests, results in a few words. JSON is untouched by this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["FINAL", "STATE_COLOURS", "command_text", "counted", "ids_text", "request_text", "result_text"]
+
+FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
+STATE_COLOURS = {
+    "running": "cyan",
+    "admitted": "cyan",
+    "stopping": "yellow",
+    "ready": "blue",
+    "waiting": "dim",
+    "held": "magenta",
+    "backoff": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "aborted": "red",
+    "rejected": "red",
+    "cancelled": "yellow",
+}
+
+
+def request_text(request: Sequence[Mapping[str, Any]]) -> str:
+    """`2 gpus x 20 GiB, 4 cpus or 16 cpus`."""
+    return " or ".join(_variant_text(variant) for variant in request)
+
+
+def result_text(task: Mapping[str, Any]) -> str:
+    """What came out, in a few words."""
+    state, outcome, code = task.get("state"), task.get("outcome"), task.get("exit_code")
+    if state == "succeeded":
+        metrics = task.get("results") or {}
+        return " ".join(f"{name}={_short(value)}" for name, value in list(metrics.items())[:4])
+    if outcome == "failure" and code is not None:
+        return f"exit {code}"
+    if state in FINAL or state == "backoff":
+        return str(outcome or task.get("message") or "").replace("_", " ")
+    return ""
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def ids_text(ids: Iterable[int]) -> str:
+    """Ids with runs of neighbours folded: `12-14 20`."""
+    folded: list[list[int]] = []
+    for one in sorted(ids):
+        if folded and one == folded[-1][1] + 1:
+            folded[-1][1] = one
+        else:
+            folded.append([one, one])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in folded)
+
+
+def command_text(words: Sequence[str]) -> str:
+    """The command as a shell would take it."""
+    import shlex
+
+    return shlex.join(words)
+
+
+def _variant_text(variant: Mapping[str, Any]) -> str:
+    parts = []
+    gpus = variant.get("gpus") or variant.get("share")
+    if gpus:
+        vram = variant.get("vram_mib")
+        size = f" x {vram / 1024:g} GiB" if vram else ""
+        parts.append(f"{gpus:g} gpu{'' if gpus == 1 else 's'}{size}")
+    if variant.get("cpus_milli"):
+        cpus = variant["cpus_milli"] / 1000
+        parts.append(f"{cpus:g} cpu{'' if cpus == 1 else 's'}")
+    if variant.get("mem_mib"):
+        parts.append(f"{variant['mem_mib'] / 1024:g} GiB")
+    parts += [f"{amount} {name}" for name, amount in (variant.get("need") or {}).items()]
+    return ", ".join(parts) or "nothing"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)[:20]
