@@ -1,29 +1,6 @@
-"""The stand-in for NVML, in this process: it is put where `pynvml` keeps the library, and taken away again."""
+"""The stand-in for NVML, for every test of devices."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Iterator
-from pathlib import Path
-
-import pynvml
-import pytest
-
-from tests.support.fake_nvml.machine import FakeMachine, build
-
-
-@pytest.fixture(scope="session")
-def fake_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled stand-in."""
-    return build(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture
-def machine(fake_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMachine]:
-    """A machine without GPUs, until `show` puts some in."""
-    shown = FakeMachine(tmp_path / "machine")
-    shown.show()
-    monkeypatch.setenv("FAKE_NVML", str(shown.file))
-    monkeypatch.setattr(pynvml, "nvmlLib", ctypes.CDLL(str(fake_library)))
-    monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
-    return shown
+from tests.support.fake_nvml.fixtures import fake_library as fake_library
+from tests.support.fake_nvml.fixtures import machine as machine

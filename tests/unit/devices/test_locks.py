@@ -1,0 +1,278 @@
+"""Locks between two homes on one box: with real files, descriptors and processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from passloop.devices import locks as locks_file
+from passloop.devices.errors import LockFolderRefused
+from passloop.devices.locks import DeviceLocks, default_folder, device_locks
+
+GPU = "GPU-a"
+HOLD = "import sys; print(flush=True); sys.stdin.read()"
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+NOBODY = 65534
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "locks"
+    made.mkdir()
+    made.chmod(0o1777)
+    return made
+
+
+@pytest.fixture
+def ours(folder: Path) -> DeviceLocks:
+    return DeviceLocks("aaaa1111", folder)
+
+
+@pytest.fixture
+def theirs(folder: Path) -> DeviceLocks:
+    return DeviceLocks("bbbb2222", folder)
+
+
+def test_a_device_belongs_to_one_home_at_a_time(ours: DeviceLocks, theirs: DeviceLocks) -> None:
+    assert ours.take(GPU) is not None
+    assert theirs.take(GPU) is None
+    ours.release(GPU)
+    assert theirs.take(GPU) is not None
+    assert ours.take(GPU) is None
+
+
+def test_other_devices_are_not_touched(ours: DeviceLocks, theirs: DeviceLocks) -> None:
+    assert ours.take(GPU) is not None
+    assert theirs.take("GPU-ab") is not None
+
+
+def test_a_home_takes_a_device_for_several_leases(ours: DeviceLocks, theirs: DeviceLocks) -> None:
+    assert ours.take(GPU) == ours.take(GPU) == ours.descriptor(GPU)
+    ours.release(GPU)
+    assert theirs.take(GPU) is None
+    ours.release(GPU)
+    assert ours.descriptor(GPU) is None
+    assert theirs.take(GPU) is not None
+
+
+def test_releasing_what_is_not_held_does_nothing(ours: DeviceLocks) -> None:
+    ours.release(GPU)
+    assert ours.take(GPU) is not None
+
+
+def test_the_home_that_has_a_device_is_named(ours: DeviceLocks, theirs: DeviceLocks) -> None:
+    assert theirs.taken_elsewhere(GPU) is None
+    ours.take(GPU)
+    other = theirs.taken_elsewhere(GPU)
+    assert other is not None
+    assert (other.home_id, bool(other.user), other.trouble) == ("aaaa1111", True, "")
+    assert ours.taken_elsewhere(GPU) is None
+
+
+def test_a_shim_keeps_the_device_when_its_engine_is_gone(ours: DeviceLocks, theirs: DeviceLocks, folder: Path) -> None:
+    descriptor = ours.take(GPU)
+    assert descriptor is not None
+    assert os.get_inheritable(descriptor)
+    command = [sys.executable, "-c", HOLD]
+    with subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shim:
+        assert shim.stdout is not None
+        shim.stdout.readline()
+        ours.close()
+        assert theirs.take(GPU) is None
+        next_engine = DeviceLocks("aaaa1111", folder)
+        assert next_engine.take(GPU) is not None
+        next_engine.close()
+        assert theirs.take(GPU) is None
+        shim.communicate(timeout=30)
+    assert theirs.take(GPU) is not None
+
+
+def test_ending_one_of_two_leases_leaves_the_others_lock(ours: DeviceLocks, theirs: DeviceLocks) -> None:
+    descriptor = ours.take(GPU)
+    assert descriptor is not None
+    kept = os.dup(descriptor)
+    ours.release(GPU)
+    assert theirs.take(GPU) is None
+    os.close(kept)
+    assert theirs.take(GPU) is not None
+
+
+def test_every_user_may_read_the_files_and_nobody_else_may_write(ours: DeviceLocks, folder: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        ours.take(GPU)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes == {"passloop-GPU-a.gate": 0o644, "passloop-GPU-a.aaaa1111.lock": 0o644}
+
+
+def test_idle_files_of_our_own_user_are_removed(ours: DeviceLocks, theirs: DeviceLocks, folder: Path) -> None:
+    ours.take(GPU)
+    ours.release(GPU)
+    theirs.take(GPU)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "passloop-GPU-a.bbbb2222.lock",
+        "passloop-GPU-a.gate",
+    ]
+
+
+def test_a_link_in_place_of_a_file_is_not_followed(ours: DeviceLocks, folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    (folder / "passloop-GPU-a.aaaa1111.lock").symlink_to(target)
+    assert ours.take(GPU) is None
+    assert not target.exists()
+
+
+def test_a_pipe_or_folder_in_place_of_a_lock_blocks_nobody(ours: DeviceLocks, folder: Path) -> None:
+    os.mkfifo(folder / "passloop-GPU-a.bbbb2222.lock")
+    (folder / "passloop-GPU-a.cccc3333.lock").mkdir()
+    assert ours.take(GPU) is not None
+
+
+def test_a_gate_that_is_no_plain_file_is_trouble_that_is_told(ours: DeviceLocks, folder: Path) -> None:
+    (folder / "passloop-GPU-a.gate").mkdir()
+    assert ours.take(GPU) is None
+    other = ours.taken_elsewhere(GPU)
+    assert other is not None
+    assert "passloop-GPU-a.gate" in other.trouble
+
+
+def test_a_gate_that_is_held_is_not_waited_for_long(ours: DeviceLocks, folder: Path) -> None:
+    ours.take(GPU)
+    ours.release(GPU)
+    gate = os.open(folder / "passloop-GPU-a.gate", os.O_RDONLY)
+    fcntl.flock(gate, fcntl.LOCK_EX)
+    assert ours.take(GPU) is None
+    other = ours.taken_elsewhere(GPU)
+    assert other is not None
+    assert other.trouble == "another engine is deciding about it"
+    os.close(gate)
+    assert ours.take(GPU) is not None
+
+
+def test_a_gate_that_is_let_go_in_time_is_passed(
+    ours: DeviceLocks, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours.take(GPU)
+    ours.release(GPU)
+    monkeypatch.setattr(locks_file, "GATE_PATIENCE_S", 30.0)
+    command = [
+        sys.executable,
+        "-c",
+        "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); f.close()",
+        str(folder / "passloop-GPU-a.gate"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert ours.take(GPU) is not None
+        other.communicate(timeout=30)
+
+
+@AS_ROOT
+def test_a_file_of_another_user_that_cannot_be_read_counts_as_locked(folder: Path) -> None:
+    locked = folder / "passloop-GPU-a.bbbb2222.lock"
+    locked.touch(mode=0o600)
+    script = (
+        "import os, sys; from pathlib import Path; from passloop.devices.locks import DeviceLocks\n"
+        "locks = DeviceLocks('aaaa1111', Path(sys.argv[1]))\n"
+        f"os.setuid({NOBODY})\n"
+        "print(locks.take('GPU-a'), locks.taken_elsewhere('GPU-a').home_id)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, timeout=50, check=True)
+    assert done.stdout.split() == [b"None", b"bbbb2222"]
+
+
+@AS_ROOT
+def test_two_users_keep_off_each_others_devices(folder: Path, ours: DeviceLocks) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from passloop.devices.locks import DeviceLocks\n"
+        "locks = DeviceLocks('bbbb2222', Path(sys.argv[1]))\n"
+        f"os.setuid({NOBODY})\n"
+        "print(locks.take('GPU-a'), locks.take('GPU-b') is not None, flush=True)\n"
+        "sys.stdin.read()"
+    )
+    assert ours.take(GPU) is not None
+    command = [sys.executable, "-c", script, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().split() == [b"None", b"True"]
+        assert ours.take("GPU-b") is None
+        taken = ours.taken_elsewhere("GPU-b")
+        assert taken is not None
+        assert taken.user == "nobody"
+        other.communicate(timeout=30)
+    assert ours.take("GPU-b") is not None
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path, folder: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    with pytest.raises(LockFolderRefused, match=r"is a link.*PASSLOOP_LOCK_DIR"):
+        DeviceLocks("aaaa1111", link)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LockFolderRefused, match="cannot be opened"):
+        DeviceLocks("aaaa1111", tmp_path / "missing")
+
+
+def test_a_folder_open_to_all_but_not_sticky_is_refused(folder: Path) -> None:
+    folder.chmod(0o777)
+    with pytest.raises(LockFolderRefused, match="not sticky"):
+        DeviceLocks("aaaa1111", folder)
+
+
+@AS_ROOT
+def test_a_folder_of_another_user_is_refused(folder: Path) -> None:
+    os.chown(folder, NOBODY, NOBODY)
+    with pytest.raises(LockFolderRefused, match="belongs to another user"):
+        DeviceLocks("aaaa1111", folder)
+
+
+def test_virtual_devices_are_locked_only_in_a_named_folder(folder: Path) -> None:
+    assert device_locks("aaaa1111", {}, virtual=True) is None
+    assert device_locks("aaaa1111", {"PASSLOOP_LOCK_DIR": str(folder)}, virtual=True) is not None
+
+
+def test_the_default_folder_is_open_to_all_users() -> None:
+    mode = default_folder().stat().st_mode
+    assert mode & stat.S_ISVTX
+    assert mode & stat.S_IWOTH
+
+
+def test_a_name_with_slashes_stays_in_the_folder(ours: DeviceLocks, folder: Path) -> None:
+    assert ours.take("MIG-GPU-a/1/../0") is not None
+    assert {path.parent for path in folder.iterdir()} == {folder}
+
+
+HAMMER = """
+import os, sys
+from pathlib import Path
+from passloop.devices.locks import DeviceLocks
+folder, home = Path(sys.argv[1]), sys.argv[2]
+locks, both, taken = DeviceLocks(home, folder), folder.parent / "owner", 0
+for _ in range(300):
+    if locks.take("GPU-a") is None:
+        continue
+    os.close(os.open(both, os.O_CREAT | os.O_EXCL))
+    taken += 1
+    os.unlink(both)
+    locks.release("GPU-a")
+print(taken)
+"""
+
+
+def test_two_homes_in_a_hurry_never_have_a_device_together(folder: Path) -> None:
+    commands = [[sys.executable, "-c", HAMMER, str(folder), home] for home in ("aaaa1111", "bbbb2222")]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
+    outputs = [one.communicate(timeout=50)[0] for one in running]
+    assert [one.returncode for one in running] == [0, 0]
+    assert all(int(output) > 0 for output in outputs)
