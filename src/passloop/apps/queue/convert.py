@@ -15,6 +15,7 @@ from msgspec import Struct
 from passloop.apps.errors import BadValue, Problem, SpecError
 from passloop.apps.text import (
     SURROGATE,
+    UNSAFE,
     check_group,
     check_key,
     check_name,
@@ -28,7 +29,7 @@ from passloop.kernel.tasks import Dependency, NewTask, RetryBudgets, TaskSpec
 
 from .wire import MOST_TASKS, Scalar, WireSpec, WireSubmission, WireTask, WireVariant
 
-__all__ = ["Converted", "environment_text", "to_submitted"]
+__all__ = ["Converted", "environment_text", "task_spec_of", "to_submitted"]
 
 
 class Converted(NamedTuple):
@@ -87,7 +88,9 @@ def to_submitted(wire: WireSubmission) -> Converted:
 
 
 def _run_name(wire: WireSubmission) -> str:
-    return wire.tasks[0].name or "run" if wire.tasks else "run"
+    """The program's name, so that `@train.py` finds it; the kernel names a run for which there is none."""
+    name = wire.spec.program
+    return "" if not name or name.isdecimal() or UNSAFE.search(name) else name[:200].strip()
 
 
 def _check_tasks_and_environment(wire: WireSubmission) -> None:
@@ -160,11 +163,12 @@ class _SpecTable:
         text = _SORTED.encode(wire)
         made = self._made.get(text)
         if made is None:
-            made = self._made[text] = _task_spec(wire)
+            made = self._made[text] = task_spec_of(wire)
         return made
 
 
-def _task_spec(wire: WireSpec) -> TaskSpec:
+def task_spec_of(wire: WireSpec) -> TaskSpec:
+    """The kernel's spec. Raises `BadValue`."""
     retries = wire.retries
     return TaskSpec(
         request=_request(wire.request),
@@ -198,7 +202,5 @@ def _variant(wire: WireVariant) -> Variant:
         devices = DeviceAsk(wire.gpus, wire.share, wire.vram_mib, wire.balance)
     elif wire.vram_mib is not None:
         raise BadValue("a variant asks for VRAM without a GPU", "add GPUs or drop the VRAM")
-    amounts = tuple(
-        (PoolName(name), wire.amounts[name]) for name in sorted(wire.amounts) if wire.amounts[name]
-    )
+    amounts = tuple((PoolName(name), wire.amounts[name]) for name in sorted(wire.amounts) if wire.amounts[name])
     return Variant(devices, amounts, wire.exclusive)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passloop.apps.errors import BadValue, ProblemList
+from passloop.apps.errors import BadValue, Problem, ProblemList, SpecError
 from passloop.apps.text import check_group, check_key, check_run_name, check_words, shown
 from passloop.apps.units import cpus_milli, duration_ms, gpu_ask, size_mib, whole_number
 
@@ -67,6 +67,13 @@ class Place:
     environment: Mapping[str, str]
     snapshot: Callable[[str], str] | None = None
 
+    def snapshot_of(self, directory: str) -> str:
+        """The copy of `directory` to run from. Raises `SpecError` also where no home could keep one."""
+        if self.snapshot is None:
+            problem = Problem("there is no home to keep a snapshot in", "leave the snapshot out", "--snapshot")
+            raise SpecError([problem])
+        return self.snapshot(directory)
+
 
 def submission_of(options: SubmitOptions, command: Sequence[str], place: Place) -> WireSubmission:
     """The submission that `options` and `command` ask for. Raises `SpecError` with every mistake found."""
@@ -74,19 +81,15 @@ def submission_of(options: SubmitOptions, command: Sequence[str], place: Place) 
     words = found.read("command", lambda _: check_words(tuple(command)), "")
     spec = _spec(options, words or (), found)
     tasks = _tasks(options, words or ("",), _variables(options, place, found), found)
-    after = _after(options.after, False, "--after", found) + _after(
-        options.after_any, True, "--after-any", found
-    )
+    after = _after(options.after, False, "--after", found) + _after(options.after_any, True, "--after-any", found)
     found.read("--group", check_group, options.group)
     found.read("--name", check_run_name, options.name)
     if abs(options.priority) > MOST_PRIORITY:
-        found.add(
-            f"the priority {options.priority} is too large", fix="use a smaller number", where="--priority"
-        )
+        found.add(f"the priority {options.priority} is too large", fix="use a smaller number", where="--priority")
     cwd = _directory(options.cwd, place, found)
     found.raise_if_any(next_command="passloop submit --help")
-    if options.snapshot and place.snapshot is not None:
-        cwd = place.snapshot(cwd)
+    if options.snapshot:
+        cwd = place.snapshot_of(cwd)
     return WireSubmission(
         tasks=tasks,
         name=options.name,
@@ -107,9 +110,7 @@ def read_after(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         word = part.strip()
         if not (word.isascii() and word.isdecimal()) or not 0 < int(word[:20]) < 2**62:
-            raise BadValue(
-                f"{shown(word)} is not a task id", "give ids as passloop ls shows them: --after 12,13"
-            )
+            raise BadValue(f"{shown(word)} is not a task id", "give ids as passloop ls shows them: --after 12,13")
         ids.append(int(word))
     return tuple(ids)
 
@@ -142,10 +143,7 @@ def _request(options: SubmitOptions, found: ProblemList) -> tuple[WireVariant, .
     if found:
         return ()
     first = found.read("--vram" if options.vram else "--balance", lambda _: variant_of(base), "")
-    others = [
-        found.read("--or", lambda text: variant_of(read_ask(text, base)), text)
-        for text in options.or_variants
-    ]
+    others = [found.read("--or", lambda text: variant_of(read_ask(text, base)), text) for text in options.or_variants]
     return tuple(variant for variant in (first, *others) if variant is not None)
 
 
@@ -190,15 +188,11 @@ def _many(
 
 
 def _variables(options: SubmitOptions, place: Place, found: ProblemList) -> dict[str, str]:
-    pairs = [
-        found.read("--env", lambda text: read_variable(text, place.environment), text) for text in options.env
-    ]
+    pairs = [found.read("--env", lambda text: read_variable(text, place.environment), text) for text in options.env]
     return dict(pair for pair in pairs if pair is not None)
 
 
-def _after(
-    texts: Sequence[str], any_end: bool, where: str, found: ProblemList
-) -> tuple[tuple[int, bool], ...]:
+def _after(texts: Sequence[str], any_end: bool, where: str, found: ProblemList) -> tuple[tuple[int, bool], ...]:
     read = [found.read(where, read_after, text) or () for text in texts]
     return tuple((task, any_end) for ids in read for task in ids)
 
@@ -211,9 +205,7 @@ def _directory(cwd: str | None, place: Place, found: ProblemList) -> str:
         return place.cwd
     path = Path(place.cwd, cwd)
     if not path.is_dir():
-        found.add(
-            f"the directory {shown(cwd)} does not exist", fix="create it or name another", where="--cwd"
-        )
+        found.add(f"the directory {shown(cwd)} does not exist", fix="create it or name another", where="--cwd")
     return str(path.resolve())
 
 

@@ -90,7 +90,7 @@ class Sweep:
 
     def submission(self, place: Place) -> WireSubmission:
         """The submission of all cells. Raises `SpecError` also for two cells of one key, or for none."""
-        cells = self._distinct()
+        cells = self.distinct_cells()
         spec = self.spec
         after = [(task, False) for task in spec.after] + [(task, True) for task in spec.after_any]
         about = {
@@ -122,7 +122,8 @@ class Sweep:
             about=about,
         )
 
-    def _distinct(self) -> list[Cell]:
+    def distinct_cells(self) -> list[Cell]:
+        """Every cell. Raises `SpecError` when there is none, or two have one key."""
         cells = list(self.cells())
         if not cells:
             raise self.file.error([self.file.complaint((), "no cell is left", "exclude less")])
@@ -162,8 +163,8 @@ def sweep_of(file: SpecFile, place: Place) -> Sweep:
     if wrong:
         raise file.error(wrong)
     code = f"directory:{cwd}"
-    if spec.snapshot and place.snapshot is not None:
-        cwd = place.snapshot(cwd)
+    if spec.snapshot:
+        cwd = place.snapshot_of(cwd)
         code = f"snapshot:{Path(cwd).name}"
     return Sweep(file, spec, cwd, code, axes, conditions, _wire_spec(spec, variants))
 
@@ -229,9 +230,7 @@ class _CellMaker:
 
 def _axes(spec: SweepSpec) -> tuple[Axis, ...]:
     """The axes in order: each a tuple of names and the tuples of values they take together."""
-    axes: list[Axis] = [
-        ((name,), tuple((value,) for value in values)) for name, values in spec.matrix.items()
-    ]
+    axes: list[Axis] = [((name,), tuple((value,) for value in values)) for name, values in spec.matrix.items()]
     axes += [(tuple(group), tuple(zip(*group.values(), strict=True))) for group in spec.zip if group]
     if spec.seeds:
         axes.append(((SEED,), tuple((seed,) for seed in spec.seeds)))
@@ -240,9 +239,7 @@ def _axes(spec: SweepSpec) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def _conditions(
-    file: SpecFile, spec: SweepSpec, names: Sequence[str], wrong: list[Complaint]
-) -> tuple[Condition, ...]:
+def _conditions(file: SpecFile, spec: SweepSpec, names: Sequence[str], wrong: list[Complaint]) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
     for number, text in enumerate(spec.when):
         try:

@@ -1,0 +1,250 @@
+"""The JSON shapes of `5-interfaces.md`, made from what the store's reader and the machine give. They decide
+nothing.
+
+Times are ISO 8601 UTC with milliseconds and `Z`, sizes MiB, CPUs 1/1,000. Every document has
+`schema_version`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from passloop.clock import iso_utc
+from passloop.kernel.amounts import SHARE_WHOLE
+from passloop.kernel.blockers import Blocker
+from passloop.kernel.events import Foreign
+from passloop.kernel.overview import DeviceView, PoolView
+from passloop.kernel.resources import CPU, MEMORY, Variant
+from passloop.kernel.tasks import AttemptRow, Outcome, TaskRow
+from passloop.store.reader import RunView, TaskView
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "attempt_view",
+    "document",
+    "gpu_view",
+    "pool_view",
+    "request_view",
+    "run_view",
+    "shown_task",
+    "task_view",
+    "why_view",
+]
+
+SCHEMA_VERSION = 1
+
+Json = dict[str, Any]
+
+
+def document(**parts: Any) -> Json:
+    """A JSON document: the version and its parts."""
+    return {"schema_version": SCHEMA_VERSION, **parts}
+
+
+def task_view(task: TaskView) -> Json:
+    """A task as `ls --json` lists it."""
+    row, payload = task.row, _mapping(task.payload)
+    return {
+        "id": row.id,
+        "key": row.key,
+        "run": {"id": row.run, "name": task.run_name},
+        "name": payload.get("name") or "",
+        "group": row.group,
+        "state": row.state.value,
+        "attempt": row.attempts,
+        "exit_code": row.exit_code,
+        "outcome": row.outcome.value if row.outcome is not None else None,
+        "message": row.message,
+        "priority": row.priority,
+        **_times(row),
+        "gpus": _gpus(task.latest),
+        "request": request_view(task.spec.request.variants),
+        "results": None if task.results is None else _parsed(task.results),
+        "command": payload.get("command") or [],
+        "cwd": payload.get("cwd"),
+        "params": payload.get("params"),
+        "index": payload.get("index"),
+        "line": payload.get("line"),
+        "after": [need.task for need in task.after if not need.any_end],
+        "after_any": [need.task for need in task.after if need.any_end],
+        "retry_of": row.retry_of,
+        "retried_by": row.retried_by,
+    }
+
+
+def shown_task(task: TaskView, attempts: Sequence[AttemptRow], *, folders: Mapping[int, str]) -> Json:
+    """A task as `show --json` gives it: with its limits and attempts. `folders` by attempt number (epoch)."""
+    spec = task.spec
+    return {
+        **task_view(task),
+        "task_class": spec.task_class,
+        "time_limit_ms": spec.time_limit,
+        "grace_ms": spec.grace,
+        "deadline_ms": spec.deadline,
+        "patience_ms": spec.patience,
+        "retries": {
+            "failure": spec.retries.failure,
+            "timeout": spec.retries.timeout,
+            "out_of_memory": spec.retries.out_of_memory,
+            "lost": spec.retries.lost,
+        },
+        "env": sorted(_mapping(task.payload).get("env") or {}),
+        "directory": folders.get(task.row.attempts),
+        "attempts": [attempt_view(one, directory=folders.get(one.epoch)) for one in attempts],
+    }
+
+
+def attempt_view(attempt: AttemptRow, *, directory: str | None = None) -> Json:
+    """One attempt: when, where, how it ended."""
+    outcome = attempt.outcome
+    held = {str(pool): amount for pool, amount in attempt.allocation.amounts}
+    return {
+        "id": attempt.id,
+        "attempt": attempt.epoch,
+        "state": attempt.state,
+        **_outcome(outcome),
+        "admitted_at": iso_utc(attempt.admitted_at),
+        "started_at": iso_utc(attempt.started_at),
+        "ended_at": iso_utc(attempt.ended_at),
+        "gpus": _gpus(attempt),
+        "variant": attempt.allocation.variant,
+        "cpus_milli": held.pop(CPU, 0),
+        "mem_mib": held.pop(MEMORY, 0),
+        "need": held,
+        "pid": _mapping(attempt.process).get("pid"),
+        "directory": directory,
+    }
+
+
+def request_view(variants: Iterable[Variant]) -> list[Json]:
+    """A request: its variants. `gpus` is whole or a fraction under 1; `need` has all other pools by name."""
+    return [_variant(variant) for variant in variants]
+
+
+def run_view(run: RunView) -> Json:
+    """A run with how many of its tasks are in which state."""
+    about = _mapping(run.about)
+    return {
+        "id": run.row.id,
+        "name": run.row.name,
+        "group": run.row.group,
+        "submitted_at": iso_utc(run.row.submitted_at),
+        "counts": dict(run.counts),
+        "tasks": sum(run.counts.values()),
+        "kind": about.get("kind"),
+        "about": about,
+    }
+
+
+def why_view(task: TaskRow, blockers: Iterable[Blocker]) -> Json:
+    """`why --json`: the state and every reason."""
+    return document(
+        task=task.id,
+        state=task.state.value,
+        blockers=[
+            {
+                "code": blocker.code.value,
+                "pool": blocker.pool,
+                "need": blocker.need,
+                "free": blocker.free,
+                "holders": list(blocker.holders),
+                "until": iso_utc(blocker.until),
+                "sentence": blocker.sentence,
+            }
+            for blocker in blockers
+        ],
+    )
+
+
+def gpu_view(device: DeviceView) -> Json:
+    """One device as `gpus --json` lists it."""
+    return {
+        "index": device.index,
+        "uuid": device.uuid,
+        "name": device.name,
+        "vram_mib": device.vram_mib,
+        "free_mib": device.free_mib,
+        "free_share": device.free_share / SHARE_WHOLE,
+        "state": device.state,
+        "holders": list(device.holders),
+        "reserved_for": device.reserved_for,
+        "foreign": [_foreign(each) for each in device.foreign],
+        "strays": list(device.strays),
+        "fault": device.fault,
+        "utilisation": device.utilisation,
+        "virtual": device.virtual,
+    }
+
+
+def pool_view(pool: PoolView) -> Json:
+    """One scalar pool as `pools --json` lists it."""
+    return {
+        "name": pool.name,
+        "kind": pool.kind,
+        "capacity": pool.capacity,
+        "used": pool.used,
+        "free": pool.free,
+        "parent": pool.parent,
+        "state": pool.gate,
+        "until": iso_utc(pool.until),
+        "limit": pool.limit,
+        "holders": list(pool.holders),
+    }
+
+
+def _variant(variant: Variant) -> Json:
+    devices = variant.devices
+    need = {str(pool): amount for pool, amount in variant.amounts}
+    gpus: int | float = 0
+    if devices is not None:
+        gpus = devices.count or devices.share / SHARE_WHOLE
+    return {
+        "gpus": gpus,
+        "vram_mib": devices.vram_mib if devices is not None else None,
+        "balance": devices.balance if devices is not None else False,
+        "cpus_milli": need.pop(CPU, 0),
+        "mem_mib": need.pop(MEMORY, 0),
+        "need": need,
+    }
+
+
+def _outcome(outcome: Outcome | None) -> Json:
+    if outcome is None:
+        return {"outcome": None, "exit_code": None, "signal": None, "message": ""}
+    return {
+        "outcome": outcome.kind.value,
+        "exit_code": outcome.exit_code,
+        "signal": outcome.signal,
+        "message": outcome.message,
+    }
+
+
+def _times(row: TaskRow) -> Json:
+    return {
+        "submitted_at": iso_utc(row.submitted_at),
+        "started_at": iso_utc(row.started_at),
+        "ended_at": iso_utc(row.ended_at),
+    }
+
+
+def _gpus(attempt: AttemptRow | None) -> list[str]:
+    return [] if attempt is None else [grant.uuid for grant in attempt.allocation.devices]
+
+
+def _foreign(one: Foreign) -> Json:
+    return {"pid": one.pid, "user": one.user, "name": one.name, "vram_mib": one.vram_mib}
+
+
+def _mapping(text: str) -> Json:
+    value = _parsed(text)
+    return value if isinstance(value, dict) else {}
+
+
+def _parsed(text: str) -> Any:
+    """JSON as stored; what is not JSON (a foreign or repaired row) is shown as nothing."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
