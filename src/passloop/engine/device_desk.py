@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from passloop.clock import Clock
@@ -88,6 +88,10 @@ class DeviceDesk:
     def holdings(self) -> tuple[Holding, ...]:
         """The attempts whose processes are ours by right: live ones, without those whose end is being told."""
         return holdings_of(row for row in self._attempts.rows() if row.id not in self._ending)
+
+    def descriptors(self, allocation: Allocation) -> Sequence[int]:
+        """The locks that an attempt's processes must keep open."""
+        return self.gate.descriptors(allocation)
 
     def takes_over(self, event: Event) -> bool:
         """Take an end on real devices in hand: it is told after a look. False if there is nothing to look at."""

@@ -21,7 +21,7 @@ from passloop.kernel.events import DrainChanged, Event, Submitted
 from passloop.kernel.ids import TaskId
 from passloop.kernel.instructions import Start
 from passloop.kernel.machine import Machine
-from passloop.kernel.tasks import FINAL_STATES
+from passloop.kernel.tasks import FINAL_STATES, TaskState
 from passloop.store.database import Store
 from passloop.store.home import Home
 from passloop.store.journal import JournalRow
@@ -140,12 +140,16 @@ class Engine:
                 self.turns.leave()
                 await self._turning
         finally:
-            self.waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
+            self.hang_up()
             self._alarm.set(None, _nothing)
-            self.feed.close()
             await self._roles.stop()
             self.reading.close()
             self.writer.close()
+
+    def hang_up(self) -> None:
+        """End the streams of followers, and tell who waits for tasks that no more is to come."""
+        self.feed.close()
+        self.waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
 
     async def ended(self) -> None:
         """Wait until no more turns are taken. Raises what ended them, if that was an error."""
@@ -187,6 +191,10 @@ class Engine:
         async with self.turns.deciding:
             return ask(self.turns.machine, self.clock.now())
 
+    async def states_of(self, tasks: Iterable[TaskId]) -> dict[TaskId, TaskState]:
+        """The committed states of tasks; ids of no task are left out."""
+        return await asyncio.to_thread(self.store.states_of, tuple(tasks))
+
     async def wait_final(self, tasks: Iterable[TaskId], *, timeout_ms: int | None = None) -> bool:
         """Wait until all these tasks are final; False if time ran out first. Ids of no task count as final.
 
@@ -195,7 +203,7 @@ class Engine:
         ids = tuple(tasks)
         waiter = self.waiting.expect(ids)
         try:
-            states = await asyncio.to_thread(self.store.states_of, ids)
+            states = await self.states_of(ids)
             self.waiting.note_final(task for task in ids if task not in states or states[task] in FINAL_STATES)
             async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
                 await waiter.done
@@ -269,7 +277,7 @@ class Engine:
         self.writer.run_soon(lambda store: store.record_samples(rows))
 
     def _turns_ended(self, _task: asyncio.Task[None]) -> None:
-        self.waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
+        self.hang_up()
 
 
 def _sample_row(one: AttemptSample) -> Sample:

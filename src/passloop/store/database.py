@@ -127,6 +127,11 @@ class Store:
         """The number of the last committed batch; 0 before the first."""
         return 0 if self._last is None else self._last.seq
 
+    @property
+    def last_now(self) -> int:
+        """The engine time of the last committed batch in ms; 0 before the first."""
+        return 0 if self._last is None else self._last.now
+
     def find_keys(self, keys: Iterable[str]) -> dict[str, tuple[TaskId, TaskState]]:
         """The newest task of each key that has one."""
         with self._reading, translated(self.home.database):

@@ -1,0 +1,31 @@
+"""The HTTP application: every route of `/api/v1`, its errors and its OpenAPI document. Serves nothing by itself."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from .errors import add_error_handlers
+from .port import Host
+from .routes import actions, devices, down, events, logs, runs, status, submit, tasks, waits
+from .version import version
+
+__all__ = ["API", "make_app"]
+
+API = "/api/v1"
+
+
+def make_app(host: Host) -> FastAPI:
+    """The application over a host's engine."""
+    app = FastAPI(
+        title="passloop",
+        version=version(),
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.host = host
+    add_error_handlers(app)
+    for area in (submit, tasks, logs, actions, waits, runs, devices, status, down, events):
+        app.include_router(area.router, prefix=API)
+    return app

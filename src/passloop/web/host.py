@@ -1,0 +1,126 @@
+"""Runs an engine and its socket in this process: opens a home, joins everything, closes it in the right order.
+
+It owns the home's lock and the store while it lives, and the composition: which drivers there are and which devices.
+Used by the daemon, by foreground commands and by `passloop.open` alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from passloop.clock import Clock, SystemClock
+from passloop.devices.locks import device_locks
+from passloop.devices.opening import open_inventory
+from passloop.drivers.base import Driver
+from passloop.drivers.processes.driver import ProcessDriver
+from passloop.engine.attempts import Attempts
+from passloop.engine.device_desk import DeviceDesk, holdings_of
+from passloop.engine.drain import DownMode
+from passloop.engine.engine import Engine
+from passloop.engine.errors import EngineError
+from passloop.engine.settings import EngineSettings
+from passloop.store.database import Store
+from passloop.store.home import Home, HomeLock
+
+from .app import make_app
+from .serve import SocketServer
+
+__all__ = ["EngineHost", "open_host"]
+
+_URGENCY = {DownMode.DRAIN: 0, DownMode.LEAVE: 1, DownMode.NOW: 2}
+
+
+class EngineHost:
+    """An engine that runs in this process and may be told to go down."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._mode: DownMode | None = None
+        self._going: asyncio.Task[None] | None = None
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def go_down(self, mode: DownMode) -> None:
+        """Begin to go down; returns at once. A later call may be more urgent, never less."""
+        if self._mode is not None and _URGENCY[mode] <= _URGENCY[self._mode]:
+            return
+        self._mode = mode
+        if self._going is not None:
+            self._going.cancel()
+        self._going = asyncio.get_running_loop().create_task(self._go(mode), name="passloop-down")
+        self._going.add_done_callback(self._went)
+
+    async def wait_down(self) -> None:
+        """Wait until the engine may be closed: it was told to go down and nothing is left to wait for.
+
+        Raises what ended the engine, if it was an error.
+        """
+        ended = asyncio.ensure_future(self.engine.ended())
+        try:
+            await asyncio.wait({ended, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            await (ended if ended.done() else self._gone)
+        finally:
+            ended.cancel()
+
+    async def _go(self, mode: DownMode) -> None:
+        if mode is not DownMode.LEAVE:
+            await self.engine.drain(stop_running=mode is DownMode.NOW)
+
+    def _went(self, going: asyncio.Task[None]) -> None:
+        """Down we go. An engine that can write nothing cannot drain either: what runs is left to the next one."""
+        if going.cancelled() or self._gone.done():
+            return
+        error = going.exception()
+        if error is None or isinstance(error, EngineError):
+            self._gone.set_result(None)
+        else:
+            self._gone.set_exception(error)
+
+
+@asynccontextmanager
+async def open_host(path: Path, settings: EngineSettings | None = None) -> AsyncIterator[EngineHost]:
+    """An engine on the home at `path`, with its socket served, for as long as the block lasts.
+
+    At the end what still runs is left to the next engine. Raises `HomeRefused`, `HomeBusy`, `StoreDamaged`,
+    `StoreTooNew`, and what a setting raises.
+    """
+    home = Home(path)
+    home.prepare()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(HomeLock(home))
+        store = Store.open(home)
+        stack.callback(store.close)
+        engine = compose(store, settings or EngineSettings())
+        stack.push_async_callback(engine.stop)
+        await engine.start()
+        host = EngineHost(engine)
+        server = SocketServer(make_app(host), home.socket)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        stack.callback(engine.hang_up)
+        yield host
+
+
+def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) -> Engine:
+    """Join the parts of an engine: its drivers and its devices, by the settings."""
+    clock = clock or SystemClock(not_before=store.last_now)
+    attempts = Attempts()
+    desk = open_desk(store, settings, attempts, clock)
+    processes = ProcessDriver(store.home.path, inherit_fds=desk.descriptors)
+    drivers: dict[str, Driver] = {processes.name: processes}
+    return Engine(store, clock, drivers, desk=desk, attempts=attempts, settings=settings)
+
+
+def open_desk(store: Store, settings: EngineSettings, attempts: Attempts, clock: Clock) -> DeviceDesk:
+    """The way to this box's devices. Raises `BadDeviceSetting`, `UnknownDevice`, `LockFolderRefused`."""
+    desk: list[DeviceDesk] = []
+    inventory = open_inventory(
+        settings.environ,
+        home_id=store.home_id,
+        holdings=lambda: desk[0].holdings() if desk else holdings_of(attempts.rows()),
+    )
+    locks = device_locks(store.home_id, settings.environ, virtual=inventory.virtual)
+    desk.append(DeviceDesk(inventory, locks, attempts=attempts, clock=clock))
+    return desk[0]

@@ -1,0 +1,135 @@
+"""What people do to tasks: cancel, retry, hold, release, priority, rm; and to groups. Each answers what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from passloop.apps.queue.views import document
+from passloop.apps.text import check_group
+from passloop.engine.engine import Engine
+from passloop.engine.removal import remove
+from passloop.engine.retrying import retry
+from passloop.kernel.changes import TasksAnswer
+from passloop.kernel.events import (
+    Cancelled,
+    Event,
+    GroupHeld,
+    GroupReleased,
+    Held,
+    Released,
+    Reprioritised,
+)
+from passloop.kernel.ids import TaskId
+from passloop.kernel.tasks import FINAL_STATES, TaskState
+from passloop.web import read_models
+from passloop.web.port import EngineHere, json_reply
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["actions"])
+Priority = Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
+Words = Annotated[list[str], Field(min_length=1, max_length=100_000)]
+
+
+class Chosen(BaseModel):
+    """Tasks by selectors."""
+
+    model_config = ConfigDict(extra="forbid")
+    select: Words
+
+
+class Cancelling(Chosen):
+    """Tasks to cancel, and what to say about it."""
+
+    reason: Annotated[str, Field(max_length=500)] = "cancelled by user"
+
+
+class Reordering(Chosen):
+    """Tasks and their new priority; higher goes first."""
+
+    priority: Priority
+
+
+@router.post("/tasks/cancel")
+async def cancel(engine: EngineHere, body: Cancelling) -> Response:
+    """End tasks for good: at once what waits, after its grace what runs."""
+    reason = body.reason.strip() or "cancelled by user"
+    return await _act(engine, body.select, lambda tasks: Cancelled(tasks=tasks, reason=reason))
+
+
+@router.post("/tasks/hold")
+async def hold(engine: EngineHere, body: Chosen) -> Response:
+    """Keep tasks from starting; what runs goes on."""
+    return await _act(engine, body.select, lambda tasks: Held(tasks=tasks))
+
+
+@router.post("/tasks/release")
+async def release(engine: EngineHere, body: Chosen) -> Response:
+    """Let held tasks go on to the state they would have now."""
+    return await _act(engine, body.select, lambda tasks: Released(tasks=tasks))
+
+
+@router.post("/tasks/priority")
+async def reprioritise(engine: EngineHere, body: Reordering) -> Response:
+    """Give tasks another priority."""
+    return await _act(engine, body.select, lambda tasks: Reprioritised(tasks=tasks, priority=body.priority))
+
+
+@router.post("/tasks/retry")
+async def retry_tasks(engine: EngineHere, body: Chosen) -> Response:
+    """Make new tasks of those that ended badly, and of the dependents they had aborted."""
+    tasks = await engine.read(lambda reader: read_models.select(reader, body.select))
+    done = await retry(engine, tasks)
+    answer = TasksAnswer(done.changed, done.unchanged)
+    return json_reply(_document(answer) | {"created": list(done.created)})
+
+
+@router.post("/tasks/rm")
+async def remove_tasks(engine: EngineHere, body: Chosen) -> Response:
+    """Forget final tasks with their logs and results."""
+    tasks = await engine.read(lambda reader: read_models.select(reader, body.select))
+    return json_reply(_document(await remove(engine, tasks)))
+
+
+@router.post("/groups/{name}/hold")
+async def hold_group(engine: EngineHere, name: Annotated[str, Path(max_length=200)]) -> Response:
+    """Hold a group: its tasks, and those it gets later."""
+    check_group(name)
+    return json_reply(_document(await engine.send(GroupHeld(group=name))))
+
+
+@router.post("/groups/{name}/release")
+async def release_group(engine: EngineHere, name: Annotated[str, Path(max_length=200)]) -> Response:
+    """Release a group and the tasks held in it."""
+    check_group(name)
+    return json_reply(_document(await engine.send(GroupReleased(group=name))))
+
+
+async def _act(engine: Engine, words: Sequence[str], event_of: Callable[[tuple[TaskId, ...]], Event]) -> Response:
+    tasks = await engine.read(lambda reader: read_models.select(reader, words))
+    answer = await engine.send(event_of(tuple(tasks))) if tasks else TasksAnswer(())
+    return json_reply(_document(await _with_states(engine, answer)))
+
+
+async def _with_states(engine: Engine, answer: TasksAnswer) -> TasksAnswer:
+    """The machine forgets final tasks; the store knows how they ended."""
+    left = [task for task, _ in answer.unchanged]
+    states = await engine.states_of(left) if left else {}
+    unchanged = tuple((task, _reason(states.get(task), reason)) for task, reason in answer.unchanged)
+    return TasksAnswer(answer.changed, unchanged)
+
+
+def _reason(state: TaskState | None, reason: str) -> str:
+    return f"it is {state} already" if state in FINAL_STATES else reason
+
+
+def _document(answer: TasksAnswer) -> dict[str, object]:
+    return document(
+        changed=list(answer.changed),
+        unchanged=[{"task": task, "reason": reason} for task, reason in answer.unchanged],
+    )

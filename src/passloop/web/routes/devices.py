@@ -1,0 +1,44 @@
+"""GPUs and pools: who holds what, what is closed; and a user's word that one may be used again."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from passloop.apps.queue.views import document, gpu_view, pool_view
+from passloop.kernel.events import PoolOpened, QuarantineReleased
+from passloop.kernel.ids import PoolName
+from passloop.web.port import EngineHere, json_reply
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["capacity"])
+
+
+@router.get("/gpus")
+async def list_gpus(engine: EngineHere) -> Response:
+    """Every GPU and who holds it; `absent_reason` says why there are none, if so."""
+    devices = await engine.look(lambda machine, _now: machine.devices())
+    absent = engine.desk.inventory.absent_reason if engine.desk is not None and not devices else ""
+    return json_reply(document(gpus=[gpu_view(device) for device in devices], absent_reason=absent))
+
+
+@router.post("/gpus/{uuid}/release")
+async def release_gpu(engine: EngineHere, uuid: str) -> Response:
+    """Vouch for a quarantined GPU; it may be used again."""
+    await engine.send(QuarantineReleased(uuid=uuid))
+    return json_reply(document(released=uuid))
+
+
+@router.get("/pools")
+async def list_pools(engine: EngineHere) -> Response:
+    """Every pool: how much it has, how much is used, whether it is closed and until when."""
+    pools = await engine.look(lambda machine, now: machine.pools(now))
+    return json_reply(document(pools=[pool_view(pool) for pool in pools]))
+
+
+@router.post("/pools/{name}/open")
+async def open_pool(engine: EngineHere, name: str) -> Response:
+    """Open a closed pool: it is probed by the next attempt."""
+    await engine.send(PoolOpened(name=PoolName(name)))
+    return json_reply(document(opened=name))

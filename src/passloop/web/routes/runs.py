@@ -1,0 +1,27 @@
+"""GET /runs: submissions and how far they are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from passloop.web import read_models
+from passloop.web.port import EngineHere, json_reply
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["runs"])
+
+
+@router.get("/runs")
+async def list_runs(engine: EngineHere, limit: Annotated[int | None, Query(ge=0, le=10**9)] = None) -> Response:
+    """The newest runs, newest first."""
+    return json_reply(await engine.read(lambda reader: read_models.runs(reader, limit=limit)))
+
+
+@router.get("/runs/{run}")
+async def show_run(engine: EngineHere, run: str) -> Response:
+    """One run, by id, or the newest of a name."""
+    return json_reply(await engine.read(lambda reader: read_models.run_named(reader, run)))

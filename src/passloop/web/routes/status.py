@@ -1,0 +1,39 @@
+"""GET /status: the engine itself."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from passloop.apps.queue.views import document
+from passloop.clock import iso_utc
+from passloop.web.port import EngineHere, json_reply
+from passloop.web.version import version
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["engine"])
+
+
+@router.get("/status")
+async def status(engine: EngineHere) -> Response:
+    """Who the engine is and how it is: `running`, `draining`, `stopping`, or `paused: <why>`."""
+    now = engine.status()
+    counts = await engine.read(lambda reader: reader.counts())
+    about = {
+        "pid": os.getpid(),
+        "state": now.state,
+        "version": version(),
+        "home": str(engine.home.path),
+        "home_id": engine.store.home_id,
+        "started_at": iso_utc(now.started_at),
+        "page": None,
+        "attempts": now.attempts,
+        "turns": now.turns,
+        "passes": now.passes,
+        "counts": counts,
+        "drivers": {name: dict(driver.statistics()) for name, driver in engine.drivers.items()},
+    }
+    return json_reply(document(engine=about))

@@ -1,0 +1,32 @@
+"""POST /submit: durable when it is answered."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from passloop.apps.queue.convert import to_submitted
+from passloop.apps.queue.views import document
+from passloop.apps.queue.wire import decode_submission, submission_schema
+from passloop.web.port import EngineHere, json_reply
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["submit"])
+BODY = {"requestBody": {"content": {"application/json": {"schema": submission_schema()}}, "required": True}}
+
+
+@router.post("/submit", openapi_extra=BODY)
+async def submit(request: Request, engine: EngineHere) -> Response:
+    """Store tasks as one run, all or nothing. `existing` are those that a key had already made."""
+    submitted, environments = to_submitted(decode_submission(await request.body()))
+    answer = await engine.submit(submitted, environments=environments)
+    run = await engine.read(lambda reader: reader.run(str(answer.run)))
+    name = run.row.name if run is not None else submitted.name
+    return json_reply(
+        document(
+            run={"id": answer.run, "name": name},
+            tasks=list(answer.tasks),
+            existing=list(answer.existing),
+        )
+    )

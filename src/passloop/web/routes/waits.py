@@ -1,0 +1,30 @@
+"""GET /wait: answered when all selected tasks are final, or when the time is over. Nobody asks again and again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from passloop.apps.queue.views import document
+from passloop.web import read_models
+from passloop.web.port import EngineHere, json_reply
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["tasks"])
+LONGEST_MS = 600_000
+
+
+@router.get("/wait")
+async def wait(
+    engine: EngineHere,
+    select: Annotated[list[str], Query(min_length=1)],
+    timeout_ms: Annotated[int, Query(ge=0, le=LONGEST_MS)] = 30_000,
+) -> Response:
+    """`final` says whether all of them are; `tasks` how each stands. The tasks are those selected at the beginning."""
+    tasks = await engine.read(lambda reader: read_models.select(reader, select))
+    final = await engine.wait_final(tasks, timeout_ms=timeout_ms)
+    standing = await engine.read(lambda reader: read_models.standing(reader, tasks))
+    return json_reply(document(final=final, tasks=standing))

@@ -1,0 +1,130 @@
+"""Engines for tests: real machine, real store, scripted driver, fake clock. Built and closed by one line."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from passloop.clock import FakeClock
+from passloop.engine.engine import Engine
+from passloop.engine.settings import EngineSettings
+from passloop.kernel import invariants
+from passloop.kernel.events import Submitted
+from passloop.kernel.tasks import NewTask, TaskSpec
+from passloop.store.database import Store
+from passloop.store.home import Home
+
+from .builders import ask, spec_of
+from .scripted import Outside, ScriptedDriver
+
+__all__ = ["HandAlarm", "Rig", "commands", "engine_on", "one_cpu", "rig"]
+
+ENVIRON = {"PASSLOOP_CPUS": "2"}
+
+
+def one_cpu(**rest: object) -> TaskSpec:
+    """A spec that asks for one CPU."""
+    return spec_of(ask(cpus=1), **rest)  # type: ignore[arg-type]
+
+
+def commands(count: int = 1, *, spec: TaskSpec | None = None, name: str = "run", **rest: object) -> Submitted:
+    """A submission of `count` equal tasks; `rest` goes to each task."""
+    spec = spec or one_cpu()
+    payload = '{"command":["true"],"cwd":"/","environment":"e1"}'
+    tasks = tuple(NewTask(spec=spec, payload=payload, index=i, **rest) for i in range(count))  # type: ignore[arg-type]
+    return Submitted(name=name, tasks=tasks)
+
+
+class HandAlarm:
+    """An alarm that rings when a test moves the clock."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.at: int | None = None
+        self._ring: Callable[[], None] | None = None
+
+    def set(self, at: int | None, ring: Callable[[], None]) -> None:
+        self.at, self._ring = at, ring
+        self.ring_if_due()
+
+    def ring_if_due(self) -> None:
+        """Ring if the clock has reached the time."""
+        if self.at is not None and self.at <= self.clock.now() and self._ring is not None:
+            self.at = None
+            self._ring()
+
+    def advance(self, millis: int) -> None:
+        """Move the clock and ring."""
+        self.clock.advance(millis)
+        self.ring_if_due()
+
+
+class Rig:
+    """One engine and everything around it that outlives it."""
+
+    def __init__(self, path: Path, *, cpus: int = 2) -> None:
+        self.home = Home(path / "home")
+        self.home.prepare()
+        self.clock = FakeClock()
+        self.outside = Outside()
+        self.environ = {"PASSLOOP_CPUS": str(cpus)}
+        self.engines = 0
+
+    def open(self, *, slow: bool = False) -> Engine:
+        """A new engine on the same home; the last one's death costs it nothing but its memory."""
+        self.engines += 1
+        self.store = Store.open(self.home)
+        self.driver = ScriptedDriver(self.outside, slow=slow)
+        self.alarm = HandAlarm(self.clock)
+        seeds = itertools.count(1)
+        settings = EngineSettings(linger_ms=0, environ=self.environ, seed=lambda: next(seeds))
+        self.engine = Engine(
+            self.store, self.clock, {"processes": self.driver}, settings=settings, alarm=self.alarm
+        )
+        return self.engine
+
+    async def close(self) -> None:
+        """Stop the engine and close its store; what runs outside goes on."""
+        await self.engine.stop()
+        self.store.close()
+
+    async def kill(self) -> None:
+        """The engine dies between two turns: nothing of it is told anybody, no last turn is taken."""
+        if self.engine._turning is not None:
+            self.engine._turning.cancel()
+        self.engine._turning = None
+        await self.engine.stop()
+        self.store.close()
+
+    async def settle(self, *, most: int = 200) -> int:
+        """For an engine that was only recovered: take turns until there is nothing to do; returns how many."""
+        for count in range(most):
+            if not await self.engine.turns.step():
+                return count
+            invariants.check(self.engine.turns.machine, self.clock.now())
+        raise AssertionError(f"still busy after {most} turns")
+
+
+@asynccontextmanager
+async def rig(path: Path, *, cpus: int = 2, slow: bool = False) -> AsyncIterator[Rig]:
+    """A started engine in `path`, stopped at the end."""
+    made = Rig(path, cpus=cpus)
+    await made.open(slow=slow).start()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@asynccontextmanager
+async def engine_on(path: Path, *, cpus: int = 2) -> AsyncIterator[Engine]:
+    """As `rig`, for tests that want only the engine."""
+    async with rig(path, cpus=cpus) as made:
+        yield made.engine
+
+
+def ids(rows: Sequence[object]) -> list[int]:
+    """Their ids."""
+    return [row.id for row in rows]  # type: ignore[attr-defined]
