@@ -67,7 +67,9 @@ demo: $(VENV)/.examples
 	@PASSLOOP=$(BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/digits/demo.sh
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m benchmarks
+	@for name in $$(cd benchmarks && ls *.py */__main__.py | sed 's,/__main__.py,,; s,\.py$$,,' | grep -v __); do \
+	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; \
+	done
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py
