@@ -1,0 +1,190 @@
+"""Writes a new database from rows that were salvaged and rows of a backup. Newer rows win; what may be older
+than the truth is held. It knows the tables and touches no file but the one it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from passloop.kernel.tasks import FINAL_STATES, TaskRow
+
+from .connection import open_writing, transaction, translated
+from .journal import JournalRow, append_row
+from .migrate import migrate
+from .records import TASK_FIELDS, Values
+from .salvage import TABLES
+from .sql import statement
+
+__all__ = ["Rebuilt", "rebuild"]
+
+Tables = Mapping[str, Sequence[Values]]
+ATTEMPT_LIFE = ("admitted", "running", "stopping", "stray", "ended")
+IDS_LEFT_OUT = 100_000
+"""How many ids are passed over when batches were lost: those that they gave out must not come back."""
+
+FROM_BACKUP = "restored from a backup; it may have run since: look at it, then release it"
+COMMITS_LOST = "what happened to it last was lost with the store; look at it, then release it"
+PAYLOAD_LOST = "its command was lost with the store; remove it and submit it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What stands in the new database; see `RepairReport`."""
+
+    last_seq: int
+    from_backup: int
+    lost_batches: int
+    held: tuple[int, ...]
+    missing: tuple[tuple[int, int], ...]
+
+
+def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int) -> Rebuilt:
+    """Make a database at `path`. `marked` is how far the store is known to have come."""
+    with translated(path):
+        connection = open_writing(path)
+        try:
+            migrate(connection)
+            with transaction(connection):
+                built = _fill(connection, salvaged, backup, marked)
+            connection.pragma("journal_mode", "delete")
+        finally:
+            connection.close()
+    return built
+
+
+def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked: int) -> Rebuilt:
+    tasks = _newest(salvaged["tasks"], backup.get("tasks", ()), _task_age)
+    attempts = _newest(salvaged["attempts"], backup.get("attempts", ()), _attempt_age)
+    _insert(connection, "tasks", tasks)
+    _insert(connection, "attempts", attempts)
+    for source in (salvaged, backup):
+        for table in set(TABLES) - {"tasks", "attempts", "journal"}:
+            _insert(connection, table, source.get(table, ()))
+    journal = [*backup.get("journal", ()), *salvaged["journal"]]
+    last = _write_journal(connection, journal, marked)
+    lost = max(0, marked - max((int(row[0]) for row in journal), default=0))
+    _reconcile(connection)
+    read = set(salvaged["tasks"])
+    restored = [int(row[0]) for row in tasks if row not in read]
+    held = _hold_uncertain(connection, restored, lost=lost)
+    return Rebuilt(
+        last_seq=last.seq,
+        from_backup=len(restored),
+        lost_batches=lost,
+        held=held,
+        missing=_missing(connection, last.first_task),
+    )
+
+
+def _newest(
+    salvaged: Sequence[Values], backup: Sequence[Values], age: Callable[[Values], tuple[int, ...]]
+) -> list[Values]:
+    """One row per id: the one that is further in its life, the salvaged one if both are equally far."""
+    rows = {row[0]: row for row in salvaged}
+    for row in backup:
+        if row[0] not in rows or age(row) > age(rows[row[0]]):
+            rows[row[0]] = row
+    return list(rows.values())
+
+
+def _task_age(row: Values) -> tuple[int, ...]:
+    """A final state is never left, and the number of attempts only grows."""
+    task = TaskRow._make(row[:TASK_FIELDS])
+    return int(task.state in FINAL_STATES), task.attempts
+
+
+def _attempt_age(row: Values) -> tuple[int, ...]:
+    return (ATTEMPT_LIFE.index(row[3]),)
+
+
+def _insert(connection: apsw.Connection, table: str, rows: Sequence[Values]) -> None:
+    if rows:
+        places = ", ".join("?" * len(rows[0]))
+        connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", rows)
+
+
+def _write_journal(connection: apsw.Connection, rows: Iterable[Values], marked: int) -> JournalRow:
+    """Keep the newest rows that follow each other, and add one that says where the next batch goes on."""
+    by_seq = {row.seq: row for row in map(JournalRow._make, rows)}
+    newest = max(by_seq, default=0)
+    seq = max(newest, marked) + 1
+    number = newest if seq == newest + 1 else 0
+    while number in by_seq:
+        connection.execute(statement("insert_journal"), by_seq[number])
+        number -= 1
+    last = _closing_row(connection, seq, by_seq.get(newest), passed_over=IDS_LEFT_OUT if marked > newest else 0)
+    append_row(connection, last)
+    return last
+
+
+def _closing_row(connection: apsw.Connection, seq: int, newest: JournalRow | None, *, passed_over: int) -> JournalRow:
+    run, task, attempt = (
+        max(_int(connection, f"SELECT coalesce(max(id), 0) + 1 FROM {table}"), known)
+        for table, known in zip(
+            ("runs", "tasks", "attempts"),
+            (1, 1, 1) if newest is None else (newest.next_run, newest.next_task, newest.next_attempt),
+            strict=True,
+        )
+    )
+    latest = _int(connection, statement("repair_select_latest_time"))
+    return JournalRow(
+        seq=seq,
+        now=max(latest, 0 if newest is None else newest.now),
+        at=0 if newest is None else newest.at,
+        seed=0,
+        first_run=run,
+        first_task=task,
+        first_attempt=attempt,
+        next_run=run + passed_over,
+        next_task=task + passed_over,
+        next_attempt=attempt + passed_over,
+        events="[]",
+        touched="[]",
+        checksum="",
+    )
+
+
+def _int(connection: apsw.Connection, query: str) -> int:
+    return int(connection.execute(query).get)
+
+
+def _reconcile(connection: apsw.Connection) -> None:
+    """Take out rows that name what is gone, and let older rows of tasks follow newer ones of attempts."""
+    connection.execute(statement("repair_delete_tasks_without_spec"))
+    connection.execute(statement("repair_delete_attempts_without_task"))
+    connection.execute(statement("repair_insert_lost_runs"))
+    connection.execute(statement("repair_raise_epochs"))
+    connection.execute(statement("repair_follow_attempts"))
+
+
+def _hold_uncertain(connection: apsw.Connection, restored: Sequence[int], *, lost: int) -> tuple[int, ...]:
+    rows = connection.execute(statement("repair_select_startable")).fetchall()
+    startable = {int(str(task)): bool(has_payload) for task, has_payload in rows}
+    reasons = {task: PAYLOAD_LOST for task, has_payload in startable.items() if not has_payload}
+    unknown = {int(str(task)) for (task,) in connection.execute(statement("repair_select_lost_attempts"))}
+    reasons |= {task: COMMITS_LOST for task in unknown if task not in reasons}
+    if lost:
+        reasons |= {task: COMMITS_LOST for task in startable if task not in reasons}
+    reasons |= {task: FROM_BACKUP for task in restored if task in startable and task not in reasons}
+    for task, reason in reasons.items():
+        connection.execute(statement("repair_hold_task"), (reason, task))
+    connection.execute(statement("repair_insert_lost_payloads"))
+    return tuple(sorted(reasons))
+
+
+def _missing(connection: apsw.Connection, upto: int) -> tuple[tuple[int, int], ...]:
+    """Ranges of ids under `upto` that no task has."""
+    gaps = []
+    expected = 1
+    for (found,) in connection.execute("SELECT id FROM tasks ORDER BY id"):
+        task = int(str(found))
+        if task > expected:
+            gaps.append((expected, task - 1))
+        expected = task + 1
+    if expected < upto:
+        gaps.append((expected, upto - 1))
+    return tuple(gaps)

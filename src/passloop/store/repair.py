@@ -1,0 +1,153 @@
+"""Puts a whole store in the place of a damaged one, from what can still be read and from the last backup.
+
+Nothing starts by itself that may have run already: tasks whose last state is not certain are
+held. The damaged files are kept. Nothing readable at all is an error, never an empty store. Whoever calls
+holds the `HomeLock`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from passloop.crashpoints import crashpoint
+
+from .backup import sync_directory
+from .errors import StoreDamaged, StoreFull, StoreTooNew
+from .home import Home
+from .integrity import check_home
+from .mark import Mark
+from .rebuild import Rebuilt, rebuild
+from .salvage import readable_rows
+
+__all__ = ["RepairReport", "repair"]
+
+_LOGS = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReport:
+    """What a repair found and did.
+
+    `whole` means that nothing had to be done. `kept_in` holds the damaged files. `held` are the tasks that
+    wait for somebody to look at them and release them, `missing` the ranges of task ids that are gone
+    (removed ones too).
+    """
+
+    whole: bool
+    problem: str = ""
+    kept_in: Path | None = None
+    from_backup: int = 0
+    lost_batches: int = 0
+    held: tuple[int, ...] = ()
+    missing: tuple[tuple[int, int], ...] = ()
+
+    def sentences(self) -> tuple[str, ...]:
+        """The report for people."""
+        if self.whole:
+            return ("The store is whole.",)
+        lines = [f"The store was repaired: {self.problem}", f"The damaged files are kept in {self.kept_in}."]
+        if self.lost_batches:
+            lines.append(f"The last {self.lost_batches} batches could not be read.")
+        if self.from_backup:
+            lines.append(f"{self.from_backup} tasks are as the last backup knew them.")
+        if self.missing:
+            spans = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in self.missing[:20])
+            lines.append(f"Tasks with these ids are gone: {spans}.")
+        if self.held:
+            lines.append(f"{len(self.held)} tasks are held. Look at them: passloop ls state:held")
+        return tuple(lines)
+
+
+def repair(home: Home) -> RepairReport:
+    """Repair the store of `home` if it is damaged. Raises `StoreDamaged` if nothing could be read,
+    `StoreFull`.
+    """
+    part, ready = _beside(home, "part"), _beside(home, "repaired")
+    ready.unlink(missing_ok=True)
+    problem = _problem_of(home)
+    if problem is None:
+        return RepairReport(whole=True)
+    try:
+        kept = _copy_damaged(home)
+        built = _rebuild(home, kept, part, problem)
+        os.replace(part, ready)
+        sync_directory(home.path)
+        crashpoint("during_repair")
+        _take_place(home, ready, built)
+    except OSError as error:
+        hint = "Free space on this disk and run `passloop doctor --repair` again."
+        raise StoreFull(f"the repaired store cannot be written: {error.strerror}", hint=hint) from error
+    return RepairReport(
+        whole=False,
+        problem=problem,
+        kept_in=kept,
+        from_backup=built.from_backup,
+        lost_batches=built.lost_batches,
+        held=built.held,
+        missing=built.missing,
+    )
+
+
+def _beside(home: Home, ending: str) -> Path:
+    return home.database.with_name(f"{home.database.name}.{ending}")
+
+
+def _problem_of(home: Home) -> str | None:
+    try:
+        check_home(home)
+    except StoreTooNew:
+        raise
+    except StoreDamaged as error:
+        return error.message
+    return None
+
+
+def _copy_damaged(home: Home) -> Path:
+    number = 1 + sum(1 for _ in home.path.glob("damaged-*"))
+    folder = home.path / f"damaged-{number}"
+    folder.mkdir(mode=0o700)
+    for name in ("", "-wal"):
+        source = home.database.with_name(home.database.name + name)
+        if source.exists():
+            shutil.copyfile(source, folder / source.name)
+    return folder
+
+
+def _rebuild(home: Home, kept: Path, part: Path, problem: str) -> Rebuilt:
+    working = _beside(home, "salvage")
+    _remove_database(working)
+    try:
+        for name in ("", "-wal"):
+            source = kept / (home.database.name + name)
+            if source.exists():
+                shutil.copyfile(source, working.with_name(working.name + name))
+        salvaged = readable_rows(working)
+    finally:
+        _remove_database(working)
+    backup = readable_rows(home.backup) if home.backup.exists() else {}
+    if not any(salvaged[table] or backup.get(table) for table in ("journal", "tasks")):
+        hint = f"Bring back a copy of {home.database}, or move {home.path} away and start anew."
+        raise StoreDamaged(f"{problem}; nothing in it could be read and there is no backup", hint=hint)
+    _remove_database(part)
+    return rebuild(part, salvaged, backup, marked=Mark(home.mark).read())
+
+
+def _take_place(home: Home, ready: Path, built: Rebuilt) -> None:
+    """Logs of the damaged database must be gone before the new one stands there: they would be played into
+    it.
+    """
+    for name in _LOGS:
+        home.database.with_name(home.database.name + name).unlink(missing_ok=True)
+    os.replace(ready, home.database)
+    sync_directory(home.path)
+    mark = Mark(home.mark)
+    mark.write(built.last_seq)
+    mark.close()
+
+
+def _remove_database(path: Path) -> None:
+    for name in ("", *_LOGS):
+        path.with_name(path.name + name).unlink(missing_ok=True)

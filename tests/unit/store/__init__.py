@@ -1,0 +1,1 @@
+"""What the store promises, file by file, on real databases."""
