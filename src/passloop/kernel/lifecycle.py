@@ -237,7 +237,8 @@ def finish(state: State, task: Task, verb: Verb) -> None:
     if task.key is not None and state.keys.get(task.key) == task.id and task.state is not TaskState.SUCCEEDED:
         del state.keys[task.key]
     for dependent in state.dependents.pop(task.id, ()):
-        _tell(state, state.tasks[dependent], task)
+        if dependent in state.tasks:
+            _tell(state, state.tasks[dependent], task)
 
 
 def _tell(state: State, dependent: Task, task: Task) -> None:
