@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
-import apsw
-
-from .connection import open_copy, translated
+from .connection import open_copy, open_reading, translated
 from .errors import StoreFull
 
 __all__ = ["copy_store", "sync_directory"]
 
-PAGES_A_STEP = 4_096
 
+def copy_store(source: Path, target: Path) -> None:
+    """Copy what the database `source` has committed to `target`, which is replaced.
 
-def copy_store(source: apsw.Connection, target: Path) -> None:
-    """Copy what `source` has committed to `target`, which is replaced. Raises `StoreFull`, `StoreDamaged`."""
+    Raises `StoreFull`, `StoreDamaged`.
+    """
     part = target.with_name(target.name + ".part")
     try:
         part.unlink(missing_ok=True)
@@ -31,16 +31,11 @@ def copy_store(source: apsw.Connection, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _copy(source: apsw.Connection, part: Path) -> None:
-    with translated(part):
-        copy = open_copy(part)
-        try:
-            with copy.backup("main", source, "main") as running:
-                while not running.done:
-                    running.step(PAGES_A_STEP)
-            copy.pragma("journal_mode", "delete")
-        finally:
-            copy.close()
+def _copy(source: Path, part: Path) -> None:
+    with closing(open_reading(source)) as reader, translated(part), closing(open_copy(part)) as copy:
+        with copy.backup("main", reader, "main") as running:
+            running.step()
+        copy.pragma("journal_mode", "delete")
 
 
 def sync_directory(path: Path) -> None:

@@ -162,10 +162,9 @@ class Store:
             write_samples(self._writer, samples)
 
     def backup(self, path: Path | None = None) -> Path:
-        """Copy the store to `path` (else the home's own backup) while it is in use; returns where it lies."""
+        """Copy the store to `path` (else the home's own backup) and return where it lies. From any thread."""
         target = path or self.home.backup
-        with self._reading:
-            backup.copy_store(self._reader, target)
+        backup.copy_store(self.home.database, target)
         return target
 
     def remove_tasks(self, tasks: Iterable[int]) -> tuple[TaskId, ...]:

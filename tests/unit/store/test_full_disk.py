@@ -1,0 +1,107 @@
+"""A disk that takes no more loses nothing that was acknowledged, and work goes on when there is room."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from passloop.store.connection import open_writing, translated
+from passloop.store.database import Store
+from passloop.store.errors import (
+    HomeRefused,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreRefused,
+)
+from passloop.store.home import Home
+from passloop.store.integrity import check_home
+from tests.support.store_rows import a_submission
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """The system refuses to let a file grow over `size` bytes, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_batch_that_does_not_fit_is_not_kept_and_can_be_tried_again(store: Store, home: Home) -> None:
+    store.commit(a_submission(3))
+    before = store.load()
+    big = a_submission(200, run=2, first=4, payload='{"name": "' + "x" * 2_000 + '"}')
+    with files_up_to(100_000):
+        for _ in range(3):
+            with pytest.raises(StoreFull, match="cannot be written") as full:
+                store.commit(big)
+            assert "Free space" in full.value.hint
+            assert store.load() == before
+    assert store.commit(big) == 2
+    assert len(store.load().tasks) == 203
+    store.close()
+    check_home(home)
+
+
+def test_a_small_batch_still_fits_beside_a_big_one_that_does_not(store: Store) -> None:
+    store.commit(a_submission(3))
+    with files_up_to(200_000):
+        with pytest.raises(StoreFull):
+            store.commit(a_submission(400, run=2, first=4, payload='{"name": "' + "x" * 2_000 + '"}'))
+        assert store.commit(a_submission(1, run=2, first=4)) == 2
+    assert len(store.load().tasks) == 4
+
+
+def test_an_engine_that_dies_on_a_full_disk_leaves_what_was_acknowledged(home: Home) -> None:
+    store = Store.open(home)
+    store.commit(a_submission(3))
+    with files_up_to(100_000), pytest.raises(StoreFull):
+        store.commit(a_submission(400, run=2, first=4, payload='{"name": "' + "x" * 2_000 + '"}'))
+    other = Store.open(home)
+    assert len(other.load().tasks) == 3
+    other.close()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("raised", "ours"),
+    [
+        (apsw.FullError, StoreFull),
+        (apsw.IOError, StoreFull),
+        (apsw.CorruptError, StoreDamaged),
+        (apsw.NotADBError, StoreDamaged),
+        (apsw.SQLError, StoreDamaged),
+        (apsw.ConstraintError, StoreRefused),
+        (apsw.BusyError, StoreBusy),
+        (apsw.LockedError, StoreBusy),
+        (apsw.CantOpenError, HomeRefused),
+        (apsw.ReadOnlyError, HomeRefused),
+    ],
+)
+def test_each_error_of_sqlite_becomes_one_of_ours_that_names_the_file(
+    raised: type[apsw.Error], ours: type[StoreError]
+) -> None:
+    with pytest.raises(ours, match="the/store"), translated(Path("the/store")):
+        raise raised("because")
+
+
+def test_a_transaction_that_somebody_else_holds_is_waited_for_and_then_named(home: Home) -> None:
+    store = Store.open(home)
+    other = open_writing(home.database)
+    other.execute("BEGIN IMMEDIATE")
+    store._writer.set_busy_timeout(1)
+    with pytest.raises(StoreBusy, match="locked by another process"):
+        store.commit(a_submission())
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.commit(a_submission()) == 1
+    store.close()
