@@ -1,7 +1,7 @@
 """What every driver is: code that executes attempts of one kind and reports what happened as events.
 
-A driver decides nothing. It starts what it is told to, ends what it is told to, and says so. Every driver and its
-fake pass the same contract suite (`tests/contract/`).
+A driver decides nothing. It starts what it is told to, ends what it is told to, and says so. Every driver
+and its fake pass the same contract suite (`tests/contract/`).
 
 The life of an attempt, as the engine sees it:
 
@@ -10,7 +10,7 @@ The life of an attempt, as the engine sees it:
     launch -> Exited(failure, message)                could not be started (command not found, missing cwd)
     halt before launch                                the attempt id is forbidden for ever; Exited(cancelled)
     Exited(stray=True) -> StrayGone                   the attempt ended but something of its tree lives on
-    reattach -> Started and/or Exited                 after the engine died: live, ended or lost, each attempt once
+    reattach -> Started and/or Exited                 after the engine died: live, ended or lost
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Report = Callable[[Event], None]
 class Launch:
     """One attempt to start. Spans in ms, memory in MiB.
 
-    `directory` is the attempt's own folder (`runs/<run>/<task>/<epoch>`), made by the driver. `payload` is what the
-    app stored with the task (`command`, `cwd`, ...), `environment` the complete environment variables of the
-    submitter with the user's `--env` already applied; the driver adds the `PASSLOOP_*` and CUDA variables.
-    `environment_id` is equal for equal environments, so that a driver may send each one once.
-    `name` is unique on the box across homes: "<home id>-<attempt id>", the PASSLOOP_ATTEMPT_ID.
+    `directory` is the attempt's own folder (`runs/<run>/<task>/<epoch>`), made by the driver. `payload` is
+    what the app stored with the task (`command`, `cwd`, ...), `environment` the complete environment
+    variables of the submitter with the user's `--env` already applied; the driver adds the `PASSLOOP_*` and
+    CUDA variables. `environment_id` is equal for equal environments, so that a driver may send each one
+    once. `name` is unique on the box across homes: "<home id>-<attempt id>", the PASSLOOP_ATTEMPT_ID.
     `device_indices` are the CUDA-order indices of the granted devices; `virtual` says that they are virtual.
     """
 
@@ -60,7 +60,9 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class LiveAttempt:
-    """An attempt that the store holds as not ended, for `reattach`. `state` is admitted, running, stopping or stray."""
+    """An attempt that the store holds as not ended, for `reattach`. `state` is admitted, running, stopping or
+    stray.
+    """
 
     attempt: AttemptId
     epoch: int
@@ -100,9 +102,9 @@ class Driver(Protocol):
         ...
 
     async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
-        """Find these attempts again after a restart and report for each, at the latest when this returns, either
-        `Started` (still running, watched again), `Exited` (its record says how, or it is lost) or nothing new for
-        one that is live and was already `running`.
+        """Find these attempts again after a restart and report for each, at the latest when this returns,
+        either `Started` (still running, watched again), `Exited` (its record says how, or it is lost) or
+        nothing new for one that is live and was already `running`.
 
         An attempt without a start record gets a tombstone first and is then reported lost with `engine_lost`.
         """

@@ -8,11 +8,10 @@ from enum import Enum
 from pathlib import Path
 
 from passloop.drivers.base import Launch, LiveAttempt
+from passloop.drivers.identity import Process
 from passloop.kernel.ids import AttemptId
 
-from .signals import Process
-
-__all__ = ["Phase", "Watch"]
+__all__ = ["Phase", "ShimHold", "Watch"]
 
 
 class Phase(Enum):
@@ -26,10 +25,12 @@ class Phase(Enum):
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """One attempt. `frame` is its order, kept until it has begun; `pidfd` watches its shim.
+    """One attempt. `frame` is its order, kept until it has begun; `shim` is what stands over it, while it
+    lives.
 
-    `halted` is the reason of a stop, "" for none; `unwritten` the same if it could not be left in the folder.
-    `settling` holds while its records are being read.
+    `process` is the shim's even after its death. `halted` is the reason of a stop, "" for none; `forced`
+    says that the wish to stop could not be left in its folder, so that its shim is killed. `settling` holds
+    while its records are being read.
     """
 
     attempt: AttemptId
@@ -41,9 +42,9 @@ class Watch:
     frame: bytes = b""
     lock_fds: Sequence[int] = ()
     process: Process | None = None
-    pidfd: int | None = None
+    shim: ShimHold | None = None
     halted: str = ""
-    unwritten: str = ""
+    forced: bool = False
     settling: bool = False
 
     @classmethod
@@ -57,3 +58,14 @@ class Watch:
         phases = {"admitted": Phase.ORDERED, "stray": Phase.STRAY}
         phase = phases.get(live.state, Phase.RUNNING)
         return cls(live.attempt, live.epoch, live.name, live.directory, phase=phase, cgroup=cgroup)
+
+
+@dataclass(slots=True, eq=False)
+class ShimHold:
+    """A living shim, by a descriptor that becomes readable at its death. `watch` is the attempt it stands
+    over.
+    """
+
+    process: Process
+    pidfd: int
+    watch: Watch | None = None

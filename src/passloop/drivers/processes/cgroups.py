@@ -1,7 +1,7 @@
 """Where a control group with a memory limit can be made, found by trying: below this process's own group.
 
-Handles cgroup v2 (where its memory controller is delegated to us) and the v1 memory hierarchy. Must never change the
-group this process is in.
+Handles cgroup v2 (where its memory controller is delegated to us) and the v1 memory hierarchy. Must never
+change the group this process is in.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""The driver for attempts that are processes: orders go to the zygote, reports come from the shims, records are the truth.
+"""The driver for attempts that are processes: orders go to the zygote, reports come from the shims, records
+are the truth.
 
-Three ways tell that an attempt has ended, and the first one counts: the shim's report, the zygote's word that a shim
-died untimely, and a descriptor of the shim that becomes readable. After the latter two the records are read, and what
-the dead shim left behind is ended. Must never read an attempt's output, nor wait for anything on the engine's loop.
+Three ways tell that an attempt has ended, and the first one counts: the shim's report, the zygote's word
+that a shim died untimely, and a descriptor of the shim that becomes readable. After the latter two the
+records are read, and what the dead shim left behind is ended. Must never read an attempt's output, nor wait
+for anything on the engine's loop.
 """
 
 from __future__ import annotations
@@ -17,22 +19,24 @@ from pathlib import Path
 from typing import Any
 
 from passloop.drivers.base import Launch, LiveAttempt, Report
+from passloop.drivers.identity import Process, open_process, process_json, send
 from passloop.kernel.events import Exited, Started, StartRefused, StrayGone
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from . import strays
-from .attempts import Phase, Watch
+from .attempts import Phase, ShimHold, Watch
 from .cgroups import memory_parent
 from .keeper.frames import join
 from .keeper.reports import socket_path
 from .launcher import Launcher, open_home
-from .reattach import Finding, ask_to_stop, look, outcome_of, process_json, process_of
-from .signals import hold, send
+from .reattach import Finding, ask_to_stop, look, outcome_of, process_of
 from .spawn import build_order, environment_fields
 
 __all__ = ["ProcessDriver"]
+
+_HALTED = {"cancelled": OutcomeKind.CANCELLED, "timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
 
 Check = Callable[[Launch], StartRefused | None]
 LockFds = Callable[[Allocation], Sequence[int]]
@@ -53,9 +57,10 @@ def _no_fds(_allocation: Allocation) -> Sequence[int]:
 class ProcessDriver:
     """Runs attempts as processes, each under a shim that outlives the engine.
 
-    `home` is the engine's home, an existing folder; the shims report to the socket `reports` in it. `check` takes a
-    second look right before a launch and may refuse it. `inherit_fds` gives descriptors that the attempt's whole
-    tree keeps open (device locks); they stay the caller's, who keeps them open at least until the attempt started.
+    `home` is the engine's home, an existing folder; the shims report to the socket `reports` in it. `check`
+    takes a second look right before a launch and may refuse it. `inherit_fds` gives descriptors that the
+    attempt's whole tree keeps open (device locks); they stay the caller's, who keeps them open at least
+    until the attempt started.
     """
 
     name = "processes"
@@ -71,6 +76,7 @@ class ProcessDriver:
         self._launcher: Launcher | None = None
         self._socket: socket.socket | None = None
         self._watches: dict[int, Watch] = {}
+        self._shims: dict[Process, ShimHold] = {}
         self._forbidden: set[int] = set()
         self._environments: dict[str, bytes] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,8 +109,9 @@ class ProcessDriver:
             self._socket.close()
             self._socket = None
             (self._home / "reports").unlink(missing_ok=True)
-        for watch in list(self._watches.values()):
-            self._forget(watch)
+        for hold in list(self._shims.values()):
+            self._let_go(hold)
+        self._watches.clear()
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1
@@ -137,10 +144,12 @@ class ProcessDriver:
         try:
             ask_to_stop(watch.directory, grace=grace, reason=reason)
         except OSError:
-            # A full disk. The shim then uses the attempt's own grace, and `outcome_of` is told the reason.
-            watch.unwritten = reason
-        if watch.pidfd is not None:
-            send(watch.pidfd, signal.SIGTERM)
+            watch.forced = True  # no wish can be left there, so there is no polite way
+        self._signal_halt(watch)
+
+    def _signal_halt(self, watch: Watch) -> None:
+        if watch.halted and watch.shim is not None:
+            send(watch.shim.pidfd, signal.SIGKILL if watch.forced else signal.SIGTERM)
 
     async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
         """Settle each attempt by its records."""
@@ -197,7 +206,9 @@ class ProcessDriver:
             self._settle_soon(watch)
 
     def _zygote_ended(self, last_words: str) -> None:
-        """Start another one and send again what has not begun: whichever shim makes the start record first runs."""
+        """Start another one and send again what has not begun: whichever shim makes the start record first
+        runs.
+        """
         self._failed_starts += 1
         self._hear_shims()
         ordered = [watch for watch in self._watches.values() if watch.phase is Phase.ORDERED]
@@ -235,7 +246,7 @@ class ProcessDriver:
         if kind == b"started":
             self._begin(watch, Finding(process_of(record)))
         elif kind == b"exited":
-            self._end(watch, outcome_of(record, watch.unwritten), stray=bool(record.get("stray")))
+            self._end(watch, outcome_of(record), stray=bool(record.get("stray")))
         elif kind == b"taken" and watch.phase is Phase.ORDERED:
             self._settle_soon(watch)
 
@@ -249,21 +260,38 @@ class ProcessDriver:
         self._watch_process(watch, finding)
 
     def _watch_process(self, watch: Watch, finding: Finding) -> None:
-        assert finding.process is not None
-        watch.process = finding.process
-        if watch.pidfd is not None:
+        """Notice the death of the attempt's shim from now on."""
+        process = finding.process
+        assert process is not None
+        if watch.shim is not None:
             return
-        watch.pidfd = hold(finding.process)
-        if watch.pidfd is None:
+        hold = self._shims.get(process) or self._hold(process)
+        watch.process = process
+        if hold is None:
             self._settle_soon(watch)
             return
-        asyncio.get_running_loop().add_reader(watch.pidfd, self._shim_died, watch)
-        if watch.halted:
-            send(watch.pidfd, signal.SIGTERM)
+        hold.watch, watch.shim = watch, hold
+        self._signal_halt(watch)
 
-    def _shim_died(self, watch: Watch) -> None:
-        self._release(watch)
-        self._settle_soon(watch)
+    def _hold(self, process: Process) -> ShimHold | None:
+        pidfd = open_process(process)
+        if pidfd is None:
+            return None
+        hold = ShimHold(process, pidfd)
+        self._shims[process] = hold
+        asyncio.get_running_loop().add_reader(pidfd, self._shim_died, hold)
+        return hold
+
+    def _shim_died(self, hold: ShimHold) -> None:
+        self._let_go(hold)
+        if hold.watch is not None:
+            hold.watch.shim = None
+            self._settle_soon(hold.watch)
+
+    def _let_go(self, hold: ShimHold) -> None:
+        asyncio.get_running_loop().remove_reader(hold.pidfd)
+        os.close(hold.pidfd)
+        del self._shims[hold.process]
 
     def _end(self, watch: Watch, outcome: Outcome, *, stray: bool = False) -> None:
         if watch.phase in (Phase.STRAY, Phase.ENDED):
@@ -282,7 +310,9 @@ class ProcessDriver:
             task.add_done_callback(self._tasks.discard)
 
     async def _settle(self, watch: Watch) -> None:
-        """Find out from the records how it stands with an attempt, and bring it to its end if its shim is gone."""
+        """Find out from the records how it stands with an attempt, and bring it to its end if its shim is
+        gone.
+        """
         watch.settling = True
         try:
             self._hear_shims()
@@ -308,6 +338,8 @@ class ProcessDriver:
         """The shim is gone without having proven its tree gone: end what it left, then say so."""
         left = await strays.end_all(watch.name, watch.process, watch.cgroup) if finding.begun else []
         outcome = finding.outcome or Outcome(OutcomeKind.LOST, message="its shim is gone")
+        if watch.forced:
+            outcome = Outcome(_HALTED[watch.halted], message="killed: no wish to stop could be left in its folder")
         self._end(watch, outcome, stray=bool(left))
         if watch.phase is Phase.STRAY:
             await strays.wait_gone(left)
@@ -315,12 +347,8 @@ class ProcessDriver:
             self._forget(watch)
             self._report(StrayGone(watch.attempt, watch.epoch))
 
-    def _release(self, watch: Watch) -> None:
-        if watch.pidfd is not None:
-            asyncio.get_running_loop().remove_reader(watch.pidfd)
-            os.close(watch.pidfd)
-            watch.pidfd = None
-
     def _forget(self, watch: Watch) -> None:
-        self._release(watch)
+        if watch.shim is not None:
+            watch.shim.watch = None
+            watch.shim = None
         self._watches.pop(watch.attempt, None)

@@ -1,4 +1,5 @@
-"""The driver's end of the zygote: starts it, sends it frames without ever blocking, hears what it says, notices its end.
+"""The driver's end of the zygote: starts it, sends it frames without ever blocking, hears what it says,
+notices its end.
 
 Must never start a second zygote while one lives, and knows nothing of attempts.
 """
@@ -30,9 +31,7 @@ class Launcher:
     `home` is the home as an open folder, which the shims report to.
     """
 
-    def __init__(
-        self, home: int, *, on_word: Callable[[list[bytes]], None], on_end: Callable[[str], None]
-    ) -> None:
+    def __init__(self, home: int, *, on_word: Callable[[list[bytes]], None], on_end: Callable[[str], None]) -> None:
         self._home = home
         self._on_word = on_word
         self._on_end = on_end

@@ -1,6 +1,8 @@
-"""What the records in an attempt's folder say: never begun, alive, ended and how, or lost. Reads; decides for nobody else.
+"""What the records in an attempt's folder say: never begun, alive, ended and how, or lost. Reads; decides
+for nobody else.
 
-The one thing it writes is a tombstone: a start record that forbids the start for ever, made only where there is none.
+The one thing it writes is a tombstone: a start record that forbids the start for ever, made only where there
+is none.
 """
 
 from __future__ import annotations
@@ -11,18 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passloop.drivers.identity import Process, boot_id, ticks_of
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
-from .keeper.records import EXIT_FILE, START_FILE, STOP_FILE, TOMBSTONE
-from .signals import Process, boot_id, ticks_of
+from .keeper.records import EXIT_FILE, START_FILE, STOP_LINK, TOMBSTONE
 
-__all__ = ["Finding", "ask_to_stop", "look", "outcome_of", "process_json", "process_of"]
+__all__ = ["Finding", "ask_to_stop", "look", "outcome_of", "process_of"]
 
 _START = os.fsdecode(START_FILE)
 _EXIT = os.fsdecode(EXIT_FILE)
-_STOP = os.fsdecode(STOP_FILE)
-
-_HALTED = {"cancelled": OutcomeKind.CANCELLED, "timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
+_STOP = os.fsdecode(STOP_LINK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +59,18 @@ def look(directory: Path, name: str) -> Finding:
         return Finding(process, alive)
     if process is not None and process.boot != boot_id():
         return Finding(process, outcome=_lost("the machine was restarted while it ran"))
-    return Finding(
-        process, outcome=_lost("the process that stood over it was killed; what it had started was ended")
-    )
+    return Finding(process, outcome=_lost("the process that stood over it was killed; what it had started was ended"))
 
 
-def outcome_of(record: dict[str, Any], halted: str = "") -> Outcome:
-    """The outcome an exit record tells. `halted` is the reason of a stop that could not be left in the folder."""
+def outcome_of(record: dict[str, Any]) -> Outcome:
+    """The outcome an exit record tells."""
     kind = OutcomeKind(record["kind"])
-    stop = record.get("stop")
-    message = str(record.get("message", ""))
-    if stop == "" and halted:
-        kind, stop, message = _HALTED.get(halted, kind), halted, f"stopped ({halted})"
     return Outcome(
         kind=kind,
         exit_code=record.get("exit_code"),
         signal=record.get("signal"),
-        message=message,
-        engine_lost=kind is OutcomeKind.LOST and stop == "down",
+        message=str(record.get("message", "")),
+        engine_lost=kind is OutcomeKind.LOST and record.get("stop") == "down",
     )
 
 
@@ -85,16 +79,12 @@ def process_of(start: dict[str, Any]) -> Process:
     return Process(int(start.get("pid", 0)), int(start.get("ticks", 0)), str(start.get("boot", "")))
 
 
-def process_json(process: Process) -> str:
-    """`process` as the JSON text of `Started.process`."""
-    return json.dumps({"pid": process.pid, "ticks": process.ticks, "boot": process.boot})
-
-
 def ask_to_stop(directory: Path, *, grace: int, reason: str) -> None:
-    """Leave the wish to stop in the folder, whole or not at all. `grace` is in ms."""
+    """Leave the wish to stop in the folder; the latest one counts. `grace` is in ms."""
     directory.mkdir(0o700, parents=True, exist_ok=True)
     temporary = directory / f"{_STOP}.tmp"
-    temporary.write_text(f"{grace} {reason}", encoding="ascii")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(f"{grace} {reason}")
     temporary.replace(directory / _STOP)
 
 

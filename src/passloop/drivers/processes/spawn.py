@@ -1,4 +1,5 @@
-"""What an attempt is given: its order for the zygote, and the variables it sees besides the submitter's environment.
+"""What an attempt is given: its order for the zygote, and the variables it sees besides the submitter's
+environment.
 
 Must never start anything.
 """
@@ -58,7 +59,9 @@ def build_order(launch: Launch, *, cgroup: Path | None, lock_fds: Sequence[int])
 
 
 def environment_fields(launch: Launch) -> list[bytes]:
-    """The submitter's environment as the fields of a frame, to be sent once before the first order that uses it."""
+    """The submitter's environment as the fields of a frame, to be sent once before the first order that uses
+    it.
+    """
     return [b"environment", os.fsencode(launch.environment_id), *_variables(launch.environment)]
 
 

@@ -1,8 +1,8 @@
 """Find and end what is left of an attempt whose shim is dead: nothing stands over it any more.
 
-A process is an attempt's if its environment has the attempt's name, if it is in the session its shim opened, if it
-descends from one of those, or if it is in the attempt's control group. What escaped all of these is not covered. Must
-never touch this process, nor one that began before the shim did.
+A process is an attempt's if its environment has the attempt's name, if it is in the session its shim opened,
+if it descends from one of those, or if it is in the attempt's control group. What escaped all of these is
+not covered. Must never touch this process, nor one that began before the shim did.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
+from passloop.drivers.identity import Process, boot_id, open_process, send, session_of, ticks_of
+
 from .keeper.memory import group_name
 from .keeper.tree import descendants
-from .signals import Process, boot_id, hold, send, session_of, ticks_of
 
 __all__ = ["PATIENCE", "end_all", "find", "wait_gone"]
 
@@ -38,9 +39,7 @@ def find(name: str, shim: Process | None, cgroup: Path | None) -> list[Process]:
         found.update(descendants(pid))
     since = shim.ticks if shim is not None else 0
     ticks = {pid: ticks_of(pid) for pid in found - own}
-    return [
-        Process(pid, began, boot_id()) for pid, began in ticks.items() if began is not None and began >= since
-    ]
+    return [Process(pid, began, boot_id()) for pid, began in ticks.items() if began is not None and began >= since]
 
 
 async def end_all(name: str, shim: Process | None, cgroup: Path | None) -> list[Process]:
@@ -61,7 +60,7 @@ async def end_all(name: str, shim: Process | None, cgroup: Path | None) -> list[
 async def wait_gone(processes: Iterable[Process], number: signal.Signals | None = None) -> None:
     """Return when all `processes` are gone, after sending each the signal `number` if one is given."""
     for process in processes:
-        held = hold(process)
+        held = open_process(process)
         if held is None:
             continue
         try:
@@ -99,9 +98,7 @@ def _members(name: str, cgroup: Path | None) -> list[int]:
     if cgroup is None:
         return []
     try:
-        text = (cgroup / os.fsdecode(group_name(os.fsencode(name))) / "cgroup.procs").read_text(
-            encoding="ascii"
-        )
+        text = (cgroup / os.fsdecode(group_name(os.fsencode(name))) / "cgroup.procs").read_text(encoding="ascii")
     except OSError:
         return []
     return [int(pid) for pid in text.split()]

@@ -1,7 +1,7 @@
 """Start the command of an attempt and say in one sentence why one cannot be started.
 
-The command gets its own process group, every signal at its default and none blocked, /dev/null as input and the two
-log files as output. Must never go through a shell.
+The command gets its own process group, every signal at its default and none blocked, /dev/null as input and
+the two log files as output. Must never go through a shell.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ _DEFAULTS = [int(number) for number in valid_signals()]
 
 
 class CannotStart(Exception):
-    """The command cannot be started; `exit_code` is what a shell would give, `sentence` says why and what to do."""
+    """The command cannot be started; `exit_code` is what a shell would give, `sentence` says why and what to
+    do.
+    """
 
     def __init__(self, exit_code: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -89,7 +91,9 @@ def _refusal(path: bytes, error: OSError) -> CannotStart:
     if error.errno == errno.EACCES:
         text = f"not executable: {shown}; run chmod +x on it, or put its interpreter before it"
     elif error.errno == errno.ENOEXEC:
-        text = f"not executable: {shown} has no #! line and is no program for this machine; put its interpreter before it"
+        text = (
+            f"not executable: {shown} has no #! line and is no program for this machine; put its interpreter before it"
+        )
     elif error.errno == errno.E2BIG:
         text = f"cannot run {shown}: arguments and environment are too long; pass them in a file"
     else:

@@ -1,7 +1,8 @@
 """The words between driver and zygote: framed lists of byte fields, and the order to run one attempt.
 
-A frame is four bytes of length and fields joined by NUL, which no path, argument or variable can contain. Used by
-both sides and by the bare interpreter, so it imports nothing; it must never read or write a file itself.
+A frame is four bytes of length and fields joined by NUL, which no path, argument or variable can contain.
+Used by both sides and by the bare interpreter, so it imports nothing; it must never read or write a file
+itself.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def take_frames(buffer: bytearray) -> list[bytes]:
 class Order:
     """Run one attempt. Spans in ms (`time_limit` 0 = none), `memory_limit` in MiB (0 = none).
 
-    `cgroup` is the folder under which a control group for the attempt is made ("" = none can be made). `lock_fds`
-    counts the descriptors that travel with the order and stay open in the attempt's whole tree. `extra` are
-    variables (`K=V`) on top of the environment that was sent before under `environment_id`.
+    `cgroup` is the folder under which a control group for the attempt is made ("" = none can be made).
+    `lock_fds` counts the descriptors that travel with the order and stay open in the attempt's whole tree.
+    `extra` are variables (`K=V`) on top of the environment that was sent before under `environment_id`.
     """
 
     __slots__ = (

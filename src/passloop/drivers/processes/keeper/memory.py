@@ -1,7 +1,8 @@
-"""Hold an attempt's tree to a memory limit: by a control group where one can be made, else by its resident memory.
+"""Hold an attempt's tree to a memory limit: by a control group where one can be made, else by its resident
+memory.
 
-A group is made below the folder the engine probed, v2 or v1, and removed when the tree is gone. Must never be given
-the shim itself for longer than the start of the command.
+A group is made below the folder the engine probed, v2 or v1, and removed when the tree is gone. Must never
+be given the shim itself for longer than the start of the command.
 """
 
 from __future__ import annotations

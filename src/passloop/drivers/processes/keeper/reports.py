@@ -1,7 +1,8 @@
 """How a shim tells the engine: one datagram to the socket `reports` in the home, ignored if nobody listens.
 
-The home is held open as a folder, so that its path may be long and a new engine may bind the socket again. The
-records are the truth; a report only makes it known at once. Must never block a shim for longer than `PATIENCE`.
+The home is held open as a folder, so that its path may be long and a new engine may bind the socket again.
+The records are the truth; a report only makes it known at once. Must never block a shim for longer than
+`PATIENCE`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ class Reporter:
         seconds = int(PATIENCE)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", seconds, 0))
         self.failed = False
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
 
     def send(self, kind: bytes, record: bytes) -> None:
         """Send `record` (JSON) under `kind`. An engine that is away or stuck finds the records later."""

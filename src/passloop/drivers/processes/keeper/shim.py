@@ -1,12 +1,13 @@
-"""The shim: the small process that stands over one attempt, from its start record to the proof that its tree is gone.
+"""The shim: the small process that stands over one attempt, from its start record to the proof that its tree
+is gone.
 
-It lives in its own session, adopts every orphan of its tree (subreaper) and is bound to nothing that can die with the
-engine. It enforces time limit and grace by the monotonic clock with or without an engine. It must never run the
-command when another has made the start record, and never say "ended" while something of the tree lives, except for
-what even SIGKILL does not end: that is reported as a stray.
+It lives in its own session, adopts every orphan of its tree (subreaper) and is bound to nothing that can die
+with the engine. It enforces time limit and grace by the monotonic clock with or without an engine. It must
+never run the command when another has made the start record, and never say "ended" while something of the
+tree lives, except for what even SIGKILL does not end: that is reported as a stray.
 
-When the command's own process has ended, what is left of its tree is asked to end (SIGTERM) and after the attempt's
-grace killed (SIGKILL): an attempt that wants to leave something running behind cannot.
+When the command's own process has ended, what is left of its tree is asked to end (SIGTERM) and after the
+attempt's grace killed (SIGKILL): an attempt that wants to leave something running behind cannot.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from .frames import Order
 from .memory import Group, enter_group
 from .reports import Reporter
 
-__all__ = ["Shim", "run"]
+__all__ = ["MOST_ATTEMPTS", "Shim", "run", "settle_in"]
+
+MOST_ATTEMPTS = 1000
+"""Attempts one shim stands over, one after the other, before it gives way to a fresh one."""
 
 STRAY_AFTER = 10.0
 """Seconds that a killed tree gets to vanish before the attempt is reported ended with a stray."""
@@ -32,6 +36,7 @@ ROUND = 0.05
 MEMORY_TICK = 1.0
 """Seconds between two looks at the tree's memory, only where a limit has no control group to hold it."""
 
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _AWAITED = {signal.SIGCHLD, signal.SIGTERM}
 _libc = ctypes.CDLL(None)
@@ -40,14 +45,28 @@ _STOPPED = {
     "cancelled": ("cancelled", "stopped on request"),
     "timeout": ("timeout", "stopped at its time limit"),
     "down": ("lost", "stopped because the engine was shut down"),
-    "": ("lost", "its shim was told to stop (SIGTERM) by something other than the engine"),
 }
 
 
-def run(order: Order, environment: dict[bytes, bytes], reporter: Reporter, boot: str) -> int:
-    """Carry out `order` in this process; the exit status for the zygote: 0 if the engine was told everything."""
+def settle_in() -> None:
+    """Make this fork of the zygote a shim: its own session, a name in the process table, parent of all
+    orphans below.
+    """
     os.setsid()
+    _libc.prctl(_PR_SET_NAME, b"passloop-shim", 0, 0, 0)
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def run(order: Order, environment: dict[bytes, bytes], reporter: Reporter, boot: str, lock_fds: list[int]) -> bool:
+    """Carry out `order` in this process; False if it must end now for the engine to find out how things
+    stand.
+
+    So must it if an error reaches the caller: once the command was started, only the engine can prove the
+    tree gone.
+    """
+    reporter.failed = False
+    for fd in lock_fds:
+        os.set_inheritable(fd, True)
     shim = Shim(order, reporter, boot)
     try:
         if shim.claim():
@@ -56,7 +75,10 @@ def run(order: Order, environment: dict[bytes, bytes], reporter: Reporter, boot:
         if shim.running:
             raise
         shim.refuse(f"the attempt's folder is not usable: {error.strerror}: {os.fsdecode(order.directory)}")
-    return 1 if reporter.failed else 0
+        return False
+    finally:
+        shim.close(lock_fds)
+    return not (reporter.failed or shim.stray)
 
 
 class Shim:
@@ -79,8 +101,8 @@ class Shim:
         "_reporter",
         "_status",
         "_stop_reason",
-        "_stray",
         "_stray_at",
+        "stray",
     )
 
     def __init__(self, order: Order, reporter: Reporter, boot: str) -> None:
@@ -98,7 +120,7 @@ class Shim:
         self._stray_at: float | None = None
         self._memory_at: float | None = None
         self._over_memory = False
-        self._stray = False
+        self.stray = False
         self._max_rss = 0
         self._cpu_ms = 0
         self._group: Group | None = None
@@ -132,7 +154,8 @@ class Shim:
         """Run the command, see its tree to the end, and record how it ended."""
         grace, reason = records.read_stop(self._folder)
         if grace is not None:
-            self._finish("cancelled" if reason == "cancelled" else "lost", None, "stopped before it started")
+            self._stop_reason = reason
+            self._finish(_stopped(reason)[0], None, "stopped before it started")
             return
         try:
             self._spawn(environment)
@@ -140,10 +163,16 @@ class Shim:
             self._finish("failure", refusal.exit_code, refusal.sentence)
             return
         self._watch()
-        if not self._stray:
+        if not self.stray:
             self._finish(*self._verdict())
         if self._group is not None:
             self._group.remove()
+
+    def close(self, lock_fds: list[int]) -> None:
+        """Close what was open for the attempt."""
+        for fd in (self._folder, self._exit, *lock_fds):
+            if fd >= 0:
+                os.close(fd)
 
     def refuse(self, sentence: str) -> None:
         """Tell the engine that nothing could be recorded here and nothing was run."""
@@ -211,16 +240,18 @@ class Shim:
                 self._limit_at = None
 
     def _ending(self) -> bool:
-        return self._stray or self._kill_at is not None
+        return self.stray or self._kill_at is not None
 
     def _asked_to_stop(self) -> None:
-        if self._stray:
+        if self.stray:
             tree.signal_all(os.getpid(), signal.SIGKILL)
             return
         grace, reason = records.read_stop(self._folder)
+        if grace is None:
+            return  # meant for an earlier attempt, or from somebody else
         if self._status is None and self._stop_reason is None:
             self._stop_reason = reason
-        self._end_tree(self._order.grace if grace is None else grace)
+        self._end_tree(grace)
 
     def _on_time(self, now: float) -> None:
         if self._limit_at is not None and now >= self._limit_at:
@@ -258,7 +289,7 @@ class Shim:
         """Something does not die even of SIGKILL: say how the attempt ended, and go on waiting for it."""
         left = tree.descendants(os.getpid())
         self._stray_at = self._kill_at = self._memory_at = None
-        self._stray = True
+        self.stray = True
         kind, code, message = self._verdict()
         names = ", ".join(str(pid) for pid in left[:8])
         self._finish(kind, code, f"{message}; still there after SIGKILL: process {names}".lstrip("; "))
@@ -272,7 +303,7 @@ class Shim:
             limit = self._order.memory_limit
             return "out_of_memory", code, f"killed: it used more than its {limit} MiB of memory"
         if self._stop_reason is not None:
-            kind, message = _STOPPED.get(self._stop_reason, _STOPPED[""])
+            kind, message = _stopped(self._stop_reason)
             return kind, code, message
         if code == 0:
             return "success", 0, ""
@@ -294,7 +325,7 @@ class Shim:
             "signal": self._signal(),
             "message": message[:400],
             "stop": self._stop_reason,
-            "stray": self._stray,
+            "stray": self.stray,
             "ended_at": records.wall_ms(),
             "max_rss_kib": self._max_rss,
             "cpu_ms": self._cpu_ms,
@@ -305,6 +336,10 @@ class Shim:
         finally:
             self._reporter.send(b"exited", text)
         records.sync_exit(self._folder, self._exit)
+
+
+def _stopped(reason: str) -> tuple[str, str]:
+    return _STOPPED.get(reason, _STOPPED["cancelled"])
 
 
 def _make_folder(directory: bytes) -> None:

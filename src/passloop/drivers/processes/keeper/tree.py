@@ -1,6 +1,8 @@
-"""The tree of processes under one process: find it, signal it. Reads /proc; must never signal what is not below.
+"""The tree of processes under one process: find it, signal it. Reads /proc; must never signal what is not
+below.
 
-A subreaper's descendants cannot leave it by fork, double fork or setsid: when it has no child left, its tree is gone.
+A subreaper's descendants cannot leave it by fork, double fork or setsid: when it has no child left, its tree
+is gone.
 """
 
 from __future__ import annotations
@@ -81,11 +83,7 @@ def _children(pid: int) -> list[int]:
 
 def _children_by_parent(parent: int) -> list[int]:
     """For kernels without /proc/.../children: ask every process who its parent is."""
-    children = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and parent_of(int(name)) == parent:
-            children.append(int(name))
-    return children
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and parent_of(int(name)) == parent]
 
 
 def _read(path: bytes) -> bytes | None:

@@ -1,8 +1,11 @@
-"""The zygote: a bare interpreter that forks one shim per order. Started by the driver, ends when the driver's end
-of its socket closes; running shims are not affected by that.
+"""The zygote: a bare interpreter that has a shim for each order, a rested one or a new fork of itself.
 
-It keeps the environments it was sent, passes on lock descriptors, and says which shims ended before they had told
-the engine everything. It must never wait for a shim, nor look at what an attempt does.
+Started by the driver, it ends when the driver's end of its socket closes; running shims are not affected by
+that. It keeps the environments it was sent, passes on lock descriptors, and says which shims ended before
+their attempt had, or before they had told the engine everything. A shim stands over one attempt at a time
+and takes the next only after the tree of the last is proven gone and its exit record written: forking one
+for each would cost twice the time, nearly all of it for pages the fork has to copy. Must never wait for a
+shim, nor look at what an attempt does.
 """
 
 from __future__ import annotations
@@ -16,41 +19,63 @@ import sys
 
 from . import shim
 from .frames import Order, join, split, take_frames
+from .handover import ANCILLARY, CHUNK, Post, descriptors_of, take_order
 from .reports import Reporter
 
 __all__ = ["Zygote", "main"]
 
-_CHUNK = 1 << 18
-_MOST_FDS = 250
+MOST_RESTED = 8
+"""Shims kept for the next orders while they have nothing to do."""
+
+_NOTICE = 4
+"""Bytes of a shim's notice that it rests: its pid."""
 
 
 class Zygote:
-    """Takes orders from `orders` and forks shims that report to the home at the open folder `home`."""
+    """Takes orders from `orders` and has them carried out by shims that report to the home at the folder
+    `home`.
+    """
 
-    __slots__ = ("_boot", "_buffer", "_environments", "_lock_fds", "_orders", "_reporter", "_shims")
+    __slots__ = (
+        "_boot",
+        "_buffer",
+        "_environments",
+        "_forks",
+        "_lock_fds",
+        "_notices",
+        "_orders",
+        "_posts",
+        "_reporter",
+        "_rested",
+    )
 
     def __init__(self, orders: socket.socket, home: int) -> None:
         self._orders = orders
         self._reporter = Reporter(home)
         self._buffer = bytearray()
-        self._environments: dict[bytes, dict[bytes, bytes]] = {}
-        self._shims: dict[int, int] = {}
+        self._environments: dict[bytes, tuple[int, dict[bytes, bytes]]] = {}
+        self._forks = 0
+        self._posts: dict[int, Post] = {}
+        self._rested: list[Post] = []
         self._lock_fds: list[int] = []
+        self._notices = os.pipe2(os.O_CLOEXEC)
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             self._boot = file.read().strip()
 
     def serve(self) -> None:
-        """Carry out orders until the driver is gone. Every signal but SIGCHLD is blocked, here and in the shims."""
+        """Carry out orders until the driver is gone. Signals but SIGCHLD are blocked, here and in the shims."""
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGCHLD})
         wake_in, wake_out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _wake_only)
         poller = select.poll()
-        poller.register(self._orders.fileno(), select.POLLIN)
-        poller.register(wake_in, select.POLLIN)
-        self._tell(b"ready", 0, b"")
+        for fd in (self._orders.fileno(), self._notices[0], wake_in):
+            poller.register(fd, select.POLLIN)
+        self._tell(b"ready", 0)
         while True:
             ready = [fd for fd, _ in poller.poll()]
+            if self._notices[0] in ready:
+                self._take_notices()
             if wake_in in ready:
                 os.read(wake_in, 4096)
                 self._reap()
@@ -58,68 +83,124 @@ class Zygote:
                 return
 
     def _take_orders(self) -> bool:
-        data, ancillary, _, _ = self._orders.recvmsg(_CHUNK, socket.CMSG_SPACE(4 * _MOST_FDS))
-        for _, _, packed in ancillary:
-            whole = range(0, len(packed) - 3, 4)
-            self._lock_fds += [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in whole]
+        data, ancillary, _, _ = self._orders.recvmsg(CHUNK, ANCILLARY)
+        self._lock_fds += descriptors_of(ancillary)
         self._buffer += data
         for body in take_frames(self._buffer):
-            self._obey(split(body))
+            self._obey(body)
         return bool(data)
 
-    def _obey(self, fields: list[bytes]) -> None:
+    def _obey(self, body: bytes) -> None:
+        fields = split(body)
         if fields[0] == b"attempt":
-            self._fork(Order.of(fields))
+            self._carry_out(Order.of(fields), fields)
         elif fields[0] == b"environment":
             pairs = (variable.partition(b"=") for variable in fields[2:])
-            self._environments[fields[1]] = {key: value for key, _, value in pairs}
+            self._environments[fields[1]] = (self._forks, {key: value for key, _, value in pairs})
         elif fields[0] == b"forget":
             self._environments.pop(fields[1], None)
 
-    def _fork(self, order: Order) -> None:
+    def _carry_out(self, order: Order, fields: list[bytes]) -> None:
         lock_fds = self._lock_fds[: order.lock_fds]
         del self._lock_fds[: order.lock_fds]
+        post = self._rested_with(order.environment_id)
+        if post is None or not post.hand_over(join(fields), order.attempt, lock_fds):
+            self._fork(order, lock_fds)
+        for fd in lock_fds:
+            os.close(fd)
+
+    def _rested_with(self, environment_id: bytes) -> Post | None:
+        """A rested shim that was forked after that environment had come, taken from the rested ones."""
+        since = self._environments.get(environment_id, (0, {}))[0]
+        for at in reversed(range(len(self._rested))):
+            if self._rested[at].serial > since:
+                return self._rested.pop(at)
+        return None
+
+    def _fork(self, order: Order, lock_fds: list[int]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._forks += 1
         try:
             pid = os.fork()
         except OSError as error:
             self._tell(b"unforked", order.attempt, (error.strerror or "").encode())
+            ours.close()
         else:
             if pid == 0:
-                self._become_shim(order, lock_fds)
-            self._shims[pid] = order.attempt
-        for fd in lock_fds:
-            os.close(fd)
+                self._become_shim(order, theirs, lock_fds)
+            self._posts[pid] = Post(pid, ours, self._forks, order.attempt)
+        theirs.close()
 
-    def _become_shim(self, order: Order, lock_fds: list[int]) -> None:
-        status = 1
+    def _become_shim(self, order: Order, orders: socket.socket, lock_fds: list[int]) -> None:
         try:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
             self._orders.close()
-            for fd in lock_fds:
-                os.set_inheritable(fd, True)
-            environment = dict(self._environments[order.environment_id])
-            for variable in order.extra:
-                key, _, value = variable.partition(b"=")
-                environment[key] = value
-            status = shim.run(order, environment, self._reporter, self._boot)
+            os.close(self._notices[0])
+            for post in self._posts.values():
+                post.dismiss()
+            self._live_as_shim(order, orders, lock_fds)
+        except BrokenPipeError:
+            os._exit(0)  # the zygote is gone
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
-            os._exit(status)
+            os._exit(1)
+
+    def _live_as_shim(self, first: Order, orders: socket.socket, lock_fds: list[int]) -> None:
+        """Carry out orders one after the other, resting between them."""
+        shim.settle_in()
+        order: Order | None = first
+        notice = os.getpid().to_bytes(_NOTICE, sys.byteorder)
+        for _ in range(shim.MOST_ATTEMPTS):
+            if order is None:
+                return
+            if not shim.run(order, self._environment_for(order), self._reporter, self._boot, lock_fds):
+                return
+            os.write(self._notices[1], notice)
+            order, lock_fds = take_order(orders)
+
+    def _environment_for(self, order: Order) -> dict[bytes, bytes]:
+        environment = dict(self._environments[order.environment_id][1])
+        for variable in order.extra:
+            key, _, value = variable.partition(b"=")
+            environment[key] = value
+        return environment
+
+    def _take_notices(self) -> None:
+        data = os.read(self._notices[0], _NOTICE * 512)
+        for at in range(0, len(data), _NOTICE):
+            post = self._posts.get(int.from_bytes(data[at : at + _NOTICE], sys.byteorder))
+            if post is not None:
+                self._rest(post)
+
+    def _rest(self, post: Post) -> None:
+        post.attempt = 0
+        if len(self._rested) < MOST_RESTED:
+            self._rested.append(post)
+        else:
+            post.dismiss()
 
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, _ = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            attempt = self._shims.pop(pid, None)
-            if attempt is not None and status != 0:
-                self._tell(b"gone", attempt, b"")
+            self._lose(self._posts.pop(pid, None))
 
-    def _tell(self, what: bytes, attempt: int, why: bytes) -> None:
+    def _lose(self, post: Post | None) -> None:
+        """A shim is gone; if it had an attempt, that has not come to its end."""
+        if post is None:
+            return
+        if post in self._rested:
+            self._rested.remove(post)
+        if post.attempt:
+            self._tell(b"gone", post.attempt)
+        post.dismiss()
+
+    def _tell(self, what: bytes, attempt: int, why: bytes = b"") -> None:
         try:
             self._orders.sendall(join([what, b"%d" % attempt, why]))
         except OSError:

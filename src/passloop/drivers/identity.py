@@ -1,18 +1,30 @@
-"""Which process is meant, for ever: a pid, its start ticks and the boot it belongs to. A recycled pid is never signalled.
+"""Which process is meant, for ever: a pid, its start ticks and the boot it belongs to. A recycled pid is
+never signalled.
 
-A signal goes through a descriptor of the process that was verified by its start ticks after it was opened. Must never
-send to a bare pid.
+A signal goes through a descriptor of the process that was verified by its start ticks after it was opened.
+Must never send to a bare pid.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Process", "boot_id", "hold", "own_process", "send", "ticks_of"]
+__all__ = [
+    "Process",
+    "boot_id",
+    "open_process",
+    "own_process",
+    "process_from_json",
+    "process_json",
+    "send",
+    "session_of",
+    "ticks_of",
+]
 
 _DEAD = b"ZX"
 
@@ -30,6 +42,17 @@ class Process:
 def boot_id() -> str:
     """The id of this boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def process_json(process: Process) -> str:
+    """`process` as the JSON text of `Started.process`."""
+    return json.dumps({"pid": process.pid, "ticks": process.ticks, "boot": process.boot})
+
+
+def process_from_json(text: str) -> Process:
+    """The process a JSON text names; one that cannot exist if it names none."""
+    fields = json.loads(text or "{}")
+    return Process(int(fields.get("pid", 0)), int(fields.get("ticks", 0)), str(fields.get("boot", "")))
 
 
 def ticks_of(pid: int) -> int | None:
@@ -52,7 +75,7 @@ def own_process() -> Process:
     return Process(pid, ticks_of(pid) or 0, boot_id())
 
 
-def hold(process: Process) -> int | None:
+def open_process(process: Process) -> int | None:
     """A descriptor of `process`, readable when it ends; None if it is gone. The caller closes it."""
     if process.boot != boot_id() or process.pid <= 0:
         return None

@@ -1,0 +1,115 @@
+"""The driver for leases: an attempt whose tree is a process that is there already, the one that holds devices.
+
+Nothing is started. The lease begins at once, and ends when it is released, taken back, or its holder dies,
+which a descriptor of that process tells without delay. Must never signal the holder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from passloop.kernel.events import Exited, Started
+from passloop.kernel.ids import AttemptId
+from passloop.kernel.tasks import Outcome, OutcomeKind
+
+from .base import Launch, LiveAttempt, Report
+from .identity import Process, boot_id, open_process, process_from_json, process_json
+
+__all__ = ["LeaseDriver"]
+
+_HALTED = {"timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    """A lease that lasts; `pidfd` becomes readable when its holder dies."""
+
+    attempt: AttemptId
+    epoch: int
+    pidfd: int
+
+
+class LeaseDriver:
+    """Watches the holders of leases. The payload names the holder: `pid`, `ticks` (its start in clock ticks)."""
+
+    name = "leases"
+
+    def __init__(self, *, name: str = "leases") -> None:
+        self.name = name
+        self._leases: dict[int, _Lease] = {}
+        self._forbidden: set[int] = set()
+        self._counts = {"launched": 0, "ended": 0}
+
+    async def start(self, report: Report) -> None:
+        """Report to `report` from now on."""
+        self._report = report
+
+    async def stop(self) -> None:
+        """Stop watching. The leases last and can be reattached."""
+        for lease in list(self._leases.values()):
+            self._forget(lease)
+
+    def launch(self, order: Launch) -> None:
+        """The lease begins; a holder that is gone already ends it at once."""
+        if order.attempt in self._forbidden:
+            self._tell_end(order, OutcomeKind.CANCELLED, "taken back before it began")
+            return
+        fields = order.payload
+        holder = Process(int(fields.get("pid", 0)), int(fields.get("ticks", 0)), boot_id())
+        self._counts["launched"] += 1
+        if not self._watch(order, holder):
+            self._tell_end(order, OutcomeKind.SUCCESS, "its holder was gone before it began")
+            return
+        self._report(Started(order.attempt, order.epoch, process_json(holder)))
+
+    def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
+        """Take the lease back. Its holder is not signalled, so there is no grace to wait for."""
+        lease = self._leases.get(attempt)
+        if lease is None:
+            self._forbidden.add(attempt)
+            return
+        self._end(lease, _HALTED.get(reason, OutcomeKind.CANCELLED), f"taken back: {reason}")
+
+    def release(self, attempt: AttemptId) -> None:
+        """The holder gives the lease back; nothing happens if it has ended already."""
+        lease = self._leases.get(attempt)
+        if lease is not None:
+            self._end(lease, OutcomeKind.SUCCESS, "released")
+
+    async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
+        """Watch the holders that live; end the leases of those that do not."""
+        for live in attempts:
+            if live.state == "admitted":
+                self._tell_end(live, OutcomeKind.LOST, "never began")
+            elif not self._watch(live, process_from_json(live.process)):
+                self._tell_end(live, OutcomeKind.SUCCESS, "its holder ended")
+
+    def statistics(self) -> Mapping[str, int]:
+        """Counts since the start, and how many leases last."""
+        return self._counts | {"watched": len(self._leases)}
+
+    def _watch(self, order: Launch | LiveAttempt, holder: Process) -> bool:
+        pidfd = open_process(holder)
+        if pidfd is None:
+            return False
+        lease = _Lease(order.attempt, order.epoch, pidfd)
+        self._leases[order.attempt] = lease
+        asyncio.get_running_loop().add_reader(pidfd, self._end, lease, OutcomeKind.SUCCESS, "its holder ended")
+        return True
+
+    def _end(self, lease: _Lease, kind: OutcomeKind, message: str) -> None:
+        self._forget(lease)
+        self._tell_end(lease, kind, message)
+
+    def _tell_end(self, which: Launch | LiveAttempt | _Lease, kind: OutcomeKind, message: str) -> None:
+        self._counts["ended"] += 1
+        outcome = Outcome(kind, message=message, engine_lost=kind is OutcomeKind.LOST)
+        self._report(Exited(which.attempt, which.epoch, outcome))
+
+    def _forget(self, lease: _Lease) -> None:
+        asyncio.get_running_loop().remove_reader(lease.pidfd)
+        os.close(lease.pidfd)
+        del self._leases[lease.attempt]
