@@ -18,10 +18,11 @@ MOST_SHOWN = 20
 
 
 class BadValue(ValueError):
-    """One value that cannot be: `what` is wrong with it and the `fix`."""
+    """One value that cannot be: `what` is wrong with it and the `fix`; `path` leads to the part meant."""
 
-    def __init__(self, what: str, fix: str) -> None:
+    def __init__(self, what: str, fix: str, *, path: tuple[str | int, ...] = ()) -> None:
         super().__init__(f"{what}; {fix}")
+        self.path = path
         self.what = what
         self.fix = fix
 

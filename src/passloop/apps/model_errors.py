@@ -38,7 +38,8 @@ def complaints_of(error: ValidationError, root: Node, model: type[BaseModel]) ->
 
 
 def _complaint(found: ErrorDetails, root: Node, model: type[BaseModel]) -> Complaint:
-    node, last = _walk(root, found["loc"])
+    cause = found.get("ctx", {}).get("error")
+    node, last = _walk(root, (*found["loc"], *(cause.path if isinstance(cause, BadValue) else ())))
     what, fix = _words(found, model)
     if found["type"] == "extra_forbidden" and last is not None:
         line, column = last
@@ -69,18 +70,14 @@ def _words(found: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
     if kind == "extra_forbidden":
         return f"unknown key {shown(str(path[-1]))}", did_you_mean(str(path[-1]), _keys_at(path[:-1], model))
     if kind in EXPECTED:
-        return f"{shown(name)} must be {EXPECTED[kind]}, not {_sort_of(found['input'])}", _example(
-            path, model
-        )
+        return f"{shown(name)} must be {EXPECTED[kind]}, not {_sort_of(found['input'])}", _example(path, model)
     return f"{shown(name)}: {found['msg'].lower()}", _example(path, model)
 
 
 def _example(path: tuple[int | str, ...], model: type[BaseModel]) -> str:
     field = _field_at(path, model)
     if field is not None and field.examples:
-        return (
-            f"write for example `{path[-1] if isinstance(path[-1], str) else path[0]}: {field.examples[0]}`"
-        )
+        return f"write for example `{path[-1] if isinstance(path[-1], str) else path[0]}: {field.examples[0]}`"
     return "see `passloop schema run`"
 
 

@@ -39,6 +39,8 @@ MOST_SEEDS = 100_000
 LONGEST_AXIS = 64
 LONGEST_VALUE = 10_000
 
+Path = tuple[str | int, ...]
+
 
 def check_limit(value: object) -> int:
     """A duration that is not 0, in ms."""
@@ -55,9 +57,10 @@ def check_command(value: object) -> object:
         raise BadValue("the command is one string; commands are lists of words", fix)
     if not isinstance(value, list):
         raise BadValue(f"the command is {_sort(value)}", "write a list of words: command: [python, train.py]")
-    for word in value:
+    for place, word in enumerate(value):
         if not isinstance(word, str):
-            raise BadValue(f"a word of the command is {_sort(word)}", "write text, in quotes where needed")
+            fix = "write text, in quotes where needed"
+            raise BadValue(f"a word of the command is {_sort(word)}", fix, path=(place,))
     return list(check_words(value))
 
 
@@ -67,42 +70,43 @@ def check_axes(value: object) -> object:
         raise BadValue(f"the axes are {_sort(value)}", "write a mapping: matrix: {depth: [2, 4, 8]}")
     for name, values in value.items():
         _check_axis(name)
-        _check_values(name, values, repeated=False)
+        _check_values(name, values, repeated=False, path=(name,))
     return value
 
 
 def check_linked(value: object) -> object:
     """One mapping of axes that move together, or a list of such mappings; equally long lists in each."""
     groups = value if isinstance(value, list) else [value]
-    for group in groups:
+    for place, group in enumerate(groups):
+        path = (place,) if isinstance(value, list) else ()
         if not isinstance(group, dict):
-            raise BadValue(f"zip is {_sort(group)}", "write a mapping: zip: {model: [a, b], size: [1, 2]}")
+            fix = "write a mapping: zip: {model: [a, b], size: [1, 2]}"
+            raise BadValue(f"zip is {_sort(group)}", fix, path=path)
         for name, values in group.items():
             _check_axis(name)
-            _check_values(name, values, repeated=True)
-        if len({len(values) for values in group.values()}) > 1:
-            said = ", ".join(f"{name} has {len(values)}" for name, values in group.items())
-            raise BadValue(f"zipped axes differ in length: {said[:200]}", "give them equally many values")
-        _check_rows(group)
+            _check_values(name, values, repeated=True, path=(*path, name))
+        _check_rows(group, path)
     return groups
 
 
 def check_excluded(value: object) -> object:
     """Mappings of some axes to a value, or to a list of values of which any will do."""
     rows = value if isinstance(value, list) else [value]
-    for row in rows:
+    for place, row in enumerate(rows):
+        path = (place,) if isinstance(value, list) else ()
         if not isinstance(row, dict) or not row:
-            raise BadValue(f"exclude has {_sort(row)}", "write mappings: exclude: [{depth: 8, lr: 0.1}]")
+            fix = "write mappings: exclude: [{depth: 8, lr: 0.1}]"
+            raise BadValue(f"exclude has {_sort(row)}", fix, path=path)
         for name, wanted in row.items():
             for each in wanted if isinstance(wanted, list) else [wanted]:
-                _check_scalar(name, each)
+                _check_scalar(name, each, (*path, name))
     return rows
 
 
 def check_seeds(value: object) -> object:
     """How many seeds, counted from 0, or a list of them."""
     if isinstance(value, list):
-        _check_values(SEED, value, repeated=False)
+        _check_values(SEED, value, repeated=False, path=())
         return value
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadValue(f"seeds is {_sort(value)}", "write how many, or a list: seeds: [1, 2, 3]")
@@ -117,9 +121,9 @@ def check_variables(value: object) -> object:
         raise BadValue(f"env is {_sort(value)}", 'write a mapping: env: {OMP_NUM_THREADS: "1"}')
     for name, text in value.items():
         if not name or "=" in name or "\0" in name:
-            raise BadValue(f"the variable {shown(name)} is not a name", "use letters, digits and _")
+            raise BadValue(f"the variable {shown(name)} is not a name", "use letters, digits and _", path=(name,))
         if not isinstance(text, str) or "\0" in text:
-            raise BadValue(f"the variable {shown(name)} is {_sort(text)}", "write text, in quotes")
+            raise BadValue(f"the variable {shown(name)} is {_sort(text)}", "write text, in quotes", path=(name,))
     return value
 
 
@@ -144,49 +148,50 @@ def in_a_list(value: object) -> object:
 
 def _check_axis(name: str) -> None:
     if not (name.isascii() and name.isidentifier()) or len(name) > LONGEST_AXIS:
-        raise BadValue(f"the axis {shown(name)} is not a name", "use letters, digits and _, first a letter")
+        fix = "use letters, digits and _, first a letter"
+        raise BadValue(f"the axis {shown(name)} is not a name", fix, path=(name,))
     if name in RESERVED:
-        raise BadValue(f"the axis {shown(name)} is the name of a template", "give it another name")
+        fix = "give it another name"
+        raise BadValue(f"the axis {shown(name)} is the name of a template", fix, path=(name,))
 
 
-def _check_values(name: str, values: object, *, repeated: bool) -> None:
+def _check_values(name: str, values: object, *, repeated: bool, path: Path) -> None:
     if not isinstance(values, list):
-        raise BadValue(f"the axis {shown(name)} is {_sort(values)}", f"write a list: {name}: [1, 2]")
+        fix = f"write a list: {name}: [1, 2]"
+        raise BadValue(f"the axis {shown(name)} is not a list but {_sort(values)}", fix, path=path)
     if not values:
-        raise BadValue(f"the axis {shown(name)} has no values", "give at least one, or remove the axis")
-    for value in values:
-        _check_scalar(name, value)
-    if repeated:
-        return
+        raise BadValue(f"the axis {shown(name)} has no values", "give one, or remove the axis", path=path)
     seen: set[str] = set()
-    for value in values:
-        if repr(value) in seen:
-            raise BadValue(
-                f"the axis {shown(name)} has {shown(value)} twice", "name it once; to repeat, use replicas"
-            )
+    for place, value in enumerate(values):
+        _check_scalar(name, value, (*path, place))
+        if repr(value) in seen and not repeated:
+            what = f"the axis {shown(name)} has {shown(value)} twice"
+            raise BadValue(what, "name it once; to repeat, use replicas", path=(*path, place))
         seen.add(repr(value))
 
 
-def _check_rows(group: dict[str, list[object]]) -> None:
+def _check_rows(group: dict[str, list[object]], path: Path) -> None:
+    if len({len(values) for values in group.values()}) > 1:
+        said = ", ".join(f"{name} has {len(values)}" for name, values in group.items())
+        what = f"zipped axes differ in length: {said[:200]}"
+        raise BadValue(what, "give them equally many values", path=path)
     rows = [repr(row) for row in zip(*group.values(), strict=True)]
     if len(set(rows)) != len(rows):
-        raise BadValue("zip has the same combination twice", "name it once; to repeat, use replicas")
+        raise BadValue("zip has the same combination twice", "name it once; to repeat, use replicas", path=path)
 
 
-def _check_scalar(name: str, value: object) -> None:
-    axis = shown(name)
+def _check_scalar(name: str, value: object, path: Path) -> None:
+    what, fix = "", "quote it as text"
     if isinstance(value, list | dict):
-        raise BadValue(
-            f"a value of the axis {axis} is {_sort(value)}", "use text, numbers, true, false or null"
-        )
-    if isinstance(value, float) and not math.isfinite(value):
-        raise BadValue(
-            f"a value of the axis {axis} is not finite", "use a finite number, or quote it as text"
-        )
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise BadValue(f"a value of the axis {axis} is too large", "quote it as text")
-    if isinstance(value, str) and (len(value) > LONGEST_VALUE or "\0" in value):
-        raise BadValue(f"a value of the axis {axis} is too long or has a NUL", "put it into a file")
+        what, fix = f"is {_sort(value)}", "use text, numbers, true, false or null"
+    elif isinstance(value, float) and not math.isfinite(value):
+        what = "is not finite"
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        what = "is too large"
+    elif isinstance(value, str) and (len(value) > LONGEST_VALUE or "\0" in value):
+        what, fix = "is too long or has a NUL", "put it into a file"
+    if what:
+        raise BadValue(f"a value of the axis {shown(name)} {what}", fix, path=path)
 
 
 def _as_list(text: str) -> str:
