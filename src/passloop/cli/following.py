@@ -18,6 +18,7 @@ from passloop.cli.wording import FINAL
 __all__ = ["Follower", "Part", "exit_code_of", "follow_task"]
 
 Write = Callable[[str, bytes], None]
+_SOON = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,16 @@ def follow_task(
     *,
     part: Part = Part(),
     on_state: Callable[[dict[str, Any]], None] | None = None,
+    on_wait: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Write a task's output until it is final and return it (the JSON shape of `show`).
 
-    `on_state` is told the task each time its state is another.
+    `on_state` is told the task each time its state is another, `on_wait` once if it has not started after a second.
     """
     with client.events() as events, watcher() as files:
-        return Follower(client, task, files, write, part=part, on_state=on_state).until_final(events)
+        follower = Follower(client, task, files, write, part=part)
+        follower.on_state, follower.on_wait = on_state, on_wait
+        return follower.until_final(events)
 
 
 class Follower:
@@ -59,14 +63,14 @@ class Follower:
         write: Write,
         *,
         part: Part,
-        on_state: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self._client = client
         self._id = task
         self._files = files
         self._write = write
         self._part = part
-        self._on_state = on_state
+        self.on_state: Callable[[dict[str, Any]], None] | None = None
+        self.on_wait: Callable[[], None] | None = None
         self._attempt = part.first
         self._logs: AttemptLogs | None = None
         self._task: dict[str, Any] = {}
@@ -88,7 +92,10 @@ class Follower:
     def _wait(self, events: EngineStream) -> None:
         """Until the task changed or its files grew."""
         sources: list[EngineStream | Watcher] = [events, self._files]
-        readable = [events] if events.pending else select.select(sources, [], [])[0]
+        readable = [events] if events.pending else select.select(sources, [], [], self._patience())[0]
+        if not readable and self.on_wait is not None:
+            self.on_wait()
+            self.on_wait = None
         if self._files in readable:
             self._files.drain()
         if events in readable:
@@ -96,11 +103,15 @@ class Follower:
             if any(task["id"] == self._id for task in seen):
                 self._refresh()
 
+    def _patience(self) -> float | None:
+        """Seconds until it is worth saying that the task has not started."""
+        return _SOON if self.on_wait is not None and not self._task["attempt"] else None
+
     def _refresh(self) -> None:
         before = self._task.get("state")
         self._task = self._client.get(f"/tasks/{self._id}")["task"]
-        if self._on_state is not None and self._task["state"] != before:
-            self._on_state(self._task)
+        if self.on_state is not None and self._task["state"] != before:
+            self.on_state(self._task)
 
     def _pump(self) -> None:
         """Write what is there of every attempt up to the latest; an attempt before the latest has ended."""

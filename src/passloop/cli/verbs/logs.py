@@ -57,14 +57,17 @@ def command(
             write(stream, piece)
 
 
-def writer(*, merged: bool) -> Callable[[str, bytes], None]:
-    """Writes pieces of output to the stream they belong to; `merged` puts all on stdout."""
+def writer(*, merged: bool, raw: bool = False) -> Callable[[str, bytes], None]:
+    """Writes pieces of output to the stream they belong to; `merged` puts all on stdout.
+
+    Control codes do not reach a terminal unless `raw`: the output of a command that the user runs right now.
+    """
     sinks = {"stdout": sys.stdout, "stderr": sys.stdout if merged else sys.stderr}
 
     def write(stream: str, data: bytes) -> None:
         sink = sinks[stream]
         sink.flush()
-        sink.buffer.write(without_controls(data) if sink.isatty() else data)
+        sink.buffer.write(without_controls(data) if sink.isatty() and not raw else data)
         sink.buffer.flush()
 
     return write

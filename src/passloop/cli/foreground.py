@@ -1,0 +1,120 @@
+"""A command that is the engine itself, because there is none: the engine in the main thread, its own work beside it.
+
+The work (submit, follow) is a client of the socket like any other, in a thread of its own. Ctrl-C once drains, twice
+cancels the own tasks. Work of others that remains goes to a daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from passloop.cli import streams
+from passloop.cli.client import Client
+from passloop.cli.exits import CliError, Exit
+from passloop.cli.launching import start_daemon
+from passloop.cli.wording import FINAL, ids_text
+from passloop.engine.drain import DownMode
+from passloop.engine.settings import EngineSettings
+from passloop.kernel.events import Cancelled
+from passloop.kernel.ids import TaskId
+from passloop.web.host import EngineHost, open_host
+
+__all__ = ["Foreground", "Own", "Work"]
+
+
+@dataclass(slots=True)
+class Own:
+    """The tasks that this command submitted; empty until they are stored."""
+
+    tasks: list[int] = field(default_factory=list)
+
+
+Work = Callable[[Client, Own], int]
+"""Submits, notes its tasks in `Own`, follows them and returns the exit code."""
+
+
+class Foreground:
+    """An engine for one piece of work."""
+
+    def __init__(self, home: str, environment: dict[str, str], work: Work, *, detach: bool) -> None:
+        self._home = home
+        self._environment = environment
+        self._work = work
+        self._detach = detach
+        self._own = Own()
+        self._interrupts = 0
+        self._hand_over = False
+
+    def run(self) -> int:
+        """Be the engine until the work is done. Raises `HomeBusy` if another process became it first."""
+        code = asyncio.run(self._serve())
+        if self._hand_over:
+            start_daemon(self._home, self._environment)
+            streams.say("other work remains: a daemon goes on with it (passloop status)")
+        return code
+
+    async def _serve(self) -> int:
+        async with open_host(Path(self._home), EngineSettings(environ=self._environment)) as host:
+            self._take_signals(host)
+            loop = asyncio.get_running_loop()
+            thread = ThreadPoolExecutor(1, thread_name_prefix="passloop-own-work")
+            work = loop.run_in_executor(thread, self._work, Client(self._home), self._own)
+            down = asyncio.ensure_future(host.wait_down())
+            waits: set[asyncio.Future[Any]] = {work, down}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await self._look_for_others(host)
+            down.cancel()
+        return await self._result(work)
+
+    async def _result(self, work: asyncio.Future[int]) -> int:
+        """The work's exit code; when the engine went first, what became of the work."""
+        try:
+            return await work
+        except CliError as ended:
+            if ended.exit_code != Exit.ENGINE_UNREACHABLE:
+                raise
+            self._say_left()
+            return int(Exit.INTERRUPTED)
+
+    def _say_left(self) -> None:
+        if self._own.tasks:
+            ids = ids_text(self._own.tasks)
+            streams.say(f"task {ids} is kept: passloop up goes on with it, passloop logs {ids.split()[-1]} shows it")
+
+    async def _look_for_others(self, host: EngineHost) -> None:
+        """Whether tasks remain for which there will be no engine once this one has ended."""
+        counts = await host.engine.read(lambda reader: reader.counts())
+        self._hand_over = self._hand_over or any(number and state not in FINAL for state, number in counts.items())
+
+    def _take_signals(self, host: EngineHost) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._on_interrupt, host)
+        loop.add_signal_handler(signal.SIGTERM, host.go_down, DownMode.LEAVE)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup, host)
+
+    def _on_interrupt(self, host: EngineHost) -> None:
+        self._interrupts += 1
+        if self._interrupts == 1 and self._detach:
+            host.go_down(DownMode.LEAVE)
+        elif self._interrupts == 1:
+            streams.say("\nnothing new starts; waiting for what runs (Ctrl-C again cancels it)")
+            host.go_down(DownMode.DRAIN)
+        elif self._interrupts == 2:
+            streams.say("\ncancelling")
+            own = tuple(TaskId(task) for task in self._own.tasks)
+            self._cancelling = asyncio.ensure_future(host.engine.send(Cancelled(tasks=own)))
+        else:
+            streams.say("\nleaving; what runs is ended by the next engine")
+            host.go_down(DownMode.LEAVE)
+
+    def _on_hangup(self, host: EngineHost) -> None:
+        """The terminal is gone; its work is not: a daemon takes over."""
+        self._hand_over = True
+        host.go_down(DownMode.LEAVE)

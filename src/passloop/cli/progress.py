@@ -1,0 +1,177 @@
+"""Watching many tasks to their end: a live view on a terminal, plain lines elsewhere. Driven by the engine's events."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from passloop.cli import streams
+from passloop.cli.client import Client
+from passloop.cli.reads import Ask, EngineReads
+from passloop.cli.spans import span_text, task_span
+from passloop.cli.wording import FINAL, counted, ids_text, result_text
+
+__all__ = ["Progress", "View", "plain_line", "watch_tasks"]
+
+_BETWEEN_LINES = 5.0
+_FAILURES_TOLD = 20
+
+
+class View(Protocol):
+    """Something that shows progress."""
+
+    def __enter__(self) -> View: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, progress: Progress) -> None:
+        """Something changed."""
+        ...
+
+    def tell(self, line: str) -> None:
+        """A line that stays."""
+        ...
+
+
+class Progress:
+    """How a set of tasks stands. Kept up to date from events; asks the engine for what events do not say."""
+
+    def __init__(self, client: Client, tasks: Iterable[int]) -> None:
+        self.client = client
+        self._reads = EngineReads(client)
+        self.words = tuple(ids_text(tasks).split())
+        self.tasks = {task["id"]: task for task in self._read(self.words)}
+        self.started = time.monotonic()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Tasks by state."""
+        return Counter(task["state"] for task in self.tasks.values())
+
+    @property
+    def ended(self) -> bool:
+        """Whether every task is final."""
+        return all(task["state"] in FINAL for task in self.tasks.values())
+
+    def take(self, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Follow events; returns the tasks that have ended with them, in full."""
+        final: set[int] = set()
+        for event in events:
+            for seen in event.get("tasks", ()):
+                if seen["id"] in self.tasks:
+                    self.tasks[seen["id"]]["state"] = seen["state"]
+                    (final.add if seen["state"] in FINAL else final.discard)(seen["id"])
+        ended = self._read(ids_text(final).split()) if final else []
+        self.tasks.update({task["id"]: task for task in ended})
+        return ended
+
+    def left(self) -> int | None:
+        """Milliseconds until all have ended, by what the ended ones took; None while nothing is known."""
+        spans = [span for task in self.tasks.values() if task["state"] == "succeeded" and (span := task_span(task))]
+        counts = self.counts
+        open_tasks = sum(number for state, number in counts.items() if state not in FINAL)
+        at_once = counts["running"] + counts["admitted"]
+        if not spans or not at_once:
+            return None
+        return round(sum(spans) / len(spans) * open_tasks / at_once)
+
+    def _read(self, words: Iterable[str]) -> list[dict[str, Any]]:
+        chosen = list(words)
+        found: list[dict[str, Any]] = []
+        for at in range(0, len(chosen), 500):
+            found += self._reads.tasks(Ask(tuple(chosen[at : at + 500])))["tasks"]
+        return found
+
+
+def watch_tasks(client: Client, tasks: Iterable[int]) -> list[dict[str, Any]]:
+    """Show progress until all tasks are final, then the summary; returns the tasks."""
+    with client.events() as events:
+        progress = Progress(client, tasks)
+        with _view() as view:
+            failures = _Failures(view)
+            failures.tell(task for task in progress.tasks.values() if task["state"] in FINAL)
+            view.show(progress)
+            while not progress.ended:
+                failures.tell(progress.take(events.ready()))
+                view.show(progress)
+    for line in _summary(progress, failures.left_out):
+        streams.say(line)
+    return list(progress.tasks.values())
+
+
+class _Failures:
+    """Tells failures as they come, the first of them one by one."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._told = 0
+        self.left_out = 0
+
+    def tell(self, tasks: Iterable[dict[str, Any]]) -> None:
+        """Tell those that did not succeed."""
+        for task in tasks:
+            if task["state"] in ("succeeded", "cancelled"):
+                continue
+            if self._told >= _FAILURES_TOLD:
+                self.left_out += 1
+                continue
+            self._told += 1
+            self._view.tell(_failure_line(task))
+
+
+class _Lines:
+    """Plain lines, at most one in five seconds."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left on the screen."""
+
+    def show(self, progress: Progress) -> None:
+        """A line, if the last one is old enough."""
+        now = time.monotonic()
+        if now >= self._next and not progress.ended:
+            self._next = now + _BETWEEN_LINES
+            streams.say(plain_line(progress))
+
+    def tell(self, line: str) -> None:
+        """A line of its own."""
+        streams.say(line)
+
+
+def plain_line(progress: Progress) -> str:
+    """Counts by state and, if known, how long it may take."""
+    counts = ", ".join(f"{number:,} {state}" for state, number in sorted(progress.counts.items()))
+    left = progress.left()
+    return counts + (f"; about {span_text(left)} left" if left is not None and not progress.ended else "")
+
+
+def _view() -> View:
+    if sys.stderr.isatty() and streams.colour_wanted(sys.stderr):
+        from passloop.cli.live import LiveView
+
+        return LiveView()
+    return _Lines()
+
+
+def _failure_line(task: dict[str, Any]) -> str:
+    end = result_text(task) or str(task.get("message") or "")
+    name = streams.clean(task.get("name") or "")
+    return f"task {task['id']} {name} {task['state']}: {streams.clean(end)}  (passloop logs {task['id']})"
+
+
+def _summary(progress: Progress, left_out: int) -> list[str]:
+    lines = [f"... and {counted(left_out, 'failure')} more"] if left_out else []
+    took = span_text(round((time.monotonic() - progress.started) * 1000))
+    lines.append(f"{counted(len(progress.tasks), 'task')} in {took}: {plain_line(progress)}")
+    failed = progress.counts["failed"]
+    if failed:
+        lines.append("again: passloop retry --failed " + " ".join(progress.words[:3]))
+    return lines

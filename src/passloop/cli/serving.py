@@ -1,0 +1,88 @@
+"""Being the engine in this process until told to go down, and waiting for another process to become it.
+
+The engine itself is composed in `web.host`; here are only signals and readiness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from passloop.cli.client import Client
+from passloop.cli.inotify import CREATED, watcher
+from passloop.engine.drain import DownMode
+from passloop.engine.settings import EngineSettings
+from passloop.web.host import EngineHost, open_host
+
+__all__ = ["serve", "wait_for_engine"]
+
+_STARTS_WITHIN = 15.0
+_BETWEEN_BIND_AND_LISTEN = 0.05
+
+
+def serve(
+    home: str,
+    environment: dict[str, str],
+    *,
+    on_ready: Callable[[], None],
+    on_interrupt: Callable[[int], DownMode] | None = None,
+) -> None:
+    """Be the engine of `home`; `on_ready` is called when its socket answers.
+
+    SIGTERM ends it and leaves running work to the next engine. `on_interrupt` says what the n-th Ctrl-C means.
+    """
+    asyncio.run(_serve(home, EngineSettings(environ=environment), on_ready, on_interrupt))
+
+
+async def _serve(
+    home: str,
+    settings: EngineSettings,
+    on_ready: Callable[[], None],
+    on_interrupt: Callable[[int], DownMode] | None,
+) -> None:
+    async with open_host(Path(home), settings) as host:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, host.go_down, DownMode.LEAVE)
+        loop.add_signal_handler(signal.SIGHUP, host.go_down, DownMode.LEAVE)
+        if on_interrupt is not None:
+            loop.add_signal_handler(signal.SIGINT, _Interrupts(host, on_interrupt).take)
+        on_ready()
+        await host.wait_down()
+
+
+class _Interrupts:
+    """Counts Ctrl-C and tells the host what each means."""
+
+    def __init__(self, host: EngineHost, meaning: Callable[[int], DownMode]) -> None:
+        self._host = host
+        self._meaning = meaning
+        self._count = 0
+
+    def take(self) -> None:
+        """One more Ctrl-C."""
+        self._count += 1
+        self._host.go_down(self._meaning(self._count))
+
+
+def wait_for_engine(home: str) -> bool:
+    """Wait until the engine that is coming up in another process answers; False if it does not in 15 s.
+
+    inotify tells when its socket appears; between that and `listen` there is an instant without a sign.
+    """
+    client = Client(home)
+    until = time.monotonic() + _STARTS_WITHIN
+    with watcher() as watch:
+        watch.add(home, CREATED)
+        while not client.alive():
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            there = os.path.exists(os.path.join(home, "socket"))
+            select.select([watch], [], [], min(left, _BETWEEN_BIND_AND_LISTEN) if there else left)
+            watch.drain()
+    return True

@@ -1,0 +1,68 @@
+"""`passloop pools`: capacities, limits, cooldowns; and the way to open a closed pool by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.client import quoted
+from passloop.cli.exits import CliError
+from passloop.cli.homes import client_of
+from passloop.cli.options import json_option
+from passloop.cli.spans import local_time
+from passloop.cli.tables import Column, table
+from passloop.cli.wording import ids_text
+
+__all__ = ["command"]
+
+_COLUMNS = (
+    Column("POOL", shrinks=True),
+    Column("KIND"),
+    Column("STATE"),
+    Column("USED", right=True),
+    Column("FREE", right=True),
+    Column("OF", right=True),
+    Column("UNTIL"),
+    Column("HELD BY", shrinks=True),
+)
+
+
+@click.command("pools")
+@click.argument("act", required=False, metavar="[open", type=click.Choice(["open"]))
+@click.argument("name", required=False, metavar="NAME]")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, act: str | None, name: str | None, as_json: bool) -> None:
+    """Show the pools. `pools open NAME` lets a closed one be tried again."""
+    client = client_of(ctx)
+    if act is not None:
+        if name is None:
+            raise CliError("open which pool?", hint="passloop pools")
+        answer = client.post(f"/pools/{quoted(name)}/open")
+        streams.emit_json(answer) if as_json else streams.emit(f"{streams.clean(name)} is tried again")
+        return
+    answer = client.get("/pools", timeout=60)
+    if as_json:
+        streams.emit_json(answer)
+        return
+    pools = answer["pools"]
+    colours = [["", "", "" if pool["state"] == "open" else "yellow", *[""] * 5] for pool in pools]
+    for line in table(_COLUMNS, [_cells(pool) for pool in pools], width=streams.width(), colours=colours):
+        streams.emit(line)
+
+
+def _cells(pool: dict[str, Any]) -> list[str]:
+    holders = f"task {ids_text(pool['holders'])}" if pool.get("holders") else ""
+    amounts = [_amount(pool["name"], pool.get(part)) for part in ("used", "free", "capacity")]
+    return [pool["name"], pool["kind"], pool["state"], *amounts, local_time(pool.get("until")), holders]
+
+
+def _amount(pool: str, amount: int | None) -> str:
+    """CPUs are counted in thousandths and memory in MiB; people read CPUs and GiB."""
+    if amount is None:
+        return ""
+    if pool == "cpu":
+        return f"{amount / 1000:g}"
+    return f"{amount / 1024:.1f} GiB" if pool == "memory" else f"{amount:,}"

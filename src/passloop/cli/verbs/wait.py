@@ -1,0 +1,118 @@
+"""`passloop wait`: blocks until tasks have ended; its exit code is that of the work."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.client import Client, no_engine
+from passloop.cli.exits import CliError, Exit
+from passloop.cli.options import json_option, selectors_argument
+from passloop.cli.reads import Ask, Reads, open_reads, selectors_of
+from passloop.cli.wording import FINAL, ids_text
+
+__all__ = ["command", "exit_code_of_all", "wait_for"]
+
+_POLL_MS = 300_000
+"""How long one request may last; the engine answers at once when the tasks are final."""
+_WORDS = 500
+"""How many selectors go into one request."""
+
+
+@click.command("wait")
+@selectors_argument
+@click.option("--group", metavar="GROUP", help="Only tasks of this group.")
+@click.option("--timeout", metavar="SPAN", help="Give up after this: exit 124.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    selectors: tuple[str, ...],
+    group: str | None,
+    timeout: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Wait until tasks have ended: exit 0 if all succeeded, 1 if not, 124 if time ran out.
+
+    Without a selector it waits for everything that has not ended now.
+    """
+    reads = open_reads(ctx)
+    words = selectors_of(selectors) if group is None else (*selectors, f"group:{group}")
+    found = reads.tasks(Ask(words))["tasks"]
+    if not words:
+        found = [task for task in found if task["state"] not in FINAL]
+    elif not found:
+        raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
+    ended = _wait(reads, found, timeout, quiet=quiet or as_json)
+    if as_json:
+        streams.emit_json(ended)
+    return _verdict(ended, quiet=quiet or as_json)
+
+
+def exit_code_of_all(tasks: list[dict[str, Any]]) -> int:
+    """0 if all succeeded, else 1."""
+    return int(Exit.OK if all(task["state"] == "succeeded" for task in tasks) else Exit.WORK_FAILED)
+
+
+def wait_for(client: Client, tasks: list[int], deadline: float | None) -> dict[str, Any]:
+    """Ask until the tasks are final or the monotonic `deadline` has come: `{"final", "tasks", ...}`."""
+    words = ids_text(tasks).split()
+    standing: list[dict[str, Any]] = []
+    final = True
+    for at in range(0, len(words), _WORDS):
+        answer = _wait_for_some(client, words[at : at + _WORDS], deadline)
+        standing += answer["tasks"]
+        final = final and answer["final"]
+    return {"schema_version": 1, "final": final, "tasks": standing}
+
+
+def _wait_for_some(client: Client, words: list[str], deadline: float | None) -> dict[str, Any]:
+    query: list[tuple[str, str | int | None]] = [("select", word) for word in words]
+    while True:
+        left = _POLL_MS if deadline is None else round((deadline - time.monotonic()) * 1000)
+        answer = client.get("/wait", [*query, ("timeout_ms", max(0, min(left, _POLL_MS)))])
+        if answer["final"] or (deadline is not None and left <= _POLL_MS):
+            return answer
+
+
+def _wait(reads: Reads, tasks: list[dict[str, Any]], timeout: str | None, *, quiet: bool) -> dict[str, Any]:
+    if all(task["state"] in FINAL for task in tasks):
+        return _settled(tasks)
+    if not reads.running:
+        raise no_engine(reads.home)
+    ids = [task["id"] for task in tasks]
+    client = Client(reads.home)
+    if quiet or timeout is not None:
+        return wait_for(client, ids, None if timeout is None else time.monotonic() + _seconds(timeout))
+    from passloop.cli.progress import watch_tasks
+
+    return _settled(watch_tasks(client, ids))
+
+
+def _settled(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+    short = [{name: task.get(name) for name in ("id", "state", "exit_code", "outcome")} for task in tasks]
+    return {"schema_version": 1, "final": True, "tasks": short}
+
+
+def _verdict(ended: dict[str, Any], *, quiet: bool) -> int:
+    if not ended["final"]:
+        if not quiet:
+            streams.say("time ran out; the tasks go on")
+        return int(Exit.TIME_LIMIT)
+    return exit_code_of_all(ended["tasks"])
+
+
+def _seconds(text: str) -> float:
+    from passloop.apps.errors import BadValue
+    from passloop.apps.units import duration_ms
+
+    try:
+        return duration_ms(text) / 1000
+    except BadValue as bad:
+        raise CliError(f"--timeout: {bad.what}", hint=bad.fix) from None
