@@ -4,4 +4,4 @@
 
 passloop submit --name squares --array 1-10 -- sh -c 'echo "{\"square\": $(($0 * $0))}" >"$PASSLOOP_OUT/metrics.json"' '{index}'
 passloop wait @squares
-passloop export @squares --format csv --out -
+passloop export @squares --format csv

@@ -139,10 +139,7 @@ class Report:
     def failures(self) -> Mapping[str, tuple[Row, ...]]:
         """Tasks that did not succeed, by class, the most frequent first."""
         names = Counter(name for row in self.rows if (name := row.failure_class))
-        return {
-            name: tuple(row for row in self.rows if row.failure_class == name)
-            for name, _ in names.most_common()
-        }
+        return {name: tuple(row for row in self.rows if row.failure_class == name) for name, _ in names.most_common()}
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -172,8 +169,9 @@ def build_report(
     *,
     made_at: int,
     log_of: Callable[[Mapping[str, Any]], str] | None = None,
+    run: int | None = None,
 ) -> Report:
-    """Build the report of one run from its tasks in JSON shape.
+    """Build the report of one run from its tasks in JSON shape; `run` is its id if not that of the first task.
 
     `made_at` is wall time in ms. `log_of` gives the last lines of a task that failed. Raises `ValueError` if
     there are no tasks.
@@ -181,15 +179,15 @@ def build_report(
     if not tasks:
         raise ValueError("a report needs at least one task")
     rows = tuple(_row(task, log_of) for task in tasks)
-    run = tasks[0].get("run") or {}
+    first = tasks[0].get("run") or {}
     axes = _union(row.params for row in rows)
     metrics = _union(row.results for row in rows)
     cells = _cells(rows, [axis for axis in axes if axis not in REPEAT_AXES])
     numeric = [metric for metric in metrics if any(metric in cell.metrics for cell in cells)]
     ranked_by = numeric[0] if numeric else None
     return Report(
-        run=int(run.get("id") or 0),
-        name=str(run.get("name") or ""),
+        run=run or int(first.get("id") or 0),
+        name=str(first.get("name") or ""),
         group=str(tasks[0].get("group") or "default"),
         made_at=made_at,
         rows=rows,
@@ -210,9 +208,9 @@ def _row(task: Mapping[str, Any], log_of: Callable[[Mapping[str, Any]], str] | N
         exit_code=task.get("exit_code"),
         message=str(task.get("message") or (attempts[-1].message if attempts else "")),
         params={str(name): _plain(value) for name, value in (task.get("params") or {}).items()},
-        results=_flat(task.get("results") or {}),
+        results=_results(task.get("results")),
         command=tuple(map(str, task.get("command") or ())),
-        after=tuple(_dependency(entry) for entry in task.get("after") or ()),
+        after=tuple(map(int, [*(task.get("after") or ()), *(task.get("after_any") or ())])),
         wants_gpus=any(_asks_gpus(variant) for variant in task.get("request") or ()),
         submitted_at=_millis(task.get("submitted_at")),
         attempts=attempts or _only_attempt(task),
@@ -240,18 +238,19 @@ def _only_attempt(task: Mapping[str, Any]) -> tuple[Attempt, ...]:
     return (_attempt(task, 1),)
 
 
-def _dependency(entry: object) -> int:
-    if isinstance(entry, Mapping):
-        return int(entry.get("task") or 0)
-    return int(str(entry))
-
-
 def _asks_gpus(variant: object) -> bool:
     return isinstance(variant, Mapping) and bool(variant.get("gpus") or variant.get("share"))
 
 
 def _millis(text: object) -> int | None:
     return None if text is None else round(datetime.fromisoformat(str(text)).timestamp() * 1000)
+
+
+def _results(results: object) -> dict[str, Value]:
+    """What metrics.json held, whatever that was."""
+    if results is None or isinstance(results, Mapping):
+        return _flat(results or {})
+    return {"result": _plain(results)}
 
 
 def _flat(results: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
