@@ -76,10 +76,16 @@ def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:
     return attempt
 
 
-def charge(state: State, attempt: Attempt) -> None:
-    """Take what the attempt's allocation says from every pool."""
+def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
+    """Take what the attempt's allocation says from every pool.
+
+    With `again` (after a restart) a draw on a rate is only named: it was drawn when the attempt was admitted.
+    """
     for name, amount in attempt.allocation.amounts:
         pool = state.pool(name)
+        if again and pool.kind is PoolKind.RATE:
+            pool.holders[attempt.id] = amount
+            continue
         pool.take(attempt.id, amount, state.now)
         if pool.kind is PoolKind.RATE:
             state.touch_pool(name)

@@ -61,6 +61,7 @@ def on_start_refused(state: State, event: StartRefused) -> None:
         return
     if event.seen:
         state.devices.observe(event.seen, complete=False)
+        state.touch_pool(state.devices.name)
     task = state.tasks[attempt.task]
     attempt.state = "ended"
     attempt.ended_at = state.now

@@ -107,6 +107,8 @@ def restore(state: State, saved: Saved) -> None:
     for setting in saved.settings:
         if setting.name == "draining":
             state.draining = json.loads(setting.value)
+        elif setting.name == "paused":
+            state.paused = json.loads(setting.value)
     _restore_pools(state, saved)
     for one in sorted(saved.tasks, key=lambda one: one.row.id):
         _restore_task(state, one)
@@ -173,7 +175,7 @@ def _restore_attempt(state: State, row: AttemptRow) -> None:
     state.attempts[AttemptId(attempt.id)] = attempt
     if row.state != "stray":
         task.attempt = attempt
-    charge(state, attempt)
+    charge(state, attempt, again=True)
 
 
 def _restore_places(state: State, known: dict[int, str]) -> None:
