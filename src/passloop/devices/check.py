@@ -53,8 +53,7 @@ class DeviceCheck:
         """
         seen = self.still_free([grant.uuid for grant in grants])
         reasons = [
-            why_not_free(device, grant.vram_mib + beside_mib)
-            for device, grant in zip(seen, grants, strict=True)
+            why_not_free(device, grant.vram_mib + beside_mib) for device, grant in zip(seen, grants, strict=True)
         ]
         return SecondLook(seen, "; ".join(reason for reason in reasons if reason))
 
@@ -73,9 +72,7 @@ def why_not_free(device: DeviceSeen, vram_mib: int = 0) -> str:
     if device.foreign:
         one = device.foreign[0]
         whose = f" of {one.user}" if one.user else ""
-        return f"{device.uuid}: in use by {one.name or 'a process'}{whose}" + (
-            f" (pid {one.pid})" * (one.pid > 0)
-        )
+        return f"{device.uuid}: in use by {one.name or 'a process'}{whose}" + (f" (pid {one.pid})" * (one.pid > 0))
     if device.strays:
         return f"{device.uuid}: attempt {device.strays[0]} ended but a process of it still holds the device"
     if device.usable_mib < vram_mib:

@@ -44,9 +44,7 @@ class DeviceChoice:
 
     def resolve(self, seen: Sequence[DeviceSeen], *, absent_reason: str = "") -> ResolvedChoice:
         """The choice by UUID. Raises `UnknownDevice` for what this machine does not have."""
-        names = {str(device.index): device.uuid for device in seen} | {
-            device.uuid: device.uuid for device in seen
-        }
+        names = {str(device.index): device.uuid for device in seen} | {device.uuid: device.uuid for device in seen}
         known = ", ".join(f"{device.index} = {device.uuid}" for device in seen) or absent_reason or "none"
         allow = None if self.allow is None else _resolved(self.allow, names, ALLOW_VARIABLE, known)
         return ResolvedChoice(allow, _resolved(self.deny, names, DENY_VARIABLE, known))

@@ -140,9 +140,7 @@ class NvmlInventory:
             self._found_at[index] = whole
             if not nvml.split(handle):
                 return [whole]
-            return [
-                _Place(one, nvml.uuid(one), whole.bus_id, instance=True) for one in nvml.instances(handle)
-            ]
+            return [_Place(one, nvml.uuid(one), whole.bus_id, instance=True) for one in nvml.instances(handle)]
         except DeviceFault as fault:
             last = self._found_at.get(index, _Place(None, f"GPU-unreadable-{index}", ""))
             return [replace(last, handle=None, fault=str(fault))]
@@ -162,7 +160,7 @@ class NvmlInventory:
             self._known.get(place.uuid, Reading(place.uuid, index, "NVIDIA GPU", 0)),
             index=index,
             numa=numa_node(place.bus_id, self._sysfs),
-            links="" if place.instance else groups.get(place.bus_id, ""),
+            links=groups.get(place.bus_id, ""),
             fault=place.fault,
         )
         if place.fault:

@@ -168,9 +168,7 @@ class Nvml:
             pynvml.nvmlDeviceGetGraphicsRunningProcesses_v2,
         )
 
-    def _processes(
-        self, handle: Any, newer: Callable[..., Any], older: Callable[..., Any]
-    ) -> tuple[ProcessUse, ...]:
+    def _processes(self, handle: Any, newer: Callable[..., Any], older: Callable[..., Any]) -> tuple[ProcessUse, ...]:
         found = self.figure(None, newer, handle)
         if found is None:
             found = self.figure((), older, handle)

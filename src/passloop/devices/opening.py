@@ -13,9 +13,7 @@ from .virtual import FOREIGN_VARIABLE, VARIABLE, VirtualInventory, parse_virtual
 __all__ = ["open_inventory"]
 
 
-def open_inventory(
-    environ: Mapping[str, str], *, home_id: str = "", holdings: Holdings = no_holdings
-) -> Inventory:
+def open_inventory(environ: Mapping[str, str], *, home_id: str = "", holdings: Holdings = no_holdings) -> Inventory:
     """The devices of this machine as this home sees them; no devices is an inventory with an `absent_reason`.
 
     Raises `BadDeviceSetting` and `UnknownDevice`, whose texts say which setting to correct.

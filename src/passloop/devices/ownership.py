@@ -10,9 +10,9 @@ Memory: what foreign and graphics processes use is not usable. Use that no proce
 first by the driver's own reserve, then by what our live attempts on the device were granted (drivers hide
 processes of other pid namespaces, and contexts cost more than is attributed); the rest is taken as foreign.
 
-A pid that is not visible in /proc: in the initial pid namespace it is gone or hidden, so foreign. In a
-container it may be our own under its outer number: where an attempt of ours holds the device it is taken as
-ours, else as foreign.
+A pid that is not visible in /proc: in the initial pid namespace it is foreign if the kernel knows it (hidden), and
+counts as nobody if not (it ended since; memory it left behind is unaccounted for). In a container it may be our own
+under its outer number: where an attempt of ours holds the device it is taken as ours, else as foreign.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class _Whose(Enum):
     STRAY = auto()
     TRESPASS = auto()
     FOREIGN = auto()
+    NOBODY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class Ownership:
     def judge(self, reading: Reading) -> DeviceSeen:
         """What the kernel should know of this device."""
         view = _View(self._home_id, tuple(self._holdings()), self._processes, nested=self._nested)
-        compute = [(use, view.verdict(use.pid, reading.uuid)) for use in reading.compute]
+        judged = [(use, view.verdict(use.pid, reading.uuid)) for use in reading.compute]
+        compute = [(use, verdict) for use, verdict in judged if verdict.whose is not _Whose.NOBODY]
         strays = {verdict.attempt for _, verdict in compute if verdict.whose is _Whose.STRAY}
         foreign = [
             self._foreign(use, verdict)
@@ -123,9 +125,7 @@ class Ownership:
 class _View:
     """One look: the live attempts as they are now, and each process's ancestors read at most once."""
 
-    def __init__(
-        self, home_id: str, holdings: tuple[Holding, ...], processes: ProcessTable, *, nested: bool
-    ) -> None:
+    def __init__(self, home_id: str, holdings: tuple[Holding, ...], processes: ProcessTable, *, nested: bool) -> None:
         self._home_id = home_id
         self._live = {holding.attempt: holding for holding in holdings}
         self._processes = processes
@@ -141,18 +141,21 @@ class _View:
         """Whose this process is on this device: the nearest ancestor that is known decides."""
         chain = self._ancestors(pid)
         if not chain:
-            hidden = self._nested and self.granted_mib(uuid) > 0
-            return _Verdict(_Whose.OURS if hidden else _Whose.FOREIGN)
+            return _Verdict(self._whose_hidden(pid, uuid))
         nearest = _Verdict(_Whose.FOREIGN)
         for one, stat in chain:
             found = self._verdict_at(one, stat, uuid)
-            if found.whose is _Whose.OURS or (
-                found.whose is _Whose.STRAY and nearest.whose is _Whose.FOREIGN
-            ):
+            if found.whose is _Whose.OURS or (found.whose is _Whose.STRAY and nearest.whose is _Whose.FOREIGN):
                 return found
             if nearest == _Verdict(_Whose.FOREIGN):
                 nearest = found
         return nearest
+
+    def _whose_hidden(self, pid: int, uuid: str) -> _Whose:
+        """Whose a process is that is not visible in /proc."""
+        if self._nested:
+            return _Whose.OURS if self.granted_mib(uuid) > 0 else _Whose.FOREIGN
+        return _Whose.FOREIGN if self._processes.exists(pid) else _Whose.NOBODY
 
     def _verdict_at(self, pid: int, stat: Stat, uuid: str) -> _Verdict:
         """What this one process says of itself, its ancestors apart."""
@@ -202,9 +205,7 @@ def _total(uses: Iterable[ProcessUse]) -> int:
     return sum(use.used_mib or 0 for use in uses)
 
 
-def _others_mib(
-    reading: Reading, compute: list[tuple[ProcessUse, _Verdict]], ours_mib: int, *, granted: int
-) -> int:
+def _others_mib(reading: Reading, compute: list[tuple[ProcessUse, _Verdict]], ours_mib: int, *, granted: int) -> int:
     """VRAM in MiB that is not ours: foreign and graphics processes, and what nothing explains."""
     compute_pids = {use.pid for use, _ in compute}
     graphics_mib = _total(use for use in reading.graphics if use.pid not in compute_pids)

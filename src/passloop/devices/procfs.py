@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["INITIAL_PID_NAMESPACE", "ProcessTable", "Stat", "user_name"]
+__all__ = ["INITIAL_PID_NAMESPACE", "ProcessTable", "Stat", "process_exists", "user_name"]
 
 INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 """The kernel's fixed number of the pid namespace that contains all others."""
@@ -26,11 +27,27 @@ class Stat(NamedTuple):
     start_ticks: int
 
 
-class ProcessTable:
-    """A view of `/proc`; `root` is another folder only in tests."""
+def process_exists(pid: int) -> bool:
+    """Ask the kernel, by the signal that is none: /proc may hide the processes of other users."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
-    def __init__(self, root: Path = Path("/proc")) -> None:
+
+class ProcessTable:
+    """A view of `/proc`; `root` and `exists` are others only in tests."""
+
+    def __init__(self, root: Path = Path("/proc"), *, exists: Callable[[int], bool] = process_exists) -> None:
         self._root = root
+        self._exists = exists
+
+    def exists(self, pid: int) -> bool:
+        """Whether there is such a process in our pid namespace, be it hidden from /proc."""
+        return self._exists(pid)
 
     def stat(self, pid: int) -> Stat | None:
         """Parent and start time; None when the process is not visible here."""

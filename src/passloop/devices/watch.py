@@ -49,9 +49,7 @@ class DeviceWatch:
         self._watched = frozenset(uuids)
         self._told = {uuid: seen for uuid, seen in self._told.items() if uuid in self._watched}
         if self._watched and self._watching is None:
-            self._watching = asyncio.get_running_loop().create_task(
-                self._look_on(), name="passloop-device-watch"
-            )
+            self._watching = asyncio.get_running_loop().create_task(self._look_on(), name="passloop-device-watch")
         elif not self._watched and self._watching is not None:
             self._watching.cancel()
             self._watching = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from pathlib import Path
 
 import pynvml
@@ -19,11 +18,14 @@ def fake_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(fake_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMachine]:
+def machine(fake_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     """A machine without GPUs, until `show` puts some in."""
     shown = FakeMachine(tmp_path / "machine")
     shown.show()
     monkeypatch.setenv("FAKE_NVML", str(shown.file))
-    monkeypatch.setattr(pynvml, "nvmlLib", ctypes.CDLL(str(fake_library)))
+    library = ctypes.CDLL(str(fake_library))
+    while library.nvmlShutdown() == 0:
+        pass  # NVML counts who opened it; what earlier tests left open is closed.
+    monkeypatch.setattr(pynvml, "nvmlLib", library)
     monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
     return shown

@@ -115,8 +115,9 @@ async def test_two_shares_of_a_device_keep_it_until_both_ended(bench: Bench) -> 
 
 
 async def test_what_others_of_ours_were_granted_on_a_shared_device_counts(bench: Bench) -> None:
-    bench.holdings.append(Holding(1, devices=((A, 4096),)))
+    bench.holdings.extend(Holding(attempt, devices=((A, 4096),)) for attempt in (1, 2))
     assert await bench.start(order(2, Grant(A, 5_000, 4096))) == "went"
+    bench.holdings.pop()
     assert await bench.start(order(3, Grant(A, 5_000, 4097))) == "refused"
     assert "8193 MiB were granted" in bench.refusals[0].reason
 

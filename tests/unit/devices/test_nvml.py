@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from passloop.devices.nvml import NvmlInventory
@@ -144,6 +145,25 @@ def test_a_driver_that_goes_away_makes_all_devices_faulty_and_is_opened_again(ma
         assert [(one.uuid, "reboot" in one.fault) for one in inventory.look()] == [("GPU-a", True), ("GPU-b", True)]
     machine.show(gpu("a", 1), gpu("b", 2))
     assert [one.fault for one in inventory.look()] == ["", ""]
+
+
+def test_a_library_that_other_code_shut_down_is_opened_again(machine: FakeMachine) -> None:
+    inventory = NvmlInventory()
+    machine.show(gpu("a", 1))
+    inventory.look()
+    pynvml.nvmlShutdown()
+    assert "shut down by other code" in only(inventory.look()).fault
+    assert only(inventory.look()).fault == ""
+
+
+def test_a_device_that_was_taken_out_does_not_come_back_as_faulty(machine: FakeMachine) -> None:
+    inventory = NvmlInventory()
+    machine.show(gpu("a", 1), gpu("b", 2))
+    inventory.look()
+    machine.show(gpu("b", 2))
+    inventory.look()
+    machine.show("driver fail=nvmlDeviceGetCount_v2:18", gpu("b", 2))
+    assert [one.uuid for one in inventory.look()] == ["GPU-b"]
 
 
 def test_a_device_that_is_taken_out_is_no_longer_listed(machine: FakeMachine) -> None:

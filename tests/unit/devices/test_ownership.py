@@ -12,7 +12,7 @@ import pytest
 
 from passloop.devices.base import ProcessUse, Reading
 from passloop.devices.ownership import ATTEMPT_VARIABLE, Holding, Ownership
-from passloop.devices.procfs import INITIAL_PID_NAMESPACE, ProcessTable
+from passloop.devices.procfs import INITIAL_PID_NAMESPACE, ProcessTable, process_exists
 from passloop.kernel.events import DeviceSeen
 
 HOME = "abcd1234"
@@ -24,6 +24,7 @@ class FakeProc:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.ended: set[int] = set()
         (root / "self" / "ns").mkdir(parents=True)
         (root / "self" / "ns" / "pid").symlink_to(INITIAL_PID_NAMESPACE)
 
@@ -49,7 +50,8 @@ def proc(tmp_path: Path) -> FakeProc:
 
 
 def judged(proc: FakeProc, *holdings: Holding, pids: tuple[int, ...] = (), used: int = 0, each: int = 0) -> DeviceSeen:
-    ownership = Ownership(HOME, lambda: holdings, processes=ProcessTable(proc.root))
+    processes = ProcessTable(proc.root, exists=lambda pid: pid not in proc.ended)
+    ownership = Ownership(HOME, lambda: holdings, processes=processes)
     compute = tuple(ProcessUse(pid, each) for pid in pids)
     return ownership.judge(Reading("GPU-a", 0, "GPU", TOTAL, used_mib=used, reserve_mib=256, compute=compute))
 
@@ -154,6 +156,22 @@ def test_without_a_home_nothing_is_ours(proc: FakeProc) -> None:
 def test_a_hidden_process_is_foreign_on_a_plain_machine(proc: FakeProc) -> None:
     (foreign,) = judged(proc, holding(7, 10), pids=(99,)).foreign
     assert (foreign.pid, foreign.user, foreign.name) == (99, "", "process not visible here")
+
+
+def test_a_process_that_ended_meanwhile_is_nobody_but_memory_it_left_is_not_usable(proc: FakeProc) -> None:
+    proc.ended.add(99)
+    assert judged(proc, pids=(99,), each=500, used=0).usable_mib == TOTAL
+    seen = judged(proc, pids=(99,), each=500, used=20_256)
+    assert (seen.foreign, seen.usable_mib) == ((), TOTAL - 20_000)
+
+
+def test_the_kernel_is_asked_for_processes_that_are_not_visible() -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as child:
+        assert process_exists(child.pid)
+        child.communicate(timeout=30)
+    assert not process_exists(child.pid)
+    assert not process_exists(1 << 70)
+    assert process_exists(1)
 
 
 def test_a_hidden_process_in_a_container_is_ours_only_while_ours_hold_the_device(proc: FakeProc) -> None:

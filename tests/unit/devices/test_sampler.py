@@ -91,6 +91,8 @@ async def test_reads_are_handed_on_six_at_a_time(bench: Bench) -> None:
     assert [(one.attempt, one.at, one.sample.utilisation) for one in batch] == [
         (1, 1000 + 5_000 * read, read) for read in range(1, 7)
     ]
+    await bench.tick(5)
+    assert len(bench.batches) == 1
     await bench.sampler.stop()
 
 

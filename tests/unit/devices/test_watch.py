@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Collection
+
 import pytest
 
 from passloop.devices.check import DeviceCheck
 from passloop.devices.virtual import VirtualInventory
 from passloop.devices.watch import DeviceWatch
-from passloop.kernel.events import DevicesSeen, Foreign
+from passloop.kernel.events import DeviceSeen, DevicesSeen, Foreign
 from tests.unit.devices.support import HandTick
 
 A, B = "GPU-virtual-0", "GPU-virtual-1"
@@ -91,3 +95,24 @@ async def test_naming_none_ends_the_looks(bench: Bench) -> None:
     await bench.watch.stop()
     assert bench.told == []
     assert bench.ticks.asked == [5_000]
+
+
+async def test_a_device_that_is_no_longer_named_when_the_look_ends_is_not_reported(bench: Bench) -> None:
+    looking, look_on = threading.Event(), threading.Event()
+
+    class SlowInventory(VirtualInventory):
+        def look(self, uuids: Collection[str] | None = None) -> tuple[DeviceSeen, ...]:
+            looking.set()
+            assert look_on.wait(20)
+            return super().look(uuids)
+
+    check = DeviceCheck(SlowInventory([8192, 8192]))
+    watch = DeviceWatch(check, report=bench.told.append, pause=bench.ticks.pause)
+    watch.watch([A, B])
+    tick = asyncio.create_task(bench.ticks.tick())
+    assert await asyncio.to_thread(looking.wait, 20)
+    watch.watch([B])
+    look_on.set()
+    await tick
+    assert bench.uuids() == [[B]]
+    await watch.stop()
