@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from .changes import Refusal, SettingChanged
 from .closures import on_pool_due, open_pool
 from .device_pool import DeviceState
@@ -88,6 +90,7 @@ def on_drain_changed(state: State, event: DrainChanged) -> None:
 def on_pause_changed(state: State, event: PauseChanged) -> None:
     """Starts cannot be recorded (a full disk), or can again."""
     state.paused = (event.reason or "paused") if event.paused else ""
+    state.turn.facts.append(SettingChanged("paused", json.dumps(state.paused)))
     state.stir()
 
 

@@ -77,9 +77,9 @@ def device_views(state: State) -> tuple[DeviceView, ...]:
 
 
 def pool_views(state: State, now: int) -> tuple[PoolView, ...]:
-    """Every scalar pool, in order of declaration."""
+    """Every scalar pool, by name."""
     found = []
-    for pool in state.pools.values():
+    for _, pool in sorted(state.pools.items()):
         closure = pool.closure
         closed = closure is not None and closure.gate is not Gate.OPEN
         found.append(

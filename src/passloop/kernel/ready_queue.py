@@ -1,7 +1,8 @@
 """Ready tasks by priority, group and shape, each lane in order of place.
 
-The queue only orders; it decides nothing. A lane holds the ready tasks of one shape in one group at one priority, so
-that a pass looks at one task per lane. Tasks that hold a reservation are not here: they go first.
+The queue only orders; it decides nothing. A lane holds the ready tasks of one shape in one group at one priority (and
+with the same variants left), so that a pass looks at one task per lane.
+Tasks that hold a reservation are not here: they go first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from heapq import heappop, heappush
 from .records import Group, Place, Shape, Task
 
 __all__ = ["Lane", "ReadyQueue"]
+
+LaneKey = tuple[int, str, Shape, int]
+"""(priority, group, shape, first variant that may still be used)."""
+
+
+def _key(task: Task) -> LaneKey:
+    return (task.priority, task.group.name, task.shape, task.variant_from)
 
 
 def _place(lane: Lane) -> Place:
@@ -28,9 +36,10 @@ class Lane:
     A task taken out of the middle is only noted in `_gone` and dropped when it comes up.
     """
 
-    __slots__ = ("_gone", "_heap", "_tail", "count", "group", "head", "priority", "shape")
+    __slots__ = ("_gone", "_heap", "_tail", "count", "group", "head", "key", "priority", "shape")
 
-    def __init__(self, priority: int, group: Group, shape: Shape) -> None:
+    def __init__(self, priority: int, group: Group, shape: Shape, key: LaneKey) -> None:
+        self.key = key
         self.priority = priority
         self.group = group
         self.shape = shape
@@ -95,7 +104,7 @@ class ReadyQueue:
     __slots__ = ("_lanes", "levels", "priorities")
 
     def __init__(self) -> None:
-        self._lanes: dict[tuple[int, str, Shape], Lane] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
         self.levels: dict[int, dict[str, list[Lane]]] = {}
         self.priorities: list[int] = []
 
@@ -108,17 +117,17 @@ class ReadyQueue:
 
     def push(self, task: Task) -> None:
         """Add a ready task."""
-        key = (task.priority, task.group.name, task.shape)
+        key = _key(task)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(task.priority, task.group, task.shape)
+            lane = self._lanes[key] = Lane(task.priority, task.group, task.shape, key)
         before = lane.head
         lane.push(task.place)
         self._reposition(lane, before)
 
     def remove(self, task: Task) -> None:
         """Take out a task that is in the queue."""
-        self.remove_from(self._lanes[(task.priority, task.group.name, task.shape)], task.place)
+        self.remove_from(self._lanes[_key(task)], task.place)
 
     def remove_from(self, lane: Lane, place: Place) -> None:
         """Take a place out of its lane."""
@@ -144,7 +153,7 @@ class ReadyQueue:
         if lane.head is not None:
             insort(lanes, lane, key=_place)
             return
-        del self._lanes[(lane.priority, lane.group.name, lane.shape)]
+        del self._lanes[lane.key]
         if not lanes:
             del level[lane.group.name]
         if not level:
