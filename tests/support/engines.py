@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from passloop.clock import FakeClock
 from passloop.engine.engine import Engine
 from passloop.engine.settings import EngineSettings
 from passloop.kernel import invariants
-from passloop.kernel.events import Submitted
+from passloop.kernel.events import Held, Submitted
 from passloop.kernel.tasks import NewTask, TaskSpec
 from passloop.store.database import Store
 from passloop.store.home import Home
@@ -19,7 +20,7 @@ from passloop.store.home import Home
 from .builders import ask, spec_of
 from .scripted import Outside, ScriptedDriver
 
-__all__ = ["HandAlarm", "Rig", "commands", "engine_on", "one_cpu", "rig"]
+__all__ = ["HandAlarm", "Rig", "commands", "one_cpu", "rig"]
 
 ENVIRON = {"PASSLOOP_CPUS": "2"}
 
@@ -44,10 +45,20 @@ class HandAlarm:
         self.clock = clock
         self.at: int | None = None
         self._ring: Callable[[], None] | None = None
+        self._next_set: asyncio.Future[None] | None = None
 
     def set(self, at: int | None, ring: Callable[[], None]) -> None:
         self.at, self._ring = at, ring
+        if self._next_set is not None:
+            self._next_set.set_result(None)
+            self._next_set = None
         self.ring_if_due()
+
+    async def next_set(self) -> None:
+        """Wait until the engine goes to sleep the next time, which it does after each turn."""
+        if self._next_set is None:
+            self._next_set = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._next_set)
 
     def ring_if_due(self) -> None:
         """Ring if the clock has reached the time."""
@@ -85,6 +96,20 @@ class Rig:
         )
         return self.engine
 
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until this is so; it is looked at after each turn, and at no other time."""
+        async with asyncio.timeout(20):
+            while not condition():
+                await self.alarm.next_set()
+
+    async def heard(self) -> None:
+        """Wait until everything reported so far is committed, and what drivers said to what that led to.
+
+        An event that asks nothing is behind all others.
+        """
+        await self.engine.send(Held(()))
+        await self.engine.send(Held(()))
+
     async def close(self) -> None:
         """Stop the engine and close its store; what runs outside goes on."""
         await self.engine.stop()
@@ -116,15 +141,3 @@ async def rig(path: Path, *, cpus: int = 2, slow: bool = False) -> AsyncIterator
         yield made
     finally:
         await made.close()
-
-
-@asynccontextmanager
-async def engine_on(path: Path, *, cpus: int = 2) -> AsyncIterator[Engine]:
-    """As `rig`, for tests that want only the engine."""
-    async with rig(path, cpus=cpus) as made:
-        yield made.engine
-
-
-def ids(rows: Sequence[object]) -> list[int]:
-    """Their ids."""
-    return [row.id for row in rows]  # type: ignore[attr-defined]

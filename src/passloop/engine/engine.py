@@ -104,9 +104,13 @@ class Engine:
         self._turning: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Recover, then take turns until `stop`. Raises what the store, a driver or a setting raises."""
+        """Recover and take the first turn, then take turns until `stop`.
+
+        Raises what the store, a driver or a setting raises.
+        """
         try:
             await self.recover()
+            await self.turns.step()
         except BaseException:
             await self.stop()
             raise

@@ -1,0 +1,128 @@
+"""A full disk: the engine stops acting, says so, keeps what runs and what it heard, and goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from passloop.engine.errors import Unwritable
+from passloop.engine.pause import Pause, drop_ballast, lay_ballast
+from passloop.kernel.tasks import TaskState
+from tests.support.engines import Rig, commands, rig
+
+
+def fill(one: Rig) -> None:
+    """From now on the database may not grow: what SQLite says is what it says on a full disk."""
+    one.store._writer.pragma("max_page_count", 1)
+
+
+def make_room(one: Rig) -> None:
+    one.store._writer.pragma("max_page_count", 1_000_000)
+
+
+async def paused(one: Rig) -> None:
+    await one.until(lambda: one.engine.turns.pause)
+
+
+async def test_a_full_disk_pauses_and_the_kept_events_are_handled_when_there_is_room(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(commands(1))
+        fill(one)
+        big = asyncio.ensure_future(one.engine.submit(commands(3_000)))
+        await paused(one)
+        assert one.engine.status().state.startswith("paused: ")
+        assert "full" in one.engine.status().state
+        assert not big.done()
+        make_room(one)
+        one.alarm.advance(1_000)
+        answer = await big
+        assert len(answer.tasks) == 3_000
+        assert one.engine.status().state == "running"
+
+
+async def test_a_paused_engine_starts_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    async with rig(tmp_path, cpus=1) as one:
+        await one.engine.submit(commands(2))
+        fill(one)
+        big = asyncio.ensure_future(one.engine.submit(commands(3_000)))
+        await paused(one)
+        one.driver.finish_task(1)
+        one.alarm.advance(999)
+        await one.engine.read(lambda reader: reader.counts())
+        assert one.driver.calls == [("launch", 1)]
+        make_room(one)
+        one.alarm.advance(1)
+        await big
+        assert ("launch", 2) in one.driver.calls
+        assert one.store.states_of([1]) == {1: TaskState.SUCCEEDED}
+
+
+async def test_a_submission_during_the_pause_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        fill(one)
+        big = asyncio.ensure_future(one.engine.submit(commands(3_000)))
+        await paused(one)
+        with pytest.raises(Unwritable) as refused:
+            await one.engine.submit(commands(1))
+        assert "free space" in refused.value.hint
+        make_room(one)
+        one.alarm.advance(1_000)
+        await big
+
+
+async def test_writing_is_tried_again_after_1_2_4_4_seconds(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        fill(one)
+        start = one.clock.now()
+        big = asyncio.ensure_future(one.engine.submit(commands(3_000)))
+        await paused(one)
+        tries = []
+        for _ in range(4):
+            pause = one.engine.turns.pause
+            assert pause is not None
+            tries.append(pause.retry_at - one.clock.now())
+            one.alarm.advance(tries[-1])
+            await one.until(lambda pause=pause: one.engine.turns.pause not in (pause, None))
+        assert tries == [1_000, 2_000, 4_000, 4_000]
+        assert one.engine.turns.pause is not None
+        assert one.engine.turns.pause.since == start
+        make_room(one)
+        one.alarm.advance(4_000)
+        await big
+
+
+async def test_the_ballast_is_given_up_and_laid_down_again(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        assert one.home.ballast.stat().st_size > 0
+        fill(one)
+        big = asyncio.ensure_future(one.engine.submit(commands(3_000)))
+        await paused(one)
+        async with one.engine.turns.deciding:
+            assert not one.home.ballast.exists()
+        make_room(one)
+        one.alarm.advance(1_000)
+        await big
+        assert one.home.ballast.stat().st_size > 0
+
+
+def test_a_ballast_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert not lay_ballast(tmp_path / "no folder" / "ballast", 100)
+    assert not (tmp_path / "no folder").exists()
+
+
+def test_a_ballast_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "ballast"
+    assert lay_ballast(path, 200_000)
+    assert path.stat().st_size >= 200_000
+    drop_ballast(path)
+    drop_ballast(path)
+    assert not path.exists()
+
+
+def test_a_pause_never_waits_more_than_four_seconds() -> None:
+    pause = Pause.begin("disk full", 0)
+    for _ in range(50):
+        pause = pause.again(0)
+    assert pause.retry_at == 4_000
