@@ -59,9 +59,7 @@ def test_no_test_sleeps() -> None:
 
 
 def is_shell(keyword: ast.keyword) -> bool:
-    return keyword.arg == "shell" and not (
-        isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-    )
+    return keyword.arg == "shell" and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
 
 
 def is_zero(call: ast.Call) -> bool:

