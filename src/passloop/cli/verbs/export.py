@@ -1,54 +1,56 @@
-"""`passloop export`: the tasks of a run as CSV, JSON lines or Parquet, to a file or to stdout."""
+"""`passloop export`: the results of a run as CSV, JSON lines or Parquet, to a file or to stdout."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import IO
 
 import click
 
-from passloop.apps.errors import BadValue
-from passloop.apps.queue.export import ExportFormat, write_export
-from passloop.apps.queue.report import Report
 from passloop.cli import streams
+from passloop.cli.completing import complete_selectors
 from passloop.cli.exits import CliError
-from passloop.cli.verbs.report import run_report
+from passloop.cli.homes import home_of
 
 __all__ = ["command"]
 
+_FORMATS = ("csv", "jsonl", "parquet")
+
 
 @click.command("export")
-@click.argument("run", default="last", metavar="[RUN]")
-@click.option(
-    "--format", "kind", type=click.Choice([kind.value for kind in ExportFormat]), help="Else by FILE's ending."
-)
-@click.option("--out", default="-", metavar="FILE", help="Where to; `-` is stdout.")
+@click.argument("run", default="last", metavar="[RUN]", shell_complete=complete_selectors)
+@click.option("--format", "kind", type=click.Choice(_FORMATS), help="By the file's ending, else csv.")
+@click.option("-o", "--out", metavar="FILE", help="Write here (stdout).")
 @click.pass_context
-def command(ctx: click.Context, *, run: str, kind: str | None, out: str) -> None:
-    """Write one line per task of RUN (a name, @name, an id, or `last`): parameters, results, times."""
-    chosen = ExportFormat(kind) if kind else _by_ending(out)
-    if out == "-" and chosen is ExportFormat.PARQUET and sys.stdout.isatty():
-        raise CliError("Parquet is not for a terminal", hint=f"passloop export {run} --out run.parquet")
-    report = run_report(ctx, run)
+def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None) -> None:
+    """Write one line per task of a run (an id, a name or last): parameters, results, times, outcome."""
+    from passloop.apps.errors import BadValue
+    from passloop.apps.queue.export import ExportFormat, write_export
+    from passloop.cli.reporting import report_of
+
+    chosen = ExportFormat(kind or _by_ending(out))
+    if out is None and chosen is ExportFormat.PARQUET and sys.stdout.isatty():
+        raise CliError("Parquet is not for a terminal", hint="passloop export --format parquet -o results.parquet")
+    report = report_of(home_of(ctx), run)
     try:
-        _write(report, chosen, out)
+        if out is None:
+            write_export(report, chosen, sys.stdout.buffer)
+            return
+        with _opened(out) as file:
+            write_export(report, chosen, file)
     except BadValue as bad:
-        raise CliError(bad.what, hint=bad.fix) from bad
+        raise CliError(bad.what, hint=bad.fix) from None
+    streams.say(f"written: {out}")
 
 
-def _by_ending(out: str) -> ExportFormat:
-    ending = Path(out).suffix.removeprefix(".").lower()
-    return ExportFormat(ending) if ending in {kind.value for kind in ExportFormat} else ExportFormat.CSV
+def _by_ending(out: str | None) -> str:
+    ending = Path(out or "").suffix.removeprefix(".")
+    return ending if ending in _FORMATS else "csv"
 
 
-def _write(report: Report, kind: ExportFormat, out: str) -> None:
-    if out == "-":
-        sys.stdout.flush()
-        write_export(report, kind, sys.stdout.buffer)
-        return
+def _opened(path: str) -> IO[bytes]:
     try:
-        with Path(out).open("wb") as file:
-            write_export(report, kind, file)
-    except OSError as error:
-        raise CliError(f"cannot write {out}: {error.strerror}", hint="name a folder that exists") from error
-    streams.say(f"wrote {out}")
+        return open(path, "wb")
+    except OSError as refused:
+        raise CliError(f"{path} cannot be written: {refused.strerror}", hint="passloop export --out FILE") from None

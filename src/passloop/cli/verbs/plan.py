@@ -1,0 +1,90 @@
+"""`passloop plan`: what a spec would do here, and what can never fit. It submits nothing and starts nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.client import Client
+from passloop.cli.exits import Exit
+from passloop.cli.homes import home_of
+from passloop.cli.options import engine_options, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from passloop.apps.queue.plan import Box
+
+__all__ = ["command"]
+
+
+@click.command("plan")
+@click.argument("spec", metavar="SPEC")
+@click.option("--all", "whole", is_flag=True, help="Show every command, not the first ten.")
+@engine_options
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    spec: str,
+    whole: bool,
+    virtual_gpus: str | None,
+    cpus_total: str | None,
+    as_json: bool,
+) -> int:
+    """Expand and check a spec: count, exact commands, estimate, what can never fit. Submits nothing."""
+    from passloop.apps.queue.options import Place
+    from passloop.apps.queue.plan import plan_of
+    from passloop.apps.queue.sweep import sweep_of
+    from passloop.apps.spec_file import load_spec
+    from passloop.cli.launching import engine_environment
+
+    home = home_of(ctx)
+    place = Place(cwd=os.getcwd(), environment=os.environ, snapshot=lambda folder: folder)
+    sweep = sweep_of(load_spec(spec), place)
+    client = Client(home)
+    environment = engine_environment(virtual_gpus=virtual_gpus, cpus_total=cpus_total)
+    box = _box_of_engine(client) if client.alive() else _box_here(environment)
+    first = sweep.points if whole else 10
+    plan = plan_of(sweep, box=box, states=lambda keys: _states(home, keys), first=first)
+    if as_json:
+        streams.emit_json(plan.as_json())
+    else:
+        streams.emit(plan.as_text())
+    return int(Exit.NEVER_FITS if plan.impossible is not None else Exit.OK)
+
+
+def _box_of_engine(client: Client) -> Box:
+    from passloop.apps.queue.plan import box_of_views
+
+    return box_of_views(client.get("/gpus", timeout=60)["gpus"], client.get("/pools", timeout=60)["pools"])
+
+
+def _box_here(environment: Mapping[str, str]) -> Box:
+    """What an engine that started now would have."""
+    from passloop.apps.queue.plan import Box
+    from passloop.devices.opening import open_inventory
+    from passloop.engine.capacity import declared_pools
+
+    inventory = open_inventory(environment)
+    try:
+        return Box(devices=inventory.look(), pools=declared_pools(environment))
+    finally:
+        inventory.close()
+
+
+def _states(home: str, keys: Sequence[str]) -> Mapping[str, str]:
+    """How the newest task of each key stands, from the store; a home without one knows nothing."""
+    from passloop.cli.reads import Ask
+    from passloop.cli.store_reads import StoreReads
+
+    if not (Path(home) / "store.sqlite").exists():
+        return {}
+    tasks: list[dict[str, Any]] = StoreReads(home).tasks(Ask())["tasks"]
+    wanted = set(keys)
+    return {task["key"]: task["state"] for task in tasks if task["key"] in wanted}

@@ -1,0 +1,18 @@
+"""`passloop schema`: the JSON Schema of a spec, for editors and other programs."""
+
+from __future__ import annotations
+
+import click
+
+from passloop.cli import streams
+
+__all__ = ["command"]
+
+
+@click.command("schema")
+@click.argument("kind", default="run", metavar="[KIND]")
+def command(*, kind: str) -> None:
+    """Print the JSON Schema of a spec: run (the default), or wire for the request body of a submission."""
+    from passloop.apps.queue.schema import schema_of
+
+    streams.emit_json(schema_of(kind))
