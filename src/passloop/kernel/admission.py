@@ -135,13 +135,13 @@ class Admission:
         state = self._state
         assert lane.head is not None
         task = state.tasks[lane.head[3]]
-        found = self._fit(task)
-        if found is not None:
-            self._start(task, found, reserved=False)
-            return True
         blocked = lack(state, task.shape, task.variant_from, task.run, self._now)
         if not blocked.able:
             return False
+        found = self._fit(task) if not blocked.mask else None
+        if found is not None:
+            self._start(task, found, reserved=False)
+            return True
         mask = blocked.mask or self._conflicts(task, blocked)
         asks = task.shape.mask | (1 << state.node.bit if self._node_in_play and task.shape.on_node else 0)
         is_head = not asks & self._walk.lacked and not mask & self._walk.reserved

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from .device_pool import Device
 from .events import PoolKind
@@ -29,6 +31,9 @@ class Lack:
 
     mask: int
     able: tuple[ShapeVariant, ...]
+
+
+_NOTHING = Lack(0, ())
 
 
 def fit(state: State, task: Task, rooms: Sequence[Room], last: frozenset[str], now: int) -> Fit | None:
@@ -90,18 +95,14 @@ def may_pass(state: State, task: Task, variant: ShapeVariant, room: Room, end: i
 
 
 def lack(state: State, shape: Shape, variant_from: int, run: int, now: int) -> Lack:
-    """What a task that did not start lacks, over the variants that could start on an empty box."""
-    able = []
-    total = 0
-    fits_beside_used = False
-    for variant in shape.variants[variant_from:]:
-        if not _is_able(state, variant):
-            continue
-        able.append(variant)
-        mask = lacks_of(state, variant, run, now)
-        fits_beside_used = fits_beside_used or not mask
-        total |= mask
-    return Lack(0 if fits_beside_used else total, tuple(able))
+    """What a task lacks that is not reserved for others, over the variants that could start on an empty box."""
+    if shape.single:
+        only = shape.variants[0]
+        mask = lacks_of(state, only, run, now)
+        return Lack(mask, shape.variants) if not mask or _is_able(state, only) else _NOTHING
+    able = tuple(v for v in shape.variants[variant_from:] if _is_able(state, v))
+    masks = [lacks_of(state, v, run, now) for v in able]
+    return Lack(reduce(or_, masks, 0) if all(masks) else 0, able)
 
 
 def lacks_of(state: State, variant: ShapeVariant, run: int, now: int) -> int:
