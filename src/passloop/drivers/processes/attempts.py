@@ -30,7 +30,7 @@ class Watch:
 
     `process` is the shim's even after its death. `halted` is the reason of a stop, "" for none; `forced`
     says that the wish to stop could not be left in its folder, so that its shim is killed. `settling` holds
-    while its records are being read.
+    while its records are being read. `adopted` says that an earlier engine launched it.
     """
 
     attempt: AttemptId
@@ -46,6 +46,7 @@ class Watch:
     halted: str = ""
     forced: bool = False
     settling: bool = False
+    adopted: bool = False
 
     @classmethod
     def of_launch(cls, launch: Launch, cgroup: Path | None) -> Watch:
@@ -57,7 +58,9 @@ class Watch:
         """An attempt of an earlier engine."""
         phases = {"admitted": Phase.ORDERED, "stray": Phase.STRAY}
         phase = phases.get(live.state, Phase.RUNNING)
-        return cls(live.attempt, live.epoch, live.name, live.directory, phase=phase, cgroup=cgroup)
+        watch = cls(live.attempt, live.epoch, live.name, live.directory, phase=phase, cgroup=cgroup)
+        watch.adopted = True
+        return watch
 
 
 @dataclass(slots=True, eq=False)

@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,8 @@ class ProcessDriver:
         """The shim is gone without having proven its tree gone: end what it left, then say so."""
         left = await strays.end_all(watch.name, watch.process, watch.cgroup) if finding.begun else []
         outcome = finding.outcome or Outcome(OutcomeKind.LOST, message="its shim is gone")
+        if watch.adopted and not finding.begun:
+            outcome = replace(outcome, engine_lost=True)
         if watch.forced:
             outcome = Outcome(_HALTED[watch.halted], message="killed: no wish to stop could be left in its folder")
         self._end(watch, outcome, stray=bool(left))

@@ -1,0 +1,48 @@
+"""A tree of processes for tests: `tree.py SHAPE PIPE`. Each process says "x" on the pipe and then waits for ever."""
+
+import os
+import signal
+import sys
+
+shape, path = sys.argv[1:]
+pipe = os.open(path, os.O_WRONLY)
+
+
+def stay() -> None:
+    os.write(pipe, b"x")
+    while True:
+        signal.pause()
+
+
+def fork_and_stay() -> None:
+    if os.fork() == 0:
+        stay()
+
+
+if shape == "child":
+    os.set_inheritable(pipe, True)
+    os.spawnv(os.P_NOWAIT, "/bin/sh", ["sh", "-c", f"printf x >&{pipe}; exec sleep 600"])
+elif shape == "fork":
+    fork_and_stay()
+    fork_and_stay()
+elif shape == "double_fork":
+    if os.fork() == 0:
+        fork_and_stay()
+        os._exit(0)
+elif shape == "setsid":
+    if os.fork() == 0:
+        os.setsid()
+        stay()
+elif shape == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    fork_and_stay()
+elif shape == "leaves_daemon":
+    if os.fork() == 0:
+        os.setsid()
+        fork_and_stay()
+        os._exit(0)
+    os._exit(0)
+elif shape == "clean_environment" and os.fork() == 0:
+    os.set_inheritable(pipe, True)
+    os.execve("/bin/sh", ["sh", "-c", f"printf x >&{pipe}; exec sleep 600"], {"PATH": "/bin:/usr/bin"})
+stay()
