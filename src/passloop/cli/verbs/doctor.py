@@ -1,0 +1,104 @@
+"""`passloop doctor`: looks at everything passloop relies on; `--repair` puts a whole store in a damaged one's place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.exits import CliError, Exit
+from passloop.cli.homes import home_of
+from passloop.cli.options import json_option
+
+if TYPE_CHECKING:
+    from passloop.cli.checks.finding import Check, Finding, Place
+
+__all__ = ["command"]
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command("doctor")
+@click.option("--repair", is_flag=True, help="Repair a damaged store; the damaged files are kept.")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, *, repair: bool, as_json: bool) -> int:
+    """Check everything: exit 0 if all is well or only limited, 4 for a damaged store, 1 for anything else."""
+    home = home_of(ctx)
+    if repair:
+        return _repair(home, as_json=as_json)
+    from passloop.cli.checks.finding import Place
+    from passloop.cli.launching import engine_environment
+
+    place = Place(home, engine_environment())
+    results = []
+    for name, finding in _findings(place):
+        results.append((name, finding))
+        if not as_json:
+            _show(name, finding)
+    if as_json:
+        _emit(home, results)
+    return _verdict(results)
+
+
+def _findings(place: Place) -> Iterator[tuple[str, Finding]]:
+    from passloop.cli.checks.devices import DEVICE_CHECKS
+    from passloop.cli.checks.home import HOME_CHECKS
+    from passloop.cli.checks.store import STORE_CHECKS
+    from passloop.cli.checks.system import SYSTEM_CHECKS
+
+    for check in (*SYSTEM_CHECKS, *HOME_CHECKS, *STORE_CHECKS, *DEVICE_CHECKS):
+        yield check.name, _looked(check, place)
+
+
+def _looked(check: Check, place: Place) -> Finding:
+    """A check that cannot be made is a finding too: the others are still wanted."""
+    from passloop.cli.checks.finding import fail
+
+    try:
+        return check.look(place)
+    except (OSError, CliError) as error:
+        return fail(f"could not be checked: {error}", getattr(error, "hint", ""))
+
+
+def _show(name: str, finding: Finding) -> None:
+    verdict = streams.paint(finding.verdict.ljust(4), _COLOURS[finding.verdict])
+    streams.emit(f"{verdict}  {name:<15} {streams.clean(finding.text)}")
+    if finding.hint:
+        streams.emit(f"{'':<22}-> {streams.clean(finding.hint)}")
+
+
+def _emit(home: str, results: list[tuple[str, Finding]]) -> None:
+    checks = [
+        {"name": name, "verdict": str(found.verdict), "text": found.text, "hint": found.hint} for name, found in results
+    ]
+    streams.emit_json({"schema_version": 1, "home": home, "checks": checks})
+
+
+def _verdict(results: list[tuple[str, Finding]]) -> int:
+    failed = [name for name, finding in results if finding.verdict == "fail"]
+    if "store" in failed:
+        return int(Exit.STORE_DAMAGED)
+    return int(Exit.WORK_FAILED if failed else Exit.OK)
+
+
+def _repair(home: str, *, as_json: bool) -> int:
+    """The home's lock is taken first: an engine must not write while its store is replaced."""
+    from passloop.store.home import Home, HomeLock
+    from passloop.store.repair import repair
+
+    place = Home(Path(home))
+    if not place.path.exists():
+        raise CliError(f"there is no home at {home}", hint="passloop up", exit_code=Exit.NOT_FOUND)
+    place.check()
+    with HomeLock(place):
+        report = repair(place)
+    if as_json:
+        streams.emit_json({"schema_version": 1, "whole": report.whole, "sentences": list(report.sentences())})
+        return int(Exit.OK)
+    for sentence in report.sentences():
+        streams.emit(sentence)
+    return int(Exit.OK)
