@@ -8,8 +8,9 @@ from pathlib import Path
 
 from .connection import open_copy, open_reading, translated
 from .errors import StoreFull
+from .home import sync_directory
 
-__all__ = ["copy_store", "sync_directory"]
+__all__ = ["copy_store"]
 
 
 def copy_store(source: Path, target: Path) -> None:
@@ -36,12 +37,3 @@ def _copy(source: Path, part: Path) -> None:
         with copy.backup("main", reader, "main") as running:
             running.step()
         copy.pragma("journal_mode", "delete")
-
-
-def sync_directory(path: Path) -> None:
-    """Make names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,7 +23,7 @@ from .batch import Batch, next_ids, write_changes
 from .connection import open_reading, open_writing, transaction, translated
 from .errors import StoreError, StoreMissing
 from .event_records import encode_events
-from .home import Home
+from .home import Home, sync_directory
 from .integrity import check_beginning, check_store
 from .journal import JournalRow, append_row, last_row, touched_by
 from .loading import load_saved
@@ -69,6 +69,8 @@ class Store:
                 last = check_store(writer, mark.read())
                 with transaction(writer):
                     writer.execute(statement("delete_old_durations"))
+            # Or a power cut could bring back the journal with which SQLite made the file: it would undo everything.
+            sync_directory(home.path)
             return cls(home, writer, mark, last)
         except BaseException:
             writer.close()

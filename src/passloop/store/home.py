@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import HomeBusy, HomeRefused
 
-__all__ = ["NETWORK_FILESYSTEMS", "Home", "HomeLock", "filesystem_magic", "socket_address"]
+__all__ = ["NETWORK_FILESYSTEMS", "Home", "HomeLock", "filesystem_magic", "socket_address", "sync_directory"]
 
 NETWORK_FILESYSTEMS = {
     0x6969: "NFS",
@@ -124,6 +124,15 @@ def filesystem_magic(path: Path) -> int:
         number = ctypes.get_errno()
         raise HomeRefused(f"the file system of {path} cannot be told: {os.strerror(number)}")
     return ctypes.c_long.from_buffer(answer).value & 0xFFFFFFFF
+
+
+def sync_directory(path: Path) -> None:
+    """Make names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

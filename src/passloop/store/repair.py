@@ -14,9 +14,8 @@ from pathlib import Path
 
 from passloop.crashpoints import crashpoint
 
-from .backup import sync_directory
 from .errors import StoreDamaged, StoreFull, StoreTooNew
-from .home import Home
+from .home import Home, sync_directory
 from .integrity import check_home
 from .mark import Mark
 from .rebuild import Rebuilt, rebuild
