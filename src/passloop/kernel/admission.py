@@ -11,6 +11,7 @@ The walk is complete on each pass; lanes that ask an exhausted pool and cannot b
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -198,7 +199,7 @@ class Admission:
         state.next_reservation += 1
         state.queue.remove(task)
         task.reservation = reservation
-        state.reserved.append(task)
+        insort(state.reserved, task, key=_turn)
         state.touch(task)
         self._keep(task)
         return True
@@ -221,6 +222,12 @@ class Admission:
             time = room.shadow_time
             if time is not None and time > self._now:
                 self._state.wakeups.add(time, WakeUp.PASS)
+
+
+def _turn(task: Task) -> tuple[int, int]:
+    """Where a task with a reservation stands: by priority, then in the order they reserved."""
+    assert task.reservation is not None
+    return -task.priority, task.reservation.order
 
 
 def patience_of(state: State, task: Task, mask: int) -> int:

@@ -226,7 +226,17 @@ def _close(state: State, task: Task, verb: Verb, outcome: Outcome | None) -> Non
 
 
 def finish(state: State, task: Task, verb: Verb) -> None:
-    """Give a task its one final state and tell those that wait for it."""
+    """Give a task its one final state and tell those that wait for it, down the whole chain."""
+    _end(state, task, verb)
+    ended = [task]
+    for cause in ended:
+        for dependent_id in state.dependents.pop(cause.id, ()):
+            dependent = state.tasks.get(dependent_id)
+            if dependent is not None and _tell(state, dependent, cause):
+                ended.append(dependent)
+
+
+def _end(state: State, task: Task, verb: Verb) -> None:
     if task.state is TaskState.READY:
         state.dequeue(task)
     move(task, verb)
@@ -237,20 +247,18 @@ def finish(state: State, task: Task, verb: Verb) -> None:
     state.final.append(task)
     if task.key is not None and state.keys.get(task.key) == task.id and task.state is not TaskState.SUCCEEDED:
         del state.keys[task.key]
-    for dependent in state.dependents.pop(task.id, ()):
-        if dependent in state.tasks:
-            _tell(state, state.tasks[dependent], task)
 
 
-def _tell(state: State, dependent: Task, task: Task) -> None:
-    """A dependency became final: unblock its dependent, or abort it if it needed success."""
+def _tell(state: State, dependent: Task, task: Task) -> bool:
+    """A dependency became final: unblock its dependent, or abort it (True) if it needed success."""
     if dependent.final:
-        return
+        return False
     wanted_success = any(dep.task == task.id and not dep.any_end for dep in dependent.after)
     if wanted_success and task.state is not TaskState.SUCCEEDED:
         dependent.message = f"task {task.id}, which it comes after, {task.state}"
-        finish(state, dependent, Verb.ABORT)
-        return
+        _end(state, dependent, Verb.ABORT)
+        return True
     dependent.unmet.discard(task.id)
     if not dependent.unmet and dependent.state is TaskState.WAITING:
         make_ready(state, dependent)
+    return False

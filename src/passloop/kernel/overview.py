@@ -51,7 +51,7 @@ def device_views(state: State) -> tuple[DeviceView, ...]:
     """Every device, in CUDA order."""
     kept = {
         grant.uuid: task.id
-        for task in state.reserved
+        for task in reversed(state.reserved)
         if task.reservation is not None
         for grant in task.reservation.allocation.devices
     }

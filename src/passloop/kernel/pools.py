@@ -155,8 +155,9 @@ class RatePool(ScalarPool):
                 return time + RATE_WINDOW
         return None
 
-    def draws(self) -> tuple[tuple[int, int, int], ...]:
-        """(time, amount, attempt) of each draw that may still be in the window, oldest first."""
+    def draws(self, now: int) -> tuple[tuple[int, int, int], ...]:
+        """(time, amount, attempt) of each draw that is still in the window, oldest first."""
+        self._forget(now)
         return tuple((time, amount, attempt) for time, amount, attempt in self._draws)
 
     def restore_draws(self, draws: Iterator[tuple[int, int, int]]) -> None:
@@ -170,7 +171,9 @@ class RatePool(ScalarPool):
     def _forget(self, now: int) -> None:
         draws = self._draws
         while draws and draws[0][0] + RATE_WINDOW <= now:
-            self._drawn -= draws.popleft()[1]
+            _, amount, attempt = draws.popleft()
+            self._drawn -= amount
+            self._latest.pop(AttemptId(attempt), None)
 
 
 def _admits(pool: ScalarPool, amount: int, now: int) -> bool:

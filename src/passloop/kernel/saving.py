@@ -59,7 +59,7 @@ def _pool_row(state: State, name: str) -> PoolChanged:
     if pool.closure is not None:
         body["closure"] = _closure_state(pool.closure)
     if isinstance(pool, RatePool):
-        body["draws"] = pool.draws()
+        body["draws"] = pool.draws(state.now)
     return PoolChanged(name, pool.kind, json.dumps(body))
 
 
