@@ -143,9 +143,7 @@ def idle_pass(tasks: int, shapes: int, repeats: int = 20) -> float:
 def _options() -> argparse.Namespace:
     options = argparse.ArgumentParser(prog="python -m benchmarks.kernel_rate", description=__doc__)
     options.add_argument("--tasks", type=int, default=100_000)
-    options.add_argument(
-        "--most", type=int, default=1_000_000, help="most tasks for the cost per event"
-    )
+    options.add_argument("--most", type=int, default=1_000_000, help="most tasks for the cost per event")
     options.add_argument("--events", type=int, default=20_000)
     options.add_argument("--profile", action="store_true", help="print where the time goes instead")
     options.add_argument("--dry-run", action="store_true", help="print only, write nothing")
@@ -169,9 +167,7 @@ def measured(options: argparse.Namespace) -> dict[str, object]:
         gc.collect()
         churn(load, options.events, batch)
         figures[f"rate_batch_{batch}"] = round(rate(load))
-        print(
-            f"{options.tasks:,} tasks, batches of {batch}: {rate(load):,.0f} admissions + completions a second"
-        )
+        print(f"{options.tasks:,} tasks, batches of {batch}: {rate(load):,.0f} admissions + completions a second")
         del load
     tasks = 1_000
     while tasks <= options.most:

@@ -146,9 +146,7 @@ def repeat(measure: Callable[[], float], rounds: int) -> list[float]:
 
 def main() -> None:
     """Measure and print one JSON document."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--outstanding", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)

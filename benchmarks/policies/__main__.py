@@ -47,9 +47,7 @@ def stream_table(waits: Mapping[str, list[float]], hours: int) -> str:
     """The endless stream as a markdown table; a wait to the end of the stream is said to be one."""
     lines = ["| policy | wait of the 8-GPU task, by seed |", "|---|---|"]
     for name, each in waits.items():
-        told = ", ".join(
-            f"{wait:.1f} h" if wait < hours - 2 else "**until the stream ends**" for wait in each
-        )
+        told = ", ".join(f"{wait:.1f} h" if wait < hours - 2 else "**until the stream ends**" for wait in each)
         lines.append(f"| {TITLES[name]} | {told} |")
     return "\n".join(lines)
 

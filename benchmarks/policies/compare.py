@@ -36,9 +36,7 @@ def _stream(work: tuple[str, int, int]) -> tuple[str, float]:
     return policy, (started - arrivals[large].at) / MINUTE / 60
 
 
-def compare_mixed(
-    *, seeds: Sequence[int], tasks: int, cores: int, names: Sequence[str] = NAMES
-) -> dict[str, Figures]:
+def compare_mixed(*, seeds: Sequence[int], tasks: int, cores: int, names: Sequence[str] = NAMES) -> dict[str, Figures]:
     """The averaged figures of each policy over the mixed load."""
     work = [(name, seed, tasks) for name in reversed(names) for seed in seeds]
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:

@@ -64,9 +64,7 @@ def _request(shape: Shape) -> Request:
 def _spec(arrival: Arrival, bounds: str) -> TaskSpec:
     limit = arrival.millis if bounds == "enforced" else None
     name = arrival.shape.name
-    return TaskSpec(
-        request=_request(arrival.shape), time_limit=limit, grace=0, task_class=name, program="program"
-    )
+    return TaskSpec(request=_request(arrival.shape), time_limit=limit, grace=0, task_class=name, program="program")
 
 
 def _inventory() -> DevicesSeen:

@@ -66,9 +66,7 @@ def place(shape: Shape, free: Node, beside: Node | None = None) -> Place:
     if shape.share == 0:
         return ()
     each = min(shape.share, WHOLE)
-    fitting = [
-        device for device in range(GPUS) if free.shares[device] >= each and limits.shares[device] >= each
-    ]
+    fitting = [device for device in range(GPUS) if free.shares[device] >= each and limits.shares[device] >= each]
     count = max(1, shape.share // WHOLE)
     if len(fitting) < count:
         return None

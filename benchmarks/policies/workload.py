@@ -1,6 +1,6 @@
 """The mixed load: what arrives when, what it needs and how long it runs. Seeded; the same for every policy.
 
-Eight GPUs and 64 CPUs; seven kinds of request; log-normal run times (median 20 min, sigma 1) capped at 4 h;
+Eight GPUs and 64 CPUs; seven kinds of request; log-normal run times (median 10 min, sigma 0.8) capped at 4 h;
 arrivals at random, stretched so that the GPU work offered until the last arrival is exactly `load` of what
 the GPUs can do.
 """
@@ -30,8 +30,8 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 LONGEST = 4 * HOUR
-MEDIAN = 20 * MINUTE
-SIGMA = 1.0
+MEDIAN = 10 * MINUTE
+SIGMA = 0.8
 LOAD = 0.9
 
 
@@ -98,7 +98,7 @@ def endless_stream(seed: int, hours: int, load: float = LOAD) -> tuple[list[Arri
     chance = random.Random(seed)
     one = next(shape for shape in SHAPES if shape.name == "one")
     eight = next(shape for shape in SHAPES if shape.name == "eight")
-    tasks = int(hours * HOUR * GPUS * load / (MEDIAN * 1.6))
+    tasks = int(hours * HOUR * GPUS * load / (MEDIAN * 1.4))
     spans = [_run_time(chance) for _ in range(tasks)]
     gaps = [chance.expovariate(1.0) for _ in range(tasks)]
     stream = _stretched(gaps, [one] * tasks, spans, load)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from tests.support.builders import MINUTE, SECOND, World, ask
 
 from passloop.kernel.ids import TaskId
 from passloop.kernel.resources import Variant
+from tests.support.builders import MINUTE, SECOND, World, ask
 
 EXAMPLES = 100
 

@@ -140,6 +140,10 @@ class Stage:
         self.driver.launch(order)
         return order
 
+    def order(self, attempt: int = 1) -> Launch:
+        """The order of an attempt."""
+        return self._orders[attempt]
+
     async def ended(self, attempt: int = 1) -> Exited:
         """How an attempt ended."""
         return await self.heard.until(Exited, attempt)

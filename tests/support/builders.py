@@ -159,9 +159,7 @@ class World:
         return turn
 
     def _reports(self, turn: Turn) -> list[Event]:
-        return [
-            Started(order.attempt, order.epoch) for order in turn.instructions if isinstance(order, Start)
-        ]
+        return [Started(order.attempt, order.epoch) for order in turn.instructions if isinstance(order, Start)]
 
     def submit(self, *variants: Variant, n: int = 1, **words: Any) -> TaskId:
         """Submit one task (or `n`, in one run) and give back its id (the first one); see `submit_many`."""
@@ -183,9 +181,7 @@ class World:
         Without variants the words of `ask` make the one there is. `limit`, `grace`, `patience`, `retries`
         and the like go to the spec; `group`, `priority`, `run`, `refuse_impossible` to the submission.
         """
-        submission = {
-            k: words.pop(k) for k in ("name", "group", "priority", "run", "refuse_impossible") if k in words
-        }
+        submission = {k: words.pop(k) for k in ("name", "group", "priority", "run", "refuse_impossible") if k in words}
         spec = _spec_from(variants, words)
         waits = tuple(Dependency(t) for t in after) + tuple(Dependency(t, any_end=True) for t in after_any)
         tasks = tuple(

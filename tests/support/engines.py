@@ -91,9 +91,7 @@ class Rig:
         self.alarm = HandAlarm(self.clock)
         seeds = itertools.count(1)
         settings = EngineSettings(linger_ms=0, environ=self.environ, seed=lambda: next(seeds))
-        self.engine = Engine(
-            self.store, self.clock, {"processes": self.driver}, settings=settings, alarm=self.alarm
-        )
+        self.engine = Engine(self.store, self.clock, {"processes": self.driver}, settings=settings, alarm=self.alarm)
         return self.engine
 
     async def until(self, condition: Callable[[], object]) -> None:

@@ -16,9 +16,7 @@ def at(seconds: float) -> str:
     return text
 
 
-def attempt(
-    start: float, end: float | None, *, outcome: str | None = "success", **fields: object
-) -> dict[str, Any]:
+def attempt(start: float, end: float | None, *, outcome: str | None = "success", **fields: object) -> dict[str, Any]:
     """One attempt from `start` to `end` (seconds after the start of the sample), admitted 10 ms before."""
     return {
         "attempt": 1,

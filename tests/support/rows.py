@@ -137,22 +137,18 @@ class Rows:
 
     def attempt_of(self, task: int) -> AttemptRow:
         """The open attempt of a task that is admitted, running or stopping."""
-        return next(
-            row for row in reversed(self.open_attempts()) if row.task == task and row.state != "stray"
-        )
+        return next(row for row in reversed(self.open_attempts()) if row.task == task and row.state != "stray")
 
     def saved(self) -> Saved:
-        """What a machine is restored from, with nothing in it that a store would not have."""
-        live = self.live()
-        tasks = tuple(SavedTask(self.tasks[t], self.specs[t], self.after[t]) for t in live)
+        """What a machine is restored from; final tasks too that a stray of theirs still holds something for."""
+        open_attempts = tuple(self.open_attempts())
+        kept = sorted({*self.live(), *(row.task for row in open_attempts)})
+        tasks = tuple(SavedTask(self.tasks[t], self.specs[t], self.after[t]) for t in kept)
         named = {dependency.task for task in tasks for dependency in task.after}
         known = tuple(
-            (task, str(self.tasks[task].state))
-            for task in sorted(named)
-            if self.tasks[task].state in FINAL_STATES
+            (task, str(self.tasks[task].state)) for task in sorted(named) if self.tasks[task].state in FINAL_STATES
         )
-        open_attempts = tuple(self.open_attempts())
-        of_runs = {row.row.run for row in tasks} | {self.tasks[row.task].run for row in open_attempts}
+        of_runs = {row.row.run for row in tasks}
         return Saved(
             tasks=tasks,
             runs=tuple(self.runs[run] for run in sorted(of_runs)),
@@ -212,7 +208,5 @@ def _identity(change: Change) -> tuple[str, int | str] | None:
             return "pool", name
         case GroupChanged(name=name):
             return "group", name
-        case SettingChanged(name=name):
-            return "setting", name
-        case DurationLearned():
+        case SettingChanged() | DurationLearned():
             return None

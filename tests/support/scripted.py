@@ -98,9 +98,7 @@ class ScriptedDriver:
                 self._say(Exited(live.attempt, live.epoch, self.outside.records[live.attempt]))
             else:
                 self.outside.tombs.add(live.attempt)
-                self._say(
-                    Exited(live.attempt, live.epoch, Outcome(kind=OutcomeKind.LOST, engine_lost=True))
-                )
+                self._say(Exited(live.attempt, live.epoch, Outcome(kind=OutcomeKind.LOST, engine_lost=True)))
 
     def statistics(self) -> Mapping[str, int]:
         return {"live": len(self.outside.live)}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
 
 from passloop.kernel.tasks import FINAL_STATES, OutcomeKind, RetryBudgets, TaskState
+from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
 
 # From the smallpond executor.
 
@@ -364,9 +364,7 @@ def test_the_score_is_six_parts_free_memory_and_four_parts_idleness() -> None:
 
 
 def test_linked_devices_are_taken_together() -> None:
-    world = World(
-        gpus=[seen(0, links="a"), seen(1, links="b", utilisation=5), seen(2, links="b", utilisation=5)]
-    )
+    world = World(gpus=[seen(0, links="a"), seen(1, links="b", utilisation=5), seen(2, links="b", utilisation=5)])
     assert sorted(world.devices_of(world.submit(gpus=2))) == ["GPU-1", "GPU-2"]
 
 

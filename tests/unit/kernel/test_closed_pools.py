@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tests.support.builders import HOUR, MINUTE, SECOND, World, ask
-
 from passloop.kernel.events import PoolKind, PoolOpened
 from passloop.kernel.ids import PoolName, TaskId
 from passloop.kernel.tasks import TaskState
+from tests.support.builders import HOUR, MINUTE, SECOND, World, ask
 
 
 def endpoint(limit: int = 8) -> World:
@@ -292,3 +291,21 @@ def test_a_restart_forgets_no_draw() -> None:
     world.finish(world.submit(tokens=64))
     world.restart()
     assert world.state(world.submit(tokens=64)) is TaskState.READY
+
+
+def test_a_correction_after_its_minute_changes_nothing() -> None:
+    world = rated(100)
+    task = world.submit(tokens=64)
+    world.advance(2 * MINUTE)
+    world.send(PoolOpened(PoolName("tokens")))
+    assert world.state(world.submit(tokens=64)) is TaskState.RUNNING
+    world.end(task, "success", used=((PoolName("tokens"), 200),))
+    world.advance(2 * MINUTE)
+    assert world.state(world.submit(tokens=64)) is TaskState.RUNNING
+
+
+def test_a_restart_draws_nothing_twice() -> None:
+    world = rated(100)
+    world.submit(tokens=32)
+    world.restart()
+    assert world.state(world.submit(tokens=64)) is TaskState.RUNNING

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
-
 from passloop.kernel.tasks import RetryBudgets, TaskState
+from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
 
 READY, RUNNING, HELD = TaskState.READY, TaskState.RUNNING, TaskState.HELD
 
@@ -304,3 +303,42 @@ def test_an_unlisted_pair_changes_nothing() -> None:
     world.release(task)
     world.hold(task)
     assert world.row(task) == before
+
+
+def test_a_dependency_may_end_after_its_dependent_was_cancelled() -> None:
+    world = World(gpus=1)
+    first = world.submit(gpus=1)
+    world.cancel(world.submit(gpus=1, after=[first]))
+    world.send()
+    world.end(first, "failure")
+    assert world.state(first) is TaskState.FAILED
+
+
+def test_an_abort_goes_down_a_chain_of_thousands() -> None:
+    world = World(gpus=1, check=False)
+    chain = [world.submit(gpus=1)]
+    for _ in range(3_000):
+        chain.append(world.submit(cpus=1, after=[chain[-1]]))
+    world.cancel(chain[0])
+    world.end(chain[0], "cancelled")
+    assert world.state(chain[-1]) is TaskState.ABORTED
+
+
+def test_what_a_refused_start_saw_survives_a_restart() -> None:
+    world = World(gpus=1, auto_start=False)
+    task = world.submit(gpus=1)
+    world.refuse_start(task, world.taken(0))
+    assert world.state(task) is READY
+    world.restart()
+    assert world.state(task) is READY
+    assert world.why(task) == ["vetoed"]
+
+
+def test_of_two_reservations_of_one_device_the_higher_priority_is_shown() -> None:
+    world = World(gpus=1)
+    world.submit(gpus=1, limit=HOUR)
+    world.submit(gpus=1, limit=HOUR)
+    high = world.submit(gpus=1, limit=HOUR, priority=1)
+    assert world.machine.devices()[0].reserved_for == high
+    world.restart()
+    assert world.machine.devices()[0].reserved_for == high

@@ -8,11 +8,11 @@ import heapq
 
 import pytest
 from benchmarks.policies.compare import compare_mixed, compare_stream
-from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask
 
 from passloop.kernel.ids import TaskId
 from passloop.kernel.resources import Variant
 from passloop.kernel.tasks import TaskState
+from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask
 
 
 class Stream:
