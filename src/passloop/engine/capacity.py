@@ -10,14 +10,19 @@ from passloop.kernel.amounts import CPU_UNIT
 from passloop.kernel.events import PoolDeclared, PoolKind
 from passloop.kernel.resources import CPU, MEMORY
 
+from .errors import EngineError
+
 __all__ = ["CapacityError", "cpu_milli", "declared_pools", "memory_mib"]
 
 _MIB = 1024 * 1024
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-class CapacityError(ValueError):
+class CapacityError(EngineError):
     """A size of a pool was given that cannot be."""
+
+    code = "invalid"
+    exit_code = 2
 
 
 def cpu_milli(variables: Mapping[str, str] | None = None, *, cgroup: Path = _CGROUP) -> int:
@@ -57,7 +62,10 @@ def _said_cpus(text: str) -> int:
     except (ValueError, OverflowError):
         milli = 0
     if milli < 1:
-        raise CapacityError(f"PASSLOOP_CPUS is {text!r}; give a positive number of CPUs, like PASSLOOP_CPUS=8")
+        raise CapacityError(
+            f"PASSLOOP_CPUS is {text!r}; give a positive number of CPUs, like PASSLOOP_CPUS=8",
+            hint="passloop config",
+        )
     return milli
 
 

@@ -33,7 +33,7 @@ from .attempts import Attempts, attempt_folder, attempt_name
 from .device_desk import DeviceDesk
 from .dispatch import Dispatch
 from .drain import Quiet
-from .errors import EngineStopped, Refused, Unwritable
+from .errors import EngineStopped, Refused, Unwritable, refusal_hint
 from .feed import Feed
 from .inbox import Inbox
 from .lifecycle import DriverRole, Roles
@@ -269,7 +269,7 @@ class Engine:
             )
         answer = await self.inbox.ask(event, environments=environments)
         if isinstance(answer, Refusal):
-            raise Refused(answer.code, answer.message)
+            raise Refused(answer.code, answer.message, hint=refusal_hint(event, answer.code))
         return answer
 
     def _place_of(self, order: Start) -> tuple[Path, str]:

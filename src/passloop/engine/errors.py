@@ -5,7 +5,9 @@ Only mistakes and states that a person can act on are here; a bug is left to rai
 
 from __future__ import annotations
 
-__all__ = ["EngineError", "EngineStopped", "NotAllowed", "NotFound", "Refused", "Unwritable"]
+from passloop.kernel.events import Event, PoolOpened, QuarantineReleased
+
+__all__ = ["EngineError", "EngineStopped", "NotAllowed", "NotFound", "Refused", "Unwritable", "refusal_hint"]
 
 
 class EngineError(Exception):
@@ -55,3 +57,12 @@ class EngineStopped(EngineError):
 
     code = "stopped"
     exit_code = 5
+
+
+def refusal_hint(event: Event, code: str) -> str:
+    """How to go on after the kernel refused this event."""
+    if code == "never_fits":
+        return "ask for less, add a smaller variant with --or, or keep it for later with --wait-for-capacity"
+    if isinstance(event, PoolOpened):
+        return "passloop pools"
+    return "passloop gpus" if isinstance(event, QuarantineReleased) else "passloop ls"

@@ -15,6 +15,7 @@ from passloop.clock import Clock, SystemClock
 from passloop.devices.locks import device_locks
 from passloop.devices.opening import open_inventory
 from passloop.drivers.base import Driver
+from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.processes.driver import ProcessDriver
 from passloop.engine.attempts import Attempts
 from passloop.engine.device_desk import DeviceDesk, holdings_of
@@ -30,7 +31,7 @@ from .serve import SocketServer
 
 __all__ = ["EngineHost", "open_host"]
 
-_URGENCY = {DownMode.DRAIN: 0, DownMode.LEAVE: 1, DownMode.NOW: 2}
+_URGENCY = {DownMode.DRAIN: 0, DownMode.NOW: 1, DownMode.LEAVE: 2}
 
 
 class EngineHost:
@@ -43,7 +44,7 @@ class EngineHost:
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def go_down(self, mode: DownMode) -> None:
-        """Begin to go down; returns at once. A later call may be more urgent, never less."""
+        """Begin to go down; returns at once. A later call may be quicker (drain, now, leave), never slower."""
         if self._mode is not None and _URGENCY[mode] <= _URGENCY[self._mode]:
             return
         self._mode = mode
@@ -109,7 +110,8 @@ def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) 
     attempts = Attempts()
     desk = open_desk(store, settings, attempts, clock)
     processes = ProcessDriver(store.home.path, inherit_fds=desk.descriptors)
-    drivers: dict[str, Driver] = {processes.name: processes}
+    leases = LeaseDriver()
+    drivers: dict[str, Driver] = {processes.name: processes, leases.name: leases}
     return Engine(store, clock, drivers, desk=desk, attempts=attempts, settings=settings)
 
 

@@ -1,0 +1,108 @@
+"""A user's retry: new tasks with the key, spec and dependencies of old ones, and the dependents they had aborted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from passloop.engine.retrying import retry
+from passloop.kernel.events import Submitted
+from passloop.kernel.ids import TaskId
+from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, TaskState
+from tests.support.engines import Rig, commands, one_cpu, rig
+
+FAILED = Outcome(kind=OutcomeKind.FAILURE, exit_code=1)
+
+
+def chain(*links: tuple[Dependency, ...], keys: bool = False) -> Submitted:
+    """Tasks of one run, each after what it names."""
+    tasks = tuple(
+        NewTask(spec=one_cpu(), index=i, after=after, key=f"k{i}" if keys else None, payload=f'{{"name":"t{i}"}}')
+        for i, after in enumerate(links)
+    )
+    return Submitted(name="chain", tasks=tasks)
+
+
+async def failed(one: Rig, task: int) -> None:
+    one.driver.finish_task(task, FAILED)
+    await one.engine.wait_final([TaskId(task)])
+    await one.heard()
+
+
+async def test_a_retry_is_a_new_task_of_the_same_run_key_and_payload(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain((), keys=True))
+        await failed(one, 1)
+        done = await retry(one.engine, [TaskId(1)])
+        assert (done.changed, done.created, done.unchanged) == ((1,), (2,), ())
+        old = await one.engine.read(lambda reader: reader.task(1))
+        new = await one.engine.read(lambda reader: reader.task(2))
+        assert old is not None
+        assert new is not None
+        assert (old.row.state, old.row.retried_by) == (TaskState.FAILED, 2)
+        assert (new.row.run, new.row.key, new.payload, new.spec, new.row.retry_of) == (
+            old.row.run, "k0", old.payload, old.spec, 1,
+        )  # fmt: skip
+
+
+async def test_the_dependents_it_had_aborted_are_remade_and_wait_for_the_new_task(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain((), (Dependency(-1),), (Dependency(-2),), (Dependency(-1, any_end=True),)))
+        await failed(one, 1)
+        one.driver.finish_task(4)
+        await one.engine.wait_final([TaskId(4)])
+        assert one.store.states_of([2, 3]) == {2: TaskState.ABORTED, 3: TaskState.ABORTED}
+        done = await retry(one.engine, [TaskId(1)])
+        assert done.changed == (1, 2, 3)
+        assert done.created == (5, 6, 7)
+        after = {
+            view.row.id: [need.task for need in view.after]
+            for view in await one.engine.read(lambda reader: reader.tasks())
+        }
+        assert (after[6], after[7]) == ([5], [6])
+        await one.heard()
+        for task in (5, 6, 7):
+            one.driver.finish_task(task)
+            await one.engine.wait_final([TaskId(task)])
+            await one.heard()
+        assert set(one.store.states_of([5, 6, 7]).values()) == {TaskState.SUCCEEDED}
+
+
+async def test_a_dependent_in_another_run_is_remade_in_its_own_run(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain(()))
+        other = await one.engine.submit(chain((Dependency(1),)))
+        await failed(one, 1)
+        await retry(one.engine, [TaskId(1)])
+        remade = await one.engine.read(lambda reader: reader.task(4))
+        assert remade is not None
+        assert (remade.row.run, remade.after) == (other.run, (Dependency(3),))
+
+
+async def test_what_lives_succeeded_or_was_retried_is_left_alone_with_the_reason(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(commands(3))
+        await failed(one, 1)
+        one.driver.finish_task(2)
+        await one.engine.wait_final([TaskId(2)])
+        await retry(one.engine, [TaskId(1)])
+        done = await retry(one.engine, [TaskId(1), TaskId(2), TaskId(3)])
+        assert done.created == ()
+        reasons = dict(done.unchanged)
+        assert reasons[TaskId(1)] == "it was retried already, by task 4"
+        assert reasons[TaskId(2)] == "it succeeded already"
+        assert reasons[TaskId(3)] in {"it is running", "it is admitted"}
+
+
+async def test_a_dependency_that_was_retried_is_followed_to_its_newest_task(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain(()))
+        await failed(one, 1)
+        await one.engine.submit(chain((Dependency(1),)))
+        assert one.store.states_of([2]) == {2: TaskState.ABORTED}
+        await one.engine.submit(commands(1))
+        retried = await retry(one.engine, [TaskId(1)])
+        assert retried.changed == (1, 2)
+        await retry(one.engine, [TaskId(2)])
+        view = await one.engine.read(lambda reader: reader.task(int(retried.created[1])))
+        assert view is not None
+        assert view.after == (Dependency(retried.created[0]),)

@@ -1,0 +1,101 @@
+"""Keys and dependencies that the machine no longer holds are looked up in the store, right before the turn."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from passloop.engine.errors import Refused
+from passloop.kernel.events import Submitted
+from passloop.kernel.ids import TaskId
+from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, TaskState
+from tests.support.builders import ask, spec_of
+from tests.support.engines import Rig, commands, one_cpu, rig
+
+
+def keyed(*keys: str) -> Submitted:
+    return Submitted(name="keyed", tasks=tuple(NewTask(spec=one_cpu(), key=key) for key in keys))
+
+
+def after(task: int, *, any_end: bool = False) -> Submitted:
+    return Submitted(name="late", tasks=(NewTask(spec=one_cpu(), after=(Dependency(task, any_end=any_end),)),))
+
+
+async def test_the_same_key_returns_the_live_task(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        first = await one.engine.submit(keyed("a", "b"))
+        again = await one.engine.submit(keyed("b", "c"))
+        assert (first.tasks, again.tasks, again.existing) == ((1, 2), (2, 3), (2,))
+
+
+async def test_the_same_key_returns_a_task_that_succeeded_before_the_restart(tmp_path: Path) -> None:
+    one = Rig(tmp_path)
+    await one.open().start()
+    await one.engine.submit(keyed("a"))
+    one.driver.finish_task(1)
+    await one.engine.wait_final([TaskId(1)])
+    await one.kill()
+    await one.open().start()
+    again = await one.engine.submit(keyed("a"))
+    assert (again.tasks, again.existing) == ((1,), (1,))
+    await one.close()
+
+
+async def test_the_same_key_tries_a_failed_task_again(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(keyed("a"))
+        one.driver.finish_task(1, Outcome(kind=OutcomeKind.FAILURE, exit_code=1))
+        await one.engine.wait_final([TaskId(1)])
+        again = await one.engine.submit(keyed("a"))
+        assert (again.tasks, again.existing) == ((2,), ())
+
+
+async def test_two_submissions_of_one_key_in_one_batch_make_one_task(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        both = await asyncio.gather(one.engine.submit(keyed("a")), one.engine.submit(keyed("a")))
+        assert [answer.tasks for answer in both] == [(1,), (1,)]
+
+
+async def test_a_dependency_that_ended_long_ago_counts_by_how_it_ended(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(commands(2))
+        one.driver.finish_task(1)
+        one.driver.finish_task(2, Outcome(kind=OutcomeKind.FAILURE, exit_code=1))
+        await one.engine.wait_final([TaskId(1), TaskId(2)])
+        await one.heard()
+        for submitted in (after(1), after(2), after(2, any_end=True)):
+            await one.engine.submit(submitted)
+        await one.heard()
+        states = one.store.states_of([3, 4, 5])
+        assert states == {3: TaskState.RUNNING, 4: TaskState.ABORTED, 5: TaskState.RUNNING}
+
+
+async def test_a_dependency_that_never_was_refuses_the_submission(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        with pytest.raises(Refused) as refused:
+            await one.engine.submit(after(77))
+        assert refused.value.exit_code == 3
+        assert one.store.states_of([1]) == {}
+
+
+async def test_what_can_never_fit_is_refused_with_exit_code_7(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        huge = Submitted(name="huge", tasks=(NewTask(spec=spec_of(ask(cpus=64))),))
+        with pytest.raises(Refused) as refused:
+            await one.engine.submit(huge)
+        assert refused.value.exit_code == 7
+
+
+async def test_a_metrics_file_becomes_the_tasks_results(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(commands(1))
+        out = one.outside.live[one.outside.attempt_of(1)].directory / "out"
+        out.mkdir(parents=True)
+        (out / "metrics.json").write_text('{"accuracy": 0.93}')
+        one.driver.finish_task(1)
+        await one.engine.wait_final([TaskId(1)])
+        view = await one.engine.read(lambda reader: reader.task(1))
+        assert view is not None
+        assert view.results == '{"accuracy": 0.93}'

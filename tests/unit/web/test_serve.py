@@ -1,0 +1,91 @@
+"""The socket: for the same user only, with paths of any length, without a tick, and nothing over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from pathlib import Path
+
+import psutil
+import pytest
+import uvicorn
+
+from passloop.web import auth
+from passloop.web.auth import peer_uid
+from tests.support.served import served
+
+
+async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_engine(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        path = one.rig.home.socket
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not path.exists()
+
+
+async def test_a_socket_left_by_a_dead_engine_is_replaced(tmp_path: Path) -> None:
+    left = tmp_path / "home"
+    left.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as old:
+        old.bind(str(left / "socket"))
+    async with served(tmp_path) as one:
+        assert (await one.get("/status")).status == 200
+
+
+async def test_a_home_with_a_path_over_108_bytes_is_served(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    async with served(deep) as one:
+        assert len(str(one.rig.home.socket)) > 150
+        assert (await one.get("/status")).status == 200
+
+
+async def test_another_user_is_refused_whatever_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(tmp_path) as one:
+        monkeypatch.setattr(auth, "peer_uid", lambda _socket: os.geteuid() + 1)
+        for method, path in (("GET", "/status"), ("POST", "/submit"), ("GET", "/nowhere")):
+            reply = await one.ask(method, path)
+            assert (reply.status, reply.json()["error"]["exit"]) == (403, 6)
+
+
+def test_the_system_tells_who_is_at_the_other_end() -> None:
+    here, there = socket.socketpair(socket.AF_UNIX)
+    with here, there:
+        assert peer_uid(here) == os.geteuid()
+
+
+def test_a_tcp_connection_is_nobodys() -> None:
+    with socket.socket(socket.AF_INET) as tcp:
+        assert peer_uid(tcp) is None
+    assert peer_uid(None) is None
+
+
+async def test_nothing_listens_over_tcp(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        listening = [link for link in psutil.Process().net_connections("inet") if link.status == "LISTEN"]
+        assert listening == []
+
+
+async def test_the_server_sets_no_timer_while_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tick(*_: object) -> None:
+        raise AssertionError("uvicorn ticked")
+
+    monkeypatch.setattr(uvicorn.Server, "on_tick", tick)
+    async with served(tmp_path) as one:
+        await one.get("/status")
+        loop = asyncio.get_running_loop()
+        timers = [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        assert timers == []
+
+
+async def test_two_requests_share_a_connection(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        reader, writer = await one.connect()
+        for _ in range(2):
+            writer.write(b"GET /api/v1/status HTTP/1.1\r\nHost: passloop\r\n\r\n")
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            size = int(head.split("content-length:")[1].split()[0])
+            assert b"schema_version" in await reader.readexactly(size)
+        writer.close()
+        await writer.wait_closed()

@@ -1,0 +1,91 @@
+"""Server-sent events: replayed from the journal, then live; none missed and none twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.served import Served, request_text, served
+
+
+class Stream:
+    """A connection to /events."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, one: Served, **fields: str) -> Stream:
+        reader, writer = await one.connect()
+        writer.write(request_text("GET", "/events", b"", fields))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b" 200 " in head.splitlines()[0]
+        assert b"text/event-stream" in head
+        return cls(reader, writer)
+
+    async def next(self) -> dict[str, Any]:
+        """The next event's data."""
+        async with asyncio.timeout(10):
+            while not (line := await self._reader.readline()).startswith(b"data:"):
+                assert line
+        return json.loads(line[5:])
+
+    async def end(self) -> bytes:
+        """Everything to the end of the stream."""
+        async with asyncio.timeout(10):
+            return await self._reader.read()
+
+    async def close(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+async def test_events_from_now_on_name_tasks_and_states(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await one.submit()
+        await one.rig.heard()
+        stream = await Stream.open(one)
+        one.rig.driver.finish_task(1)
+        event = await stream.next()
+        assert event["tasks"] == [{"id": 1, "state": "succeeded"}]
+        assert event["seq"] == one.rig.store.last_seq
+        await stream.close()
+
+
+async def test_last_event_id_replays_what_was_missed_and_goes_on_live(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await one.submit(3)
+        await one.rig.heard()
+        stream = await Stream.open(one, Last_Event_ID="0")
+        seen = [(await stream.next())["seq"] for _ in range(one.rig.store.last_seq)]
+        assert seen == list(range(1, one.rig.store.last_seq + 1))
+        one.rig.driver.finish_task(1)
+        assert (await stream.next())["seq"] == seen[-1] + 1
+        await stream.close()
+
+
+async def test_many_followers_see_the_same(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        streams = [await Stream.open(one, Last_Event_ID="0") for _ in range(8)]
+        await one.submit()
+        numbers = [[(await stream.next())["seq"] for _ in range(2)] for stream in streams]
+        assert all(seen == [1, 2] for seen in numbers)
+        for stream in streams:
+            await stream.close()
+
+
+async def test_a_stream_ends_when_the_engine_does(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        stream = await Stream.open(one)
+        one.rig.engine.hang_up()
+        assert await stream.end() is not None
+        await stream.close()
+
+
+async def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        reply = await one.ask("GET", "/events", Last_Event_ID="soon")
+        assert (reply.status, reply.json()["error"]["exit"]) == (400, 2)
