@@ -42,7 +42,7 @@ def export_records(report: Report) -> Iterator[dict[str, Value]]:
     """One flat record per task with every column; times in ISO 8601 UTC, seconds of the latest attempt."""
     for row in report.rows:
         yield {
-            **_facts(row, report.run),
+            **_facts(row),
             **{f"param.{axis}": row.params.get(axis) for axis in report.axes},
             **{f"metric.{metric}": row.results.get(metric) for metric in report.metrics},
         }
@@ -57,11 +57,11 @@ def write_export(report: Report, kind: ExportFormat, out: IO[bytes]) -> None:
         out.write(line.encode("utf-8"))
 
 
-def _facts(row: Row, run: int) -> dict[str, Value]:
+def _facts(row: Row) -> dict[str, Value]:
     gpus = row.attempts[-1].gpus if row.attempts else ()
     return {
         "id": row.id,
-        "run": run,
+        "run": row.run,
         "name": row.name,
         "state": row.state,
         "outcome": row.outcome,
@@ -108,10 +108,7 @@ def _cell(value: Value) -> Value:
 
 def _json_lines(report: Report) -> Iterator[str]:
     for record in export_records(report):
-        yield (
-            json.dumps({name: _json_value(value) for name, value in record.items()}, ensure_ascii=False)
-            + "\n"
-        )
+        yield (json.dumps({name: _json_value(value) for name, value in record.items()}, ensure_ascii=False) + "\n")
 
 
 def _json_value(value: Value) -> Value:
@@ -126,9 +123,7 @@ def _write_parquet(report: Report, out: IO[bytes]) -> None:
         import pyarrow
         from pyarrow import parquet
     except ImportError as missing:
-        raise BadValue(
-            "Parquet needs pyarrow", "pip install 'passloop[pandas]', or use --format csv"
-        ) from missing
+        raise BadValue("Parquet needs pyarrow", "pip install 'passloop[pandas]', or use --format csv") from missing
     records = list(export_records(report))
     columns: Mapping[str, list[Any]] = {name: [r[name] for r in records] for name in export_columns(report)}
     table = pyarrow.table({name: pyarrow.array(_one_type(values)) for name, values in columns.items()})

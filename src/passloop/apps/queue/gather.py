@@ -35,15 +35,18 @@ def gather(reader: Reader, home: Home, name: str, *, made_at: int) -> Report:
     Raises `NotFound` for a run that is not there or has no tasks left.
     """
     run = _run(reader, name)
-    tasks = _standing(reader.tasks(TaskFilter(runs=tuple(_together(reader, run)))))
+    tasks = reader.tasks(TaskFilter(runs=tuple(_together(reader, run))))
     if not tasks:
         raise NotFound(f"run {run.row.id} has no tasks left", hint="passloop ls")
+    standing = _standing(tasks)
     attempts: defaultdict[int, list[AttemptRow]] = defaultdict(list)
     for number in {task.row.run for task in tasks}:
         for attempt in reader.run_attempts(number):
             attempts[attempt.task].append(attempt)
-    shown = [_shown(task, attempts[task.row.id], home) for task in tasks]
-    return build_report(shown, made_at=made_at, log_of=_last_lines, run=run.row.id)
+    shown = {task.row.id: _shown(task, attempts[task.row.id], home) for task in tasks}
+    replaced = [shown[task] for task in shown if task not in standing]
+    now = [shown[task] for task in shown if task in standing]
+    return build_report(now, made_at=made_at, log_of=_last_lines, run=run.row.id, replaced=replaced)
 
 
 def _run(reader: Reader, name: str) -> RunView:
@@ -61,16 +64,16 @@ def _together(reader: Reader, run: RunView) -> list[int]:
     return [other.row.id for other in reader.runs() if other.row.name == run.row.name]
 
 
-def _standing(tasks: Iterable[TaskView]) -> list[TaskView]:
+def _standing(tasks: Iterable[TaskView]) -> set[int]:
     """Of each key the newest task; of tasks without one those that were not retried."""
     ordered = sorted(tasks, key=lambda task: task.row.id)
     there = {task.row.id for task in ordered}
     newest = {task.row.key: task.row.id for task in ordered}
-    return [
-        task
+    return {
+        task.row.id
         for task in ordered
         if (newest[task.row.key] == task.row.id if task.row.key else task.row.retried_by not in there)
-    ]
+    }
 
 
 def _shown(task: TaskView, attempts: list[AttemptRow], home: Home) -> dict[str, Any]:

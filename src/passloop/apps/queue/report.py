@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from .figures import Value, lower_is_better
 
@@ -25,6 +25,7 @@ __all__ = [
     "Row",
     "Spread",
     "build_report",
+    "merged_spans",
 ]
 
 REPEAT_AXES = frozenset({"seed", "replica"})
@@ -51,6 +52,7 @@ class Row:
     """One task; times in ms since the epoch. `log` holds the last lines of a task that failed."""
 
     id: int
+    run: int
     name: str
     state: str
     outcome: str | None
@@ -118,7 +120,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a report shows. `made_at` is wall time in ms; `axes` and `metrics` name columns in order."""
+    """Everything a report shows. `made_at` is wall time in ms; `axes` and `metrics` name columns in order.
+
+    `replaced` are tasks whose place a later one took: they ran, and count for times only.
+    """
 
     run: int
     name: str
@@ -129,6 +134,12 @@ class Report:
     metrics: tuple[str, ...]
     cells: tuple[Cell, ...]
     ranked_by: str | None
+    replaced: tuple[Row, ...] = ()
+
+    @property
+    def ever(self) -> tuple[Row, ...]:
+        """Every task that took time: those of today and those they replaced."""
+        return (*self.replaced, *self.rows)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -144,11 +155,21 @@ class Report:
     @property
     def span(self) -> tuple[int, int] | None:
         """First and last moment that this run worked, in ms; what still runs counts until `made_at`."""
-        attempts = [t for row in self.rows for t in row.attempts if t.started_at is not None]
+        attempts = [t for row in self.ever for t in row.attempts if t.started_at is not None]
         if not attempts:
             return None
         first = min(t.started_at or 0 for t in attempts)
         return first, max(first, *(self.made_at if t.ended_at is None else t.ended_at for t in attempts))
+
+    @property
+    def active(self) -> list[tuple[int, int]]:
+        """The times in which something of this run ran, in ms."""
+        return merged_spans(
+            (t.started_at, self.made_at if t.ended_at is None else t.ended_at)
+            for row in self.ever
+            for t in row.attempts
+            if t.started_at is not None
+        )
 
     @property
     def busy_seconds(self) -> float:
@@ -156,7 +177,7 @@ class Report:
         return (
             sum(
                 (self.made_at if t.ended_at is None else t.ended_at) - t.started_at
-                for row in self.rows
+                for row in self.ever
                 for t in row.attempts
                 if t.started_at is not None
             )
@@ -170,6 +191,7 @@ def build_report(
     made_at: int,
     log_of: Callable[[Mapping[str, Any]], str] | None = None,
     run: int | None = None,
+    replaced: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """Build the report of one run from its tasks in JSON shape; `run` is its id if not that of the first task.
 
@@ -195,13 +217,26 @@ def build_report(
         metrics=metrics,
         cells=_ranked(cells, ranked_by),
         ranked_by=ranked_by,
+        replaced=tuple(_row(task, None) for task in replaced),
     )
+
+
+def merged_spans(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The union of spans, in order."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def _row(task: Mapping[str, Any], log_of: Callable[[Mapping[str, Any]], str] | None) -> Row:
     attempts = tuple(_attempt(entry, place) for place, entry in enumerate(task.get("attempts") or (), 1))
     return Row(
         id=int(task["id"]),
+        run=int((task.get("run") or {}).get("id") or 0),
         name=str(task.get("name") or ""),
         state=str(task.get("state") or ""),
         outcome=task.get("outcome"),
@@ -300,7 +335,7 @@ def _spreads(rows: Sequence[Row]) -> dict[str, Spread]:
     return spreads
 
 
-def _is_number(value: Value) -> bool:
+def _is_number(value: Value) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -45,13 +45,9 @@ def report_html(report: Report) -> str:
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="color-scheme", content="light dark"),
         element("title", title),
-        element(
-            "style", Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
-        ),
+        element("style", Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8"))),
     )
-    made = element(
-        "footer", f"Made by passloop on {_moment(report.made_at)}. This file is complete: it loads nothing."
-    )
+    made = element("footer", f"Made by passloop on {_moment(report.made_at)}. This file is complete: it loads nothing.")
     body = element("body", _header(report, title), element("main", *_sections(report)), made)
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
@@ -68,9 +64,7 @@ def _sections(report: Report) -> Iterator[Markup]:
 
 
 def _header(report: Report, title: str) -> Markup:
-    counts = sorted(
-        report.counts.items(), key=lambda pair: (TONES.get(pair[0], "calm"), pair[0]), reverse=True
-    )
+    counts = sorted(report.counts.items(), key=lambda pair: (TONES.get(pair[0], "calm"), pair[0]), reverse=True)
     counts.sort(key=lambda pair: ["good", "busy", "calm", "odd", "bad"].index(TONES.get(pair[0], "calm")))
     chips = [
         element("li", element("b", str(count)), f" {state}", class_=f"chip {TONES.get(state, 'calm')}")
@@ -103,7 +97,10 @@ def _share_bar(counts: Sequence[tuple[str, int]]) -> Markup:
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "tasks", str(len(report.rows))
-    attempts = sum(len(row.attempts) for row in report.rows)
+    runs = sorted({row.run for row in report.ever})
+    if len(runs) > 1:
+        yield "submitted as runs", ", ".join(map(str, runs[-10:]))
+    attempts = sum(len(row.attempts) for row in report.ever)
     if attempts != len(report.rows):
         yield "attempts", str(attempts)
     if report.span is not None:
@@ -111,8 +108,9 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "first start", _moment(report.span[0])
         yield "first start to last end", span_text(wall)
         yield "work done", span_text(report.busy_seconds)
-        if wall > 0:
-            yield "at once, on average", f"{report.busy_seconds / wall:.1f}"
+        active = sum(end - start for start, end in report.active) / 1000
+        if active > 0:
+            yield "at once, on average", f"{report.busy_seconds / active:.1f}"
     if report.ranked_by and report.cells[0].params:
         best = report.cells[0]
         where = ", ".join(f"{axis} {value_text(value)}" for axis, value in best.params.items())
@@ -136,14 +134,8 @@ def _cells(report: Report) -> Markup:
         if bounds:
             fields.append(element("td", _strip(cell, report.ranked_by or "", bounds), class_="strip"))
         rows.append(fields)
-    order = (
-        f"By {report.ranked_by}, best first; mean ± standard deviation over repeats."
-        if report.ranked_by
-        else ""
-    )
-    return element(
-        "section", element("h2", "Results"), element("p", order, class_="note"), _table(headings, rows)
-    )
+    order = f"By {report.ranked_by}, best first; mean ± standard deviation over repeats." if report.ranked_by else ""
+    return element("section", element("h2", "Results"), element("p", order, class_="note"), _table(headings, rows))
 
 
 def _bounds(report: Report) -> tuple[float, float] | None:
@@ -172,15 +164,9 @@ def _strip(cell: Cell, metric: str, bounds: tuple[float, float]) -> Markup:
 
 def _done(cell: Cell) -> Markup:
     tone = (
-        "good"
-        if cell.succeeded == len(cell.rows)
-        else "bad"
-        if any(row.failure_class for row in cell.rows)
-        else "calm"
+        "good" if cell.succeeded == len(cell.rows) else "bad" if any(row.failure_class for row in cell.rows) else "calm"
     )
-    words = ", ".join(
-        dict.fromkeys(row.failure_class or row.state for row in cell.rows if row.state != "succeeded")
-    )
+    words = ", ".join(dict.fromkeys(row.failure_class or row.state for row in cell.rows if row.state != "succeeded"))
     text = f"{cell.succeeded}/{len(cell.rows)}" + (f" {words}" if words else "")
     return element("td", element("span", text, class_=f"tag {tone}"))
 
@@ -200,9 +186,7 @@ def _failures(report: Report) -> Markup:
 
 def _failure(row: Row, *, opened: bool) -> Markup:
     why = row.message or (f"exit code {row.exit_code}" if row.exit_code is not None else "no message")
-    summary = element(
-        "summary", element("b", f"task {row.id}"), f" {_label(row)} ", element("span", why, class_="why")
-    )
+    summary = element("summary", element("b", f"task {row.id}"), f" {_label(row)} ", element("span", why, class_="why"))
     parts = [summary]
     if row.command:
         parts.append(element("p", element("code", " ".join(row.command))))
@@ -228,14 +212,8 @@ def _tasks(report: Report) -> Markup:
     ]
     rows = [_task(row, report) for row in report.rows[:MOST_ROWS]]
     left = len(report.rows) - len(rows)
-    note = (
-        f"The first {MOST_ROWS} of {len(report.rows)}; all of them: passloop export {report.run}"
-        if left
-        else ""
-    )
-    return element(
-        "section", element("h2", "Every task"), element("p", note, class_="note"), _table(headings, rows)
-    )
+    note = f"The first {MOST_ROWS} of {len(report.rows)}; all of them: passloop export {report.run}" if left else ""
+    return element("section", element("h2", "Every task"), element("p", note, class_="note"), _table(headings, rows))
 
 
 def _task(row: Row, report: Report) -> list[Markup]:

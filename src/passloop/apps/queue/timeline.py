@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .report import Attempt, Report, Row
+from .report import Attempt, Report, Row, merged_spans
 
 __all__ = ["REASONS", "Bar", "Gap", "Lane", "Timeline", "build_timeline"]
 
@@ -24,6 +24,11 @@ REASONS = {
     "held": "held",
     "idle": "nothing to start",
 }
+
+
+CUT_WIDTH = 0.02
+LEAST_CUT = 30_000
+MOST_CUTS = 10
 
 
 class Bar(NamedTuple):
@@ -57,16 +62,27 @@ class Lane:
     @property
     def busy(self) -> int:
         """Milliseconds in which something ran here."""
-        return sum(end - start for start, end in _merged((bar.start, bar.end) for bar in self.bars))
+        return sum(end - start for start, end in merged_spans((bar.start, bar.end) for bar in self.bars))
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All lanes over one span of time (ms)."""
+    """All lanes over one span of time (ms). `parts` are what is drawn of it: long times of nothing are cut out."""
 
     start: int
     end: int
+    parts: tuple[tuple[int, int], ...]
     lanes: tuple[Lane, ...]
+
+    def place(self, moment: int) -> float:
+        """Where `moment` is drawn, from 0 to 1; one in a cut is drawn where the cut is."""
+        room = (1 - CUT_WIDTH * (len(self.parts) - 1)) / max(1, sum(end - start for start, end in self.parts))
+        at = 0.0
+        for start, end in self.parts:
+            if moment <= end:
+                return at + max(0, moment - start) * room
+            at += (end - start) * room + CUT_WIDTH
+        return 1.0
 
 
 class Wait(NamedTuple):
@@ -85,7 +101,7 @@ def build_timeline(report: Report) -> Timeline | None:
     start, end = span
     devices: dict[str, list[Bar]] = {}
     others: list[Bar] = []
-    for row in report.rows:
+    for row in report.ever:
         for attempt in row.attempts:
             if attempt.started_at is None:
                 continue
@@ -95,7 +111,20 @@ def build_timeline(report: Report) -> Timeline | None:
             if not attempt.gpus:
                 others.append(bar)
     lanes = [*_device_lanes(report, devices, (start, end)), *_cpu_lanes(report, others, (start, end))]
-    return Timeline(start, end, tuple(lanes))
+    return Timeline(start, end, _parts(report), tuple(lanes))
+
+
+def _parts(report: Report) -> tuple[tuple[int, int], ...]:
+    """The active times, joined where less than a tenth of all of them lies between."""
+    active = report.active
+    bearable = max(LEAST_CUT, sum(end - start for start, end in active) // 10)
+    parts = active[:1]
+    for start, end in active[1:]:
+        if start - parts[-1][1] <= bearable or len(parts) > MOST_CUTS:
+            parts[-1] = (parts[-1][0], end)
+        else:
+            parts.append((start, end))
+    return tuple(parts)
 
 
 def _device_lanes(report: Report, devices: dict[str, list[Bar]], span: tuple[int, int]) -> Iterator[Lane]:
@@ -135,7 +164,7 @@ def _packed(bars: Sequence[Bar]) -> list[Bar]:
 def _gaps(bars: Sequence[Bar], span: tuple[int, int], why: Sequence[Gap]) -> Iterator[Gap]:
     """The parts of `span` without a bar, each cut where its reason changes."""
     at = span[0]
-    for start, end in [*_merged((bar.start, bar.end) for bar in bars), (span[1], span[1])]:
+    for start, end in [*merged_spans((bar.start, bar.end) for bar in bars), (span[1], span[1])]:
         if start > at:
             yield from _cut(at, start, why)
         at = max(at, end)
@@ -147,22 +176,12 @@ def _cut(start: int, end: int, why: Sequence[Gap]) -> Iterator[Gap]:
             yield Gap(max(start, part.start), min(end, part.end), part.reason)
 
 
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
 def _reasons(report: Report, span: tuple[int, int], *, gpus: bool) -> list[Gap]:
     """For every moment of `span`, what the tasks of this kind (with or without GPUs) were waiting for."""
-    ends = {row.id: row.ended_at or report.made_at for row in report.rows}
+    ends = {row.id: row.ended_at or report.made_at for row in report.ever}
     waits = [
         wait
-        for row in report.rows
+        for row in report.ever
         if row.wants_gpus == gpus
         for wait in _waits(row, ends, report.made_at)
         if wait.end > wait.start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from .figures import span_text, value_text
@@ -43,8 +44,9 @@ def _within(lanes: tuple[Lane, ...]) -> Iterator[Lane]:
 
 
 def _lane(lane: Lane, timeline: Timeline) -> Markup:
-    whole = max(1, timeline.end - timeline.start)
+    whole = max(1, sum(end - start for start, end in timeline.parts))
     shapes = [*(_gap(gap, timeline) for gap in lane.gaps), *(_bar(bar, timeline) for bar in lane.bars)]
+    shapes += _cuts(timeline)
     busy = f"{100 * lane.busy / whole:.0f} %"
     return element(
         "div",
@@ -70,9 +72,7 @@ def _bar(bar: Bar, timeline: Timeline) -> Markup:
         f"attempt {attempt.number}: {attempt.outcome or 'running'}, {took}",
         attempt.message,
     ]
-    shape = element(
-        "rect", element("title", "\n".join(filter(None, lines))), **_place(bar.start, bar.end, timeline)
-    )
+    shape = element("rect", element("title", "\n".join(filter(None, lines))), **_place(bar.start, bar.end, timeline))
     tone = MARKS.get(attempt.outcome, "bad")
     return element("g", shape, class_=f"bar {tone}", transform=f"translate(0 {bar.track * TRACK + 1})")
 
@@ -84,23 +84,37 @@ def _gap(gap: Gap, timeline: Timeline) -> Markup:
 
 
 def _place(start: int, end: int, timeline: Timeline) -> dict[str, str]:
-    whole = max(1, timeline.end - timeline.start)
-    x = 100 * (start - timeline.start) / whole
-    return {"x": f"{x:.3f}%", "width": f"{max(0.08, 100 * (end - start) / whole):.3f}%"}
+    x = 100 * timeline.place(start)
+    return {"x": f"{x:.3f}%", "width": f"{max(0.08, 100 * timeline.place(end) - x):.3f}%"}
 
 
 def _ruler(timeline: Timeline) -> Markup:
-    seconds = (timeline.end - timeline.start) / 1000
+    seconds = sum(end - start for start, end in timeline.parts) / 1000
     step = next((step for step in STEPS if seconds / step <= 6), STEPS[-1])
-    marks = []
-    for place in range(int(seconds // step) + 1):
-        x = f"{100 * place * step / max(seconds, 0.001):.3f}%"
-        anchor = "start" if place == 0 else "end" if place * step > 0.94 * seconds else "middle"
-        marks.append(element("line", x1=x, x2=x, y1=0, y2=5))
-        marks.append(element("text", _clock_text(place * step), x=x, y=17, text_anchor=anchor))
+    marks = [mark for part in timeline.parts for mark in _marks(part, step, timeline)]
     return element(
         "div", element("div", class_="label"), element("svg", *marks, height=20, class_="ruler"), class_="row"
     )
+
+
+def _marks(part: tuple[int, int], step: int, timeline: Timeline) -> Iterator[Markup]:
+    """The marks of one part of the ruler, `step` seconds apart, counted from the start of all."""
+    first = -(-(part[0] - timeline.start) // (step * 1000))
+    for place in range(first, (part[1] - timeline.start) // (step * 1000) + 1):
+        at = timeline.place(timeline.start + place * step * 1000)
+        x = f"{100 * at:.3f}%"
+        anchor = "start" if place == 0 else "end" if at > 0.94 else "middle"
+        yield element("line", x1=x, x2=x, y1=0, y2=5)
+        yield element("text", _clock_text(place * step), x=x, y=17, text_anchor=anchor)
+
+
+def _cuts(timeline: Timeline) -> Iterator[Markup]:
+    """A mark over the lanes where a long time of nothing was left out."""
+    for before, after in itertools.pairwise(timeline.parts):
+        x = 100 * timeline.place(before[1])
+        width = 100 * timeline.place(after[0]) - x
+        title = element("title", f"nothing of this run ran for {span_text((after[0] - before[1]) / 1000)}")
+        yield element("g", element("rect", title, x=f"{x:.3f}%", width=f"{width:.3f}%"), class_="cut")
 
 
 def _clock_text(seconds: int) -> str:
@@ -125,7 +139,5 @@ def _legend(timeline: Timeline) -> Markup:
 
 
 def _mark(classes: str, word: str) -> Markup:
-    swatch = element(
-        "svg", element("g", element("rect", width="100%", height="100%"), class_=classes), class_="swatch"
-    )
+    swatch = element("svg", element("g", element("rect", width="100%", height="100%"), class_=classes), class_="swatch")
     return element("li", swatch, word)

@@ -37,12 +37,14 @@ def command(ctx: click.Context, *, run: str, out: str | None, no_html: bool) -> 
         width=streams.width() or 200,
         highlight=False,
     )
+    if not no_html:
+        _write(report_html(report), Path(out or f"passloop-report-{report.run}.html"))
     print_report(report, console)
-    if no_html:
-        return
-    path = Path(out or f"passloop-report-{report.run}.html")
+
+
+def _write(page: str, path: Path) -> None:
     try:
-        path.write_text(report_html(report), encoding="utf-8")
+        path.write_text(page, encoding="utf-8")
     except OSError as refused:
         raise CliError(f"{path} cannot be written: {refused.strerror}", hint="passloop report --out FILE") from None
     streams.say(f"written: {path}")

@@ -63,6 +63,7 @@ def test_a_sweep_submitted_again_is_one_report_with_the_newest_task_of_each_cell
     assert [[row.id for row in report.rows] for report in reports] == [[1, 3]] * 4
     assert [report.run for report in reports] == [2, 2, 1, 2]
     assert reports[0].counts == {"succeeded": 2}
+    assert [row.id for row in reports[0].replaced] == [2]
 
 
 def test_runs_that_are_no_sweeps_stand_alone_even_with_one_name(home: Home, store: Store) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tests.support.json_tasks import START, at, attempt, task
-
 from passloop.apps.queue.report import build_report
 from passloop.apps.queue.report_html import report_html
 from passloop.apps.queue.timeline import Timeline, build_timeline
+from tests.support.json_tasks import START, at, attempt, task
 
 GPU = [{"gpus": 1, "vram_mib": None, "cpus_milli": 0, "mem_mib": None, "need": {}}]
 
@@ -104,3 +103,32 @@ def test_a_very_long_run_draws_a_bounded_number_of_lanes() -> None:
     page = report_html(build_report(tasks, made_at=START + 300_000))
     assert page.count('class="lane"') == 128
     assert "71 more lanes are not drawn" in page
+
+
+def test_a_long_time_of_nothing_is_cut_out() -> None:
+    timeline = timeline_of(task(1, attempt(0, 10)), task(2, attempt(500, 510)))
+    assert timeline.parts == ((START, START + 10_000), (START + 500_000, START + 510_000))
+    places = [round(timeline.place(START + seconds * 1000), 3) for seconds in (0, 10, 250, 500, 510)]
+    assert places == [0.0, 0.49, 0.51, 0.51, 1.0]
+    page = report_html(build_report([task(1, attempt(0, 10)), task(2, attempt(500, 510))], made_at=START))
+    assert "nothing of this run ran for 8 m 10 s" in page
+
+
+def test_a_short_pause_is_not_cut_out() -> None:
+    timeline = timeline_of(task(1, attempt(0, 10)), task(2, attempt(30, 40)))
+    assert timeline.parts == ((START, START + 40_000),)
+
+
+def test_what_was_replaced_keeps_its_bar() -> None:
+    replaced = [task(1, attempt(0, 5, outcome="failure"))]
+    report = build_report([task(2, attempt(6, 7))], made_at=START + 9_000, replaced=replaced)
+    timeline = build_timeline(report)
+    assert timeline is not None
+    assert [bar.row.id for bar in timeline.lanes[0].bars] == [1, 2]
+    assert report.counts == {"succeeded": 1}
+
+
+def test_work_done_counts_what_was_replaced() -> None:
+    replaced = [task(1, attempt(0, 5, outcome="failure"))]
+    report = build_report([task(2, attempt(6, 7))], made_at=START + 9_000, replaced=replaced)
+    assert (report.busy_seconds, report.active) == (6, [(START, START + 5_000), (START + 6_000, START + 7_000)])
