@@ -15,6 +15,7 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .events import PoolKind
 from .fitting import Fit, Lack, fit, lack, may_pass
 from .ready_queue import Lane
 from .records import ShapeVariant, Task
@@ -143,6 +144,7 @@ class Admission:
         if found is not None:
             self._start(task, found, reserved=False)
             return True
+        self._wake_at_refill(blocked)
         mask = blocked.mask or self._conflicts(task, blocked)
         asks = task.shape.mask | (1 << state.node.bit if self._node_in_play and task.shape.on_node else 0)
         is_head = not asks & self._walk.lacked and not mask & self._walk.reserved
@@ -215,6 +217,15 @@ class Admission:
         walk.reserved |= variant.mask
         if variant.exclusive or self._node_in_play:
             walk.reserved |= 1 << self._state.node.bit
+
+    def _wake_at_refill(self, blocked: Lack) -> None:
+        """A rate refills by time alone: look again then."""
+        for variant in blocked.able:
+            for pool, amount in variant.draws:
+                if pool.kind is PoolKind.RATE and blocked.mask >> pool.bit & 1:
+                    refill = pool.next_refill(amount, self._now)
+                    if refill is not None:
+                        self._state.wakeups.add(refill, WakeUp.PASS)
 
     def _plan_wake_ups(self) -> None:
         """Shadow times that pass without an end move the shadow: look again then."""

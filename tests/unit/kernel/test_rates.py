@@ -1,0 +1,31 @@
+"""Rates refill by time alone, and the machine wakes for it whatever else a task lacks."""
+
+from __future__ import annotations
+
+from passloop.kernel.events import PoolKind
+from tests.support.builders import MINUTE, World, ask
+
+
+def test_a_task_that_lacks_a_rate_and_devices_starts_when_the_rate_refills_before_its_patience_is_over() -> None:
+    world = World(gpus=1, cpus=8)
+    world.declare("tokens", PoolKind.RATE, 100)
+    holder = world.submit(gpus=1)
+    spender = world.submit(ask(tokens=100))
+    world.finish(spender)
+    both = world.submit(ask(gpus=1, tokens=60))
+    world.finish(holder)
+    assert world.ready == [both]
+    world.advance(MINUTE)
+    assert world.running == [both]
+
+
+def test_no_minute_holds_more_than_the_rate() -> None:
+    world = World(gpus=0, cpus=8)
+    world.declare("tokens", PoolKind.RATE, 100)
+    first = world.submit(ask(tokens=60))
+    second = world.submit(ask(tokens=60))
+    world.finish(first)
+    world.advance(MINUTE - 1)
+    assert world.ready == [second]
+    world.advance(1)
+    assert world.running == [second]
