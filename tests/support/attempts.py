@@ -101,6 +101,23 @@ class Lifeline:
             return
 
 
+class Gate:
+    """A named pipe at which commands wait (`read line < PATH`) until they are let through."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+    def open(self, count: int = 1) -> None:
+        """Let `count` commands go on."""
+        os.write(self._fd, b"\n" * count)
+
+    def close(self) -> None:
+        """Close this end."""
+        os.close(self._fd)
+
+
 class Stage:
     """A process driver on a home, what it reported, and orders for it. Leaves no attempt running behind."""
 
@@ -110,7 +127,7 @@ class Stage:
         self.driver = ProcessDriver(home, **options)
         self.heard = Heard()
         self._orders: dict[int, Launch] = {}
-        self._lifelines: list[Lifeline] = []
+        self._pipes: list[Lifeline | Gate] = []
 
     async def __aenter__(self) -> Self:
         await self.driver.start(self.heard)
@@ -124,14 +141,20 @@ class Stage:
                 self.driver.halt(order.attempt, order.epoch, grace=0, reason="cancelled")
                 await self.heard.until(Exited, order.attempt)
         await self.driver.stop()
-        for lifeline in self._lifelines:
-            lifeline.close()
+        for pipe in self._pipes:
+            pipe.close()
 
     def lifeline(self) -> Lifeline:
         """A new named pipe."""
-        lifeline = Lifeline(self.home / f"lifeline-{len(self._lifelines)}")
-        self._lifelines.append(lifeline)
+        lifeline = Lifeline(self.home / f"lifeline-{len(self._pipes)}")
+        self._pipes.append(lifeline)
         return lifeline
+
+    def gate(self) -> Gate:
+        """A new gate for commands to wait at."""
+        gate = Gate(self.home / f"gate-{len(self._pipes)}")
+        self._pipes.append(gate)
+        return gate
 
     def launch(self, command: Sequence[str], attempt: int = 1, **fields: Any) -> Launch:
         """Give the driver an order to run `command`."""
@@ -152,6 +175,11 @@ class Stage:
         """Run `command` to its end."""
         self.launch(command, attempt, **fields)
         return await self.ended(attempt)
+
+    async def adopt(self, *lives: LiveAttempt, orders: Sequence[Launch]) -> None:
+        """Let the driver take up attempts that another engine launched."""
+        self._orders.update({order.attempt: order for order in orders})
+        await self.driver.reattach(lives)
 
     async def renew(self) -> None:
         """The engine is gone and another one takes over the home; nothing is reattached yet."""
@@ -201,6 +229,11 @@ def live_of(order: Launch, *, state: str = "running", process: str = "{}") -> Li
     )
 
 
+def waiting_command(lifeline: Lifeline, gate: Gate, then: str = "true") -> list[str]:
+    """A command that says it is there, waits at the gate, and then does something."""
+    return ["sh", "-c", f"printf x > '{lifeline.path}'; read line < '{gate.path}'; {then}"]
+
+
 def tree_command(shape: str, lifeline: Lifeline) -> list[str]:
     """The command of a tree of processes of that shape; each says on the lifeline that it is there."""
     if shape == "pipeline":
@@ -214,10 +247,12 @@ TREE_SIZES = {"child": 2, "fork": 3, "double_fork": 2, "setsid": 2, "stubborn": 
 __all__ = [
     "PATIENCE",
     "TREE_SIZES",
+    "Gate",
     "Heard",
     "Lifeline",
     "Stage",
     "live_of",
     "order_for",
     "tree_command",
+    "waiting_command",
 ]

@@ -1,7 +1,6 @@
-"""An engine's process driver to be killed: `engine_to_kill.py HOME COUNT GATE`.
+"""An engine's process driver to be killed: `engine_to_kill.py HOME COUNT COMMAND`, the command as JSON.
 
-Launches COUNT attempts that say "x" on the GATE, wait for a line from it and then note that they ran; prints one JSON
-line for each that has started, and then waits for ever.
+Launches COUNT attempts, prints one JSON line for each that has started, and then waits for ever.
 """
 
 import asyncio
@@ -16,16 +15,15 @@ from passloop.kernel.events import Started
 from tests.support.attempts import Heard, order_for
 
 
-async def main(home: Path, count: int, gate: str) -> None:
+async def main(home: Path, count: int, command: list[str]) -> None:
     driver, heard = ProcessDriver(home), Heard()
     await driver.start(heard)
-    script = f"echo x > '{gate}'; read line < '{gate}'; echo $PASSLOOP_TASK_ID >> '{home}/ran'"
     for attempt in range(1, count + 1):
-        order = order_for(home, attempt, ["sh", "-c", script])
+        order = order_for(home, attempt, command)
         driver.launch(order)
         started = await heard.until(Started, attempt)
         print(json.dumps({"attempt": attempt, "name": order.name, "process": started.process}), flush=True)
     await asyncio.Event().wait()
 
 
-asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
+asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])))

@@ -247,7 +247,9 @@ class ProcessDriver:
         if kind == b"started":
             self._begin(watch, Finding(process_of(record)))
         elif kind == b"exited":
-            self._end(watch, outcome_of(record), stray=bool(record.get("stray")))
+            outcome = outcome_of(record)
+            if outcome is not None:
+                self._end(watch, outcome, stray=bool(record.get("stray")))
         elif kind == b"taken" and watch.phase is Phase.ORDERED:
             self._settle_soon(watch)
 

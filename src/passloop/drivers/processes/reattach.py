@@ -53,8 +53,9 @@ def look(directory: Path, name: str) -> Finding:
     process = process_of(start) if start.get("name") == name else None
     alive = process is not None and process.boot == boot_id() and ticks_of(process.pid) == process.ticks
     record = _read(directory / _EXIT)
-    if record is not None and record.get("name") == name:
-        return Finding(process, alive, outcome_of(record), bool(record.get("stray")), recorded=True)
+    outcome = outcome_of(record) if record is not None and record.get("name") == name else None
+    if record is not None and outcome is not None:
+        return Finding(process, alive, outcome, bool(record.get("stray")), recorded=True)
     if alive:
         return Finding(process, alive)
     if process is not None and process.boot != boot_id():
@@ -62,9 +63,12 @@ def look(directory: Path, name: str) -> Finding:
     return Finding(process, outcome=_lost("the process that stood over it was killed; what it had started was ended"))
 
 
-def outcome_of(record: dict[str, Any]) -> Outcome:
-    """The outcome an exit record tells."""
-    kind = OutcomeKind(record["kind"])
+def outcome_of(record: dict[str, Any]) -> Outcome | None:
+    """The outcome an exit record tells; None if the record is damaged."""
+    try:
+        kind = OutcomeKind(str(record.get("kind")))
+    except ValueError:
+        return None
     return Outcome(
         kind=kind,
         exit_code=record.get("exit_code"),
@@ -74,9 +78,12 @@ def outcome_of(record: dict[str, Any]) -> Outcome:
     )
 
 
-def process_of(start: dict[str, Any]) -> Process:
-    """The shim a start record names."""
-    return Process(int(start.get("pid", 0)), int(start.get("ticks", 0)), str(start.get("boot", "")))
+def process_of(start: dict[str, Any]) -> Process | None:
+    """The shim a start record names; None if the record is damaged."""
+    pid, ticks, boot = start.get("pid"), start.get("ticks"), start.get("boot")
+    if isinstance(pid, int) and isinstance(ticks, int) and isinstance(boot, str):
+        return Process(pid, ticks, boot)
+    return None
 
 
 def ask_to_stop(directory: Path, *, grace: int, reason: str) -> None:

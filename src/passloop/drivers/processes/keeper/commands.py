@@ -10,7 +10,7 @@ import errno
 import os
 from signal import valid_signals
 
-__all__ = ["CannotStart", "enter", "resolve", "spawn"]
+__all__ = ["CannotStartError", "enter", "resolve", "spawn"]
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -18,7 +18,7 @@ NOT_EXECUTABLE = 126
 _DEFAULTS = [int(number) for number in valid_signals()]
 
 
-class CannotStart(Exception):
+class CannotStartError(Exception):
     """The command cannot be started; `exit_code` is what a shell would give, `sentence` says why and what to
     do.
     """
@@ -39,11 +39,13 @@ def enter(folder: bytes) -> None:
             text = f"working directory missing: {shown}; create it, or choose another with --cwd"
         else:
             text = f"working directory not usable: {shown}: {error.strerror}; choose another with --cwd"
-        raise CannotStart(NOT_EXECUTABLE, text) from None
+        raise CannotStartError(NOT_EXECUTABLE, text) from None
 
 
 def resolve(word: bytes, search: bytes) -> bytes:
     """The file to run for the command's first `word`, looked up in `search` (a PATH) unless it has a slash."""
+    if not word:
+        raise CannotStartError(NOT_FOUND, "command not found: its first word is empty; give the program to run")
     if b"/" in word:
         return word
     blocked = b""
@@ -53,10 +55,10 @@ def resolve(word: bytes, search: bytes) -> bytes:
             return path
         if not blocked and os.path.isfile(path):
             blocked = path
-    if blocked or not word:
+    if blocked:
         return blocked
     name = os.fsdecode(word)
-    raise CannotStart(
+    raise CannotStartError(
         NOT_FOUND, f"command not found: {name} is in no directory of PATH; give its full path or extend PATH"
     )
 
@@ -77,17 +79,15 @@ def spawn(argv: list[bytes], environment: dict[bytes, bytes], *, out: int, err: 
         raise _refusal(path, error) from None
 
 
-def _refusal(path: bytes, error: OSError) -> CannotStart:
+def _refusal(path: bytes, error: OSError) -> CannotStartError:
     shown = os.fsdecode(path)
-    if not path:
-        return CannotStart(NOT_FOUND, "command not found: its first word is empty; give the program to run")
     if error.errno == errno.ENOENT:
         if os.path.lexists(path):
             text = f"cannot run {shown}: the interpreter in its first line (#!) or its loader is missing"
-            return CannotStart(NOT_FOUND, text)
-        return CannotStart(NOT_FOUND, f"command not found: {shown} does not exist; check the path")
+            return CannotStartError(NOT_FOUND, text)
+        return CannotStartError(NOT_FOUND, f"command not found: {shown} does not exist; check the path")
     if os.path.isdir(path):
-        return CannotStart(NOT_EXECUTABLE, f"not executable: {shown} is a directory; name a program in it")
+        return CannotStartError(NOT_EXECUTABLE, f"not executable: {shown} is a directory; name a program in it")
     if error.errno == errno.EACCES:
         text = f"not executable: {shown}; run chmod +x on it, or put its interpreter before it"
     elif error.errno == errno.ENOEXEC:
@@ -98,4 +98,4 @@ def _refusal(path: bytes, error: OSError) -> CannotStart:
         text = f"cannot run {shown}: arguments and environment are too long; pass them in a file"
     else:
         text = f"cannot run {shown}: {error.strerror}"
-    return CannotStart(NOT_EXECUTABLE, text)
+    return CannotStartError(NOT_EXECUTABLE, text)

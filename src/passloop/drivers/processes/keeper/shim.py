@@ -159,7 +159,7 @@ class Shim:
             return
         try:
             self._spawn(environment)
-        except commands.CannotStart as refusal:
+        except commands.CannotStartError as refusal:
             self._finish("failure", refusal.exit_code, refusal.sentence)
             return
         self._watch()

@@ -1,0 +1,256 @@
+"""Kill -9 of what stands over attempts: shim, zygote, engine. Nothing runs twice, nothing stays, nothing is missed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passloop.drivers.base import LiveAttempt
+from passloop.drivers.identity import boot_id, process_from_json, ticks_of
+from passloop.drivers.processes.strays import find, wait_gone
+from passloop.kernel.events import Exited, Started, StrayGone
+from passloop.kernel.tasks import Outcome, OutcomeKind
+from tests.support.attempts import Heard, Stage, live_of, order_for, tree_command, waiting_command
+
+ENGINE = Path(__file__).parents[1] / "support" / "engine_to_kill.py"
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with Stage(tmp_path) as stage:
+        yield stage
+
+
+def shim_of(heard: Heard, attempt: int = 1) -> int:
+    started = heard.find(Started, attempt)
+    assert started is not None
+    return process_from_json(started.process).pid
+
+
+def zygote_of(stage: Stage) -> int:
+    assert stage.driver._launcher is not None
+    pid = stage.driver._launcher.pid
+    assert pid is not None
+    return pid
+
+
+@pytest.mark.parametrize("shape", ["child", "double_fork", "setsid", "stubborn", "clean_environment", "pipeline"])
+async def test_a_killed_shim_is_noticed_and_its_tree_is_ended(stage: Stage, shape: str) -> None:
+    lifeline = stage.lifeline()
+    stage.launch(tree_command(shape, lifeline))
+    await lifeline.until(2)
+    os.kill(shim_of(stage.heard), signal.SIGKILL)
+    exited = await stage.ended()
+    assert (exited.outcome.kind, exited.stray, lifeline.survivors()) == (OutcomeKind.LOST, False, False)
+
+
+async def test_a_killed_shim_of_one_attempt_does_not_touch_another(stage: Stage) -> None:
+    first, second = stage.lifeline(), stage.lifeline()
+    stage.launch(tree_command("setsid", first), 1)
+    stage.launch(tree_command("setsid", second), 2)
+    await first.until(2)
+    await second.until(2)
+    os.kill(shim_of(stage.heard, 1), signal.SIGKILL)
+    await stage.ended(1)
+    assert stage.heard.of(2) == ["Started"]
+    assert second.survivors()
+
+
+async def test_a_shim_that_was_used_before_is_as_safe_to_kill(stage: Stage) -> None:
+    await stage.run(["true"], 1)
+    lifeline = stage.lifeline()
+    stage.launch(tree_command("double_fork", lifeline), 2)
+    await lifeline.until(2)
+    os.kill(shim_of(stage.heard, 2), signal.SIGKILL)
+    exited = await stage.ended(2)
+    assert (exited.outcome.kind, lifeline.survivors()) == (OutcomeKind.LOST, False)
+    assert (await stage.run(["true"], 3)).outcome.kind is OutcomeKind.SUCCESS
+
+
+async def test_a_signal_meant_for_an_ended_attempt_does_not_stop_the_next_of_its_shim(stage: Stage) -> None:
+    lifeline, gate = stage.lifeline(), stage.gate()
+    stage.launch(waiting_command(lifeline, gate))
+    await lifeline.until(1)
+    os.kill(shim_of(stage.heard), signal.SIGTERM)
+    gate.open()
+    assert (await stage.ended()).outcome.kind is OutcomeKind.SUCCESS
+
+
+async def test_killed_zygote_is_replaced_and_what_runs_goes_on(stage: Stage) -> None:
+    lifeline, gate = stage.lifeline(), stage.gate()
+    stage.launch(waiting_command(lifeline, gate))
+    await lifeline.until(1)
+    os.kill(zygote_of(stage), signal.SIGKILL)
+    assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
+    assert stage.driver.statistics()["zygote_starts"] == 2
+    gate.open()
+    assert (await stage.ended()).outcome.kind is OutcomeKind.SUCCESS
+
+
+async def test_orders_sent_to_a_killed_zygote_run_exactly_once(stage: Stage) -> None:
+    ran = stage.home / "ran"
+    count = 40
+    for attempt in range(1, count + 1):
+        stage.launch(["sh", "-c", f"echo $PASSLOOP_TASK_ID >> '{ran}'"], attempt)
+        if attempt == count // 2:
+            os.kill(zygote_of(stage), signal.SIGKILL)
+    endings = [(await stage.ended(attempt)).outcome.kind for attempt in range(1, count + 1)]
+    assert endings == [OutcomeKind.SUCCESS] * count
+    assert sorted(map(int, ran.read_text().split())) == list(range(1, count + 1))
+
+
+async def test_a_zygote_that_never_comes_up_loses_the_attempts_with_its_last_words(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit('no such luck')")
+    monkeypatch.setattr("passloop.drivers.processes.launcher._BOOT", broken)
+    os.kill(zygote_of(stage), signal.SIGKILL)
+    outcome = (await stage.run(["true"])).outcome
+    assert outcome.kind is OutcomeKind.LOST
+    assert outcome.message == "the process that starts attempts does not come up: no such luck"
+    monkeypatch.undo()
+    assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
+
+
+async def test_attempts_survive_the_engine_and_are_taken_up_by_the_next(tmp_path: Path) -> None:
+    """P5: the engine is killed with eight attempts running; all are re-adopted, none restarted."""
+    count = 8
+    stage = Stage(tmp_path)
+    lifeline, gate = stage.lifeline(), stage.gate()
+    command = waiting_command(lifeline, gate, f"echo $PASSLOOP_TASK_ID >> '{tmp_path}/ran'")
+    live = await _killed_engine(tmp_path, count, command)
+    await lifeline.until(count)
+    async with stage:
+        orders = [order_for(tmp_path, fields["attempt"], [], name=fields["name"]) for fields in live]
+        lives = [live_of(order, process=fields["process"]) for order, fields in zip(orders, live, strict=True)]
+        await stage.adopt(*lives, orders=orders)
+        assert stage.heard.events == []
+        gate.open(count)
+        kinds = [(await stage.ended(order.attempt)).outcome.kind for order in orders]
+    assert kinds == [OutcomeKind.SUCCESS] * count
+    assert sorted((tmp_path / "ran").read_text().split()) == [str(at + 1) for at in range(count)]
+
+
+async def _killed_engine(home: Path, count: int, command: list[str]) -> list[dict[str, Any]]:
+    """What an engine that was then killed -9 has told of the attempts it started."""
+    engine = await asyncio.create_subprocess_exec(
+        sys.executable, str(ENGINE), str(home), str(count), json.dumps(command), stdout=subprocess.PIPE
+    )
+    assert engine.stdout is not None
+    live = [json.loads(await engine.stdout.readline()) for _ in range(count)]
+    engine.kill()
+    await engine.wait()
+    return live
+
+
+async def test_an_admitted_attempt_that_had_begun_is_reported_started_by_the_next_engine(stage: Stage) -> None:
+    lifeline = stage.lifeline()
+    stage.launch(tree_command("setsid", lifeline))
+    await lifeline.until(2)
+    await stage.renew()
+    await stage.reattach(1, state="admitted")
+    assert stage.heard.of(1) == ["Started"]
+
+
+async def test_an_attempt_that_ended_without_an_engine_is_found_by_its_record(stage: Stage) -> None:
+    lifeline, gate = stage.lifeline(), stage.gate()
+    stage.launch(waiting_command(lifeline, gate, "exit 4"))
+    await lifeline.until(1)
+    process = process_from_json((await stage.heard.until(Started, 1)).process)
+    await stage.driver.stop()
+    gate.open()
+    await wait_gone([process])
+    await stage.renew()
+    await stage.reattach(1)
+    exited = stage.heard.find(Exited, 1)
+    assert exited is not None
+    assert exited.outcome.exit_code == 4
+
+
+async def test_a_tombstone_forbids_the_start_for_ever(stage: Stage) -> None:
+    order = order_for(stage.home, 1, ["touch", str(stage.home / "ran")])
+    await stage.driver.reattach([live_of(order, state="admitted")])
+    await stage.ended()
+    await stage.renew()
+    exited = await stage.run(["touch", str(stage.home / "ran")])
+    assert exited.outcome.kind is OutcomeKind.LOST
+    assert not (stage.home / "ran").exists()
+
+
+def _innocent() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+
+
+def _leave_start_record(home: Path, **fields: object) -> LiveAttempt:
+    order = order_for(home, 1, [])
+    order.directory.mkdir(parents=True)
+    record = {"attempt": 1, "epoch": 1, "name": order.name, "boot": boot_id()} | fields
+    (order.directory / "start.json").write_text(json.dumps(record))
+    return live_of(order)
+
+
+@pytest.mark.parametrize("change", ["recycled-pid", "changed-boot"])
+async def test_another_process_under_the_recorded_pid_is_never_signalled(stage: Stage, change: str) -> None:
+    with _innocent() as innocent:
+        ticks = ticks_of(innocent.pid)
+        assert ticks is not None
+        if change == "recycled-pid":
+            live = _leave_start_record(stage.home, pid=innocent.pid, ticks=ticks - 1)
+        else:
+            live = _leave_start_record(stage.home, pid=innocent.pid, ticks=ticks, boot="another-boot")
+        await stage.driver.reattach([live])
+        stage.driver.halt(live.attempt, 1, grace=0, reason="cancelled")
+        exited = await stage.ended()
+        assert (exited.outcome.kind, exited.outcome.engine_lost) == (OutcomeKind.LOST, False)
+        assert innocent.poll() is None
+        assert innocent.stdin is not None
+        innocent.stdin.close()
+        assert innocent.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"pid": "x"}', '{"name": 5}'])
+async def test_a_damaged_start_record_is_a_lost_attempt_not_a_crash(stage: Stage, text: str) -> None:
+    live = _leave_start_record(stage.home)
+    (live.directory / "start.json").write_text(text)
+    await stage.driver.reattach([live])
+    assert (await stage.ended()).outcome.kind is OutcomeKind.LOST
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"name": "%s"}', '{"name": "%s", "kind": "no such"}'])
+async def test_a_damaged_exit_record_is_a_lost_attempt_not_a_crash(stage: Stage, text: str) -> None:
+    live = _leave_start_record(stage.home, pid=2**22 - 1, ticks=1)
+    (live.directory / "exit.json").write_text(text.replace("%s", live.name))
+    await stage.driver.reattach([live])
+    assert (await stage.ended()).outcome.kind is OutcomeKind.LOST
+
+
+async def test_a_stray_of_an_earlier_engine_is_ended_and_said_to_be_gone(stage: Stage) -> None:
+    lifeline = stage.lifeline()
+    order = stage.launch(tree_command("setsid", lifeline))
+    await lifeline.until(2)
+    await stage.driver.stop()
+    os.kill(shim_of(stage.heard), signal.SIGKILL)
+    await stage.renew()
+    await stage.driver.reattach([live_of(order, state="stray")])
+    await stage.heard.until(StrayGone, 1)
+    assert stage.heard.of(1) == ["StrayGone"]
+    assert not lifeline.survivors()
+    stage.heard(Exited(order.attempt, 1, Outcome(OutcomeKind.LOST)))  # as the earlier engine had
+
+
+async def test_what_is_left_of_an_attempt_is_found_by_its_name(stage: Stage) -> None:
+    lifeline = stage.lifeline()
+    order = stage.launch(tree_command("fork", lifeline))
+    await lifeline.until(3)
+    assert len(find(order.name, None, None)) == 3
+    assert find(order.name + "0", None, None) == []
