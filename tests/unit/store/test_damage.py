@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import apsw
 import pytest
 
 from passloop.kernel.saved import Saved
@@ -16,6 +17,7 @@ from passloop.store.database import Store
 from passloop.store.errors import StoreDamaged
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
+from passloop.store.migrate import migrate
 from tests.support.store_rows import a_batch, a_submission
 
 TASKS = 120
@@ -132,6 +134,24 @@ def test_something_else_in_its_place_is_noticed(stopped: Home, tmp_path: Path, c
     with pytest.raises(StoreDamaged):
         Store.open(home)
     assert home.database.read_bytes() == content
+
+
+@pytest.mark.parametrize("offset", [16, 18, 19, 20, 24, 28, 56, 60, 96])
+def test_each_field_of_the_header_is_watched(stopped: Home, tmp_path: Path, offset: int) -> None:
+    home = copy_of(stopped, tmp_path / "home")
+    data = bytearray(home.database.read_bytes())
+    data[offset] ^= 3
+    home.database.write_bytes(data)
+    with pytest.raises(StoreDamaged):
+        Store.open(home)
+
+
+def test_a_database_without_page_checksums_is_not_taken(home: Home) -> None:
+    plain = apsw.Connection(str(home.database), vfs="unix")
+    migrate(plain)
+    plain.close()
+    with pytest.raises(StoreDamaged, match="no page checksums"):
+        Store.open(home)
 
 
 def test_a_used_home_without_store_and_mark_is_noticed_by_its_runs(home: Home) -> None:

@@ -72,6 +72,14 @@ def test_a_newer_store_is_refused_and_left_alone(home: Home) -> None:
     assert StoreTooNew.exit_code == 4
 
 
+def test_no_step_is_taken_on_a_newer_database(tmp_path: Path) -> None:
+    connection = open_writing(tmp_path / "db")
+    migrate(connection, steps(tmp_path / "m", "CREATE TABLE a (x)", "CREATE TABLE b (x)"))
+    with pytest.raises(StoreTooNew, match="schema 2, this passloop knows 1"):
+        migrate(connection, steps(tmp_path / "older", "CREATE TABLE a (x)"))
+    connection.close()
+
+
 @pytest.mark.parametrize("version", ["3.7.0", "3.40.1", "3.44.5", "3.45.0", "3.50.6", "3.51.2"])
 def test_a_sqlite_that_can_lose_commits_is_refused(version: str) -> None:
     with pytest.raises(StoreTooNew, match=version):
