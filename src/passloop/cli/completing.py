@@ -35,9 +35,10 @@ def _tasks(ctx: click.Context) -> list[dict[str, Any]]:
     """The newest tasks; nothing if they cannot be read, for a shell prompt is no place for an error."""
     from passloop.cli.exits import CliError
     from passloop.cli.reads import Ask, open_reads
+    from passloop.store.errors import StoreError
 
     try:
         tasks: list[dict[str, Any]] = open_reads(ctx).tasks(Ask(limit=_OFFERED))["tasks"]
-    except (CliError, OSError, ValueError, RuntimeError):
+    except (CliError, StoreError, OSError, ValueError):
         return []
     return tasks[::-1]

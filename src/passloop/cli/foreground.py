@@ -18,6 +18,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.launching import start_daemon
+from passloop.cli.serving import settings_errors
 from passloop.cli.wording import FINAL, ids_text
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
@@ -53,7 +54,8 @@ class Foreground:
 
     def run(self) -> int:
         """Be the engine until the work is done. Raises `HomeBusy` if another process became it first."""
-        code = asyncio.run(self._serve())
+        with settings_errors():
+            code = asyncio.run(self._serve())
         if self._hand_over:
             start_daemon(self._home, self._environment)
             streams.say("other work remains: a daemon goes on with it (passloop status)")
@@ -68,7 +70,8 @@ class Foreground:
             down = asyncio.ensure_future(host.wait_down())
             waits: set[asyncio.Future[Any]] = {work, down}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
+            if work.done() or await self._own_ended(host):
+                await asyncio.wait({work})
                 await self._look_for_others(host)
             down.cancel()
         return await self._result(work)
@@ -87,6 +90,14 @@ class Foreground:
         if self._own.tasks:
             ids = ids_text(self._own.tasks)
             streams.say(f"task {ids} is kept: passloop up goes on with it, passloop logs {ids.split()[-1]} shows it")
+
+    async def _own_ended(self, host: EngineHost) -> bool:
+        """Whether the own tasks are final, so that the work is about to say so."""
+        ids = list(self._own.tasks)
+        if not ids:
+            return False
+        states = await asyncio.to_thread(host.engine.store.states_of, ids)
+        return all(states.get(TaskId(task)) in FINAL for task in ids)
 
     async def _look_for_others(self, host: EngineHost) -> None:
         """Whether tasks remain for which there will be no engine once this one has ended."""

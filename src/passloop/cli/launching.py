@@ -21,19 +21,22 @@ READY_FD = 3
 _OF_AN_ATTEMPT = ("PASSLOOP_ATTEMPT_ID", "PASSLOOP_ATTEMPT", "PASSLOOP_TASK_ID", "PASSLOOP_OUT", "PASSLOOP_GPUS")
 
 
-def client_with_engine(home: str, environment: dict[str, str]) -> Client:
+def client_with_engine(home: str, flags: dict[str, str | None]) -> Client:
     """A client of the home's engine; the daemon is started if there is none."""
     client = Client(home)
     if not client.alive():
-        start_daemon(home, environment)
+        start_daemon(home, engine_environment(flags))
     return client
 
 
-def engine_environment(*, virtual_gpus: str | None = None, cpus_total: str | None = None) -> dict[str, str]:
-    """The environment of an engine that this command starts: ours, without what marks an attempt's processes."""
-    chosen = {"PASSLOOP_VIRTUAL_GPUS": virtual_gpus, "PASSLOOP_CPUS": cpus_total}
+def engine_environment(flags: dict[str, str | None] | None = None) -> dict[str, str]:
+    """The environment of an engine that this command starts: ours, without what marks an attempt's processes, with
+    the settings of `flags` and files. Raises `SpecError` for a setting that cannot be.
+    """
+    from passloop.cli.configured import settings_here
+
     kept = {name: value for name, value in os.environ.items() if name not in _OF_AN_ATTEMPT}
-    return kept | {name: value for name, value in chosen.items() if value is not None}
+    return kept | settings_here(flags).environment_of()
 
 
 def daemon_log(home: str) -> str:

@@ -7,6 +7,7 @@ of ours becomes one line and a file with the traceback.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -136,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        answer = program.main(args=words, prog_name="passloop", standalone_mode=False)
+        answer = _invoke(words)
     except CliError as error:
         return _tell(error)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -152,6 +153,17 @@ def _run(words: list[str]) -> int:
     except Exception as error:
         return _tell_other(error, words)
     return int(answer) if isinstance(answer, int) else int(Exit.OK)
+
+
+def _invoke(words: list[str]) -> object:
+    """As click's own `main`, which would end the process where a reader closes the pipe."""
+    if "_PASSLOOP_COMPLETE" in os.environ:
+        return program.main(args=words, prog_name="passloop", standalone_mode=False)
+    try:
+        with program.make_context("passloop", words) as context:
+            return program.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
 
 
 def _usage(error: click.ClickException) -> CliError:

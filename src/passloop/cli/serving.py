@@ -10,16 +10,20 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from passloop.cli.client import Client
+from passloop.cli.exits import CliError, Exit
 from passloop.cli.inotify import CREATED, watcher
+from passloop.devices.errors import DeviceError
+from passloop.engine.capacity import CapacityError
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
 from passloop.web.host import EngineHost, open_host
 
-__all__ = ["serve", "wait_for_engine"]
+__all__ = ["serve", "settings_errors", "wait_for_engine"]
 
 _STARTS_WITHIN = 15.0
 _BETWEEN_BIND_AND_LISTEN = 0.05
@@ -36,7 +40,17 @@ def serve(
 
     SIGTERM ends it and leaves running work to the next engine. `on_interrupt` says what the n-th Ctrl-C means.
     """
-    asyncio.run(_serve(home, EngineSettings(environ=environment), on_ready, on_interrupt))
+    with settings_errors():
+        asyncio.run(_serve(home, EngineSettings(environ=environment), on_ready, on_interrupt))
+
+
+@contextmanager
+def settings_errors() -> Iterator[None]:
+    """Settings that only the engine can check are a user's mistake too."""
+    try:
+        yield
+    except (DeviceError, CapacityError) as wrong:
+        raise CliError(str(wrong), hint="passloop config", exit_code=Exit.USAGE) from wrong
 
 
 async def _serve(

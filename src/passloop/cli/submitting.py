@@ -9,7 +9,7 @@ import os
 from typing import Any, NamedTuple
 
 from passloop.cli.client import Client
-from passloop.cli.exits import CliError
+from passloop.cli.exits import CliError, Exit
 
 __all__ = ["Request", "is_spec", "post_submission", "request_of"]
 
@@ -37,7 +37,12 @@ def request_of(words: tuple[str, ...], said: dict[str, Any], *, home: str, held:
 
 def post_submission(client: Client, request: Request) -> dict[str, Any]:
     """Store it: `{"run", "tasks", "existing"}`, durable when this returns."""
-    return client.post_bytes("/submit", request.body)
+    try:
+        return client.post_bytes("/submit", request.body)
+    except CliError as refused:
+        if refused.exit_code == Exit.NEVER_FITS and not refused.hint:
+            refused.hint = "ask for less, give a smaller form with --or, or wait for it with --wait-for-capacity"
+        raise
 
 
 def _command_request(words: tuple[str, ...], said: dict[str, Any], home: str, held: bool) -> Request:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+from typing import Any
 
 import click
 
@@ -33,9 +34,10 @@ def command(ctx: click.Context, *, leave: bool, now: bool, as_json: bool) -> Non
         raise CliError("--leave and --now exclude each other", hint="passloop down --help")
     client = client_of(ctx)
     mode = "leave" if leave else "now" if now else "drain"
-    pid = _engine_pid(client)
-    if pid is not None:
-        _end(client, pid, mode)
+    engine = _engine(client)
+    pid = None if engine is None else int(engine["pid"])
+    if engine is not None:
+        _end(client, engine, mode)
     if as_json:
         streams.emit_json({"schema_version": 1, "mode": mode if pid else None, "pid": pid})
     elif pid is None:
@@ -44,22 +46,26 @@ def command(ctx: click.Context, *, leave: bool, now: bool, as_json: bool) -> Non
         streams.emit(f"the engine of {client.home} has ended; {_LEFT[mode]}")
 
 
-def _engine_pid(client: Client) -> int | None:
+def _engine(client: Client) -> dict[str, Any] | None:
     try:
-        return int(client.get("/status", timeout=60)["engine"]["pid"])
+        engine: dict[str, Any] = client.get("/status", timeout=60)["engine"]
+        return engine
     except CliError as lacking:
         if lacking.exit_code != Exit.ENGINE_UNREACHABLE or client.alive():
             raise
         return None
 
 
-def _end(client: Client, pid: int, mode: str) -> None:
+def _end(client: Client, engine: dict[str, Any], mode: str) -> None:
     """Ask for the end and wait for the process: its end is told by a descriptor, nothing is looked up again."""
+    pid = int(engine["pid"])
     try:
         watched = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
+        if mode == "drain" and engine.get("attempts"):
+            streams.say("waiting for what runs (passloop down --leave does not wait, --now ends it)")
         _ask(client, mode)
         select.select([watched], [], [])
     except KeyboardInterrupt:
@@ -71,8 +77,6 @@ def _end(client: Client, pid: int, mode: str) -> None:
 
 def _ask(client: Client, mode: str) -> None:
     """The engine may be gone before it has answered; that is what was asked for."""
-    if mode == "drain":
-        streams.say("waiting for what runs (passloop down --leave does not wait, --now ends it)")
     try:
         client.post("/down", {"mode": mode})
     except CliError as gone:

@@ -80,23 +80,28 @@ def _worth_showing(at: int, rows: list[list[str]]) -> bool:
     heading = _COLUMNS[at].heading
     if heading == "GROUP":
         return any(row[at] != "default" for row in rows)
-    return heading not in ("RUN", "RESULT") or any(row[at] for row in rows)
+    return heading != "RESULT" or any(row[at] for row in rows)
 
 
 def _cells(task: dict[str, Any]) -> list[str]:
-    run = task.get("run") or {}
-    alone = run.get("name") in (None, "", task.get("name"))
     return [
         str(task["id"]),
         task["state"],
         task.get("name") or "",
-        "" if alone else str(run["name"]),
+        _run_text(task),
         task.get("group") or "",
         request_text(task.get("request") or []),
         str(task.get("attempt") or 0),
         _time_text(task),
         result_text(task),
     ]
+
+
+def _run_text(task: dict[str, Any]) -> str:
+    """The run as `@` takes it; its name where it is more than one command's."""
+    run = task.get("run") or {}
+    of_many = task.get("index") is not None or task.get("params") is not None
+    return f"{run.get('id', '')} {run.get('name') or ''}".strip() if of_many else str(run.get("id", ""))
 
 
 def _time_text(task: dict[str, Any]) -> str:

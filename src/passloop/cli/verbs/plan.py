@@ -48,7 +48,7 @@ def command(
     place = Place(cwd=os.getcwd(), environment=os.environ, snapshot=lambda folder: folder)
     sweep = sweep_of(load_spec(spec), place)
     client = Client(home)
-    environment = engine_environment(virtual_gpus=virtual_gpus, cpus_total=cpus_total)
+    environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
     box = _box_of_engine(client) if client.alive() else _box_here(environment)
     first = sweep.points if whole else 10
     plan = plan_of(sweep, box=box, states=lambda keys: _states(home, keys), first=first)

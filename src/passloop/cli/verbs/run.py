@@ -50,7 +50,7 @@ def command(
     client = Client(home)
     if client.alive():
         return _follow(client, request)
-    environment = engine_environment(virtual_gpus=virtual_gpus, cpus_total=cpus_total)
+    environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
     return _be_engine(home, environment, request, detach=detach)
 
 
@@ -128,9 +128,8 @@ class _Talk:
 
     def on_end(self, task: dict[str, Any]) -> None:
         """It did not simply end with a code of its own: say how it ended."""
-        plain = task["state"] == "succeeded" or (task.get("outcome") == "failure" and task.get("exit_code"))
-        if not plain:
-            words = streams.clean(str(task.get("message") or task.get("outcome") or ""))
+        words = streams.clean(str(task.get("message") or task.get("outcome") or ""))
+        if task["state"] != "succeeded" and not words.startswith("exit code"):
             streams.say(f"task {self._task} {task['state']}: {words}")
 
 

@@ -21,7 +21,7 @@ def command(ctx: click.Context, *, virtual_gpus: str | None, cpus_total: str | N
     from passloop.engine.drain import DownMode
 
     home = home_of(ctx)
-    environment = engine_environment(virtual_gpus=virtual_gpus, cpus_total=cpus_total)
+    environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
 
     def on_interrupt(count: int) -> DownMode:
         if count == 1:

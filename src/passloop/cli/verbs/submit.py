@@ -8,7 +8,7 @@ import click
 
 from passloop.cli import streams
 from passloop.cli.homes import home_of
-from passloop.cli.launching import client_with_engine, engine_environment
+from passloop.cli.launching import client_with_engine
 from passloop.cli.options import command_argument, engine_options, json_option, task_options
 from passloop.cli.submitting import post_submission, request_of
 from passloop.cli.wording import counted, ids_text
@@ -43,8 +43,8 @@ def command(
     """
     home = home_of(ctx)
     request = request_of(words, said, home=home, held=held)
-    environment = engine_environment(virtual_gpus=virtual_gpus, cpus_total=cpus_total)
-    answer = post_submission(client_with_engine(home, environment), request)
+    flags = {"virtual_gpus": virtual_gpus, "cpus_total": cpus_total}
+    answer = post_submission(client_with_engine(home, flags), request)
     if as_json:
         streams.emit_json({name: answer[name] for name in ("schema_version", "run", "tasks")})
         return

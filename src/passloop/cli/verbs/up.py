@@ -22,7 +22,7 @@ def command(ctx: click.Context, *, virtual_gpus: str | None, cpus_total: str | N
     client = Client(home_of(ctx))
     found = client.alive()
     if not found:
-        environment = engine_environment(virtual_gpus=virtual_gpus, cpus_total=cpus_total)
+        environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
         found = bool(start_daemon(client.home, environment).get("found"))
     answer = client.get("/status")
     engine = answer["engine"]

@@ -45,8 +45,7 @@ def _emit_blocker(blocker: dict[str, Any]) -> None:
 
 
 def _emit_end(task: dict[str, Any]) -> None:
-    words = [result_text(task), streams.clean(str(task.get("message") or ""))]
-    text = ": ".join(dict.fromkeys(word for word in words if word))
+    text = streams.clean(str(task.get("message") or "")) or result_text(task)
     if task["state"] in FINAL and text:
         streams.emit(f"  {text}")
     if task["state"] == "failed":

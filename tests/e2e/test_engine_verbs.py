@@ -1,0 +1,142 @@
+"""`up`, `down`, `serve`, `status`: one engine for a home, whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Box, Gate
+
+
+def test_up_returns_when_the_socket_answers_and_twice_is_fine(box: Box) -> None:
+    first, second = box.run("up"), box.run("up", "--json")
+    assert (first.code, second.code) == (0, 0)
+    assert second.json()["engine"]["pid"] == box.engine_pid()
+
+
+def test_many_at_once_start_one_engine(box: Box) -> None:
+    with box.started("up") as one, box.started("up") as two, box.started("submit", "--", "true") as three:
+        assert [process.wait(40) for process in (one, two, three)] == [0, 0, 0]
+    assert box.run("wait", "1").code == 0
+
+
+def test_down_ends_the_engine_and_never_starts_one(box: Box) -> None:
+    assert box.run("down").code == 0
+    assert not box.home.exists()
+    box.run("up")
+    assert box.run("down").code == 0
+    assert box.run("status").code == 5
+    assert box.run("status", "--json").json() == {"schema_version": 1, "engine": None}
+
+
+def test_down_waits_for_what_runs(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    box.submit("--", *gate.command())
+    gate.wait_started()
+    with box.started("down") as ending:
+        assert ending.stderr is not None
+        assert "waiting for what runs" in ending.stderr.readline()
+        gate.open()
+        assert ending.wait(30) == 0
+    assert box.json("ls")["tasks"][0]["state"] == "succeeded"
+
+
+def test_down_leave_lets_work_run_on_and_the_next_engine_finds_it(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    (task,) = box.submit("--", *gate.command())
+    gate.wait_started()
+    assert box.run("down", "--leave").code == 0
+    assert box.task(task)["state"] == "running"
+    assert box.run("wait", str(task)).code == 5
+    box.run("up")
+    gate.open()
+    assert box.run("wait", str(task)).code == 0
+    assert len(box.task(task)["attempts"]) == 1
+
+
+def test_down_now_puts_work_back_at_no_cost(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    (task,) = box.submit("--grace", "100ms", "--", *gate.command())
+    gate.wait_started()
+    assert box.run("down", "--now").code == 0
+    assert box.task(task)["state"] == "ready"
+
+
+def test_work_survives_the_engine_that_is_killed(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    (task,) = box.submit("--", *gate.command())
+    gate.wait_started()
+    box.kill_engine()
+    assert box.run("status").code == 5
+    assert "no engine is running" in box.run("ls").err
+    assert box.json("why", str(task))["blockers"][0]["code"] == "no_engine"
+    assert box.run("up").code == 0
+    gate.open()
+    assert box.run("wait", str(task)).code == 0
+    assert len(box.task(task)["attempts"]) == 1
+
+
+def test_serve_is_the_engine_until_sigterm(box: Box) -> None:
+    with box.started("serve") as engine:
+        assert engine.stderr is not None
+        assert "runs" in engine.stderr.readline()
+        assert box.engine_pid() == engine.pid
+        assert box.run("serve").code == 6
+        engine.send_signal(signal.SIGTERM)
+        assert engine.wait(30) == 0
+
+
+def test_engine_with_a_wrong_setting_says_which(box: Box) -> None:
+    said = box.run("up", PASSLOOP_VIRTUAL_GPUS="four")
+    assert said.code == 2
+    assert "PASSLOOP_VIRTUAL_GPUS" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_verbs_that_need_an_engine_are_exit_5_without_one(box: Box) -> None:
+    for words in (["cancel", "1"], ["gpus"], ["pools"], ["hold", "--group", "a"], ["retry", "--failed"]):
+        said = box.run(*words)
+        assert said.code == 5, words
+        assert "passloop up" in said.err
+
+
+def test_home_that_others_may_write_is_exit_6(box: Box) -> None:
+    box.home.mkdir(mode=0o777)
+    box.home.chmod(0o777)
+    for verb in ("up", "ls"):
+        said = box.run(verb)
+        assert said.code == 6, said
+        assert "chmod 700" in said.err
+
+
+def test_damaged_store_is_exit_4_and_doctor_repairs_it(box: Box) -> None:
+    box.submit("--", "true")
+    box.run("wait", "1")
+    box.run("down")
+    database = box.home / "store.sqlite"
+    with database.open("r+b") as file:
+        file.truncate(database.stat().st_size // 2)
+    for verb in ("ls", "up", "doctor"):
+        assert box.run(verb).code == 4, verb
+    assert "doctor --repair" in box.run("ls").err
+    assert box.run("doctor", "--repair").code in (0, 4)
+
+
+def test_home_longer_than_a_socket_address_works(tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 20) / ("er" * 30)
+    folder.mkdir(parents=True)
+    box = Box(folder)
+    try:
+        assert box.run("run", "--", "echo", "far").out == "far\n"
+        assert box.run("up").code == 0
+        assert box.json("status")["engine"]["home"] == str(box.home)
+    finally:
+        box.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_home_of_another_user_is_exit_6(box: Box) -> None:
+    assert box.run("--home", "/root/passloop", "ls").code == 6
