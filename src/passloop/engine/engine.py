@@ -260,7 +260,7 @@ class Engine:
         self.quiet.note()
 
     async def _ask(self, event: Event, environments: tuple[tuple[str, str], ...] = ()) -> Answer:
-        if self._stopping or self._turning is None or self._turning.done():
+        if self._stopping or (self._turning is not None and self._turning.done()):
             raise EngineStopped("the engine is stopping", hint="passloop up")
         if self.turns.pause is not None:
             raise Unwritable(

@@ -62,4 +62,6 @@ def _completed(
             found, state = by_key[task.key]
             if state is TaskState.SUCCEEDED or state not in FINAL_STATES:
                 known_keys[task.key] = found
+                if state in FINAL_STATES:
+                    known[found] = state  # another task of the submission may come after it
     return replace(event, known=tuple(known.items()), known_keys=tuple(known_keys.items()))

@@ -99,3 +99,16 @@ async def test_a_metrics_file_becomes_the_tasks_results(tmp_path: Path) -> None:
         view = await one.engine.read(lambda reader: reader.task(1))
         assert view is not None
         assert view.results == '{"accuracy": 0.93}'
+
+
+async def test_a_task_may_come_after_one_of_its_submission_that_a_key_had_already_made(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(keyed("a"))
+        one.driver.finish_task(1)
+        await one.engine.wait_final([TaskId(1)])
+        await one.heard()
+        second = NewTask(spec=one_cpu(), after=(Dependency(-1),))
+        answer = await one.engine.submit(Submitted(name="", tasks=(NewTask(spec=one_cpu(), key="a"), second)))
+        assert answer.tasks == (1, 2)
+        await one.heard()
+        assert one.store.states_of([2]) == {2: TaskState.RUNNING}
