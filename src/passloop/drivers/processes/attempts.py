@@ -30,7 +30,8 @@ class Watch:
 
     `process` is the shim's even after its death. `halted` is the reason of a stop, "" for none; `forced`
     says that the wish to stop could not be left in its folder, so that its shim is killed. `settling` holds
-    while its records are being read. `adopted` says that an earlier engine launched it.
+    while its records are being read, `unsettled` says that they must be (again). `adopted` says that an
+    earlier engine launched it.
     """
 
     attempt: AttemptId
@@ -46,6 +47,7 @@ class Watch:
     halted: str = ""
     forced: bool = False
     settling: bool = False
+    unsettled: bool = False
     adopted: bool = False
 
     @classmethod

@@ -307,30 +307,33 @@ class ProcessDriver:
         self._report(Exited(watch.attempt, watch.epoch, outcome, stray))
 
     def _settle_soon(self, watch: Watch) -> None:
+        watch.unsettled = True
         if not watch.settling:
             task = asyncio.get_running_loop().create_task(self._settle(watch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _settle(self, watch: Watch) -> None:
-        """Find out from the records how it stands with an attempt, and bring it to its end if its shim is
-        gone.
-        """
-        watch.settling = True
+        """Find out from the records how it stands with an attempt; bring it to its end if its shim is gone."""
+        watch.settling = watch.unsettled = True
         try:
-            self._hear_shims()
-            if watch.phase is not Phase.ENDED:
-                await self._settle_by(watch, await asyncio.to_thread(look, watch.directory, watch.name))
+            while watch.unsettled and watch.phase is not Phase.ENDED:
+                watch.unsettled = False
+                finding = await asyncio.to_thread(look, watch.directory, watch.name)
+                self._hear_shims()
+                await self._settle_by(watch, finding)
         finally:
             watch.settling = False
 
     async def _settle_by(self, watch: Watch, finding: Finding) -> None:
         watch.process = finding.process or watch.process
+        if watch.phase is Phase.ENDED:
+            return
         if finding.process is not None:
             self._begin(watch, finding)
         if finding.recorded and finding.outcome is not None:
             self._end(watch, finding.outcome, stray=finding.stray)
-        if watch.phase is Phase.ENDED:
+        if watch.attempt not in self._watches:
             return
         if finding.alive:
             self._watch_process(watch, finding)

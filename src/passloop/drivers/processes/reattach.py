@@ -42,7 +42,17 @@ class Finding:
 
 
 def look(directory: Path, name: str) -> Finding:
-    """Read the records of the attempt called `name`. Without a start record, makes the tombstone first."""
+    """Read the records of the attempt called `name`. Without a start record, makes the tombstone first.
+
+    Records that cannot be read or made lose the attempt; what lives of it must then be found and ended by its name.
+    """
+    try:
+        return _look(directory, name)
+    except OSError as error:
+        return Finding(outcome=_lost(f"its records are not readable: {error.strerror}: {directory}"))
+
+
+def _look(directory: Path, name: str) -> Finding:
     start = _read(directory / _START)
     if start is None:
         if _bury(directory, name):

@@ -163,10 +163,11 @@ class Shim:
             self._finish("failure", refusal.exit_code, refusal.sentence)
             return
         self._watch()
-        if not self.stray:
-            self._finish(*self._verdict())
+        verdict = self._verdict()
         if self._group is not None:
             self._group.remove()
+        if not self.stray:
+            self._finish(*verdict)
 
     def close(self, lock_fds: list[int]) -> None:
         """Close what was open for the attempt."""

@@ -1,0 +1,143 @@
+"""What the process driver does besides its contract: refusals, foreign reports, order of instructions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from passloop.drivers.base import Launch
+from passloop.kernel.events import Exited, Started, StartRefused
+from passloop.kernel.tasks import OutcomeKind
+from tests.support.attempts import Stage, live_of, order_for, tree_command
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with Stage(tmp_path) as stage:
+        yield stage
+
+
+async def test_a_second_look_at_the_devices_may_refuse_the_start(tmp_path: Path) -> None:
+    def check(order: Launch) -> StartRefused | None:
+        return StartRefused(order.attempt, order.epoch, reason="taken") if order.attempt == 1 else None
+
+    async with Stage(tmp_path, check=check) as stage:
+        refused = order_for(tmp_path, 1, ["true"])
+        stage.driver.launch(refused)
+        assert stage.heard.events == [StartRefused(refused.attempt, 1, reason="taken")]
+        assert not refused.directory.exists()
+        assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
+
+
+async def test_reports_that_are_not_from_our_shims_are_passed_over(stage: Stage) -> None:
+    lifeline = stage.lifeline()
+    order = stage.launch(tree_command("setsid", lifeline))
+    await lifeline.until(2)
+    record = {"attempt": 1, "name": "another", "kind": "success"}
+    unknown = record | {"attempt": 99}
+    damaged = {"attempt": 1, "name": order.name, "kind": "no such kind"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        for text in (
+            b"",
+            b"exited",
+            b"exited\n[]",
+            *(b"exited\n" + json.dumps(r).encode() for r in (record, unknown, damaged)),
+        ):
+            sender.sendto(text, str(stage.home / "reports"))
+    await stage.run(["true"], 2)
+    assert stage.heard.of(1) == ["Started"]
+
+
+async def test_a_wish_to_stop_that_cannot_be_left_kills_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    lifeline = stage.lifeline()
+    order = stage.launch(tree_command("setsid", lifeline))
+    await lifeline.until(2)
+
+    def refuse(*_words: object, **_fields: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("passloop.drivers.processes.driver.ask_to_stop", refuse)
+    stage.driver.halt(order.attempt, 1, grace=3_600_000, reason="cancelled")
+    exited = await stage.ended()
+    assert (exited.outcome.kind, lifeline.survivors()) == (OutcomeKind.CANCELLED, False)
+
+
+async def test_a_shim_that_cannot_report_is_heard_by_its_record(stage: Stage) -> None:
+    (stage.home / "reports").unlink()
+    exited = await stage.run(["sh", "-c", "exit 9"])
+    assert exited.outcome.exit_code == 9
+    assert stage.heard.of(1) == ["Started", "Exited"]
+
+
+async def test_a_halt_before_the_command_runs_is_cancelled_and_nothing_ran(stage: Stage) -> None:
+    ran = stage.home / "ran"
+    order = order_for(stage.home, 1, ["touch", str(ran)])
+    stage.launch(["touch", str(ran)])
+    stage.driver.halt(order.attempt, 1, grace=0, reason="down")
+    outcome = (await stage.ended()).outcome
+    if outcome.kind is OutcomeKind.LOST:
+        assert outcome.engine_lost
+    else:
+        assert ran.exists()  # it was through before the wish came
+
+
+async def test_records_that_cannot_be_read_lose_the_attempt_and_end_its_tree(stage: Stage) -> None:
+    lifeline = stage.lifeline()
+    order = stage.launch(tree_command("setsid", lifeline))
+    await lifeline.until(2)
+    await stage.driver.stop()
+    shutil.rmtree(order.directory)
+    order.directory.write_text("in the way")
+    await stage.renew()
+    await stage.reattach(1)
+    exited = await stage.ended()
+    assert exited.outcome.kind in (OutcomeKind.LOST, OutcomeKind.FAILURE)  # who tells first: we, or its shim
+    assert not lifeline.survivors()
+
+
+async def test_many_attempts_at_once_all_come_to_their_end(stage: Stage) -> None:
+    """More than a datagram queue holds and more than rest: no report is missed."""
+    count = 60
+    for attempt in range(1, count + 1):
+        stage.launch(["true"], attempt)
+    for attempt in range(1, count + 1):
+        await stage.ended(attempt)
+    assert [stage.heard.of(attempt) for attempt in range(1, count + 1)] == [["Started", "Exited"]] * count
+
+
+async def test_the_start_names_the_process_that_stands_over_the_attempt(stage: Stage) -> None:
+    lifeline = stage.lifeline()
+    order = stage.launch(tree_command("child", lifeline))
+    await lifeline.until(2)
+    started = await stage.heard.until(Started, 1)
+    record = json.loads((order.directory / "start.json").read_text())
+    named = json.loads(started.process)
+    assert {key: record[key] for key in named} == named
+    assert _name_of(named["pid"]) == "passloop-shim\n"
+
+
+def _name_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text()
+
+
+async def test_the_exit_record_tells_what_was_used(stage: Stage) -> None:
+    order = stage.launch(["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"])
+    await stage.ended()
+    record = json.loads((order.directory / "exit.json").read_text())
+    assert record["cpu_ms"] > 0
+    assert record["max_rss_kib"] > 100
+    assert (order.directory / "out").is_dir()
+
+
+async def test_reattaching_an_ended_attempt_tells_its_end_once(stage: Stage) -> None:
+    order = stage.launch(["true"])
+    await stage.ended()
+    await stage.renew()
+    await stage.driver.reattach([live_of(order, state="admitted")])
+    assert stage.heard.of(1) == ["Started", "Exited"]
+    assert stage.heard.find(Exited, 1) is not None
