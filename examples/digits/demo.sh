@@ -18,4 +18,5 @@ case $code in
 esac
 echo
 "$passloop" report digits --out "$page"
-echo "Two cells fail on purpose: a forest of -1 trees, and one of a million. Run make demo again: only they run again."
+echo "Two cells fail on purpose: a forest of -1 trees, and one of a million. Run this again: only they run again."
+echo "Look closer: PASSLOOP_HOME=$PASSLOOP_HOME $passloop ls"
