@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
-from passloop.cli.main import program
+from passloop.cli.program import program
 
 REFERENCE = Path(__file__).parent / "reference"
 

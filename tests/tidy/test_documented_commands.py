@@ -12,7 +12,7 @@ import pytest
 
 from passloop.apps.queue.spec import read_sweep
 from passloop.apps.spec_file import parse_spec
-from passloop.cli.main import program
+from passloop.cli.program import program
 from tests.tidy.source import ROOT
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
