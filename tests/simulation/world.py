@@ -112,7 +112,9 @@ class Simulation:
             await self.settle()
             if self.engine is not engine:
                 break
-            await asyncio.wait({asking}, timeout=0 if len(engine.inbox) else 5)
+            woken = asyncio.ensure_future(engine.inbox.wake.wait())
+            await asyncio.wait({asking, woken}, return_when=asyncio.FIRST_COMPLETED)
+            woken.cancel()
         if not asking.done():
             asking.cancel()
         try:
