@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from passloop.clock import FakeClock
+from passloop.devices.base import Inventory
+from passloop.engine.attempts import Attempts
+from passloop.engine.device_desk import DeviceDesk
 from passloop.engine.engine import Engine
 from passloop.engine.settings import EngineSettings
 from passloop.kernel import invariants
@@ -83,15 +86,30 @@ class Rig:
         self.environ = {"PASSLOOP_CPUS": str(cpus)}
         self.engines = 0
 
-    def open(self, *, slow: bool = False) -> Engine:
-        """A new engine on the same home; the last one's death costs it nothing but its memory."""
+    def open(self, *, slow: bool = False, inventory: Inventory | None = None) -> Engine:
+        """A new engine on the same home; the last one's death costs it nothing but its memory.
+
+        With an `inventory` it has devices, and looks at those that somebody waits for every few ms.
+        """
         self.engines += 1
         self.store = Store.open(self.home)
         self.driver = ScriptedDriver(self.outside, slow=slow)
         self.alarm = HandAlarm(self.clock)
         seeds = itertools.count(1)
         settings = EngineSettings(linger_ms=0, environ=self.environ, seed=lambda: next(seeds))
-        self.engine = Engine(self.store, self.clock, {"processes": self.driver}, settings=settings, alarm=self.alarm)
+        attempts = Attempts()
+        desk = None
+        if inventory is not None:
+            desk = DeviceDesk(inventory, None, attempts=attempts, clock=self.clock, watch_ms=5)
+        self.engine = Engine(
+            self.store,
+            self.clock,
+            {"processes": self.driver},
+            desk=desk,
+            attempts=attempts,
+            settings=settings,
+            alarm=self.alarm,
+        )
         return self.engine
 
     async def until(self, condition: Callable[[], object]) -> None:

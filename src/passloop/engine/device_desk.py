@@ -17,7 +17,7 @@ from passloop.devices.check import DeviceCheck
 from passloop.devices.gate import StartGate
 from passloop.devices.locks import DeviceLocks
 from passloop.devices.ownership import Holding
-from passloop.devices.sampler import AttemptSample, Sampler
+from passloop.devices.sampler import PERIOD_MS, AttemptSample, Sampler
 from passloop.devices.watch import DeviceWatch
 from passloop.drivers.base import Report
 from passloop.kernel.changes import AttemptChanged, Change
@@ -49,13 +49,25 @@ def _holding(row: AttemptRow) -> Holding:
 
 
 class DeviceDesk:
-    """The engine's way to the devices. `locks` keeps other homes off them; None where nobody else can see them."""
+    """The engine's way to the devices. `locks` keeps other homes off them; None where nobody else can see them.
 
-    def __init__(self, inventory: Inventory, locks: DeviceLocks | None, *, attempts: Attempts, clock: Clock) -> None:
+    `watch_ms` is how often a device that somebody waits for is looked at.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        locks: DeviceLocks | None,
+        *,
+        attempts: Attempts,
+        clock: Clock,
+        watch_ms: int = PERIOD_MS,
+    ) -> None:
         self.inventory = inventory
         self._locks = locks
         self._attempts = attempts
         self._clock = clock
+        self._watch_ms = watch_ms
         self._check = DeviceCheck(inventory, locks)
         self._ending: set[AttemptId] = set()
         self._looks: set[asyncio.Task[None]] = set()
@@ -63,7 +75,7 @@ class DeviceDesk:
     def connect(self, report: Report, deliver: Deliver) -> None:
         """Say where events and samples go; before `start`."""
         self._report = report
-        watch = DeviceWatch(self._check, report=report)
+        watch = DeviceWatch(self._check, report=report, period_ms=self._watch_ms)
         self.gate = StartGate(self._check, locks=self._locks, holdings=self.holdings, watch=watch, report=report)
         self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver)
 

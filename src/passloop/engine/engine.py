@@ -48,6 +48,7 @@ from .writer import Loaded, Writer
 __all__ = ["Engine", "EngineStatus"]
 
 Result = TypeVar("Result")
+STARTED_OR_FINAL = FINAL_STATES | {TaskState.RUNNING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ class Engine:
         self.writer = Writer(store, self.home)
         self.reading = Reading(store)
         self.feed = Feed(self.reading, store.last_seq)
-        self.waiting = Waiting()
+        self.waiting = Waiting(FINAL_STATES)
+        self.starting = Waiting(STARTED_OR_FINAL)
         self.quiet = Quiet(self.attempts)
         self._roles = Roles()
         self._alarm = alarm or LoopAlarm(clock)
@@ -153,7 +155,8 @@ class Engine:
     def hang_up(self) -> None:
         """End the streams of followers, and tell who waits for tasks that no more is to come."""
         self.feed.close()
-        self.waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
+        for waiting in (self.waiting, self.starting):
+            waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
 
     async def ended(self) -> None:
         """Wait until no more turns are taken. Raises what ended them, if that was an error."""
@@ -204,17 +207,23 @@ class Engine:
 
         Raises `EngineStopped` when the engine stops first.
         """
-        ids = tuple(tasks)
-        waiter = self.waiting.expect(ids)
+        return await self._wait(self.waiting, tuple(tasks), timeout_ms)
+
+    async def wait_started(self, task: TaskId, *, timeout_ms: int | None = None) -> bool:
+        """Wait until this task runs or is final; False if time ran out first. Raises `EngineStopped`."""
+        return await self._wait(self.starting, (task,), timeout_ms)
+
+    async def _wait(self, waiting: Waiting, ids: tuple[TaskId, ...], timeout_ms: int | None) -> bool:
+        waiter = waiting.expect(ids)
         try:
             states = await self.states_of(ids)
-            self.waiting.note_final(task for task in ids if task not in states or states[task] in FINAL_STATES)
+            waiting.note_there(task for task in ids if task not in states or states[task] in waiting.states)
             async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
                 await waiter.done
         except TimeoutError:
             return False
         finally:
-            self.waiting.give_up(waiter)
+            waiting.give_up(waiter)
         return True
 
     def journal_events(self, after: int) -> AsyncIterator[list[JournalRow]]:
@@ -256,6 +265,7 @@ class Engine:
         self.dispatch.carry_out(turn.instructions, loaded)
         crashpoint("before_answers")
         self.waiting.note(turn.changes)
+        self.starting.note(turn.changes)
         self.feed.note(loaded.seq)
         self.quiet.note()
 

@@ -1,19 +1,19 @@
-"""Who waits for tasks to become final. Woken by commits, never by a look at the clock or the store."""
+"""Who waits for tasks to come to a state. Woken by commits, never by a look at the clock or the store."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from passloop.kernel.changes import Change, TaskAdded, TaskChanged
 from passloop.kernel.ids import TaskId
-from passloop.kernel.tasks import FINAL_STATES
+from passloop.kernel.tasks import TaskState
 
 __all__ = ["Waiting"]
 
 
 class _Waiter:
-    """One wait: the tasks that are still not final, and the future of the end."""
+    """One wait: the tasks that are still not there, and the future of the end."""
 
     __slots__ = ("done", "left")
 
@@ -23,18 +23,19 @@ class _Waiter:
 
 
 class Waiting:
-    """Waiters by task. All methods are called on the loop thread."""
+    """Waiters by task, for any of `states`. All methods are called on the loop thread."""
 
-    __slots__ = ("_waiters",)
+    __slots__ = ("_waiters", "states")
 
-    def __init__(self) -> None:
+    def __init__(self, states: Collection[TaskState]) -> None:
+        self.states = frozenset(states)
         self._waiters: dict[TaskId, set[_Waiter]] = {}
 
     def __len__(self) -> int:
         return len(self._waiters)
 
     def expect(self, tasks: Iterable[TaskId]) -> _Waiter:
-        """Begin to wait. Do it before looking whether they are final already, so that no end falls between."""
+        """Begin to wait. Do it before looking whether they are there already, so that nothing falls between."""
         waiter = _Waiter(set(tasks))
         for task in waiter.left:
             self._waiters.setdefault(task, set()).add(waiter)
@@ -42,8 +43,8 @@ class Waiting:
             waiter.done.set_result(None)
         return waiter
 
-    def note_final(self, tasks: Iterable[TaskId]) -> None:
-        """These tasks are final, and it is committed."""
+    def note_there(self, tasks: Iterable[TaskId]) -> None:
+        """These tasks are in one of the states, and it is committed."""
         for task in tasks:
             for waiter in self._waiters.pop(task, ()):
                 waiter.left.discard(task)
@@ -53,10 +54,10 @@ class Waiting:
     def note(self, changes: Iterable[Change]) -> None:
         """A committed turn made these changes."""
         if self._waiters:
-            self.note_final(
+            self.note_there(
                 TaskId(change.row.id)
                 for change in changes
-                if isinstance(change, TaskChanged | TaskAdded) and change.row.state in FINAL_STATES
+                if isinstance(change, TaskChanged | TaskAdded) and change.row.state in self.states
             )
 
     def give_up(self, waiter: _Waiter) -> None:
@@ -69,7 +70,7 @@ class Waiting:
                     del self._waiters[task]
 
     def close(self, error: Exception) -> None:
-        """Nothing more will become final here: every waiter is told so."""
+        """No state is committed here any more: every waiter is told so."""
         for waiter in {waiter for waiters in self._waiters.values() for waiter in waiters}:
             if not waiter.done.done():
                 waiter.done.set_exception(error)

@@ -1,0 +1,130 @@
+"""Devices and the turn: a second look before each start, a look before each end is told, locks as long as leases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from passloop.devices.virtual import VirtualInventory
+from passloop.engine.device_desk import holdings_of
+from passloop.kernel.device_pool import DeviceState
+from passloop.kernel.events import Cancelled, Exited, Foreign
+from passloop.kernel.ids import AttemptId, TaskId
+from passloop.kernel.machine import Machine
+from passloop.kernel.tasks import TaskSpec, TaskState
+from tests.support.builders import ask, spec_of
+from tests.support.engines import Rig, commands
+from tests.support.scripted import SUCCESS
+
+FIRST = "GPU-virtual-0"
+STRANGER = Foreign(pid=4_242, user="ann", name="train", vram_mib=1_024)
+
+
+class AsIfReal(VirtualInventory):
+    """Virtual devices that are treated as real ones: looked at after each end."""
+
+    virtual = False
+
+
+def one_gpu() -> TaskSpec:
+    return spec_of(ask(gpus=1))
+
+
+@asynccontextmanager
+async def with_gpus(path: Path, inventory: VirtualInventory) -> AsyncIterator[Rig]:
+    made = Rig(path, cpus=8)
+    await made.open(inventory=inventory).start()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def states(one: Rig) -> list[str]:
+    def look(machine: Machine, _now: int) -> list[str]:
+        return [str(device.state) for device in machine.devices()]
+
+    return await one.engine.look(look)
+
+
+async def test_devices_are_known_when_start_returns(tmp_path: Path) -> None:
+    async with with_gpus(tmp_path, VirtualInventory((80_000, 80_000))) as one:
+        assert await states(one) == ["available", "available"]
+
+
+async def test_a_device_taken_since_refuses_the_start_and_the_task_keeps_its_place(tmp_path: Path) -> None:
+    inventory = VirtualInventory((80_000,))
+    async with with_gpus(tmp_path, inventory) as one:
+        inventory.put_foreign(FIRST, STRANGER)
+        await one.engine.submit(commands(2, spec=one_gpu()))
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.READY})
+        assert one.outside.live == {}
+        assert await states(one) == [DeviceState.VETOED]
+        inventory.put_foreign(FIRST)
+        await one.until(lambda: one.outside.live)
+        assert [order.task for order in one.outside.live.values()] == [1]
+        view = await one.engine.read(lambda reader: reader.task(1))
+        assert view is not None
+        assert view.row.losses == 0
+
+
+async def test_a_cancel_during_the_second_look_forbids_the_attempt(tmp_path: Path) -> None:
+    inventory = VirtualInventory((80_000,))
+    async with with_gpus(tmp_path, inventory) as one:
+        submitted = asyncio.ensure_future(one.engine.submit(commands(1, spec=one_gpu())))
+        cancelled = asyncio.ensure_future(one.engine.send(Cancelled((TaskId(1),))))
+        await asyncio.gather(submitted, cancelled)
+        assert await one.engine.wait_final([TaskId(1)], timeout_ms=10_000)
+        assert one.store.states_of([1]) == {1: TaskState.CANCELLED}
+        assert one.outside.live == {}
+
+
+async def test_a_device_is_quarantined_before_the_end_that_would_free_it(tmp_path: Path) -> None:
+    inventory = AsIfReal((80_000,))
+    async with with_gpus(tmp_path, inventory) as one:
+        await one.engine.submit(commands(2, spec=one_gpu()))
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.RUNNING})
+        inventory.put_strays(FIRST, 1)
+        one.driver.finish_task(1)
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.SUCCEEDED})
+        assert await states(one) == [DeviceState.QUARANTINED]
+        assert one.outside.live == {}
+        inventory.put_strays(FIRST)
+        await one.until(lambda: one.outside.live)
+        assert [order.task for order in one.outside.live.values()] == [2]
+
+
+async def test_the_look_after_an_end_no_longer_counts_the_attempt_as_live(tmp_path: Path) -> None:
+    async with with_gpus(tmp_path, AsIfReal((80_000,))) as one:
+        await one.engine.submit(commands(1, spec=one_gpu()))
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.RUNNING})
+        desk = one.engine.desk
+        assert desk is not None
+        assert [holding.attempt for holding in desk.holdings()] == [1]
+        one.outside.end(AttemptId(1))
+        one.engine.report(Exited(AttemptId(1), 1, SUCCESS))
+        assert desk.holdings() == ()
+        await one.engine.wait_final([TaskId(1)])
+
+
+async def test_a_holding_tells_shim_and_devices(tmp_path: Path) -> None:
+    async with with_gpus(tmp_path, VirtualInventory((80_000,))) as one:
+        await one.engine.submit(commands(1, spec=one_gpu()))
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.RUNNING})
+        (holding,) = holdings_of(one.engine.attempts.rows())
+        assert (holding.attempt, holding.shim, holding.devices) == (1, 1, ((FIRST, 80_000),))
+
+
+async def test_attempts_found_again_hold_their_devices(tmp_path: Path) -> None:
+    inventory = VirtualInventory((80_000,))
+    one = Rig(tmp_path, cpus=8)
+    await one.open(inventory=inventory).start()
+    await one.engine.submit(commands(2, spec=one_gpu()))
+    await one.until(lambda: one.store.states_of([1]) == {1: TaskState.RUNNING})
+    await one.kill()
+    await one.open(inventory=inventory).start()
+    await one.heard()
+    assert one.store.states_of([1, 2]) == {1: TaskState.RUNNING, 2: TaskState.READY}
+    await one.close()
