@@ -198,7 +198,6 @@ class Admission:
         reservation = plan(state, task, blocked.able, self._walk.rooms, self._ends, self._now)
         if reservation is None:
             return False
-        state.next_reservation += 1
         state.queue.remove(task)
         task.reservation = reservation
         insort(state.reserved, task, key=_turn)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from .cooldowns import Closure, Gate, blames_pool
 from .pools import ScalarPool
-from .records import Attempt, Task
+from .records import Attempt, Shape, Task
 from .state import PoolPolicy, State
 from .tasks import Outcome, OutcomeKind
 from .wakeups import WakeUp
 
-__all__ = ["judge", "on_pool_due", "open_pool"]
+__all__ = ["give_another_chance", "judge", "on_pool_due", "open_pool"]
 
 _NEUTRAL = {OutcomeKind.CANCELLED, OutcomeKind.LOST}
 
 
-def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> None:
-    """Let each pool the attempt drew on learn from its outcome."""
+def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> list[ScalarPool]:
+    """Let each pool the attempt drew on learn from its outcome; gives the pools that are dead now and say `fail`."""
     pools = [state.pool(name) for name, _ in attempt.allocation.amounts]
     closable = [pool for pool in pools if pool.closure is not None]
     if not closable:
-        return
+        return []
     blamed = _blamed(state, closable, outcome)
     for pool in closable:
         closure = pool.closure
@@ -33,6 +33,7 @@ def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> None:
         else:
             continue
         state.touch_pool(pool.name)
+    return [pool for pool in closable if pool.gate() is Gate.DEAD and state.policies[pool.name].on_dead == "fail"]
 
 
 def _blamed(state: State, pools: list[ScalarPool], outcome: Outcome) -> ScalarPool | None:
@@ -93,6 +94,14 @@ def _plan(state: State, pool: ScalarPool, closure: Closure) -> None:
     """Wake when the pool may be probed: one wake-up per pool, however many tasks park there."""
     if closure.until is not None:
         state.wakeups.add(closure.until, WakeUp.POOL, pool.name)
+
+
+def give_another_chance(state: State, shape: Shape) -> None:
+    """New work, or a retry, makes the dead pools it draws on half-open."""
+    for variant in shape.variants:
+        for pool, _ in variant.draws:
+            if pool.gate() is Gate.DEAD:
+                open_pool(state, pool.name)
 
 
 def on_pool_due(state: State, name: str) -> None:

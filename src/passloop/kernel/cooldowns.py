@@ -89,9 +89,8 @@ class Closure:
             self.limit = min(capacity, self.limit + 1)
 
     def is_sporadic(self) -> bool:
-        """Whether failures are at most 10 % of the last 50 outcomes (of a full record only)."""
-        bad = self.recent.count(False)
-        return len(self.recent) == SPORADIC_OF and bad * 10 <= SPORADIC_OF
+        """Whether failures are at most 10 % of the last 50 outcomes, or of as many as there are."""
+        return self.recent.count(False) * 10 <= len(self.recent)
 
     def fail(self, outcome: Outcome, *, admitted_at: int, now: int, seed: int) -> bool:
         """One bad outcome while open. Returns True if it closed the pool, False if it was sporadic."""

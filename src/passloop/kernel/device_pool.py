@@ -167,10 +167,18 @@ class DevicePool:
     def take(self, attempt: AttemptId, grants: Iterable[Grant]) -> None:
         """Charge grants to an attempt."""
         for grant in grants:
-            device = self.devices[grant.uuid]
+            device = self.devices.get(grant.uuid) or self._unknown(grant)
             device.free_share -= grant.share
             device.free_vram -= grant.vram_mib
             device.holders[attempt] = grant
+
+    def _unknown(self, grant: Grant) -> Device:
+        """A device that an attempt holds though nobody saw it yet (after a repair): lost until it is seen."""
+        seen = DeviceSeen(uuid=grant.uuid, index=-1, name="unknown", vram_mib=grant.vram_mib, usable_mib=0)
+        device = self.devices[grant.uuid] = Device(seen)
+        device.observe(seen, self.weights)
+        device.lose()
+        return device
 
     def give(self, attempt: AttemptId, grants: Iterable[Grant]) -> None:
         """Give back what an attempt holds of these devices."""
@@ -190,8 +198,8 @@ class DevicePool:
 
     def would_hold(self, ask: DeviceAsk) -> bool:
         """Whether the box could ever serve the ask, were every device there and free."""
-        able = sum(device.would_hold(ask) for device in self.devices.values() if device.state != DeviceState.LOST)
-        return able >= (1 if ask.share else ask.count)
+        able = [d for d in self.devices.values() if d.state != DeviceState.LOST and d.would_hold(ask)]
+        return len(able) >= (1 if ask.share else ask.count) and (not ask.balance or _could_balance(able, ask.count))
 
     def choose(self, ask: DeviceAsk, *, last: frozenset[str], spare: Spare) -> tuple[Grant, ...] | None:
         """Choose devices for the ask beside what is held, all or nothing; None if it does not fit.
@@ -257,6 +265,12 @@ def _balanced(able: list[Device], count: int) -> list[Device] | None:
         if _is_balanced(window):
             return window
     return None
+
+
+def _could_balance(able: list[Device], count: int) -> bool:
+    """Whether enough devices are of about one size: only strangers' use could ever make others alike."""
+    sizes = sorted(device.vram for device in able)
+    return any(low * 100 >= high * BALANCE_PERCENT for low, high in zip(sizes, sizes[count - 1 :], strict=False))
 
 
 def _is_balanced(devices: list[Device]) -> bool:

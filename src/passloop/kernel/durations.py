@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections import deque
 
 from .changes import DurationLearned
-from .tasks import TaskSpec
+from .tasks import LEASES, TaskSpec
 
 __all__ = ["KILL_MARGIN", "Bound", "Durations"]
 
@@ -83,7 +83,12 @@ class Durations:
         return record.total // len(record.arrival) if record is not None and record.arrival else None
 
     def bound(self, spec: TaskSpec) -> Bound | None:
-        """How long a task of this spec runs at most: its enforced limit, else what was learned, else None."""
+        """How long a task of this spec runs at most: its enforced limit, else what was learned, else None.
+
+        A lease has none, so that none passes another by it: leases are first in, first out.
+        """
+        if spec.driver == LEASES:
+            return None
         if spec.time_limit is not None:
             return spec.time_limit + spec.grace + KILL_MARGIN, True
         learned = self.learned(spec)

@@ -9,14 +9,17 @@ from .events import Exited, Started, StartRefused, StrayGone
 from .ids import AttemptId
 from .instructions import Stop
 from .ledger import discharge
+from .pools import ScalarPool
 from .records import Attempt, Task
 from .retries import Counts, after_outcome
 from .state import State
-from .tasks import Outcome, OutcomeKind, TaskState
+from .tasks import LEASES, Outcome, OutcomeKind, TaskState
 from .transitions import Verb, move
 from .wakeups import WakeUp
 
 __all__ = [
+    "STRAY",
+    "cancel_beside_stray",
     "finish",
     "make_ready",
     "on_exited",
@@ -25,6 +28,9 @@ __all__ = [
     "on_stray_gone",
     "stop_attempt",
 ]
+
+STRAY = "waits until what is left of its last attempt is gone"
+"""The stop reason of a task that may be tried again once its stray is gone."""
 
 _FINAL_VERBS = {
     TaskState.SUCCEEDED: Verb.SUCCEED,
@@ -88,16 +94,27 @@ def on_exited(state: State, event: Exited) -> None:
     attempt.ended_at = state.now
     attempt.state = "stray" if event.stray else "ended"
     state.touch_attempt(attempt)
-    judge(state, attempt, task, outcome)
+    dead = judge(state, attempt, task, outcome)
     _blame_device(state, outcome)
     _learn(state, attempt, outcome)
-    task.attempt = None
     task.exit_code = outcome.exit_code
     task.outcome = outcome.kind
     if not event.stray:
         discharge(state, attempt)
-    _decide(state, task, outcome)
+    _decide(state, task, outcome, stray=event.stray)
+    for pool in dead:
+        _fail_parked(state, pool)
     state.stir()
+
+
+def _fail_parked(state: State, pool: ScalarPool) -> None:
+    """The policy of a dead pool is to fail what can only run with it."""
+    bit = 1 << pool.bit
+    for task in list(state.tasks.values()):
+        variants = task.shape.variants[task.variant_from :]
+        if task.state in (TaskState.READY, TaskState.BACKOFF) and all(v.mask & bit for v in variants):
+            task.message = f"pool {pool.name} is dead; passloop pools open {pool.name}, then retry"
+            finish(state, task, Verb.FAIL)
 
 
 def on_stray_gone(state: State, event: StrayGone) -> None:
@@ -108,6 +125,10 @@ def on_stray_gone(state: State, event: StrayGone) -> None:
     attempt.state = "ended"
     state.touch_attempt(attempt)
     discharge(state, attempt)
+    task = state.tasks.get(attempt.task)
+    if task is not None and task.attempt is attempt:
+        assert attempt.outcome is not None
+        _decide(state, task, attempt.outcome, stray=False)
 
 
 def stop_attempt(state: State, task: Task, reason: str) -> None:
@@ -135,21 +156,32 @@ def _blame_device(state: State, outcome: Outcome) -> None:
 
 
 def _learn(state: State, attempt: Attempt, outcome: Outcome) -> None:
-    if outcome.kind is OutcomeKind.SUCCESS and attempt.started_at is not None:
-        spec = attempt.shape.spec
+    spec = attempt.shape.spec
+    if outcome.kind is OutcomeKind.SUCCESS and attempt.started_at is not None and spec.driver != LEASES:
         sample = DurationLearned(spec.task_class, spec.program, state.now - attempt.started_at)
         state.durations.learn(sample)
         state.turn.facts.append(sample)
 
 
-def _decide(state: State, task: Task, outcome: Outcome) -> None:
-    """Final, or ready again: by who stopped it first, then by the outcome and the task's budgets."""
+def cancel_beside_stray(state: State, task: Task, reason: str) -> None:
+    """A task that waits for its stray before another attempt is cancelled: there is nothing to wait for."""
+    task.attempt = None
+    task.message = task.stop_reason = reason
+    _close(state, task, Verb.CANCEL, None)
+
+
+def _decide(state: State, task: Task, outcome: Outcome, *, stray: bool) -> None:
+    """Final, or ready again: by who stopped it first, then by the outcome and the task's budgets.
+
+    Beside a stray a task can become final but gets no other attempt: it stops until the stray is gone, so that at
+    most one attempt of a task ever lives.
+    """
     task.message = outcome.message
-    if task.state is TaskState.STOPPING and task.stop_reason != "down":
+    if task.state is TaskState.STOPPING and task.stop_reason not in ("down", STRAY):
+        task.attempt = None
         task.message = task.stop_reason
         _close(state, task, Verb.CANCEL, outcome)
         return
-    task.stop_reason = ""
     counts = Counts(
         task.counts_failures,
         task.counts_timeouts,
@@ -160,8 +192,15 @@ def _decide(state: State, task: Task, outcome: Outcome) -> None:
     )
     variants = len(task.shape.variants)
     after = after_outcome(outcome, counts, task.shape.spec.retries, variants=variants)
-    _take_counts(task, after.counts)
     verb = _FINAL_VERBS.get(after.state)
+    if verb is None and stray:
+        move(task, Verb.STOP)
+        task.stop_reason = STRAY
+        state.touch(task)
+        return
+    task.attempt = None
+    task.stop_reason = ""
+    _take_counts(task, after.counts)
     if verb is not None:
         _close(state, task, verb, outcome)
         return

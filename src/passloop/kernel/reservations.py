@@ -147,7 +147,8 @@ def plan(
     if best is None:
         return None
     time = best[0][1] if best[0][0] == 0 else None
-    return Reservation(state.next_reservation, now, time, best[2])
+    order = 1 + max((other.reservation.order for other in state.reserved if other.reservation), default=0)
+    return Reservation(order, now, time, best[2])
 
 
 def renew(state: State, task: Task, earlier: Sequence[Room], ends: Ends) -> Reservation | None:

@@ -10,6 +10,7 @@ from .device_pool import Device
 from .events import DeviceSeen, Foreign, PoolKind
 from .ids import AttemptId, PoolName
 from .ledger import charge
+from .lifecycle import STRAY
 from .pools import RatePool, ScalarPool
 from .records import Attempt, Group, Task
 from .resources import GPU
@@ -173,7 +174,7 @@ def _restore_attempt(state: State, row: AttemptRow) -> None:
     assert task is not None, f"attempt {row.id} of task {row.task} is live, its task is not"
     attempt = Attempt(row, run=task.run, shape=task.shape, group=task.group)
     state.attempts[AttemptId(attempt.id)] = attempt
-    if row.state != "stray":
+    if row.state != "stray" or (task.state is TaskState.STOPPING and task.stop_reason == STRAY):
         task.attempt = attempt
     charge(state, attempt, again=True)
 
@@ -196,6 +197,5 @@ def _restore_places(state: State, known: dict[int, str]) -> None:
             state.queue.push(task)
         else:
             state.reserved.append(task)
-            state.next_reservation = max(state.next_reservation, task.reservation.order + 1)
     state.reserved.sort(key=lambda task: (-task.priority, task.reservation.order if task.reservation else 0))
     state.begin_turn()

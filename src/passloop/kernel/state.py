@@ -66,7 +66,6 @@ class State:
         self.now = 0
         self.seed = 0
         self.next_run = self.next_task = self.next_attempt = 1
-        self.next_reservation = 1
         self.draining = False
         self.stopping = False
         self.paused = ""

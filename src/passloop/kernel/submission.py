@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .changes import Refusal, RunAdded, SubmitAnswer
+from .closures import give_another_chance
 from .events import Submitted
 from .fitting import could_ever_fit
 from .ids import RunId, TaskId
@@ -26,6 +27,8 @@ def on_submitted(state: State, event: Submitted) -> SubmitAnswer | Refusal:
     known = dict(event.known)
     group = state.group(event.group)
     shapes = {id(new.spec): state.shape(new.spec) for new in {id(n.spec): n for n in event.tasks}.values()}
+    for shape in shapes.values():
+        give_another_chance(state, shape)
     ids: list[TaskId] = []
     existing: list[TaskId] = []
     for new in event.tasks:
@@ -81,7 +84,8 @@ def explain_misfit(state: State, shape: Shape) -> str:
             sizes = sorted((d.vram for d in state.devices.devices.values()), reverse=True)
             wants = f"{ask.count} whole GPUs" if ask.count else f"a share of {ask.share / 10_000:g} of one GPU"
             vram = f" with {ask.vram_mib} MiB" if ask.vram_mib else ""
-            reasons.append(f"asks {wants}{vram}; there are {len(sizes)} GPUs here, in MiB: {sizes}")
+            alike = ", of about the same size" if ask.balance else ""
+            reasons.append(f"asks {wants}{vram}{alike}; there are {len(sizes)} GPUs here, in MiB: {sizes}")
     return "it can never fit on this machine: " + "; or ".join(reasons)
 
 

@@ -11,6 +11,7 @@ from .resources import Allocation, Request
 
 __all__ = [
     "FINAL_STATES",
+    "LEASES",
     "AttemptRow",
     "Dependency",
     "NewTask",
@@ -45,6 +46,10 @@ class TaskState(StrEnum):
 FINAL_STATES = frozenset(
     {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.ABORTED, TaskState.REJECTED}
 )
+
+
+LEASES = "leases"
+"""The driver of leases. A user's own process holds one, so how long it lasts says nothing about the next."""
 
 
 class OutcomeKind(StrEnum):

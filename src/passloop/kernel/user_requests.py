@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from .changes import TasksAnswer
 from .events import Cancelled, GroupHeld, GroupReleased, Held, Released, Reprioritised
 from .ids import TaskId
-from .lifecycle import finish, make_ready, stop_attempt
+from .lifecycle import STRAY, cancel_beside_stray, finish, make_ready, stop_attempt
 from .records import Task
 from .state import State
 from .tasks import OutcomeKind, TaskState
@@ -52,11 +52,13 @@ def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
         if task.final:
             sorting.leave(task.id, f"it {task.state} already")
             continue
-        if task.state is TaskState.STOPPING and task.stop_reason != "down":
+        if task.state is TaskState.STOPPING and task.stop_reason not in ("down", STRAY):
             sorting.leave(task.id, "it is being stopped already")
             continue
         sorting.change(task)
-        if task.state in _LIVE:
+        if task.stop_reason == STRAY:
+            cancel_beside_stray(state, task, event.reason)
+        elif task.state in _LIVE:
             stop_attempt(state, task, event.reason)
         else:
             task.message = event.reason
