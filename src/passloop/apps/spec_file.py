@@ -98,9 +98,7 @@ def _text(data: bytes) -> str:
     found = NOT_YAML.search(text)
     if found is not None:
         code = f"U+{ord(found.group()):04X}"
-        raise UnreadableYaml(
-            *_end(text[: found.start()]), f"the character {code} is not allowed", "remove it"
-        )
+        raise UnreadableYaml(*_end(text[: found.start()]), f"the character {code} is not allowed", "remove it")
     return text
 
 

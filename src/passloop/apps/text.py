@@ -40,9 +40,7 @@ def check_run_name(text: str) -> str:
     """A run's name: as `check_name`, and not a number, because `@12` selects the run with id 12."""
     name = check_name(text)
     if name.isdecimal():
-        raise BadValue(
-            f"the run name {shown(text)} is a number", "add a letter: @12 means the run with id 12"
-        )
+        raise BadValue(f"the run name {shown(text)} is a number", "add a letter: @12 means the run with id 12")
     return name
 
 
@@ -50,9 +48,7 @@ def check_group(text: str) -> str:
     """A group's name: 1 to 100 visible characters without spaces or commas. Raises `BadValue`."""
     name = _checked(text, what="group", longest=LONGEST_GROUP)
     if re.search(r"[\s,]", name) or name.startswith("/") or name.endswith("/") or "//" in name:
-        raise BadValue(
-            f"the group {shown(text)} is not a name", "use letters, digits, . _ - and / between levels"
-        )
+        raise BadValue(f"the group {shown(text)} is not a name", "use letters, digits, . _ - and / between levels")
     return name
 
 
@@ -64,18 +60,12 @@ def check_key(text: str) -> str:
 def check_words(words: list[str] | tuple[str, ...]) -> tuple[str, ...]:
     """A command: at least one word, the first not empty, none with a NUL or bytes that are not UTF-8."""
     if not words or not words[0]:
-        raise BadValue(
-            "the command is empty", "write the program and its words, for example: -- python train.py"
-        )
+        raise BadValue("the command is empty", "write the program and its words, for example: -- python train.py")
     for word in words:
         if "\0" in word:
-            raise BadValue(
-                f"the word {shown(word)} has a NUL character", "no program can be given one: remove it"
-            )
+            raise BadValue(f"the word {shown(word)} has a NUL character", "no program can be given one: remove it")
         if SURROGATE.search(word):
-            raise BadValue(
-                f"the word {shown(word)} is not valid UTF-8", "rename the file or pass its name by a file"
-            )
+            raise BadValue(f"the word {shown(word)} is not valid UTF-8", "rename the file or pass its name by a file")
     return tuple(words)
 
 
@@ -85,9 +75,7 @@ def _checked(text: str, *, what: str, longest: int) -> str:
     if len(text) > longest:
         raise BadValue(f"the {what} {shown(text)} has {len(text)} characters", f"use at most {longest}")
     if UNSAFE.search(text):
-        raise BadValue(
-            f"the {what} {shown(text)} has control or invisible characters", "use visible characters"
-        )
+        raise BadValue(f"the {what} {shown(text)} has control or invisible characters", "use visible characters")
     return text
 
 

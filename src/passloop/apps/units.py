@@ -65,9 +65,7 @@ def duration_ms(value: object) -> int:
         _refuse(value, what="duration", why=f"has the unknown unit {shown(unit)}", fix=DURATION_FORMS)
     millis = number * MILLIS[unit or "s"]
     if millis > LONGEST_MS:
-        _refuse(
-            value, what="duration", why="is longer than ten years", fix="write a shorter one, such as 30d"
-        )
+        _refuse(value, what="duration", why="is longer than ten years", fix="write a shorter one, such as 30d")
     if millis != int(millis):
         _refuse(value, what="duration", why="is finer than a millisecond", fix=DURATION_FORMS)
     return int(millis)

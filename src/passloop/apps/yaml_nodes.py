@@ -165,14 +165,10 @@ class _Composer:
 
     def _aliased(self, anchor: str, line: int, column: int) -> Node:
         if any(each.anchor == anchor for each in self._open):
-            raise UnreadableYaml(
-                line, column, f"the alias {shown(anchor)} contains itself", "write the value out"
-            )
+            raise UnreadableYaml(line, column, f"the alias {shown(anchor)} contains itself", "write the value out")
         target = self._anchors.get(anchor)
         if target is None:
-            raise UnreadableYaml(
-                line, column, f"the alias {shown(anchor)} has no anchor before it", "define it"
-            )
+            raise UnreadableYaml(line, column, f"the alias {shown(anchor)} has no anchor before it", "define it")
         return target
 
     def _add(self, node: Node, anchor: str | None) -> None:
@@ -215,9 +211,7 @@ class _Composer:
             what = f"aliases expand to more than {MOST_EXPANDED:,} values"
             raise UnreadableYaml(parent.line, parent.column, what, "write out what is meant")
         if len(self._open) + child.height > DEEPEST:
-            raise UnreadableYaml(
-                child.line, child.column, f"nested deeper than {DEEPEST} levels", "make it flatter"
-            )
+            raise UnreadableYaml(child.line, child.column, f"nested deeper than {DEEPEST} levels", "make it flatter")
 
     def _count(self, line: int, column: int) -> None:
         self._nodes += 1

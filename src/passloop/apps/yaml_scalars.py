@@ -45,9 +45,7 @@ def tagged_scalar(tag: str, text: str) -> Scalar:
     value = plain_scalar(text)
     wanted = {"int": int, "float": int | float, "bool": bool, "null": type(None)}.get(kind)
     if wanted is None:
-        raise BadValue(
-            f"the tag {shown(tag)} is not known", "remove it: a spec has only text, numbers and lists"
-        )
+        raise BadValue(f"the tag {shown(tag)} is not known", "remove it: a spec has only text, numbers and lists")
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool"):
         raise BadValue(f"{shown(text)} is not of the type {shown(tag)}", "remove the tag")
     return float(value) if kind == "float" and isinstance(value, int) else value
@@ -56,9 +54,7 @@ def tagged_scalar(tag: str, text: str) -> Scalar:
 def _number(text: str) -> Scalar:
     if INTEGER.fullmatch(text) or BASED.fullmatch(text):
         if len(text) > MOST_DIGITS:
-            raise BadValue(
-                f"{shown(text)} has {len(text):,} digits", "write a shorter number, or quote it as text"
-            )
+            raise BadValue(f"{shown(text)} has {len(text):,} digits", "write a shorter number, or quote it as text")
         base = {"0o": 8, "0x": 16}.get(text[:2], 10)
         return int(text[2:] if base != 10 else text, base)
     if FLOAT.fullmatch(text):

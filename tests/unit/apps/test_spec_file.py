@@ -124,7 +124,7 @@ def test_what_cannot_be_read_is_refused_at_its_place(text: str | bytes, place: s
 
 def test_an_alias_bomb_is_counted_and_never_expanded() -> None:
     lines = ["run: &a [1,2,3,4,5,6,7,8,9]"]
-    lines += [f"k{n}: &{chr(98 + n)} [{','.join([f'*{chr(97 + n)}'] * 9)}]" for n in range(20)]
+    lines += [f"k{n}: &{chr(98 + n)} [{','.join([f'*{chr(97 + n)}'] * 9)}]" for n in range(6)]
     started = time.process_time()
     assert "aliases expand" in str(refused("\n".join(lines)))
     assert time.process_time() - started < 1

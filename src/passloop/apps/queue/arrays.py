@@ -46,9 +46,7 @@ def lines_of(path: str, *, most: int = MOST_POINTS) -> tuple[str, ...]:
         raise BadValue(f"{shown(path)} has {len(kept):,} lines", f"use at most {most:,}")
     if "\0" in text:
         number = text[: text.index("\0")].count("\n") + 1
-        raise BadValue(
-            f"{shown(path)}:{number} has a NUL character", "remove it: no program can be given one"
-        )
+        raise BadValue(f"{shown(path)}:{number} has a NUL character", "remove it: no program can be given one")
     return kept
 
 

@@ -59,9 +59,7 @@ def read_variable(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
     if not VARIABLE.fullmatch(name):
         raise BadValue(f"the variable {shown(name)} is not a name", "write --env NAME=VALUE")
     if not equals and name not in environment:
-        raise BadValue(
-            f"the variable {shown(name)} is not set here", f"write --env {name}=VALUE, or set it first"
-        )
+        raise BadValue(f"the variable {shown(name)} is not set here", f"write --env {name}=VALUE, or set it first")
     value = value if equals else environment[name]
     if "\0" in value or SURROGATE.search(value):
         raise BadValue(f"the value of {shown(name)} has a NUL or is not UTF-8", "give another value")

@@ -48,9 +48,7 @@ class Ask:
         kept = self
         gpus = said.get("gpus")
         if gpus is not None:
-            kept = replace(
-                kept, vram=kept.vram if any(gpus) else None, balance=kept.balance and gpus.whole > 1
-            )
+            kept = replace(kept, vram=kept.vram if any(gpus) else None, balance=kept.balance and gpus.whole > 1)
         need = {**kept.need, **said.get("need", {})}
         return replace(kept, **{**said, "need": need})
 
@@ -62,9 +60,7 @@ def variant_of(ask: Ask) -> WireVariant:
     if ask.vram is not None and not wants_gpu:
         raise BadValue("VRAM is asked for without a GPU", "add gpus: 1 (--gpus 1), or drop the VRAM")
     if ask.balance and gpus.whole < 2:
-        raise BadValue(
-            "balance is asked for with fewer than two GPUs", "drop it, or ask for two GPUs or more"
-        )
+        raise BadValue("balance is asked for with fewer than two GPUs", "drop it, or ask for two GPUs or more")
     cpus = ask.cpus if ask.cpus is not None else (0 if wants_gpu else CPU_UNIT)
     amounts: dict[str, int] = {CPU: cpus, MEMORY: ask.mem or 0, **ask.need}
     return WireVariant(

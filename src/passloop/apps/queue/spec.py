@@ -91,17 +91,11 @@ class Model(BaseModel):
 class Further(Model):
     """A form of the request. In a further one, what it does not say is as in the first."""
 
-    gpus: Gpus | None = Field(
-        default=None, examples=["2"], description="whole GPUs, or a share of one such as 0.5"
-    )
+    gpus: Gpus | None = Field(default=None, examples=["2"], description="whole GPUs, or a share of one such as 0.5")
     vram: Size | None = Field(default=None, examples=["20GiB"], description="per GPU")
     cpus: Cpus | None = Field(default=None, examples=["16"])
-    mem: Size | None = Field(
-        default=None, examples=["64GiB"], description="host memory; counted only if asked for"
-    )
-    need: Need = Field(
-        default_factory=dict, examples=["{licence: 1}"], description="amounts of declared pools"
-    )
+    mem: Size | None = Field(default=None, examples=["64GiB"], description="host memory; counted only if asked for")
+    need: Need = Field(default_factory=dict, examples=["{licence: 1}"], description="amounts of declared pools")
     balance: bool = Field(default=False, examples=["true"], description="GPUs with about equal free memory")
 
 
@@ -123,27 +117,19 @@ class Retries(Model):
 class SweepSpec(Model):
     """A sweep: a command template over a matrix of parameters."""
 
-    run: Annotated[str, AfterValidator(check_run_name)] = Field(
-        examples=["digits"], description="the run's name"
-    )
+    run: Annotated[str, AfterValidator(check_run_name)] = Field(examples=["digits"], description="the run's name")
     command: Command = Field(
         examples=['["{python}", train.py, --depth, "{depth}"]'],
         description="a list of words; {index}, {python} and axis names in braces are replaced",
     )
-    matrix: Axes = Field(
-        default_factory=dict, examples=["{depth: [2, 4, 8]}"], description="axes, all combined"
-    )
+    matrix: Axes = Field(default_factory=dict, examples=["{depth: [2, 4, 8]}"], description="axes, all combined")
     zip: Linked = Field(
         default_factory=list,
         examples=["{model: [a, b], size: [1, 2]}"],
         description="axes that move together",
     )
-    exclude: Excluded = Field(
-        default_factory=list, examples=["[{depth: 8}]"], description="cells to leave out"
-    )
-    when: Texts = Field(
-        default_factory=list, examples=['"depth < 8"'], description="what holds for every cell"
-    )
+    exclude: Excluded = Field(default_factory=list, examples=["[{depth: 8}]"], description="cells to leave out")
+    when: Texts = Field(default_factory=list, examples=['"depth < 8"'], description="what holds for every cell")
     seeds: Seeds = Field(default_factory=list, examples=["3"], description="axis seed: how many, or a list")
     replicas: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = Field(
         default=1, examples=["3"], description="axis replica: how often each cell runs"
@@ -153,24 +139,16 @@ class SweepSpec(Model):
     grace: Duration = Field(default=30_000, examples=["30s"])
     retries: Retries = Field(default=Retries(), examples=["{failure: 1}"])
     env: Variables = Field(default_factory=dict, examples=['{OMP_NUM_THREADS: "1"}'])
-    cwd: str | None = Field(
-        None, examples=["."], description="relative to this file; else where you submit from"
-    )
+    cwd: str | None = Field(None, examples=["."], description="relative to this file; else where you submit from")
     group: Annotated[str, AfterValidator(check_group)] = Field(default="default", examples=["default"])
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = Field(default=0, examples=["10"])
-    name: Pattern | None = Field(
-        None, examples=['"depth {depth}"'], description="template of each task's name"
-    )
-    key: Pattern | None = Field(
-        None, examples=['"digits/{depth}"'], description="template of each task's key"
-    )
+    name: Pattern | None = Field(None, examples=['"depth {depth}"'], description="template of each task's name")
+    key: Pattern | None = Field(None, examples=['"digits/{depth}"'], description="template of each task's key")
     after: Ids = Field(default_factory=list, examples=["[12]"], description="tasks that must succeed first")
     after_any: Ids = Field(default_factory=list, examples=["[12]"], description="tasks that must end first")
     deadline: Limit | None = Field(default=None, examples=["1d"])
     patience: Duration | None = Field(default=None, examples=["1h"])
-    snapshot: bool = Field(
-        default=False, examples=["true"], description="copy the code and run from the copy"
-    )
+    snapshot: bool = Field(default=False, examples=["true"], description="copy the code and run from the copy")
     wait_for_capacity: bool = Field(default=False, examples=["true"])
     limit: Annotated[int, Field(ge=1, le=HIGHEST_LIMIT)] = Field(
         default=MOST_POINTS, examples=["200000"], description="refuse a sweep of more points than this"
@@ -182,9 +160,7 @@ class SweepSpec(Model):
         names += [SEED] * bool(self.seeds) + [REPLICA] * (self.replicas > 1)
         double = next((name for name in names if names.count(name) > 1), None)
         if double is not None:
-            raise BadValue(
-                f"the axis {shown(double)} is there twice", "keep it in one of matrix, zip and seeds"
-            )
+            raise BadValue(f"the axis {shown(double)} is there twice", "keep it in one of matrix, zip and seeds")
         return self
 
 

@@ -121,9 +121,7 @@ def decode_submission(body: bytes) -> WireSubmission:
         return _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = f"the submission is not readable: {error}"
-        raise SpecError(
-            [Problem(what, "send what `passloop schema wire` describes", "request body")]
-        ) from None
+        raise SpecError([Problem(what, "send what `passloop schema wire` describes", "request body")]) from None
 
 
 def submission_schema() -> dict[str, Any]:

@@ -43,6 +43,11 @@ def test_what_is_done_or_under_way_is_not_run_again() -> None:
     assert planned(states=lambda asked: {asked[0]: "failed"}).to_run == 2
 
 
+def test_only_what_is_to_run_is_estimated() -> None:
+    text = TEXT + "resources: {gpus: 2}\ntime_limit: 1h\n"
+    assert planned(text, states=lambda asked: {asked[0]: "succeeded"}).gpu_hours == 2.0
+
+
 def test_the_estimate_is_learned_or_the_limit_or_unknown() -> None:
     resources = "resources: {gpus: 2, cpus: 4}\ntime_limit: 1h\n"
     assert planned().gpu_hours is None

@@ -65,7 +65,23 @@ def test_words_become_a_selection(words: list[str], selection: Selection) -> Non
 
 @pytest.mark.parametrize(
     "word",
-    ["", "x", "0", "-1", "40-12", "1-", "1-2-3", "@", "state:", "state:done", "stat:failed", "key:", "9" * 30, "a\x00"],
+    [
+        "",
+        "x",
+        "0",
+        "-1",
+        "40-12",
+        "1-",
+        "1-2-3",
+        "@",
+        "state:",
+        "state:done",
+        "stat:failed",
+        "key:",
+        "9" * 30,
+        "a\x00",
+        "\u0663",
+    ],
 )
 def test_a_selector_that_cannot_be_read_says_what_can(word: str) -> None:
     with pytest.raises(SpecError) as caught:

@@ -53,7 +53,7 @@ def test_any_change_of_the_code_is_another_snapshot(code: Path, home: Path, chan
     if change == "content":
         (code / "train.py").write_text("print(2)")
     elif change == "name":
-        (code / "train.py").rename(code / "other.py")
+        (code / "train.py").rename(code / "train2.py")
     elif change == "mode":
         (code / "train.py").chmod(0o755)
     else:

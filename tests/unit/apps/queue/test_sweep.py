@@ -128,6 +128,13 @@ def test_what_determines_the_result_is_part_of_a_key() -> None:
     assert len(set(found)) == len(found)
 
 
+def test_a_command_that_uses_the_index_is_another_cell_at_another_index() -> None:
+    text = 'run: x\ncommand: [a, "{d}", "{index}"]\nmatrix: {d: [1, 2]}\n'
+    assert keys(text)[1] != keys(text + "exclude: [{d: 1}]\n")[0]
+    plain = text.replace(', "{index}"', "")
+    assert keys(plain)[1] == keys(plain + "exclude: [{d: 1}]\n")[0]
+
+
 def test_keys_are_stable_across_releases() -> None:
     assert keys('run: x\ncommand: [a, "{d}", "{f}"]\nmatrix: {d: [1], f: [1e-05]}\n') == [
         "91ac08c25404846eabe17ee3c50d76d4",
