@@ -7,8 +7,7 @@ place turns it into a `Problem`. All problems of one input are reported together
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 __all__ = ["BadValue", "Problem", "ProblemList", "SpecError", "did_you_mean"]
 
@@ -27,8 +26,7 @@ class BadValue(ValueError):
         self.fix = fix
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake. `where` is `file:line:column`, or the option's name."""
 
     what: str
@@ -36,8 +34,7 @@ class Problem:
     where: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.what}\n  how to fix: {self.fix}"
+        return f"{_placed(self)}\n  how to fix: {self.fix}"
 
 
 class SpecError(Exception):
@@ -54,22 +51,34 @@ class SpecError(Exception):
 
     @property
     def message(self) -> str:
-        """What is wrong and where, one line per problem."""
-        return "\n".join(f"{p.where}: {p.what}" if p.where else p.what for p in self.problems[:MOST_SHOWN])
+        """What is wrong and where, one line per problem; of several each with its fix."""
+        shown = self.problems[:MOST_SHOWN]
+        if len(shown) == 1:
+            return _placed(shown[0])
+        return "\n".join([*(f"{_placed(each)}; {each.fix}" for each in shown), *self._rest()])
 
     @property
     def hint(self) -> str:
-        """How to fix the first problem, and the next command."""
-        fix = self.problems[0].fix if self.problems else ""
-        return f"{fix} (next: {self.next_command})" if self.next_command else fix
+        """The next command; of a single problem how to fix it, too."""
+        fix = self.problems[0].fix if len(self.problems) == 1 else ""
+        if not fix or not self.next_command:
+            return fix or self.next_command
+        return f"{fix} (next: {self.next_command})"
 
     def _text(self) -> str:
         lines = [str(problem) for problem in self.problems[:MOST_SHOWN]]
-        if len(self.problems) > MOST_SHOWN:
-            lines.append(f"... and {len(self.problems) - MOST_SHOWN} more problems")
+        lines += self._rest()
         if self.next_command:
             lines.append(f"next: {self.next_command}")
         return "\n".join(lines)
+
+    def _rest(self) -> list[str]:
+        more = len(self.problems) - MOST_SHOWN
+        return [f"... and {more} more problems"] if more > 0 else []
+
+
+def _placed(problem: Problem) -> str:
+    return f"{problem.where}: {problem.what}" if problem.where else problem.what
 
 
 class ProblemList:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 import re
-from fractions import Fraction
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from passloop.kernel.amounts import CPU_UNIT, SHARE_WHOLE
 
 from .errors import BadValue
 from .text import shown
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 __all__ = ["GpuAsk", "cpus_milli", "duration_ms", "gpu_ask", "size_mib", "whole_number"]
 
@@ -138,11 +140,11 @@ def _number_and_unit(value: object, *, what: str, fix: str) -> tuple[Fraction, s
         _refuse(value, what=what, why="is not readable", fix=fix)
     text = value.strip(" ")
     if NUMBER.fullmatch(text):
-        return Fraction(text), ""
+        return _fraction(text), ""
     match = WITH_UNIT.fullmatch(text)
     if match is None:
         _refuse(value, what=what, why="is negative" if text.startswith("-") else "is not readable", fix=fix)
-    return Fraction(match.group(1)), match.group(2)
+    return _fraction(match.group(1)), match.group(2)
 
 
 def _of_number(value: float, *, what: str, fix: str) -> Fraction:
@@ -152,7 +154,13 @@ def _of_number(value: float, *, what: str, fix: str) -> Fraction:
         _refuse(value, what=what, why="is negative", fix=fix)
     if value > 1e18:
         _refuse(value, what=what, why="is too large", fix=fix)
-    return Fraction(repr(value))
+    return _fraction(repr(value))
+
+
+def _fraction(text: str) -> Fraction:
+    from fractions import Fraction  # here, because a submission without numbers should not pay for it
+
+    return Fraction(text)
 
 
 def _refuse(value: object, *, what: str, why: str, fix: str) -> NoReturn:

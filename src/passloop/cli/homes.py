@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-
-import click
+from typing import TYPE_CHECKING
 
 from passloop.cli.client import Client
 
-__all__ = ["client_of", "home_of", "home_with_origin"]
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["client_of", "home_of", "home_with_origin", "named_home"]
 
 
 def home_of(ctx: click.Context) -> str:
@@ -18,7 +20,11 @@ def home_of(ctx: click.Context) -> str:
 
 def home_with_origin(ctx: click.Context) -> tuple[str, str]:
     """The home and where it was named."""
-    chosen = ctx.find_root().obj
+    return named_home(ctx.find_root().obj)
+
+
+def named_home(chosen: str | None) -> tuple[str, str]:
+    """The home and where it was named; `chosen` is the flag's value."""
     if chosen:
         return os.path.abspath(os.path.expanduser(chosen)), "--home"
     named = os.environ.get("PASSLOOP_HOME")

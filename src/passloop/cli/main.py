@@ -1,133 +1,26 @@
-"""The entry point: finds the verb, runs it, and turns whatever goes wrong into one clear message and an exit code.
+"""The entry point: runs the verb, and turns whatever goes wrong into one clear message and an exit code.
 
-It imports a verb only when it is used, and no verb's libraries. A user's mistake never shows a traceback; a mistake
-of ours becomes one line and a file with the traceback.
+A user's mistake never shows a traceback; a mistake of ours becomes one line and a file with the traceback. It imports
+next to nothing: what a verb needs comes with the verb.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-import click
-
 from passloop.cli import streams
-from passloop.cli.catalogue import VERBS
 from passloop.cli.exits import CliError, Exit
 
-__all__ = ["Verbs", "main", "program"]
-
-_EXAMPLES = """\b
-passloop run --gpus 1 -- python train.py     run it when a GPU is free
-passloop submit --array 1-100 -- ./cell {index}
-passloop ls                                  what is there
-passloop why 12                              why it waits
-"""
-
-
-class Verbs(click.Group):
-    """A group whose commands are imported when they are used; `--home` and `--color` work after the verb too."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs in the order of the help."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one verb."""
-        verb = VERBS.get(cmd_name)
-        if verb is None:
-            return None
-        command: click.Command = importlib.import_module(verb.module).command
-        known = {param.name for param in command.params}
-        command.params.extend(param for param in _common() if param.name not in known)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion for a verb that does not exist."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise CliError(f"there is no verb {args[0]!r}", hint=_nearest_verb(args[0]))
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The verbs by section, from the table alone."""
-        for section in dict.fromkeys(verb.section for verb in VERBS.values()):
-            with formatter.section(section):
-                rows = [(verb.name, verb.summary) for verb in VERBS.values() if verb.section == section]
-                formatter.write_dl(rows, col_max=12)
-
-
-def _common() -> list[click.Parameter]:
-    return [
-        click.Option(
-            ["--home"],
-            metavar="DIRECTORY",
-            expose_value=False,
-            callback=_keep_home,
-            help="Where everything is kept (PASSLOOP_HOME, else the XDG state directory).",
-        ),
-        click.Option(
-            ["--color"],
-            type=click.Choice(["auto", "always", "never"]),
-            expose_value=False,
-            callback=_keep_colour,
-            help="Colours; NO_COLOR is honoured.",
-        ),
-    ]
-
-
-def _keep_home(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        ctx.find_root().obj = value
-
-
-def _keep_colour(_ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        streams.set_colour(value)
-
-
-def _nearest_verb(word: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, VERBS, n=1)
-    return f"passloop {near[0]} --help" if near else "passloop --help"
-
-
-def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        from passloop.cli.version import version
-
-        streams.emit(f"passloop {version()}")
-        ctx.exit()
-
-
-program = Verbs(
-    name="passloop",
-    help="Durable, never double-booked execution of GPU jobs on the machines you have.\n\n" + _EXAMPLES,
-    epilog="passloop VERB --help tells the options of a verb.",
-    params=[
-        *_common(),
-        click.Option(
-            ["--version"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_print_version,
-            help="Show the version and exit.",
-        ),
-    ],
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+__all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Never raises for a mistake, be it the user's or ours."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _run(words)
+        code = _told(words)
         sys.stdout.flush()
     except BrokenPipeError:
         streams.silence()
@@ -135,42 +28,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(words: list[str]) -> int:
+def _told(words: list[str]) -> int:
     try:
-        answer = _invoke(words)
+        return _run(words)
     except CliError as error:
         return _tell(error)
-    except click.exceptions.NoArgsIsHelpError as error:
-        streams.say(error.format_message())
-        return int(Exit.USAGE)
-    except click.ClickException as error:
-        return _tell(_usage(error))
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         streams.say("interrupted")
         return int(Exit.INTERRUPTED)
     except BrokenPipeError:
         raise
     except Exception as error:
         return _tell_other(error, words)
-    return int(answer) if isinstance(answer, int) else int(Exit.OK)
 
 
-def _invoke(words: list[str]) -> object:
-    """As click's own `main`, which would end the process where a reader closes the pipe."""
-    if "_PASSLOOP_COMPLETE" in os.environ:
-        return program.main(args=words, prog_name="passloop", standalone_mode=False)
-    try:
-        with program.make_context("passloop", words) as context:
-            return program.invoke(context)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
+def _run(words: list[str]) -> int:
+    if words[:1] == ["submit"] and "_PASSLOOP_COMPLETE" not in os.environ:
+        from passloop.cli.quick import quick_submit
 
+        code = quick_submit(words[1:])
+        if code is not None:
+            return code
+    from passloop.cli.program import run_program
 
-def _usage(error: click.ClickException) -> CliError:
-    context = getattr(error, "ctx", None)
-    hint = f"{context.command_path} --help" if context is not None else "passloop --help"
-    text = error.format_message().strip().rstrip(".")
-    return CliError(text[:1].lower() + text[1:], hint=hint, exit_code=Exit.USAGE)
+    return run_program(words)
 
 
 def _tell(error: CliError) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from typing import Any, TextIO
 
@@ -68,6 +67,8 @@ def say(text: str) -> None:
 def width() -> int | None:
     """Columns that a table may use; None where nobody's screen limits it."""
     if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+        import shutil
+
         return max(40, shutil.get_terminal_size().columns)
     return None
 

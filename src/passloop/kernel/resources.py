@@ -8,15 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
-from .ids import PoolName
+from .ids import CPU, DISK, GPU, MEMORY, NODE, PoolName
 
 __all__ = ["CPU", "DISK", "GPU", "MEMORY", "NODE", "Allocation", "DeviceAsk", "Grant", "Request", "Variant"]
-
-GPU = PoolName("gpu")
-CPU = PoolName("cpu")
-MEMORY = PoolName("memory")
-DISK = PoolName("disk")
-NODE = PoolName("node")
 
 
 @dataclass(frozen=True, slots=True)

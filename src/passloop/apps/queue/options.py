@@ -6,16 +6,15 @@ option and the text. Nothing is submitted here.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 from passloop.apps.errors import BadValue, Problem, ProblemList, SpecError
 from passloop.apps.text import check_group, check_key, check_run_name, check_words, shown
 from passloop.apps.units import cpus_milli, duration_ms, gpu_ask, size_mib, whole_number
 
-from .arrays import array_indices, lines_of
 from .classes import program_of, task_class_of
 from .environment import read_variable, storable
 from .requests import Ask, read_ask, read_need, variant_of
@@ -28,8 +27,7 @@ MOST_RETRIES = 1_000
 MOST_PRIORITY = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitOptions:
+class SubmitOptions(NamedTuple):
     """What the user said, as text. None or empty = not said. The defaults are those of `5-interfaces.md`."""
 
     gpus: str | None = None
@@ -59,8 +57,7 @@ class SubmitOptions:
     held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the user is: working directory and environment at submit; `snapshot` copies a directory."""
 
     cwd: str
@@ -155,9 +152,13 @@ def _tasks(
         return ()
     found.read("--key", check_key, options.key)
     if options.array is not None:
+        from .arrays import array_indices  # here, because most submissions are one command
+
         indices = found.read("--array", array_indices, options.array) or ()
         return _many(options, words, variables, [(index, None) for index in indices])
     if options.each_line is not None:
+        from .arrays import lines_of
+
         lines = found.read("--each-line", lines_of, options.each_line) or ()
         return _many(options, words, variables, list(enumerate(lines, start=1)))
     command = Template(words, (PYTHON,)).fill({PYTHON: sys.executable})
@@ -203,10 +204,10 @@ def _directory(cwd: str | None, place: Place, found: ProblemList) -> str:
     if "\0" in cwd:
         found.add(f"the directory {shown(cwd)} has a NUL character", fix="give another", where="--cwd")
         return place.cwd
-    path = Path(place.cwd, cwd)
-    if not path.is_dir():
+    path = os.path.join(place.cwd, cwd)
+    if not os.path.isdir(path):
         found.add(f"the directory {shown(cwd)} does not exist", fix="create it or name another", where="--cwd")
-    return str(path.resolve())
+    return os.path.realpath(path)
 
 
 def _positive_duration(text: str) -> int:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.text import shown
 from passloop.apps.units import GpuAsk, cpus_milli, gpu_ask, size_mib, whole_number
 from passloop.kernel.amounts import CPU_UNIT
-from passloop.kernel.resources import CPU, DISK, GPU, MEMORY, NODE
+from passloop.kernel.ids import CPU, DISK, GPU, MEMORY, NODE
 
 from .wire import WireVariant
 
@@ -32,8 +32,10 @@ OWN_OPTION: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+class Ask(NamedTuple):
     """What was said for one variant; None = not said. CPUs in 1/1,000, sizes in MiB, `need` by pool name."""
 
     gpus: GpuAsk | None = None
@@ -41,16 +43,16 @@ class Ask:
     cpus: int | None = None
     mem: int | None = None
     balance: bool = False
-    need: Mapping[str, int] = field(default_factory=dict)
+    need: Mapping[str, int] = NOTHING
 
     def differing(self, said: Mapping[str, Any]) -> Ask:
         """This with what `said` changes, by field. Without GPUs this one's VRAM and balance fall away."""
         kept = self
         gpus = said.get("gpus")
         if gpus is not None:
-            kept = replace(kept, vram=kept.vram if any(gpus) else None, balance=kept.balance and gpus.whole > 1)
+            kept = kept._replace(vram=kept.vram if any(gpus) else None, balance=kept.balance and gpus.whole > 1)
         need = {**kept.need, **said.get("need", {})}
-        return replace(kept, **{**said, "need": need})
+        return kept._replace(**{**said, "need": need})
 
 
 def variant_of(ask: Ask) -> WireVariant:
