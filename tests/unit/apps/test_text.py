@@ -65,8 +65,14 @@ def test_all_problems_are_reported_together() -> None:
     assert [problem.where for problem in caught.value.problems] == ["--a", "--c"]
     assert caught.value.exit_code == 2
     assert "next: passloop ls" in str(caught.value)
-    assert caught.value.message.splitlines()[1] == "--c: wrong"
-    assert "passloop ls" in caught.value.hint
+    assert caught.value.message.splitlines()[1] == "--c: wrong; right"
+    assert caught.value.hint == "passloop ls"
+
+
+def test_a_single_problem_has_its_fix_as_the_hint() -> None:
+    error = SpecError([Problem("wrong", "right", "--c")], next_command="passloop ls")
+    assert (error.message, error.hint) == ("--c: wrong", "right (next: passloop ls)")
+    assert SpecError([Problem("wrong", "right")]).hint == "right"
 
 
 def test_a_flood_of_problems_is_cut() -> None:
