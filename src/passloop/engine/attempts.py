@@ -59,9 +59,7 @@ class Attempts:
     def load(self, saved: Saved) -> None:
         """Start from what the store holds."""
         runs = {task.row.id: task.row.run for task in saved.tasks}
-        self._under_way = {
-            row.id: UnderWay(row, RunId(runs.get(row.task, 0))) for row in saved.attempts if row.state != ENDED
-        }
+        self._under_way = {row.id: UnderWay(row, RunId(runs[row.task])) for row in saved.attempts}
 
     def follow(self, changes: Iterable[Change]) -> None:
         """Take over what a committed turn changed."""

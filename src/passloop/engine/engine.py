@@ -134,7 +134,7 @@ class Engine:
         declare_box(self.inbox, self.settings.environ)
         if self.desk is not None:
             await self._roles.start(self.desk)
-        await reattach(self.drivers, live_attempts(self.home, self.store, saved), saved)
+        await reattach(self.drivers, live_attempts(self.store, saved), saved)
 
     async def stop(self) -> None:
         """Stop taking turns and close everything but the store. What runs is left to the next engine."""

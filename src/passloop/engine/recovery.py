@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 
 from passloop.crashpoints import crashpoint
 from passloop.drivers.base import Driver, LiveAttempt
-from passloop.kernel.events import DrainChanged
+from passloop.kernel.events import DrainChanged, PauseChanged
 from passloop.kernel.ids import RunId
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import TaskState
 from passloop.store.database import Store
-from passloop.store.home import Home
 
 from .attempts import attempt_folder, attempt_name
 from .capacity import declared_pools
@@ -25,42 +24,27 @@ from .inbox import Inbox
 __all__ = ["declare_box", "live_attempts", "reattach"]
 
 
-def live_attempts(home: Home, store: Store, saved: Saved) -> dict[str, list[LiveAttempt]]:
+def live_attempts(store: Store, saved: Saved) -> dict[str, list[LiveAttempt]]:
     """What drivers must find again, by driver. Strays of tasks that are final are among them."""
-    runs, graces = _runs_and_graces(store, saved)
+    tasks = {task.row.id: task for task in saved.tasks}
     found: dict[str, list[LiveAttempt]] = {}
     for row in saved.attempts:
-        run = RunId(runs[row.task])
+        task = tasks[row.task]
+        run = RunId(task.row.run)
         live = LiveAttempt(
             attempt=row.id,
             epoch=row.epoch,
             run=run,
             task=row.task,
             name=attempt_name(store.home_id, row.id),
-            directory=attempt_folder(home, run, row.task, row.epoch),
+            directory=attempt_folder(store.home, run, row.task, row.epoch),
             state=row.state,
             process=row.process,
-            grace=graces[row.task],
+            grace=task.spec.grace,
             allocation=row.allocation,
         )
         found.setdefault(row.driver, []).append(live)
     return found
-
-
-def _runs_and_graces(store: Store, saved: Saved) -> tuple[dict[int, int], dict[int, int]]:
-    runs = {task.row.id: task.row.run for task in saved.tasks}
-    graces = {task.row.id: task.spec.grace for task in saved.tasks}
-    unknown = [row.task for row in saved.attempts if row.task not in runs]
-    if unknown:
-        reader = store.reader()
-        try:
-            for task in unknown:
-                view = reader.task(task)
-                runs[task] = view.row.run if view is not None else 0
-                graces[task] = view.spec.grace if view is not None else 0
-        finally:
-            reader.close()
-    return runs, graces
 
 
 async def reattach(drivers: Mapping[str, Driver], live: Mapping[str, Sequence[LiveAttempt]], saved: Saved) -> None:
@@ -77,9 +61,9 @@ async def reattach(drivers: Mapping[str, Driver], live: Mapping[str, Sequence[Li
 def _stop_again(drivers: Mapping[str, Driver], saved: Saved) -> None:
     tasks = {task.row.id: task for task in saved.tasks}
     for row in saved.attempts:
-        task = tasks.get(row.task)
+        task = tasks[row.task]
         driver = drivers.get(row.driver)
-        if task is None or driver is None or row.state != TaskState.STOPPING:
+        if driver is None or row.state != TaskState.STOPPING:
             continue
         reason = "down" if task.row.stop_reason == "down" else "cancelled"
         driver.halt(row.id, row.epoch, grace=task.spec.grace, reason=reason)
@@ -90,3 +74,4 @@ def declare_box(inbox: Inbox, environ: Mapping[str, str]) -> None:
     for pool in declared_pools(environ):
         inbox.put(pool)
     inbox.put(DrainChanged(draining=False))
+    inbox.put(PauseChanged(paused=False))

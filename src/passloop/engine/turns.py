@@ -116,6 +116,9 @@ class Turns:
         except (StoreFull, StoreBusy) as full:
             await self._pause(entries, str(full))
             return False
+        except Exception as error:
+            _fail(entries, error)
+            raise
         return True
 
     async def _turn_singly(self, entries: list[Entry]) -> bool:
@@ -205,12 +208,17 @@ class Turns:
         return True
 
     def _refuse_rest(self) -> None:
-        for entry in self._ports.inbox.take():
-            if entry.answer is not None and not entry.answer.done():
-                entry.answer.set_exception(EngineStopped("the engine stopped before it could answer"))
+        gone = EngineStopped("the engine stopped before it could answer", hint="passloop up")
+        _fail(self._ports.inbox.take(), gone)
 
 
 def _drop(entry: Entry, illegal: IllegalEvent) -> None:
     print(f"passloop: dropped an event that cannot be: {illegal}", file=sys.stderr)
-    if entry.answer is not None and not entry.answer.done():
-        entry.answer.set_exception(Refused("invalid", str(illegal), hint="passloop doctor"))
+    _fail([entry], Refused("invalid", str(illegal), hint="passloop doctor"))
+
+
+def _fail(entries: Sequence[Entry], error: Exception) -> None:
+    """Tell who asked that there will be no answer."""
+    for entry in entries:
+        if entry.answer is not None and not entry.answer.done():
+            entry.answer.set_exception(error)
