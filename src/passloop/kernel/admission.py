@@ -219,12 +219,12 @@ class Admission:
 
     def _wake_at_refill(self, blocked: Lack) -> None:
         """A rate refills by time alone: look again then."""
-        for variant in blocked.able:
-            for pool, amount in variant.draws:
-                if pool.kind is PoolKind.RATE and blocked.mask >> pool.bit & 1:
-                    refill = pool.next_refill(amount, self._now)
-                    if refill is not None:
-                        self._state.wakeups.add(refill, WakeUp.PASS)
+        draws = (draw for variant in blocked.able for draw in variant.draws)
+        lacked = (draw for draw in draws if draw[0].kind is PoolKind.RATE and blocked.mask >> draw[0].bit & 1)
+        for pool, amount in lacked:
+            refill = pool.next_refill(amount, self._now)
+            if refill is not None:
+                self._state.wakeups.add(refill, WakeUp.PASS)
 
     def _plan_wake_ups(self) -> None:
         """Shadow times that pass without an end move the shadow: look again then."""

@@ -82,7 +82,8 @@ def explain_misfit(state: State, shape: Shape) -> str:
         ask = variant.devices
         if ask is not None and not state.devices.would_hold(ask):
             sizes = sorted((d.vram for d in state.devices.devices.values()), reverse=True)
-            wants = f"{ask.count} whole GPUs" if ask.count else f"a share of {ask.share / 10_000:g} of one GPU"
+            plural = "s" * (ask.count > 1)
+            wants = f"{ask.count} whole GPU{plural}" if ask.count else f"a share of {ask.share / 10_000:g} of one GPU"
             vram = f" with {ask.vram_mib} MiB" if ask.vram_mib else ""
             alike = ", of about the same size" if ask.balance else ""
             reasons.append(f"asks {wants}{vram}{alike}; there are {len(sizes)} GPUs here, in MiB: {sizes}")
@@ -90,13 +91,12 @@ def explain_misfit(state: State, shape: Shape) -> str:
 
 
 def _bad_dependency(state: State, event: Submitted) -> Refusal | None:
-    known = dict(event.known)
+    known = {task for task, _ in event.known} | state.tasks.keys()
     for position, new in enumerate(event.tasks):
         for dependency in new.after:
-            if dependency.task < 0:
-                if -dependency.task - 1 >= position:
-                    return Refusal("invalid", "a task can only come after an earlier task of its submission")
-            elif dependency.task not in state.tasks and TaskId(dependency.task) not in known:
+            if dependency.task < 0 and -dependency.task > position:
+                return Refusal("invalid", "a task can only come after an earlier task of its submission")
+            if dependency.task > 0 and dependency.task not in known:
                 return Refusal("not_found", f"there is no task {dependency.task} to come after")
     return None
 
