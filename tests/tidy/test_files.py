@@ -11,7 +11,7 @@ import pytest
 
 from passloop.kernel.events import PoolKind
 from passloop.kernel.tasks import OutcomeKind, TaskState
-from tests.tidy.source import PACKAGE, ROOT, parse, python_files, show
+from tests.tidy.source import PACKAGE, ROOT, TESTS, parse, python_files, show
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -59,6 +59,14 @@ def leads_somewhere(document: Path, link: str) -> bool:
     if GENERATED in goal.parents:
         return True
     return goal.exists() and (not anchor or goal.suffix != ".md" or anchor in anchors(goal.read_text()))
+
+
+def test_paths_in_the_architecture_page_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)`", text))
+    assert len(named) > 15
+    missing = [name for name in named if not any((start / name).exists() for start in (PACKAGE, ROOT, TESTS))]
+    assert not missing, missing
 
 
 def anchors(text: str) -> set[str]:
