@@ -91,12 +91,12 @@ def explain_misfit(state: State, shape: Shape) -> str:
 
 
 def _bad_dependency(state: State, event: Submitted) -> Refusal | None:
-    known = {task for task, _ in event.known} | state.tasks.keys()
+    known = {int(task) for task, _ in event.known}
     for position, new in enumerate(event.tasks):
         for dependency in new.after:
             if dependency.task < 0 and -dependency.task > position:
                 return Refusal("invalid", "a task can only come after an earlier task of its submission")
-            if dependency.task > 0 and dependency.task not in known:
+            if dependency.task > 0 and not (dependency.task in state.tasks or dependency.task in known):
                 return Refusal("not_found", f"there is no task {dependency.task} to come after")
     return None
 
