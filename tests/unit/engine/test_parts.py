@@ -107,7 +107,7 @@ async def test_a_wait_that_is_given_up_leaves_nothing_behind() -> None:
     other = waiting.expect([TaskId(2)])
     waiting.give_up(one)
     assert len(waiting) == 1
-    waiting.note_final([TaskId(2), TaskId(9)])
+    waiting.note_there([TaskId(2), TaskId(9)])
     assert other.done.done()
     assert len(waiting) == 0
 
