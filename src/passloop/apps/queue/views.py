@@ -25,6 +25,7 @@ __all__ = [
     "attempt_view",
     "document",
     "gpu_view",
+    "lease_view",
     "pool_view",
     "request_view",
     "run_view",
@@ -175,6 +176,28 @@ def gpu_view(device: DeviceView) -> Json:
         "fault": device.fault,
         "utilisation": device.utilisation,
         "virtual": device.virtual,
+    }
+
+
+def lease_view(task: TaskView, devices: Iterable[DeviceView]) -> Json:
+    """A lease: the task it is, and its GPUs in the order granted; their `index` is None once they are lost."""
+    known = {device.uuid: device for device in devices}
+    grants = task.latest.allocation.devices if task.latest is not None else ()
+    return {
+        "task": task.row.id,
+        "state": task.row.state.value,
+        "message": task.row.message,
+        "owner": _mapping(task.payload).get("name") or "",
+        "attempt": task.latest.id if task.latest is not None else None,
+        "started_at": iso_utc(task.row.started_at),
+        "gpus": [
+            {
+                "uuid": grant.uuid,
+                "index": known[grant.uuid].index if grant.uuid in known else None,
+                "vram_mib": grant.vram_mib,
+            }
+            for grant in grants
+        ],
     }
 
 
