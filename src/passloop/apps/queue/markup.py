@@ -45,9 +45,7 @@ def plain_text(text: str) -> str:
 def plain_log(text: str) -> str:
     """Log lines as text: terminal codes dropped, progress folded to its last form, the rest made visible."""
     lines = TERMINAL_CODES.sub("", text).replace("\r\n", "\n").split("\n")
-    return "\n".join(
-        plain_text(line.rstrip("\r").rpartition("\r")[2].replace("\t", "    ")) for line in lines
-    )
+    return "\n".join(plain_text(line.rstrip("\r").rpartition("\r")[2].replace("\t", "    ")) for line in lines)
 
 
 def _escaped(text: str) -> str:

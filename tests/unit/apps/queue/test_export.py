@@ -8,11 +8,11 @@ import json
 import sys
 
 import pytest
-from tests.support.json_tasks import START, attempt, task
 
 from passloop.apps.errors import BadValue
 from passloop.apps.queue.export import ExportFormat, export_columns, write_export
 from passloop.apps.queue.report import Report, build_report
+from tests.support.json_tasks import START, attempt, task
 
 
 def sample() -> Report:

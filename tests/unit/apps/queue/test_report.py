@@ -7,13 +7,13 @@ import io
 
 import pytest
 from rich.console import Console
-from tests.support.json_tasks import START, attempt, task
 
 from passloop.apps.queue.figures import lower_is_better, number_text, span_text
 from passloop.apps.queue.markup import element, plain_log
 from passloop.apps.queue.report import Report, Spread, build_report
 from passloop.apps.queue.report_html import report_html
 from passloop.apps.queue.report_text import print_report, spread_text
+from tests.support.json_tasks import START, attempt, task
 
 HOSTILE = [
     "<script>alert(1)</script>",
