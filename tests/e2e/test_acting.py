@@ -1,0 +1,143 @@
+"""The verbs that act on tasks: what they touch, what they leave, what they answer to people and programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.command_line import Box, Gate
+
+
+def held(box: Box, *words: str) -> list[int]:
+    return box.submit("--hold", *words, "--", "true")
+
+
+def states(box: Box, *words: str) -> list[str]:
+    return [task["state"] for task in box.json("ls", *words)["tasks"]]
+
+
+def test_cancel_lists_what_it_touched_and_what_not(shared: Box) -> None:
+    first, last = held(shared, "--array", "1-2")
+    said = shared.run("cancel", f"{first}-{last}")
+    assert (said.code, said.out) == (0, f"cancelled 2 tasks: {first}-{last}\n")
+    assert states(shared, f"{first}-{last}") == ["cancelled", "cancelled"]
+    again = shared.run("cancel", str(first))
+    assert again.code == 0
+    assert f"task {first} is as it was" in again.err
+
+
+def test_cancel_ends_a_running_tree(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    (task,) = box.submit("--grace", "100ms", "--", *gate.command())
+    gate.wait_started()
+    document = box.json("cancel", str(task), "--reason", "no longer wanted")
+    assert document == {"schema_version": 1, "changed": [task], "unchanged": []}
+    assert box.run("wait", str(task)).code == 1
+    assert box.task(task)["state"] == "cancelled"
+
+
+def test_hold_and_release_move_tasks(shared: Box) -> None:
+    (task,) = held(shared)
+    assert "released 1 task" in shared.run("release", str(task)).out
+    assert shared.run("wait", str(task)).code == 0
+    (other,) = shared.submit("--after", str(held(shared)[0]), "--", "true")
+    assert shared.run("hold", str(other)).code == 0
+    assert states(shared, str(other)) == ["held"]
+
+
+def test_a_held_group_holds_what_it_gets_later(box: Box) -> None:
+    box.run("up")
+    assert box.run("hold", "--group", "night").out == "held the group night\n"
+    (task,) = box.submit("--group", "night", "--", "true")
+    assert states(box, str(task)) == ["held"]
+    assert box.run("release", "--group", "night").code == 0
+    assert box.run("wait", str(task)).code == 0
+
+
+def test_retry_makes_new_tasks_of_the_failed_ones(shared: Box) -> None:
+    (task,) = shared.submit("--", "false")
+    shared.run("wait", str(task))
+    answer = shared.json("retry", str(task), "--failed")
+    (new,) = answer["created"]
+    assert shared.task(task)["retried_by"] == new
+    assert shared.run("wait", str(new)).code == 1
+
+
+def test_rm_forgets_ended_tasks_and_their_files(shared: Box) -> None:
+    (task,) = shared.submit("--", "true")
+    shared.run("wait", str(task))
+    folder = Path(shared.task(task)["attempts"][0]["directory"])
+    assert shared.run("rm", str(task)).code == 0
+    assert shared.run("show", str(task)).code == 3
+    assert not folder.exists()
+
+
+def test_dry_run_lists_and_touches_nothing(shared: Box) -> None:
+    (task,) = held(shared)
+    said = shared.run("cancel", "-n", str(task))
+    assert said.code == 0
+    assert "would cancel 1 task:" in said.out
+    assert shared.json("cancel", "-n", str(task)) == {"schema_version": 1, "would": "cancel", "tasks": [task]}
+    assert states(shared, str(task)) == ["held"]
+
+
+def test_priority_is_the_last_word(shared: Box) -> None:
+    (task,) = held(shared)
+    assert shared.run("priority", str(task), "10").code == 0
+    assert shared.task(task)["priority"] == 10
+    assert shared.run("priority", "--", str(task), "-5").code == 0
+    assert shared.task(task)["priority"] == -5
+    assert shared.run("priority", str(task), "high").code == 2
+
+
+def test_acting_on_nothing_is_a_usage_error_and_on_nobody_exit_3(shared: Box) -> None:
+    for verb in ("cancel", "retry", "hold", "release", "rm"):
+        assert shared.run(verb).code == 2, verb
+        assert shared.run(verb, "999999").code == 3, verb
+        assert shared.run(verb, "--group", "nobody-is-here", "--failed").code == 3, verb
+
+
+def test_wait_ends_with_the_work(shared: Box) -> None:
+    (good,) = shared.submit("--", "true")
+    (bad,) = shared.submit("--", "false")
+    assert shared.run("wait", str(good)).code == 0
+    said = shared.run("wait", "--json", str(good), str(bad))
+    assert said.code == 1
+    assert said.json() == {
+        "schema_version": 1,
+        "final": True,
+        "tasks": [
+            {"id": good, "state": "succeeded", "exit_code": 0, "outcome": "success"},
+            {"id": bad, "state": "failed", "exit_code": 1, "outcome": "failure"},
+        ],
+    }
+    assert shared.run("wait", "999999").code == 3
+
+
+def test_wait_gives_up_after_its_timeout(shared: Box) -> None:
+    (task,) = held(shared)
+    said = shared.run("wait", str(task), "--timeout", "50ms")
+    assert said.code == 124
+    assert shared.run("wait", str(task), "--timeout", "soon").code == 2
+
+
+def test_wait_tells_progress_in_lines_and_failures_as_they_come(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    box.submit("--", *gate.command("exit 3"))
+    gate.wait_started()
+    with box.started("wait") as waiting:
+        assert waiting.stderr is not None
+        assert "running" in waiting.stderr.readline()
+        gate.open()
+        told = waiting.stderr.read()
+        assert waiting.wait(20) == 1
+    assert "task 1 sh failed: exit 3" in told
+    assert "1 task in" in told
+    assert "passloop retry --failed" in told
+
+
+def test_keys_make_a_task_once(shared: Box) -> None:
+    first = shared.submit("--key", "once", "--", "true")
+    shared.run("wait", str(first[0]))
+    said = shared.run("submit", "--key", "once", "--", "true")
+    assert said.out.split() == [str(first[0])]
+    assert "there already" in said.err
