@@ -10,6 +10,7 @@ from pathlib import Path
 
 from passloop.clock import FakeClock
 from passloop.devices.base import Inventory
+from passloop.devices.locks import DeviceLocks
 from passloop.engine.attempts import Attempts
 from passloop.engine.device_desk import DeviceDesk
 from passloop.engine.engine import Engine
@@ -86,7 +87,9 @@ class Rig:
         self.environ = {"PASSLOOP_CPUS": str(cpus)}
         self.engines = 0
 
-    def open(self, *, slow: bool = False, inventory: Inventory | None = None) -> Engine:
+    def open(
+        self, *, slow: bool = False, inventory: Inventory | None = None, locks: DeviceLocks | None = None
+    ) -> Engine:
         """A new engine on the same home; the last one's death costs it nothing but its memory.
 
         With an `inventory` it has devices, and looks at those that somebody waits for every few ms.
@@ -100,7 +103,7 @@ class Rig:
         attempts = Attempts()
         desk = None
         if inventory is not None:
-            desk = DeviceDesk(inventory, None, attempts=attempts, clock=self.clock, watch_ms=5)
+            desk = DeviceDesk(inventory, locks, attempts=attempts, clock=self.clock, watch_ms=5)
         self.engine = Engine(
             self.store,
             self.clock,

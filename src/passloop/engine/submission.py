@@ -51,17 +51,19 @@ def _completed(
     event: Submitted, by_key: Mapping[str, tuple[TaskId, TaskState]], states: Mapping[TaskId, TaskState]
 ) -> Submitted:
     """Known are final dependencies, and keys whose newest task succeeded or is still live."""
-    known: dict[TaskId, TaskState] = {}
-    known_keys: dict[str, TaskId] = {}
-    for task in event.tasks:
-        for need in task.after:
-            state = states.get(TaskId(need.task))
-            if state is not None and state in FINAL_STATES:
-                known[TaskId(need.task)] = state
-        if task.key is not None and task.key in by_key:
-            found, state = by_key[task.key]
-            if state is TaskState.SUCCEEDED or state not in FINAL_STATES:
-                known_keys[task.key] = found
-                if state in FINAL_STATES:
-                    known[found] = state  # another task of the submission may come after it
-    return replace(event, known=tuple(known.items()), known_keys=tuple(known_keys.items()))
+    keys = {task.key for task in event.tasks if task.key is not None}
+    kept = {key: by_key[key] for key in keys & by_key.keys() if _is_kept(by_key[key][1])}
+    needs = {TaskId(need.task) for task in event.tasks for need in task.after}
+    known = {task: states[task] for task in needs & states.keys() if states[task] in FINAL_STATES}
+    # Another task of the submission may come after one that a key had already made.
+    known |= {task: state for task, state in kept.values() if state in FINAL_STATES}
+    return replace(
+        event,
+        known=tuple(sorted(known.items())),
+        known_keys=tuple((key, kept[key][0]) for key in sorted(kept)),
+    )
+
+
+def _is_kept(state: TaskState) -> bool:
+    """Whether the same key again returns the task in this state; any other is tried again."""
+    return state is TaskState.SUCCEEDED or state not in FINAL_STATES

@@ -87,3 +87,19 @@ async def test_a_damaged_store_ends_the_engine_and_tells_everybody(tmp_path: Pat
         await one.engine.stop()
     assert len(one.outside.live) == 1
     one.store.close()
+
+
+async def test_a_driver_that_cannot_start_leaves_nothing_open(tmp_path: Path) -> None:
+    one = Rig(tmp_path)
+    engine = one.open()
+
+    async def broken(_report: object) -> None:
+        raise OSError("no zygote")
+
+    one.driver.start = broken  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="no zygote"):
+        await engine.start()
+    one.store.close()
+    await one.open().start()
+    assert (await one.engine.submit(commands(1))).tasks == (1,)
+    await one.close()

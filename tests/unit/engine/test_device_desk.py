@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from passloop.devices.base import Sample
+from passloop.devices.locks import DeviceLocks
+from passloop.devices.sampler import AttemptSample
 from passloop.devices.virtual import VirtualInventory
 from passloop.engine.device_desk import holdings_of
 from passloop.kernel.device_pool import DeviceState
@@ -128,3 +131,44 @@ async def test_attempts_found_again_hold_their_devices(tmp_path: Path) -> None:
     await one.heard()
     assert one.store.states_of([1, 2]) == {1: TaskState.RUNNING, 2: TaskState.READY}
     await one.close()
+
+
+async def test_samples_of_a_held_device_are_kept_with_its_attempt(tmp_path: Path) -> None:
+    async with with_gpus(tmp_path, AsIfReal((80_000,))) as one:
+        sample = AttemptSample(1, one.clock.now(), Sample(FIRST, 40, None, 250))
+        one.engine._keep_samples((sample,))
+        await one.engine.writer.run(lambda _store: None)
+        (kept,) = await one.engine.read(lambda reader: reader.samples(1))
+        assert (kept.uuid, kept.utilisation, kept.memory_mib, kept.power_mw) == (FIRST, 40, 0, 250_000)
+
+
+async def test_samples_that_do_not_fit_on_the_disk_harm_nothing(tmp_path: Path) -> None:
+    async with with_gpus(tmp_path, AsIfReal((80_000,))) as one:
+        one.store._writer.pragma("max_page_count", 1)
+        sample = AttemptSample(1, one.clock.now(), Sample("x" * 100_000, 40, 1, 250))
+        one.engine._keep_samples((sample,))
+        await one.engine.writer.run(lambda store: store._writer.pragma("max_page_count", 1_000_000))
+        assert one.engine.status().state == "running"
+        assert await one.engine.read(lambda reader: reader.samples(1)) == []
+
+
+async def test_a_device_of_another_home_is_not_taken_until_it_is_let_go(tmp_path: Path) -> None:
+    folder = tmp_path / "locks"
+    folder.mkdir(mode=0o700)
+    other = DeviceLocks("0ther", folder)
+    assert other.take(FIRST) is not None
+    made = Rig(tmp_path, cpus=8)
+    await made.open(inventory=VirtualInventory((80_000,)), locks=DeviceLocks("mine", folder)).start()
+    try:
+        await made.engine.submit(commands(1, spec=one_gpu()))
+        await made.until(lambda: made.store.states_of([1]) == {1: TaskState.READY})
+        assert await states(made) == [DeviceState.VETOED]
+        other.release(FIRST)
+        await made.until(lambda: made.outside.live)
+        assert other.take(FIRST) is None
+        made.driver.finish_task(1)
+        await made.engine.wait_final([TaskId(1)])
+        assert other.take(FIRST) is not None
+    finally:
+        await made.close()
+        other.close()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from passloop.kernel.events import DeviceSeen, DevicesSeen
 from passloop.kernel.tasks import Outcome, OutcomeKind
+from passloop.store.errors import StoreDamaged
 from tests.support.served import served
 
 FAILED = Outcome(kind=OutcomeKind.FAILURE, exit_code=3)
@@ -222,3 +224,50 @@ async def test_the_document_has_absolute_paths_and_every_route(tmp_path: Path) -
         assert all(path.startswith("/api/v1/") for path in document["paths"])
         assert {"/api/v1/submit", "/api/v1/events", "/api/v1/tasks/{task}/log"} <= set(document["paths"])
         json.dumps(document)
+
+
+async def test_a_bug_is_said_plainly_and_its_story_stays_in_the_engines_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with served(tmp_path) as one:
+        one.rig.engine.status = lambda: 1 // 0  # type: ignore[method-assign, assignment, return-value]
+        reply = await one.get("/status")
+        assert (reply.status, reply.json()["error"]["code"]) == (500, "bug")
+        assert "ZeroDivisionError" in reply.json()["error"]["message"]
+        assert "Traceback" not in reply.body.decode()
+    assert "Traceback" in capsys.readouterr().err
+
+
+async def test_a_damaged_store_is_said_with_exit_code_4(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+
+        async def damaged(_ask: object) -> None:
+            raise StoreDamaged("a page is not as it was written", hint="passloop doctor --repair")
+
+        one.rig.engine.read = damaged  # type: ignore[method-assign, assignment]
+        error = (await one.get("/tasks")).json()["error"]
+        assert (error["exit"], error["hint"]) == (4, "passloop doctor --repair")
+
+
+async def test_a_paused_engine_still_answers_reads_and_says_why_it_takes_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        one.rig.store._writer.pragma("max_page_count", 1)
+        body = {"tasks": [{"command": ["true"]}] * 3_000, "cwd": "/"}
+        big = asyncio.ensure_future(one.post("/submit", body))
+        await one.rig.until(lambda: one.rig.engine.turns.pause)
+        assert (await one.get("/status")).json()["engine"]["state"].startswith("paused: ")
+        assert (await one.get("/tasks")).status == 200
+        refused = await one.post("/submit", {"tasks": [{"command": ["true"]}], "cwd": "/"})
+        assert (refused.status, refused.json()["error"]["code"]) == (503, "paused")
+        one.rig.store._writer.pragma("max_page_count", 1_000_000)
+        one.rig.alarm.advance(1_000)
+        assert (await big).status == 200
+
+
+async def test_a_quarantined_gpu_is_released_by_a_users_word(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        broken = DeviceSeen("GPU-0", 0, "Virtual", 80_000, 80_000, strays=(7,))
+        await one.rig.engine.send(DevicesSeen((broken,)))
+        assert (await one.get("/gpus")).json()["gpus"][0]["state"] == "quarantined"
+        assert (await one.post("/gpus/GPU-0/release")).status == 200
+        assert (await one.get("/gpus")).json()["gpus"][0]["state"] == "available"
