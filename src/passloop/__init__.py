@@ -4,7 +4,7 @@ nothing: a command pays only for what it needs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # what typing says too, without its import; type checkers take it for true
 
 if TYPE_CHECKING:
     from passloop.api.blocking import SyncEngine as SyncEngine

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +75,20 @@ class Door:
     async def turns(self) -> AsyncGenerator[http.Json | None, None]:
         """Every turn from now on: first None, when following has begun; then what each turn changed, without gaps."""
         seen: int | None = None
-        begun = False
         while True:
-            try:
-                async with http.events(self.path, seen) as found:
-                    if not begun:
-                        begun = True
-                        yield None
-                    async for turn in found:
-                        seen = turn["seq"]
-                        yield turn
-            except (http.NoEngine, http.Unanswered, http.Stopping):
-                pass
-            begun = begun and seen is not None
+            async with aclosing(self._turns_of_one_engine(seen)) as turns:
+                async for turn in turns:
+                    seen = seen if turn is None else turn["seq"]
+                    yield turn
             await self.open()
+
+    async def _turns_of_one_engine(self, after: int | None) -> AsyncGenerator[http.Json | None, None]:
+        with contextlib.suppress(http.NoEngine, http.Unanswered, http.Stopping):
+            async with http.events(self.path, after) as turns:
+                if after is None:
+                    yield None
+                async for turn in turns:
+                    yield turn
 
     async def _ask(
         self, method: str, path: str, query: http.Query, body: bytes | None, *, repeatable: bool
@@ -172,9 +172,14 @@ class Door:
             async with _watched(self.path, CREATED | closed_after_writing) as changed:
                 while not lock.is_free() and not await self._found():
                     there = (self.path / "socket").exists()
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(changed.wait(), BETWEEN_BIND_AND_LISTEN if there else None)
-                    changed.clear()
+                    await _next_change(changed, BETWEEN_BIND_AND_LISTEN if there else None)
+
+
+async def _next_change(changed: asyncio.Event, seconds: float | None) -> None:
+    """Wait until something has changed, `seconds` at most."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(changed.wait(), seconds)
+    changed.clear()
 
 
 class _OwnersLock:

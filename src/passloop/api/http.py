@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,15 @@ async def _turns(reply: _Reply) -> AsyncIterator[Json]:
     text = b""
     while piece := await reply.piece():
         *whole, text = (text + piece).split(b"\n\n")
-        for block in whole:
-            for line in block.split(b"\n"):
-                if line.startswith(b"data:"):
-                    yield json.loads(line[5:])
+        for turn in _turns_in(whole):
+            yield turn
+
+
+def _turns_in(blocks: Sequence[bytes]) -> Iterator[Json]:
+    for block in blocks:
+        for line in block.split(b"\n"):
+            if line.startswith(b"data:"):
+                yield json.loads(line[5:])
 
 
 class _Reply:

@@ -46,22 +46,16 @@ class Run:
 
     async def watch(self) -> AsyncGenerator[Change, None]:
         """Every task's state now, then each change as it is committed, until all tasks are final."""
-        states: dict[int, str] = {}
-        left = set(self.task_ids)
-        known = 0
+        watched = _Watched(self.task_ids)
         async with aclosing(self._door.turns()) as turns:
             async for turn in turns:
                 if turn is None:
-                    known, news = await asyncio.to_thread(self._stored_states)
-                    seq = 0
+                    changes = watched.begin(*await asyncio.to_thread(self._stored_states))
                 else:
-                    seq, news = turn["seq"], [(one["id"], one["state"]) for one in turn["tasks"]]
-                for task, state in news if seq == 0 or seq > known else ():
-                    if task in left and states.get(task) != state:
-                        states[task] = state
-                        yield Change(task, state, seq)
-                left.difference_update(task for task, state in states.items() if state in FINAL)
-                if not left:
+                    changes = watched.take(turn["seq"], [(one["id"], one["state"]) for one in turn["tasks"]])
+                for change in changes:
+                    yield change
+                if not watched.left:
                     return
 
     async def tasks(self) -> tuple[Task, ...]:
@@ -121,6 +115,30 @@ class Run:
         from passloop.store.filters import TaskFilter
 
         return TaskFilter(ids=tuple(_ranges(self.task_ids)))
+
+
+class _Watched:
+    """The states of tasks as they are told, and which tasks are `left` because they are not final."""
+
+    def __init__(self, tasks: Sequence[int]) -> None:
+        self.left = set(tasks)
+        self._states: dict[int, str] = {}
+        self._known = 0
+
+    def begin(self, seq: int, states: Sequence[tuple[int, str]]) -> list[Change]:
+        """These are the states after turn `seq`; turns up to it tell nothing new."""
+        self._known = seq
+        return self._changes(0, states)
+
+    def take(self, seq: int, states: Sequence[tuple[int, str]]) -> list[Change]:
+        """Turn `seq` brought tasks to these states."""
+        return self._changes(seq, states) if seq > self._known else []
+
+    def _changes(self, seq: int, states: Sequence[tuple[int, str]]) -> list[Change]:
+        new = [(task, state) for task, state in states if task in self.left and self._states.get(task) != state]
+        self._states.update(new)
+        self.left.difference_update(task for task, state in new if state in FINAL)
+        return [Change(task, state, seq) for task, state in new]
 
 
 def _value(door: Door, task: Task) -> Any:
