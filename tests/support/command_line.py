@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Box", "Gate", "Said", "ended_boxes"]
+__all__ = ["Box", "Gate", "Said", "Screen", "ended_boxes"]
 
 SECONDS = 40
 PROGRAM = [sys.executable, "-m", "passloop.cli"]
@@ -51,6 +51,35 @@ class Gate:
     def open(self) -> None:
         """Let the task go on."""
         self.go.write_text("go\n")
+
+
+class Screen:
+    """What a command on a terminal has shown."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self.process = process
+        self._terminal = terminal
+        self.shown = ""
+
+    def until(self, text: str) -> str:
+        """Read until `text` was shown, or to the end."""
+        while text not in self.shown and self._read():
+            pass
+        return self.shown
+
+    def rest(self) -> str:
+        """Read to the end."""
+        while self._read():
+            pass
+        return self.shown
+
+    def _read(self) -> bool:
+        try:
+            piece = os.read(self._terminal, 65_536)
+        except OSError:
+            return False
+        self.shown += piece.decode("utf-8", "replace")
+        return bool(piece)
 
 
 class Box:
@@ -117,6 +146,28 @@ class Box:
             finally:
                 if process.poll() is None:
                     process.kill()
+
+    @contextlib.contextmanager
+    def on_terminal(self, *words: str) -> Iterator[Screen]:
+        """A command whose stdout and stderr are a terminal of 100 columns."""
+        near, far = os.openpty()
+        environment = self.environment | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
+        process = subprocess.Popen(
+            [*PROGRAM, *words],
+            env=environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=far,
+            stderr=far,
+        )
+        os.close(far)
+        try:
+            with process:
+                yield Screen(process, near)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            os.close(near)
 
     def engine_pid(self) -> int | None:
         """The process that owns the home; None if nobody does."""

@@ -123,23 +123,22 @@ class EngineStream:
         return self._reply.fileno()
 
     def ready(self) -> list[dict[str, Any]]:
-        """The events that can be read with one wait, oldest first. Raises `ConnectionError` at the end."""
-        self._read_piece()
-        while self.pending:
-            self._read_piece()
+        """The events that can be read with one wait, oldest first. Raises `ConnectionError` after the last."""
+        while True:
+            piece = self._reply.piece()
+            self._text = (self._text + piece).replace(b"\r\n", b"\n")
+            if not piece or not self.pending:
+                break
         *whole, self._text = self._text.split(b"\n\n")
-        return [event for event in map(_event_data, whole) if event is not None]
+        found = [event for event in map(_event_data, whole) if event is not None]
+        if not piece and not found:
+            raise ConnectionResetError("the engine closed its stream of events")
+        return found
 
     @property
     def pending(self) -> bool:
         """Whether something was read from the socket that `ready` has not given yet."""
         return self._reply.buffered
-
-    def _read_piece(self) -> None:
-        piece = self._reply.piece()
-        if not piece:
-            raise ConnectionResetError("the engine closed its stream of events")
-        self._text += piece.replace(b"\r\n", b"\n")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         while True:
@@ -157,6 +156,7 @@ class _Reply:
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         self._buffer = b""
+        self._ended = False
         head = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         self.status = int(head[0].split(" ", 2)[1])
         fields = dict(line.lower().split(":", 1) for line in head[1:] if ":" in line)
@@ -190,9 +190,12 @@ class _Reply:
         return part
 
     def _chunk(self) -> bytes:
+        if self._ended:
+            return b""
         size = int(self._until(b"\r\n").split(b";")[0], 16)
         data = self._take(size) if size else b""
         self._until(b"\r\n")
+        self._ended = size == 0
         return data
 
     def _until(self, mark: bytes) -> bytes:

@@ -1,0 +1,50 @@
+"""On a terminal: the live view, colours, and output that cannot play tricks on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.command_line import Box, Gate
+
+
+def test_live_view_shows_counts_lanes_and_failures(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    box.submit("-g", "1", "--name", "train", "--", *gate.command("exit 3"))
+    box.submit("-g", "1", "--name", "other", "--after-any", "1", "--", "true")
+    gate.wait_started()
+    with box.on_terminal("wait", "1-2") as screen:
+        shown = screen.until("waiting")
+        assert "1 running" in shown
+        assert "gpu 0 (virtual)" in shown
+        assert "1 train" in shown
+        gate.open()
+        shown = screen.rest()
+        assert screen.process.wait(20) == 1
+    assert "task 1 train failed: exit 3" in shown
+    assert "2 tasks in" in shown
+    assert "\x1b[?25h" in shown
+
+
+def test_tables_have_colours_on_a_terminal(shared: Box) -> None:
+    (task,) = shared.submit("--hold", "--", "true")
+    with shared.on_terminal("ls", str(task)) as screen:
+        assert "\x1b[35mheld\x1b[0m" in screen.rest()
+
+
+def test_logs_cannot_play_tricks_on_a_terminal(shared: Box) -> None:
+    (task,) = shared.submit("--", "printf", "\\033]0;owned\\007\\033[31mred\\033[0m\\n")
+    shared.run("wait", str(task))
+    assert shared.run("logs", str(task)).out == "\x1b]0;owned\x07\x1b[31mred\x1b[0m\n"
+    with shared.on_terminal("logs", str(task)) as screen:
+        assert screen.rest() == "red\r\n"
+
+
+def test_run_says_why_a_task_waits(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    box.submit("-g", "2", "--", *gate.command())
+    gate.wait_started()
+    with box.on_terminal("run", "-g", "1", "--", "echo", "at last") as screen:
+        assert "task 2 waits:" in screen.until("waits: ")
+        gate.open()
+        assert "at last" in screen.rest()
+        assert screen.process.wait(20) == 0

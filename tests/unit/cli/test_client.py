@@ -1,0 +1,135 @@
+"""The HTTP client: every way a reply's body can come, events across pieces, and what a dead engine looks like."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from passloop.cli.client import Client, quoted
+from passloop.cli.exits import CliError
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@contextmanager
+def engine(home: Path, *pieces: bytes) -> Iterator[list[bytes]]:
+    """Answers one request with these pieces, each sent on its own; gives the request."""
+    asked: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home / "socket"))
+        listener.listen()
+        thread = threading.Thread(target=answer, args=(listener, pieces, asked))
+        thread.start()
+        yield asked
+        thread.join(10)
+
+
+def answer(listener: socket.socket, pieces: tuple[bytes, ...], asked: list[bytes]) -> None:
+    link, _ = listener.accept()
+    with link:
+        asked.append(link.recv(65_536))
+        for piece in pieces:
+            link.sendall(piece)
+
+
+BODIES = {
+    "length": (OK + b"Content-Length: 9\r\n\r\n", b'{"a": ', b"12}"),
+    "length in one piece": (OK + b'content-length: 9\r\n\r\n{"a": 12}',),
+    "chunks": (OK + b'Transfer-Encoding: chunked\r\n\r\n4\r\n{"a"', b"\r\n5;x=y\r\n: 12}\r\n0\r\n", b"\r\n"),
+    "to the end": (OK + b"\r\n", b'{"a": 12}'),
+}
+
+
+@pytest.mark.parametrize("pieces", BODIES.values(), ids=BODIES)
+def test_body_is_read_however_it_comes(tmp_path: Path, pieces: tuple[bytes, ...]) -> None:
+    with engine(tmp_path, *pieces) as asked:
+        assert Client(str(tmp_path)).get("/x", [("select", "key:ü*"), ("limit", None)]) == {"a": 12}
+    assert asked[0].startswith(b"GET /api/v1/x?select=key%3A%C3%BC%2A HTTP/1.1\r\n")
+
+
+def test_request_has_its_body_and_length(tmp_path: Path) -> None:
+    with engine(tmp_path, OK + b"Content-Length: 2\r\n\r\n{}") as asked:
+        assert Client(str(tmp_path)).post("/y", {"a": 1}) == {}
+    assert b"Content-Length: 8\r\n" in asked[0]
+    assert asked[0].endswith(b'\r\n\r\n{"a": 1}')
+
+
+def test_error_of_the_engine_keeps_its_words_and_code(tmp_path: Path) -> None:
+    body = b'{"error": {"code": "never_fits", "message": "too large", "hint": "less", "exit": 7}}'
+    head = b"HTTP/1.1 409 Conflict\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with engine(tmp_path, head + body), pytest.raises(CliError) as raised:
+        Client(str(tmp_path)).get("/x")
+    assert (raised.value.message, raised.value.hint, raised.value.exit_code) == ("too large", "less", 7)
+
+
+def test_error_that_nobody_understands_is_named(tmp_path: Path) -> None:
+    reply = b"HTTP/1.1 500 Oh\r\nContent-Length: 4\r\n\r\noops"
+    with engine(tmp_path, reply), pytest.raises(CliError, match="status 500"):
+        Client(str(tmp_path)).get("/x")
+
+
+@pytest.mark.parametrize("pieces", [(), (OK,), (OK + b"Content-Length: 90\r\n\r\n{",)])
+def test_engine_that_goes_away_is_exit_5(tmp_path: Path, pieces: tuple[bytes, ...]) -> None:
+    with engine(tmp_path, *pieces), pytest.raises(CliError, match="went away") as raised:
+        Client(str(tmp_path)).get("/x")
+    assert raised.value.exit_code == 5
+
+
+def left_socket(home: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home / "socket"))
+
+
+@pytest.mark.parametrize("prepare", [lambda home: None, left_socket, lambda home: home.rmdir()])
+def test_no_engine_is_exit_5(tmp_path: Path, prepare: Callable[[Path], None]) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    prepare(home)
+    client = Client(str(home))
+    assert not client.alive()
+    with pytest.raises(CliError, match="no engine") as raised:
+        client.get("/x")
+    assert (raised.value.exit_code, raised.value.hint) == (5, "passloop up")
+
+
+def test_engine_that_does_not_answer_is_exit_5(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        with pytest.raises(CliError, match="does not answer") as raised:
+            Client(str(tmp_path)).get("/x", timeout=0.01)
+    assert raised.value.exit_code == 5
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def test_events_are_whole_however_they_are_cut(tmp_path: Path) -> None:
+    text = b': hello\n\nid: 1\ndata: {"seq": 1}\n\nid: 2\r\ndata: {"seq": 2}\r\n\r\ndata: {"seq": 3}\n\n'
+    cut = [chunk(text[:20]), chunk(text[20:41]), chunk(text[41:]) + b"0\r\n\r\n"]
+    with engine(tmp_path, OK + b"Transfer-Encoding: chunked\r\n\r\n", *cut) as asked:
+        found: list[int] = []
+        with pytest.raises(CliError, match="went away"), Client(str(tmp_path)).events(after=7) as events:
+            found.extend(event["seq"] for event in events)
+        assert found == [1, 2, 3]
+    assert b"Last-Event-ID: 7\r\n" in asked[0]
+
+
+def test_socket_of_a_long_home_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / ("long" * 40)
+    home.mkdir()
+    monkeypatch.chdir(home)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        listener.listen()
+        assert Client(str(home)).alive()
+
+
+def test_quoted_leaves_nothing_that_could_end_a_part() -> None:
+    assert quoted("a/b?c#d e&f=g") == "a%2Fb%3Fc%23d%20e%26f%3Dg"

@@ -1,0 +1,97 @@
+"""Reading an attempt's output: the last lines, what terminals must not see, and growth as it happens."""
+
+from __future__ import annotations
+
+import select
+from pathlib import Path
+
+import pytest
+
+from passloop.cli.inotify import CREATED, watcher
+from passloop.cli.logfiles import AttemptLogs, attempt_folder, last_lines, pieces, without_controls
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "wanted"),
+    [
+        (b"", 3, b""),
+        (b"a\nb\nc\n", 2, b"b\nc\n"),
+        (b"a\nb\nc", 2, b"b\nc"),
+        (b"a\nb\n", 9, b"a\nb\n"),
+        (b"a\n\n\n", 2, b"\n\n"),
+        (b"a\nb\n", 0, b""),
+        (b"x" * 200_000 + b"\nlast\n", 1, b"last\n"),
+        (b"first\n" + b"y" * 200_000, 2, b"first\n" + b"y" * 200_000),
+    ],
+)
+def test_last_lines_are_found_from_the_end(tmp_path: Path, text: bytes, count: int, wanted: bytes) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(text)
+    assert b"".join(last_lines(str(path), count)) == wanted
+
+
+def test_a_file_that_is_not_there_has_no_output(tmp_path: Path) -> None:
+    assert list(pieces(str(tmp_path / "no"))) == []
+    assert list(last_lines(str(tmp_path / "no"), 3)) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b"\x1b[31mred\x1b[0m", b"red"),
+        (b"\x1b]0;title\x07text", b"text"),
+        (b"\x1b]52;c;c2VjcmV0\x1b\\text", b"text"),
+        (b"a\x08b\x00c\x07", b"abc"),
+        (b"10%\r20%\ttab\n", b"10%\r20%\ttab\n"),
+        ("\u009b31mü".encode(), "31mü".encode()),
+        (b"\x1bPstring\x1b\\\x1b(Bend", b"end"),
+    ],
+)
+def test_controls_are_taken_out_and_text_is_kept(raw: bytes, shown: bytes) -> None:
+    assert without_controls(raw) == shown
+
+
+def test_growth_is_written_once_and_noticed_without_looking(tmp_path: Path) -> None:
+    written: list[tuple[str, bytes]] = []
+    with watcher() as watch:
+        logs = AttemptLogs(
+            str(tmp_path), watch, lambda stream, data: written.append((stream, data)), streams=("stdout", "stderr")
+        )
+        logs.pump()
+        out = tmp_path / "stdout.log"
+        out.write_bytes(b"one\n")
+        logs.pump()
+        with out.open("ab") as file:
+            file.write(b"two\n")
+        assert select.select([watch], [], [], 10)[0]
+        assert watch.drain()
+        (tmp_path / "stderr.log").write_bytes(b"bad\n")
+        logs.pump()
+        logs.close()
+        assert written == [("stdout", b"one\n"), ("stdout", b"two\n"), ("stderr", b"bad\n")]
+
+
+def test_following_may_begin_at_the_last_lines(tmp_path: Path) -> None:
+    (tmp_path / "stdout.log").write_bytes(b"1\n2\n3\n")
+    written: list[bytes] = []
+    with watcher() as watch:
+        logs = AttemptLogs(str(tmp_path), watch, lambda _, data: written.append(data), streams=("stdout",))
+        logs.skip_to_last(1)
+        logs.pump()
+        logs.close()
+    assert written == [b"3\n"]
+
+
+def test_watcher_tells_names_in_a_folder_and_is_empty_otherwise(tmp_path: Path) -> None:
+    with watcher() as watch:
+        number = watch.add(str(tmp_path), CREATED)
+        assert watch.drain() == []
+        (tmp_path / "socket").touch()
+        assert (number, "socket") in watch.drain()
+        watch.remove(number)
+        with pytest.raises(OSError, match="nowhere"):
+            watch.add(str(tmp_path / "nowhere"), CREATED)
+
+
+def test_folder_of_an_attempt() -> None:
+    assert attempt_folder("/h", 1, 2, 3) == "/h/runs/1/2/3"
