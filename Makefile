@@ -3,11 +3,15 @@
 #   make prove   the large figures of the guarantees (long)                   make bench  the performance suite
 #   make docs    the documentation as HTML in docs/_build/html                make help   this list
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_HOME := .demo
 WORKERS ?= 2
+COVERAGE ?= 90
+CORE_COVERAGE ?= 95
 SOURCES := src tests examples $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
@@ -58,7 +62,10 @@ arrows: $(VENV)/.dev
 	$(BIN)/lint-imports --config .importlinter
 
 tests: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=
+	@$(BIN)/coverage report --format=total --include='src/passloop/kernel/*,src/passloop/store/*,src/passloop/engine/*' \
+	  --fail-under=$(CORE_COVERAGE) | sed 's/^/kernel, store, engine, by branch: /; s/$$/ %/'
+	@$(BIN)/coverage report --format=total --fail-under=$(COVERAGE) | sed 's/^/all, by branch: /; s/$$/ %/'
 
 prove: $(VENV)/.dev
 	$(BIN)/python -m pytest -m large -n $(WORKERS) --timeout=7200

@@ -16,7 +16,7 @@ from passloop.cli.program import program
 from tests.tidy.source import ROOT
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SEPARATORS = {"&&", "||", "|", ";", "do", "done"}
+SEPARATORS = {"&&", "||", "|", ";", "do", "done", ">", ">>"}
 
 
 def documents() -> Iterator[Path]:
