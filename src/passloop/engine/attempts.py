@@ -29,7 +29,7 @@ class UnderWay(NamedTuple):
 
 def attempt_folder(home: Home, run: int, task: int, epoch: int) -> Path:
     """Where an attempt's logs, records and results are."""
-    return home.runs / str(run) / str(task) / str(epoch)
+    return Path(f"{home.path}/runs/{run}/{task}/{epoch}")
 
 
 def attempt_name(home_id: str, attempt: int) -> str:

@@ -1,7 +1,7 @@
 """An engine in a process of its own, for tests that kill it. Prints `ready`, then one line per acknowledged submission.
 
 Run as: python serve_until_killed.py HOME COUNT. It submits COUNT runs of three tasks from eight clients at once and
-then waits to be killed.
+then waits to be killed, after it has cancelled the first task.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from passloop.clock import SystemClock
 from passloop.engine.engine import Engine
 from passloop.engine.settings import EngineSettings
-from passloop.kernel.events import Submitted
+from passloop.kernel.events import Cancelled, Submitted
+from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import NewTask
 from passloop.store.database import Store
 from passloop.store.home import Home
@@ -32,6 +33,7 @@ async def main(home: Path, count: int) -> None:
     print("ready", flush=True)
     share = count // CLIENTS
     await asyncio.gather(*(client(engine, number, share) for number in range(CLIENTS)))
+    await engine.send(Cancelled((TaskId(1),)))
     print("done", flush=True)
     await asyncio.Event().wait()
 

@@ -18,7 +18,10 @@ from passloop.store.home import Home
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 SCRIPT = HERE / "serve_until_killed.py"
-EDGES = ["before_commit", "after_commit", "before_launch", "after_launch", "before_answers", "before_reattach"]
+EDGES = [
+    "before_commit", "after_commit", "before_launch", "after_launch", "before_answers", "before_stop", "after_stop",
+    "before_reattach", "after_reattach",
+]  # fmt: skip
 
 
 def start(home: Path, count: int, **environ: str) -> subprocess.Popen[str]:

@@ -8,6 +8,8 @@ from fastapi.responses import Response
 from passloop.apps.queue.convert import to_submitted
 from passloop.apps.queue.views import document
 from passloop.apps.queue.wire import decode_submission, submission_schema
+from passloop.engine.engine import Engine
+from passloop.kernel.ids import RunId
 from passloop.web.port import EngineHere, json_reply
 
 __all__ = ["router"]
@@ -21,8 +23,7 @@ async def submit(request: Request, engine: EngineHere) -> Response:
     """Store tasks as one run, all or nothing. `existing` are those that a key had already made."""
     submitted, environments = to_submitted(decode_submission(await request.body()))
     answer = await engine.submit(submitted, environments=environments)
-    run = await engine.read(lambda reader: reader.run(str(answer.run)))
-    name = run.row.name if run is not None else submitted.name
+    name = submitted.name or await _run_name(engine, answer.run)
     return json_reply(
         document(
             run={"id": answer.run, "name": name},
@@ -30,3 +31,9 @@ async def submit(request: Request, engine: EngineHere) -> Response:
             existing=list(answer.existing),
         )
     )
+
+
+async def _run_name(engine: Engine, run: RunId) -> str:
+    """The name that the kernel gave a run for which the client had none."""
+    view = await engine.read(lambda reader: reader.run(str(run)))
+    return view.row.name if view is not None else ""
