@@ -144,9 +144,10 @@ class Oracle:
     def _check_nobody_is_stranded(self, rows: Rows, now: int) -> None:
         """Invariant 2: no ready task fits beside all that is held and reserved."""
         live = [rows.tasks[task] for task in rows.live()]
-        if self.draining or self.paused or any(_wants_node(rows, row.id) for row in live):
-            return
         held = [row.allocation for row in rows.open_attempts()]
+        alone = any(one.exclusive for one in held) or any(_wants_node(rows, row.id) for row in live)
+        if self.draining or self.paused or alone:
+            return
         for row in live:
             if row.state is TaskState.READY:
                 kept = [o.reservation.allocation for o in live if o.reservation and o.id != row.id]

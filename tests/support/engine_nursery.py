@@ -1,0 +1,72 @@
+"""Forks real engines from a process that has imported everything, so that 200 of them start within seconds.
+
+Run as a program: `engine_nursery.py SOCKET_FD`. Each message is JSON with one descriptor: `{"home", "environ"}` forks
+an engine that writes `ready` to the descriptor once its socket answers and holds it until its end; the reply is its
+pid. `{"reap"}` waits for that pid and replies how it ended, as `subprocess` would say it. Never used by the product.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+import sys
+import traceback
+from typing import Any
+
+from passloop.cli import serving
+
+MESSAGE = 65_536
+
+
+def main(link: socket.socket) -> None:
+    """Serve the tests at the other end until they hang up."""
+    gc.freeze()
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(link, MESSAGE, 1)
+        if not data:
+            return
+        order = json.loads(data)
+        if "reap" in order:
+            _, status = os.waitpid(order["reap"], 0)
+            answer = os.waitstatus_to_exitcode(status)
+        else:
+            answer = fork_engine(link, order, descriptors[0])
+            os.close(descriptors[0])
+        link.sendall(b"%d\n" % answer)
+
+
+def fork_engine(link: socket.socket, order: dict[str, Any], ready: int) -> int:
+    """Fork one engine; its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        link.close()
+        be_engine(order["home"], order["environ"], ready)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def be_engine(home: str, environ: dict[str, str], ready: int) -> None:
+    """Be the engine of `home`, in a session of its own as the daemon is."""
+    os.setsid()
+    os.umask(0o077)
+    os.set_inheritable(ready, False)
+    os.environ.clear()
+    os.environ.update(environ)
+    serving.serve(home, environ, on_ready=lambda: void(os.write(ready, b"ready\n")))
+
+
+def void(_count: int) -> None:
+    """Take what nobody wants."""
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])))
