@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from passloop.kernel.blockers import BlockerCode
 from passloop.kernel.events import PoolKind
 from passloop.kernel.tasks import OutcomeKind, TaskState
 from tests.tidy.source import PACKAGE, ROOT, TESTS, parse, python_files, show
@@ -17,10 +18,6 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 GENERATED = ROOT / "docs" / "reference"
-BLOCKER_CODES = {
-    "dependency", "held", "backoff", "pool_busy", "reserved", "cooling", "probing", "dead", "limit", "rate",
-    "vetoed", "quarantined", "evicting", "capacity", "memory_guard", "draining", "paused",
-}  # fmt: skip
 
 
 def documents() -> list[str]:
@@ -77,14 +74,10 @@ def anchors(text: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("section", "words"),
-    [("Task states", TaskState), ("Outcomes", OutcomeKind), ("Kinds of pools", PoolKind)],
+    [("Task states", TaskState), ("Outcomes", OutcomeKind), ("Kinds of pools", PoolKind), ("Blockers", BlockerCode)],
 )
 def test_the_glossary_describes_exactly_the_words_of_the_code(section: str, words: type[StrEnum]) -> None:
     assert described(section) == {word.value for word in words}
-
-
-def test_the_glossary_describes_exactly_the_blocker_codes() -> None:
-    assert described("Blockers") == blocker_codes()
 
 
 def described(section: str) -> set[str]:
@@ -92,16 +85,3 @@ def described(section: str) -> set[str]:
     text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     part = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| `([a-z_]+)` \| \S", part, re.MULTILINE))
-
-
-def blocker_codes() -> set[str]:
-    """The codes of the rules, and those that the code itself gives (`code="..."` in blockers.py)."""
-    path = PACKAGE / "kernel" / "blockers.py"
-    if not path.exists():
-        return BLOCKER_CODES
-    written = {
-        node.value.value
-        for node in ast.walk(parse(path))
-        if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant)
-    }
-    return BLOCKER_CODES | {str(code) for code in written}
