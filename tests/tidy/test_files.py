@@ -12,7 +12,7 @@ import pytest
 from passloop.kernel.blockers import BlockerCode
 from passloop.kernel.events import PoolKind
 from passloop.kernel.tasks import OutcomeKind, TaskState
-from tests.tidy.source import PACKAGE, ROOT, TESTS, parse, python_files, show
+from tests.tidy.source import PACKAGE, ROOT, TESTS, functions, parse, python_files, show
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -58,12 +58,19 @@ def leads_somewhere(document: Path, link: str) -> bool:
     return goal.exists() and (not anchor or goal.suffix != ".md" or anchor in anchors(goal.read_text()))
 
 
-def test_paths_in_the_architecture_page_exist() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)`", text))
-    assert len(named) > 15
-    missing = [name for name in named if not any((start / name).exists() for start in (PACKAGE, ROOT, TESTS))]
-    assert not missing, missing
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "docs/guarantees.md", "docs/design/status.md"])
+def test_files_and_tests_that_a_document_names_exist(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    paths = set(re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)[`:]", text))
+    assert len(paths) > 10
+    missing = [path for path in paths if not any((start / path).exists() for start in (PACKAGE, ROOT, TESTS))]
+    tests = set(re.findall(r"\b(test_[a-z0-9_]+)`", text))
+    assert not missing + sorted(tests - known_tests())
+
+
+def known_tests() -> set[str]:
+    """The names of all tests."""
+    return {name.split(".")[-1] for path in python_files(TESTS) for name, _ in functions(parse(path))}
 
 
 def anchors(text: str) -> set[str]:
