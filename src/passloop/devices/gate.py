@@ -87,18 +87,19 @@ class StartGate:
             await asyncio.wait(self._passing)
 
     async def _pass(self, order: Start, go: Callable[[], None], refused: Callable[[], None]) -> None:
-        look = await asyncio.to_thread(self._lock_and_look, order.attempt, order.allocation.devices)
+        look = await asyncio.to_thread(self._lock_and_look, order)
         if not look.reason:
             go()
             return
         self._report(StartRefused(order.attempt, order.epoch, look.seen, look.reason))
         refused()
 
-    def _lock_and_look(self, attempt: int, grants: Sequence[Grant]) -> SecondLook:
+    def _lock_and_look(self, order: Start) -> SecondLook:
+        attempt, grants = order.attempt, order.allocation.devices
         if not self._lock(attempt, grants):
             seen = self._check.still_free([grant.uuid for grant in grants])
             return SecondLook(seen, ELSEWHERE)
-        look = self._check.second_look(grants, beside_mib=self._beside_mib(attempt, grants))
+        look = self._check.second_look(_least(order), beside_mib=self._beside_mib(attempt, grants))
         if look.reason:
             self.ended(attempt)
         return look
@@ -130,3 +131,11 @@ class StartGate:
             for uuid, mib in holding.devices
             if uuid == grants[0].uuid
         )
+
+
+def _least(order: Start) -> Sequence[Grant]:
+    """The grants with what must be usable of each device, where that is less than was granted."""
+    grants = order.allocation.devices
+    if not order.usable_mib:
+        return grants
+    return [Grant(one.uuid, one.share, mib) for one, mib in zip(grants, order.usable_mib, strict=True)]

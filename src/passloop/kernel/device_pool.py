@@ -111,13 +111,13 @@ class Device:
 
     def could_serve(self, ask: DeviceAsk) -> bool:
         """Whether the ask fits here once all our attempts have ended."""
-        if self.state is not DeviceState.AVAILABLE:
-            return False
-        if ask.share:
-            return self.vram_for(ask) <= self.usable
-        if ask.vram_mib is None:
-            return self.usable * 100 >= self.vram * USABLE_PERCENT
-        return ask.vram_mib <= self.usable
+        return self.state is DeviceState.AVAILABLE and self.usable >= self.least_usable(ask)
+
+    def least_usable(self, ask: DeviceAsk) -> int:
+        """How much VRAM in MiB must be usable here: what is asked, and of a whole device 80 % where nothing is."""
+        if ask.vram_mib is None and not ask.share:
+            return -(-self.vram * USABLE_PERCENT // 100)
+        return self.vram_for(ask) if ask.share else ask.vram_mib or 0
 
     def vram_for(self, ask: DeviceAsk) -> int:
         """VRAM in MiB that this ask takes here: all of it for a whole device."""

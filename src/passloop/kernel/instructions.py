@@ -12,7 +12,11 @@ __all__ = ["Instruction", "Start", "Stop", "WatchDevices"]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this attempt with exactly this allocation. Spans in ms."""
+    """Start this attempt with exactly this allocation. Spans in ms.
+
+    `usable_mib` is, for each device granted, how much VRAM in MiB must still be usable: a whole device is granted
+    whole, though a stranger may show a picture on it. Empty = as much as was granted.
+    """
 
     attempt: AttemptId
     epoch: int
@@ -22,6 +26,7 @@ class Start:
     allocation: Allocation
     time_limit: int | None
     grace: int
+    usable_mib: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

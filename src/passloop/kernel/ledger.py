@@ -46,8 +46,15 @@ def admit(state: State, task: Task, variant: ShapeVariant, grants: Sequence[Gran
             allocation,
             spec.time_limit,
             spec.grace,
+            _usable(state, variant, grants),
         )
     )
+
+
+def _usable(state: State, variant: ShapeVariant, grants: Sequence[Grant]) -> tuple[int, ...]:
+    """How much VRAM in MiB must be usable of each device granted."""
+    ask = variant.devices
+    return () if ask is None else tuple(state.devices.devices[grant.uuid].least_usable(ask) for grant in grants)
 
 
 def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:

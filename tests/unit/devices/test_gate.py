@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,12 @@ async def test_two_shares_of_a_device_keep_it_until_both_ended(bench: Bench) -> 
     bench.gate.ended(2)
     bench.gate.ended(2)
     assert bench.theirs.take(A) is not None
+
+
+async def test_a_whole_device_with_as_much_usable_as_was_asked_passes(bench: Bench) -> None:
+    asked = replace(order(1, Grant(A, 10_000, 9000)), usable_mib=(8192,))
+    assert await bench.start(asked) == "went"
+    assert await bench.start(replace(asked, attempt=AttemptId(2), usable_mib=(8193,))) == "refused"
 
 
 async def test_what_others_of_ours_were_granted_on_a_shared_device_counts(bench: Bench) -> None:
