@@ -1,4 +1,4 @@
-"""Waiting for the ledger of a home to look like this, turn by turn and never by the clock; and a holder to be killed."""
+"""Waiting for a ledger to look like this, turn by turn and never by the clock; and a holder to be killed."""
 
 from __future__ import annotations
 
