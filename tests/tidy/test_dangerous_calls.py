@@ -65,3 +65,28 @@ def is_shell(keyword: ast.keyword) -> bool:
 def is_zero(call: ast.Call) -> bool:
     """`asyncio.sleep(0)` gives others a turn and waits for nothing."""
     return len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
+
+
+def test_no_broad_handler_swallows_what_went_wrong() -> None:
+    found = [
+        f"{show(path)}:{node.lineno}: except {ast.unparse(node.type) if node.type else ''}"
+        for path in python_files(PACKAGE)
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ExceptHandler) and is_broad(node) and swallows(node)
+    ]
+    assert not found, "\n".join(found)
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    return handler.type is None or dotted(handler.type) in ("Exception", "BaseException")
+
+
+def swallows(handler: ast.ExceptHandler) -> bool:
+    """True if the handler does nothing, or only logs."""
+    return all(isinstance(step, ast.Pass | ast.Continue) or is_logging(step) for step in handler.body)
+
+
+def is_logging(step: ast.stmt) -> bool:
+    if not (isinstance(step, ast.Expr) and isinstance(step.value, ast.Call)):
+        return False
+    return any(part.startswith("log") for part in dotted(step.value.func).split("."))
