@@ -13,6 +13,7 @@ WORKERS ?= 2
 COVERAGE ?= 90
 CORE_COVERAGE ?= 95
 SOURCES := src tests examples $(wildcard benchmarks)
+BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test style types arrows tests prove demo bench docs clean
@@ -74,7 +75,7 @@ demo: $(VENV)/.examples
 	@PASSLOOP=$(BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/digits/demo.sh
 
 bench: $(VENV)/.dev
-	@for name in $$(cd benchmarks && ls *.py */__main__.py | sed 's,/__main__.py,,; s,\.py$$,,' | grep -v __); do \
+	@for name in $(BENCHMARKS); do \
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; \
 	done
 

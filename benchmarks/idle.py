@@ -15,6 +15,7 @@ import shutil
 import statistics
 import subprocess
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from passloop.apps.queue.wire import WireTask
@@ -65,7 +66,7 @@ def release_to_start(box: Box) -> dict[str, object]:
     stamps = [stamps_of(path) for path in sorted((box.home / "runs" / str(run)).glob("*/1/stdout.log"), key=task_of)]
     box.command("cancel", f"run:{waiting}")
     assert len(stamps) == CHAIN
-    gaps = [(first - last) / 1e6 for (_, last), (first, _) in zip(stamps, stamps[1:], strict=False)]
+    gaps = [(first - last) / 1e6 for (_, last), (first, _) in pairwise(stamps)]
     return {
         "gap_ms": spread(gaps, 2),
         "gap_ms_p95": round(statistics.quantiles(gaps, n=20)[-1], 2),

@@ -11,14 +11,11 @@ from __future__ import annotations
 import argparse
 import cProfile
 import gc
-import json
-import platform
 import pstats
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from passloop.kernel.changes import Turn
 from passloop.kernel.events import (
@@ -37,7 +34,8 @@ from passloop.kernel.machine import Machine
 from passloop.kernel.resources import CPU, DeviceAsk, Request, Variant
 from passloop.kernel.tasks import NewTask, Outcome, OutcomeKind, TaskSpec
 
-RESULTS = Path(__file__).resolve().parent / "results" / "kernel_rate.json"
+from .support.machine import RESULTS, described, write_results
+
 ENDPOINTS = tuple(PoolName(f"endpoint-{index}") for index in range(4))
 VRAM = 81_920
 SUCCESS = Outcome(kind=OutcomeKind.SUCCESS, exit_code=0)
@@ -161,7 +159,7 @@ def _profile(tasks: int, events: int) -> None:
 
 def measured(options: argparse.Namespace) -> dict[str, object]:
     """Every figure, printed as it comes."""
-    figures: dict[str, object] = {"python": platform.python_version(), "machine": platform.machine()}
+    figures: dict[str, object] = {"machine": described(RESULTS)}
     for batch in (1, 16, 64):
         load = loaded(options.tasks, 100)
         gc.collect()
@@ -192,9 +190,7 @@ def main() -> None:
     if options.profile:
         _profile(options.tasks, options.events)
         return
-    figures = measured(options)
-    if not options.dry_run:
-        RESULTS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_results("kernel_rate", measured(options), dry_run=options.dry_run)
 
 
 if __name__ == "__main__":

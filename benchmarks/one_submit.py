@@ -40,8 +40,8 @@ def main() -> None:
             "submit": [*program(), "submit", "--", TRUE],
             "interpreter_again": [sys.executable, "-c", "pass"],
             "help": [*program(), "--help"],
-            "ls": [*program(), "ls", "--all"],
-            "ls_json": [*program(), "ls", "--all", "--json"],
+            "ls": [*program(), "ls"],
+            "ls_json": [*program(), "ls", "--json"],
         }
         taken: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(options.rounds):

@@ -1,9 +1,10 @@
-"""`python -m benchmarks.true_tasks`: 500 and 5,000 times /bin/true on 2 CPUs through the real engine, everything durable.
+"""`python -m benchmarks.true_tasks`: 500 and 5,000 times /bin/true on 2 CPUs through the real engine.
 
-From the submission over the socket to the answer that the last one is final: submit, admission, start record, shim,
-exit record, proof that the tree is gone, both commits. Beside it in the same run, taken in turns: `posix_spawn` and
-`xargs -P2` (no queue at all), task-spooler, and, where their environments are named, gflow, Ray and HyperQueue (all
-of them without any durability). What an fsync costs on that disk is taken in each round.
+Everything is durable. From the submission over the socket to the answer that the last one is final: submit,
+admission, start record, shim, exit record, proof that the tree is gone, both commits. Beside it in the same run,
+taken in turns: `posix_spawn` and `xargs -P2` (no queue at all), task-spooler, and, where their environments are
+named, gflow, Ray and HyperQueue (all of them without any durability). What an fsync costs on that disk is taken in
+each round.
 """
 
 from __future__ import annotations

@@ -1,25 +1,17 @@
 """What one `/bin/true` costs through the process driver alone, beside bare `posix_spawn` and `xargs -P` in
 the same run.
 
-python benchmarks/true_tasks_driver.py [--count 500] [--outstanding 2] [--rounds 5] [--home FOLDER]
+python -m benchmarks.true_tasks_driver [--count 500] [--outstanding 2] [--rounds 5] [--folder FOLDER]
 
-No engine and no store: launch, shim, both records, both reports, proof that the tree is gone. Prints the
-median and the least wall time per task in microseconds over the rounds, and what an fsync costs on that disk.
+No engine and no store: launch, shim, both records, both reports, proof that the tree is gone. Taken in turns; what an
+fsync costs on that disk is taken in the same run.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
-import platform
-import shutil
-import statistics
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from passloop.drivers.base import Launch
@@ -29,7 +21,10 @@ from passloop.kernel.ids import AttemptId, RunId, TaskId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import OutcomeKind
 
-TRUE = shutil.which("true") or "/bin/true"
+from .peers.spawning import bare_spawn, xargs
+from .support.box import scratch
+from .support.machine import common_options, described, fsync_us, spread, write_results
+from .support.submissions import TRUE
 
 
 class Feeder:
@@ -88,87 +83,43 @@ class Feeder:
         )
 
 
-async def through_driver(home: Path, *, count: int, outstanding: int, rounds: int) -> list[float]:
-    """Seconds per task of each round through one driver."""
+async def through_driver(home: Path, *, count: int, outstanding: int) -> float:
+    """Milliseconds a task through one driver whose zygote and shims are up."""
     driver = ProcessDriver(home)
     feeder = Feeder(driver, home)
     await driver.start(feeder.hear)
     await feeder.run(count=outstanding, outstanding=outstanding)
-    spans = [await feeder.run(count=count, outstanding=outstanding) / count for _ in range(rounds)]
+    span = await feeder.run(count=count, outstanding=outstanding)
     await driver.stop()
-    return spans
+    return span * 1e3 / count
 
 
-def bare_spawn(*, count: int, outstanding: int) -> float:
-    """Seconds per task for `posix_spawn` and `wait` alone."""
-    began = time.perf_counter()
-    running = 0
-    for _ in range(count):
-        if running == outstanding:
-            os.wait()
-            running -= 1
-        os.posix_spawn(TRUE, [TRUE], os.environ)
-        running += 1
-    for _ in range(running):
-        os.wait()
-    return (time.perf_counter() - began) / count
-
-
-def xargs(*, count: int, outstanding: int) -> float:
-    """Seconds per task for `xargs -P`."""
-    lines = "\n".join(str(number) for number in range(count))
-    began = time.perf_counter()
-    subprocess.run(["xargs", f"-P{outstanding}", "-n1", TRUE], input=lines, text=True, check=True)
-    return (time.perf_counter() - began) / count
-
-
-def fsync_cost(home: Path) -> float:
-    """Median seconds of an fsync after a 4 KiB write."""
-    spans = []
-    with (home / "probe").open("wb", buffering=0) as file:
-        for _ in range(50):
-            file.write(b"x" * 4096)
-            began = time.perf_counter()
-            os.fsync(file.fileno())
-            spans.append(time.perf_counter() - began)
-    return statistics.median(spans)
-
-
-def measured(spans: list[float]) -> dict[str, float]:
-    """Median and least of `spans` in microseconds."""
-    return {"median_us": round(statistics.median(spans) * 1e6, 1), "least_us": round(min(spans) * 1e6, 1)}
-
-
-def repeat(measure: Callable[[], float], rounds: int) -> list[float]:
-    """`measure` taken `rounds` times."""
-    return [measure() for _ in range(rounds)]
+def driver_alone(folder: Path | None, *, count: int, outstanding: int) -> float:
+    """The same on a home of its own."""
+    with scratch(folder) as home:
+        return asyncio.run(through_driver(home, count=count, outstanding=outstanding))
 
 
 def main() -> None:
-    """Measure and print one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure in turns, print, write."""
+    parser = common_options(__doc__, rounds=5)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--outstanding", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--home", type=Path, help="an existing folder on the disk to measure")
     options = parser.parse_args()
     sizes = {"count": options.count, "outstanding": options.outstanding}
-    with tempfile.TemporaryDirectory(dir=options.home) as folder:
-        home = Path(folder)
-        spans = asyncio.run(through_driver(home, rounds=options.rounds, **sizes))
-        result = {
-            "sizes": sizes | {"rounds": options.rounds},
-            "driver": measured(spans),
-            "posix_spawn": measured(repeat(lambda: bare_spawn(**sizes), options.rounds)),
-            "xargs": measured(repeat(lambda: xargs(**sizes), options.rounds)),
-            "fsync_us": round(fsync_cost(home) * 1e6, 1),
-            "machine": {
-                "cpus": os.cpu_count(),
-                "python": platform.python_version(),
-                "kernel": platform.release(),
-            },
+    taken: dict[str, list[float]] = {"driver": [], "posix_spawn": [], "xargs": []}
+    with scratch(options.folder) as home:
+        for _ in range(options.rounds):
+            taken["driver"].append(driver_alone(options.folder, **sizes))
+            taken["posix_spawn"].append(bare_spawn(**sizes))
+            taken["xargs"].append(xargs(**sizes))
+        figures = {
+            "machine": described(home),
+            "sizes": sizes,
+            "ms_a_task": {name: spread(values) for name, values in taken.items()},
+            "fsync_us": fsync_us(home),
         }
-    print(json.dumps(result, indent=2))
+    write_results("true_tasks_driver", figures, dry_run=options.dry_run)
 
 
 if __name__ == "__main__":

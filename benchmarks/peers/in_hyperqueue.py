@@ -1,4 +1,4 @@
-"""Run by the Python of an environment that has HyperQueue: `python in_hyperqueue.py COUNT OUTSTANDING` prints ms a task.
+"""Run by a Python that has HyperQueue: `python in_hyperqueue.py COUNT OUTSTANDING` prints ms a task.
 
 Server and worker of the wheel are in this process and keep no journal. Imports nothing of ours.
 """

@@ -1,4 +1,4 @@
-"""Run by the Python of an environment that has Ray: `python in_ray.py COUNT OUTSTANDING` prints ms a task.
+"""Run by a Python that has Ray: `python in_ray.py COUNT OUTSTANDING` prints ms a task.
 
 Each task is a Ray task that runs /bin/true; the workers are up before the clock starts. Imports nothing of ours.
 """

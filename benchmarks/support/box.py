@@ -74,7 +74,7 @@ class Box:
 
     def wait(self, run: int) -> list[dict[str, Any]]:
         """Wait until a run is final; how each of its tasks stands."""
-        query = [("select", f"run:{run}"), ("timeout_ms", LONGEST_MS)]
+        query: list[tuple[str, str | int | None]] = [("select", f"run:{run}"), ("timeout_ms", LONGEST_MS)]
         answer = self.client.get("/wait", query)
         if not answer["final"]:
             raise RuntimeError(f"run {run} is not final after {LONGEST_MS} ms")
