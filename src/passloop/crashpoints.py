@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 
 __all__ = ["CRASHPOINTS", "VARIABLE", "crashpoint"]
 
@@ -29,9 +30,19 @@ CRASHPOINTS: dict[str, str] = {
 """Every name with what is true at that place."""
 
 
+_reached: Counter[str] = Counter()
+
+
 def crashpoint(name: str) -> None:
-    """Die of SIGKILL here if the environment asks for this place; `name` must be one of `CRASHPOINTS`."""
+    """Die of SIGKILL here if the environment asks for this place; `name` must be one of `CRASHPOINTS`.
+
+    `PASSLOOP_CRASHPOINT=after_commit` means the first time it is reached, `after_commit:3` the third.
+    """
     if name not in CRASHPOINTS:
         raise LookupError(f"unknown crash point {name!r}: add it to CRASHPOINTS")
-    if os.environ.get(VARIABLE) == name:
+    wanted, _, nth = os.environ.get(VARIABLE, "").partition(":")
+    if wanted != name:
+        return
+    _reached[name] += 1
+    if _reached[name] >= int(nth or 1):
         os.kill(os.getpid(), signal.SIGKILL)
