@@ -32,6 +32,7 @@ from .cgroups import memory_parent
 from .keeper.frames import join
 from .keeper.reports import socket_path
 from .launcher import Launcher, open_home
+from .own_word import explained
 from .reattach import Finding, ask_to_stop, look, outcome_of, process_of
 from .spawn import build_order, environment_fields
 
@@ -249,7 +250,7 @@ class ProcessDriver:
         elif kind == b"exited":
             outcome = outcome_of(record)
             if outcome is not None:
-                self._end(watch, outcome, stray=bool(record.get("stray")))
+                self._end(watch, explained(outcome, watch.directory), stray=bool(record.get("stray")))
         elif kind == b"taken" and watch.phase is Phase.ORDERED:
             self._settle_soon(watch)
 

@@ -17,6 +17,7 @@ from passloop.drivers.identity import Process, boot_id, ticks_of
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .keeper.records import EXIT_FILE, START_FILE, STOP_LINK, TOMBSTONE
+from .own_word import explained
 
 __all__ = ["Finding", "ask_to_stop", "look", "outcome_of", "process_of"]
 
@@ -65,7 +66,7 @@ def _look(directory: Path, name: str) -> Finding:
     record = _read(directory / _EXIT)
     outcome = outcome_of(record) if record is not None and record.get("name") == name else None
     if record is not None and outcome is not None:
-        return Finding(process, alive, outcome, bool(record.get("stray")), recorded=True)
+        return Finding(process, alive, explained(outcome, directory), bool(record.get("stray")), recorded=True)
     if alive:
         return Finding(process, alive)
     if process is not None and process.boot != boot_id():

@@ -1,0 +1,51 @@
+"""The application's own word on why it failed: an `outcome.json` that it leaves in PASSLOOP_OUT.
+
+Only a failure can be explained, and only by this file; log text is never read for it. A file that is not as told
+here is passed over, so that a wrong word cannot make a failure anything better.
+
+    {"outcome": "out_of_memory", "message": "CUDA out of memory in layer 3"}      another variant may be tried
+    {"outcome": "device_fault", "device": "GPU-...", "message": "Xid 79"}         the device is quarantined
+    {"outcome": "failure", "final": true, "message": "no such data set"}          no retry would help
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from passloop.kernel.tasks import Outcome, OutcomeKind
+
+__all__ = ["explained"]
+
+_LONGEST = 65_536
+_KINDS = {kind.value: kind for kind in (OutcomeKind.OUT_OF_MEMORY, OutcomeKind.DEVICE_FAULT, OutcomeKind.FAILURE)}
+
+
+def explained(outcome: Outcome, directory: Path) -> Outcome:
+    """The outcome of the attempt in `directory`, in the application's own words if it left any."""
+    if outcome.kind is not OutcomeKind.FAILURE:
+        return outcome
+    word = _word(directory / "out" / "outcome.json")
+    kind = _KINDS.get(str(word.get("outcome")))
+    if kind is None:
+        return outcome
+    message, device = word.get("message"), word.get("device")
+    return replace(
+        outcome,
+        kind=kind,
+        message=message[:1_000] if isinstance(message, str) and message else outcome.message,
+        device=device if isinstance(device, str) and kind is OutcomeKind.DEVICE_FAULT else None,
+        final=word.get("final") is True,
+    )
+
+
+def _word(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST + 1)
+        found = json.loads(text) if len(text) <= _LONGEST else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

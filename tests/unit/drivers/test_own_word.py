@@ -1,0 +1,59 @@
+"""An application can say itself why it failed; nothing else it writes is read for that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from passloop.drivers.processes.own_word import explained
+from passloop.kernel.tasks import Outcome, OutcomeKind
+from tests.support.attempts import Stage
+
+FAILED = Outcome(OutcomeKind.FAILURE, exit_code=1, message="exit 1")
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with Stage(tmp_path) as stage:
+        yield stage
+
+
+def said(folder: Path, text: str) -> Path:
+    (folder / "out").mkdir()
+    (folder / "out" / "outcome.json").write_text(text)
+    return folder
+
+
+async def test_an_application_says_that_it_ran_out_of_memory(stage: Stage) -> None:
+    word = '{"outcome": "out_of_memory", "message": "the batch is too large"}'
+    exited = await stage.run(["sh", "-c", f"echo '{word}' > $PASSLOOP_OUT/outcome.json; exit 1"])
+    assert exited.outcome.kind is OutcomeKind.OUT_OF_MEMORY
+    assert exited.outcome.message == "the batch is too large"
+    assert exited.outcome.exit_code == 1
+
+
+async def test_a_success_stays_one_whatever_was_written_before(stage: Stage) -> None:
+    exited = await stage.run(["sh", "-c", 'echo \'{"outcome": "failure"}\' > $PASSLOOP_OUT/outcome.json'])
+    assert exited.outcome.kind is OutcomeKind.SUCCESS
+
+
+def test_a_device_is_blamed_by_its_uuid(tmp_path: Path) -> None:
+    outcome = explained(FAILED, said(tmp_path, '{"outcome": "device_fault", "device": "GPU-1"}'))
+    assert (outcome.kind, outcome.device, outcome.message) == (OutcomeKind.DEVICE_FAULT, "GPU-1", "exit 1")
+
+
+def test_a_failure_can_be_final(tmp_path: Path) -> None:
+    assert explained(FAILED, said(tmp_path, '{"outcome": "failure", "final": true}')).final
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "[1]", '{"outcome": "success"}', '{"outcome": 3}', "[" * 60_000, "x" * 70_000]
+)
+def test_a_word_that_is_none_changes_nothing(tmp_path: Path, text: str) -> None:
+    assert explained(FAILED, said(tmp_path, text)) == FAILED
+
+
+def test_no_word_changes_nothing(tmp_path: Path) -> None:
+    assert explained(FAILED, tmp_path) == FAILED
