@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .compare import compare_mixed, compare_stream
 from .figures import Figures
+from .workload import MINUTE, RunTimes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "design" / "policies.md"
@@ -27,6 +28,9 @@ TITLES = {
     "learned": "**passloop**, learned bounds",
     "none": "**passloop**, no bounds",
 }
+
+OTHERS = ("strict", "greedy", "easy", "enforced", "learned", "none")
+OTHER_TIMES = tuple(RunTimes(median * MINUTE, sigma) for median, sigma in ((15, 0.8), (5, 1.0), (20, 1.0), (10, 1.5)))
 
 
 def mixed_table(figures: Mapping[str, Figures]) -> str:
@@ -49,6 +53,17 @@ def stream_table(waits: Mapping[str, list[float]], hours: int) -> str:
     for name, each in waits.items():
         told = ", ".join(f"{wait:.1f} h" if wait < hours - 2 else "**until the stream ends**" for wait in each)
         lines.append(f"| {TITLES[name]} | {told} |")
+    return "\n".join(lines)
+
+
+def others_table(*, seeds: int, tasks: int, cores: int) -> str:
+    """GPU use with other run times as a markdown table."""
+    titles = [TITLES[name].replace("*", "") for name in OTHERS]
+    lines = [f"| run times | {' | '.join(titles)} |", "|---|" + "---:|" * len(titles)]
+    for times in OTHER_TIMES:
+        figures = compare_mixed(seeds=range(seeds), tasks=tasks, cores=cores, names=OTHERS, times=times)
+        told = " | ".join(f"{figures[name].utilisation:.1%}" for name in OTHERS)
+        lines.append(f"| median {times.median // MINUTE} min, sigma {times.sigma:g} | {told} |")
     return "\n".join(lines)
 
 
@@ -82,6 +97,8 @@ def main() -> None:
             f"An endless stream of one-GPU tasks at load 0.9 for {options.hours} h, a task for all eight "
             "GPUs after the first hour:",
             stream_table(stream, options.hours),
+            "GPU use under the mixed load with other run times:",
+            others_table(seeds=options.seeds, tasks=options.tasks, cores=options.cores),
         ]
     )
     print(text)

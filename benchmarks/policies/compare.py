@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from .figures import Figures, averaged, figures_of
 from .ours import BOUNDS, simulate_ours
 from .reference import POLICIES, simulate
-from .workload import MINUTE, Arrival, endless_stream, mixed_load
+from .workload import MINUTE, USUAL, Arrival, RunTimes, endless_stream, mixed_load
 
 __all__ = ["NAMES", "compare_mixed", "compare_stream", "starts_under"]
 
@@ -23,9 +23,9 @@ def starts_under(policy: str, arrivals: Sequence[Arrival]) -> list[int]:
     return simulate_ours(arrivals, policy)
 
 
-def _mixed(work: tuple[str, int, int]) -> tuple[str, Figures]:
-    policy, seed, tasks = work
-    arrivals = mixed_load(seed, tasks)
+def _mixed(work: tuple[str, int, int, RunTimes]) -> tuple[str, Figures]:
+    policy, seed, tasks, times = work
+    arrivals = mixed_load(seed, tasks, times)
     return policy, figures_of(arrivals, starts_under(policy, arrivals))
 
 
@@ -36,9 +36,11 @@ def _stream(work: tuple[str, int, int]) -> tuple[str, float]:
     return policy, (started - arrivals[large].at) / MINUTE / 60
 
 
-def compare_mixed(*, seeds: Sequence[int], tasks: int, cores: int, names: Sequence[str] = NAMES) -> dict[str, Figures]:
+def compare_mixed(
+    *, seeds: Sequence[int], tasks: int, cores: int, names: Sequence[str] = NAMES, times: RunTimes = USUAL
+) -> dict[str, Figures]:
     """The averaged figures of each policy over the mixed load."""
-    work = [(name, seed, tasks) for name in reversed(names) for seed in seeds]
+    work = [(name, seed, tasks, times) for name in reversed(names) for seed in seeds]
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
         results = list(pool.map(_mixed, work))
     return {name: averaged([one for policy, one in results if policy == name]) for name in names}

@@ -16,8 +16,10 @@ __all__ = [
     "HOUR",
     "MINUTE",
     "SHAPES",
+    "USUAL",
     "WHOLE",
     "Arrival",
+    "RunTimes",
     "Shape",
     "endless_stream",
     "mixed_load",
@@ -30,8 +32,6 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 LONGEST = 4 * HOUR
-MEDIAN = 10 * MINUTE
-SIGMA = 0.8
 LOAD = 0.9
 
 
@@ -67,9 +67,20 @@ class Arrival:
     millis: int
 
 
-def _run_time(chance: random.Random) -> int:
-    drawn = MEDIAN * chance.lognormvariate(0.0, SIGMA)
-    return max(10 * SECOND, min(LONGEST, int(drawn)))
+@dataclass(frozen=True, slots=True)
+class RunTimes:
+    """Log-normal run times: `median` in ms, `sigma` of the logarithm; capped."""
+
+    median: int = 10 * MINUTE
+    sigma: float = 0.8
+
+    def draw(self, chance: random.Random) -> int:
+        """One run time in ms."""
+        drawn = self.median * chance.lognormvariate(0.0, self.sigma)
+        return max(10 * SECOND, min(LONGEST, int(drawn)))
+
+
+USUAL = RunTimes()
 
 
 def _stretched(gaps: list[float], shapes: list[Shape], spans: list[int], load: float) -> list[Arrival]:
@@ -83,23 +94,23 @@ def _stretched(gaps: list[float], shapes: list[Shape], spans: list[int], load: f
     return arrivals
 
 
-def mixed_load(seed: int, tasks: int, load: float = LOAD) -> list[Arrival]:
+def mixed_load(seed: int, tasks: int, times: RunTimes = USUAL, load: float = LOAD) -> list[Arrival]:
     """`tasks` arrivals of all shapes, in order of arrival."""
     chance = random.Random(seed)
     shapes = chance.choices(SHAPES, [shape.weight for shape in SHAPES], k=tasks)
-    spans = [_run_time(chance) for _ in range(tasks)]
+    spans = [times.draw(chance) for _ in range(tasks)]
     gaps = [chance.expovariate(1.0) for _ in range(tasks)]
     return _stretched(gaps, shapes, spans, load)
 
 
-def endless_stream(seed: int, hours: int, load: float = LOAD) -> tuple[list[Arrival], int]:
+def endless_stream(seed: int, hours: int, times: RunTimes = USUAL, load: float = LOAD) -> tuple[list[Arrival], int]:
     """One-GPU tasks for `hours`, and one task for all eight GPUs after the first hour; also gives its
     index."""
     chance = random.Random(seed)
     one = next(shape for shape in SHAPES if shape.name == "one")
     eight = next(shape for shape in SHAPES if shape.name == "eight")
-    tasks = int(hours * HOUR * GPUS * load / (MEDIAN * 1.4))
-    spans = [_run_time(chance) for _ in range(tasks)]
+    tasks = int(hours * HOUR * GPUS * load / (times.median * 1.4))
+    spans = [times.draw(chance) for _ in range(tasks)]
     gaps = [chance.expovariate(1.0) for _ in range(tasks)]
     stream = _stretched(gaps, [one] * tasks, spans, load)
     large = Arrival(at=HOUR, shape=eight, millis=HOUR)
