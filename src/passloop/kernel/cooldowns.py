@@ -15,7 +15,6 @@ from .tasks import Outcome, OutcomeKind
 __all__ = [
     "COOLDOWN_FIRST",
     "DEAD_PROBE_EVERY",
-    "PROBE_LIMIT",
     "RETRY_AFTER_MOST",
     "Closure",
     "Gate",
@@ -26,7 +25,6 @@ COOLDOWN_FIRST = 1_000
 COOLDOWN_MOST = 60_000
 SHORT_CYCLES = 10
 RETRY_AFTER_MOST = 3_600_000
-PROBE_LIMIT = 30_000
 DEAD_PROBE_EVERY = 60_000
 DEAD_PROBES = 5
 SPORADIC_OF = 50
