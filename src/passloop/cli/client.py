@@ -253,7 +253,7 @@ def _query_text(query: Query) -> str:
 def quoted(text: str) -> str:
     """`text` as one part of a path or query."""
     plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in text.encode())
+    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in text.encode(errors="surrogateescape"))
 
 
 def _connect(home: str) -> socket.socket:

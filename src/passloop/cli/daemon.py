@@ -45,6 +45,7 @@ def _failed(home: str, error: Exception) -> int:
         return int(Exit.OK)
     if told.exit_code == Exit.BUG:
         traceback.print_exception(error)
+    print(f"passloop: the engine ended: {told.message}", file=sys.stderr, flush=True)
     _tell({"ready": False, "message": told.message, "hint": told.hint, "exit": told.exit_code})
     return told.exit_code
 

@@ -1,17 +1,21 @@
-"""Copies the store beside itself at most once a day, from which `doctor --repair` takes what a damaged one lost.
+"""Copies the store beside itself, from which `doctor --repair` takes what a damaged one lost: daily and at a `down`.
 
 It has no timer: it is told of commits, so an engine at rest copies nothing. The copy is made off the loop and appears
-whole or not at all; one that cannot be made is said on standard error and tried again an hour later.
+whole or not at all; one that cannot be made is said on standard error and tried again an hour later. It must never take
+the room on the disk that the store itself needs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 
 from passloop.clock import Clock
 from passloop.store.database import Store
-from passloop.store.errors import StoreError
+from passloop.store.errors import StoreError, StoreFull
+
+from .pause import BALLAST_BYTES
 
 __all__ = ["Backups"]
 
@@ -50,13 +54,29 @@ class Backups:
         """Something was committed: take a copy if one is due."""
         if self._clock.now() >= self._due and self._copying is None:
             self._due = self._clock.now() + DAY
-            self._copying = asyncio.get_running_loop().create_task(self._copy(), name="passloop-backup")
+            self._begin()
+
+    async def take(self) -> None:
+        """Copy the store as it is now, for an engine that is about to end."""
+        await self.stop()
+        await self._begin()
+
+    def _begin(self) -> asyncio.Task[None]:
+        self._copying = asyncio.get_running_loop().create_task(self._copy(), name="passloop-backup")
+        return self._copying
 
     async def _copy(self) -> None:
         try:
-            await asyncio.to_thread(self._store.backup)
-        except StoreError as error:
+            await asyncio.to_thread(self._copy_if_there_is_room)
+        except (StoreError, OSError) as error:
             self._due = self._clock.now() + HOUR
             print(f"passloop: no backup of the store was made: {error}", file=sys.stderr)
         finally:
             self._copying = None
+
+    def _copy_if_there_is_room(self) -> None:
+        home = self._store.home
+        size, free = home.database.stat().st_size, shutil.disk_usage(home.path).free
+        if free < size + BALLAST_BYTES:
+            raise StoreFull(f"it would take {size >> 20} of the {free >> 20} MiB that are left in {home.path}")
+        self._store.backup()

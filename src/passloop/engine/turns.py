@@ -20,7 +20,7 @@ from passloop.kernel.errors import IllegalEvent
 from passloop.kernel.events import Event, PauseChanged
 from passloop.kernel.machine import Machine
 from passloop.store.database import Batch, Store
-from passloop.store.errors import StoreBusy, StoreFull
+from passloop.store.errors import StoreBusy, StoreFull, StoreRefused
 
 from .alarm import Alarm
 from .errors import EngineStopped, Refused
@@ -108,21 +108,30 @@ class Turns:
         await wake.wait()
 
     async def _turn(self, entries: list[Entry]) -> bool:
-        """Make one turn of the whole batch; True if it was committed."""
+        """Make one turn of the whole batch; True if it was committed. Who asked is told of what ends the engine."""
+        try:
+            return await self._turn_together(entries)
+        except Exception as error:
+            _fail(entries, error)
+            raise
+
+    async def _turn_together(self, entries: list[Entry]) -> bool:
         try:
             await self._handle(entries)
-        except IllegalEvent:
+        except (IllegalEvent, StoreRefused):
+            if not entries:
+                raise  # nothing came in, so the state itself is wrong: another try would fail alike
             return await self._turn_singly(entries)
         except (StoreFull, StoreBusy) as full:
             await self._pause(entries, str(full))
             return False
-        except Exception as error:
-            _fail(entries, error)
-            raise
         return True
 
     async def _turn_singly(self, entries: list[Entry]) -> bool:
-        """One event of the batch is illegal, which is a bug. It is reported and dropped; the others stand."""
+        """One event of the batch is illegal or cannot be kept. It is refused and dropped; the others stand.
+
+        A fact that nobody asked for and that the store refuses ends the engine: going on would forget it.
+        """
         await self._rebuild()
         for position, entry in enumerate(entries):
             try:
@@ -130,6 +139,11 @@ class Turns:
             except IllegalEvent as illegal:
                 await self._rebuild()
                 _drop(entry, illegal)
+            except StoreRefused as refused:
+                await self._rebuild()
+                if entry.answer is None:
+                    raise
+                _drop(entry, refused)
             except (StoreFull, StoreBusy) as full:
                 await self._pause(entries[position:], str(full))
                 return False
@@ -212,9 +226,9 @@ class Turns:
         _fail(self._ports.inbox.take(), gone)
 
 
-def _drop(entry: Entry, illegal: IllegalEvent) -> None:
-    print(f"passloop: dropped an event that cannot be: {illegal}", file=sys.stderr)
-    _fail([entry], Refused("invalid", str(illegal), hint="passloop doctor"))
+def _drop(entry: Entry, wrong: IllegalEvent | StoreRefused) -> None:
+    print(f"passloop: dropped an event that cannot be: {wrong}", file=sys.stderr)
+    _fail([entry], Refused("invalid", str(wrong), hint="passloop doctor"))
 
 
 def _fail(entries: Sequence[Entry], error: Exception) -> None:

@@ -65,6 +65,11 @@ class EngineHost:
         finally:
             ended.cancel()
 
+    @property
+    def is_down(self) -> bool:
+        """Whether it was told to go down, and nothing is left to wait for."""
+        return self._gone.done() and self._gone.exception() is None
+
     async def _go(self, mode: DownMode) -> None:
         if mode is not DownMode.LEAVE:
             await self.engine.drain(stop_running=mode is DownMode.NOW)
@@ -84,8 +89,8 @@ class EngineHost:
 async def open_host(path: Path, settings: EngineSettings | None = None) -> AsyncIterator[EngineHost]:
     """An engine on the home at `path`, with its socket served, for as long as the block lasts.
 
-    At the end what still runs is left to the next engine. Raises `HomeRefused`, `HomeBusy`, `StoreDamaged`,
-    `StoreTooNew`, and what a setting raises.
+    At the end what still runs is left to the next engine, and after a `down` the store is copied. Raises
+    `HomeRefused`, `HomeBusy`, `StoreDamaged`, `StoreTooNew`, and what a setting raises.
     """
     home = Home(path)
     home.prepare()
@@ -102,6 +107,8 @@ async def open_host(path: Path, settings: EngineSettings | None = None) -> Async
         stack.push_async_callback(server.stop)
         stack.callback(engine.hang_up)
         yield host
+        if host.is_down:
+            await engine.backups.take()
 
 
 def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) -> Engine:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from passloop.engine.backups import DAY, FIRST_AFTER, HOUR
+from passloop.engine.drain import DownMode
+from passloop.engine.settings import EngineSettings
 from passloop.store.errors import StoreFull
 from passloop.store.reader import Reader
+from passloop.web.host import open_host
 from tests.support.engines import Rig, commands, rig
 
 
@@ -78,3 +82,33 @@ async def test_a_copy_that_cannot_be_made_is_said_and_tried_again_in_an_hour(
         one.store.backup = backup  # type: ignore[method-assign]
         await commit_after(one, HOUR)
         assert one.home.backup.exists()
+
+
+async def test_a_copy_never_takes_the_room_the_store_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with rig(tmp_path) as one:
+        usage = shutil.disk_usage(one.home.path)._replace(free=1 << 20)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+        await one.engine.backups.take()
+        assert "of the 1 MiB that are left" in capsys.readouterr().err
+        assert not one.home.backup.exists()
+
+
+BOX = {"PASSLOOP_VIRTUAL_GPUS": "1x1GiB", "PASSLOOP_CPUS": "1"}
+
+
+@pytest.mark.parametrize("mode", list(DownMode))
+async def test_a_clean_down_leaves_a_copy_of_the_last_state(tmp_path: Path, mode: DownMode) -> None:
+    async with open_host(tmp_path / "home", EngineSettings(environ=BOX)) as host:
+        await host.engine.submit(commands(1, held=True))
+        host.go_down(mode)
+        await host.wait_down()
+    with Reader(tmp_path / "home" / "backup.sqlite") as copy:
+        assert copy.count() == 1
+
+
+async def test_an_engine_that_was_not_told_to_go_down_leaves_no_copy(tmp_path: Path) -> None:
+    async with open_host(tmp_path / "home", EngineSettings(environ=BOX)):
+        pass
+    assert not (tmp_path / "home" / "backup.sqlite").exists()
