@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -160,19 +159,14 @@ class Door:
             await asyncio.wait({down, leave})
 
     async def _change_of_owner(self) -> None:
-        """Wait until the engine that comes up answers, or the one that goes down is gone.
+        """Wait until the engine that comes up answers, or the one that goes down is gone."""
+        from passloop.cli.inotify import CREATED, RELEASED
+        from passloop.store.home import Home, owner_of
 
-        Its socket appears, or its lock is let go: the file system tells both. The lock is tried through one open
-        descriptor, since opening and closing it would itself be told.
-        """
-        from passloop.cli.inotify import CREATED
-
-        closed_after_writing = 0x8
-        with contextlib.closing(_OwnersLock(self.path / "lock")) as lock:
-            async with _watched(self.path, CREATED | closed_after_writing) as changed:
-                while not lock.is_free() and not await self._found():
-                    there = (self.path / "socket").exists()
-                    await _next_change(changed, BETWEEN_BIND_AND_LISTEN if there else None)
+        home = Home(self.path)
+        async with _watched(self.path, CREATED | RELEASED) as changed:
+            while owner_of(home) is not None and not await self._found():
+                await _next_change(changed, BETWEEN_BIND_AND_LISTEN if home.socket.exists() else None)
 
 
 async def _next_change(changed: asyncio.Event, seconds: float | None) -> None:
@@ -180,26 +174,6 @@ async def _next_change(changed: asyncio.Event, seconds: float | None) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(changed.wait(), seconds)
     changed.clear()
-
-
-class _OwnersLock:
-    """Looks whether anybody owns a home, without becoming its owner."""
-
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-
-    def is_free(self) -> bool:
-        """Whether the home could be owned now."""
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        return True
-
-    def close(self) -> None:
-        """Close the descriptor."""
-        os.close(self._descriptor)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from passloop.store.errors import HomeBusy, HomeRefused
-from passloop.store.home import Home, HomeLock, filesystem_magic, socket_address
+from passloop.store.home import Home, HomeLock, filesystem_magic, owner_of, socket_address
 
 HOLD_THE_LOCK = """
 import sys
@@ -128,3 +128,13 @@ def test_a_socket_is_reached_however_long_its_path_is(tmp_path: Path, length: in
 def test_every_path_lies_in_the_home(home: Home) -> None:
     names = ("database", "backup", "mark", "runs", "socket", "token", "lock", "ballast")
     assert {getattr(home, name).parent for name in names} == {home.path}
+
+
+def test_the_owner_is_the_process_that_has_the_lock_and_nobody_afterwards(home: Home) -> None:
+    assert owner_of(home) is None
+    with HomeLock(home):
+        assert owner_of(home) == os.getpid()
+    assert home.lock.exists()
+    assert owner_of(home) is None
+    with HomeLock(home):
+        assert owner_of(home) == os.getpid(), "a look does not keep the lock"
