@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from passloop.kernel.events import PoolKind
+from passloop.kernel.pools import estimate
 from tests.support.builders import MINUTE, World, ask
 
 
@@ -29,3 +30,7 @@ def test_no_minute_holds_more_than_the_rate() -> None:
     assert world.ready == [second]
     world.advance(1)
     assert world.running == [second]
+
+
+def test_estimates_are_rounded_up_to_a_power_of_two() -> None:
+    assert [estimate(amount) for amount in (0, 1, 2, 3, 1_000, 1_024)] == [0, 1, 2, 4, 1_024, 1_024]
