@@ -30,6 +30,7 @@ from passloop.store.samples import Sample
 
 from .alarm import Alarm, LoopAlarm
 from .attempts import Attempts, attempt_folder, attempt_name
+from .backups import Backups
 from .device_desk import DeviceDesk
 from .dispatch import Dispatch
 from .drain import Quiet
@@ -99,6 +100,7 @@ class Engine:
         self.waiting = Waiting(FINAL_STATES)
         self.starting = Waiting(STARTED_OR_FINAL)
         self.quiet = Quiet(self.attempts)
+        self.backups = Backups(store, clock)
         self._roles = Roles()
         self._alarm = alarm or LoopAlarm(clock)
         self._started_at = clock.wall()
@@ -129,6 +131,7 @@ class Engine:
         gate = self.desk.gate if self.desk is not None else None
         self.dispatch = Dispatch(self.drivers, gate=gate, report=self.report, place=self._place_of)
         await self.writer.run(lambda _store: lay_ballast(self.home.ballast))
+        await self._roles.start(self.backups)
         for driver in self.drivers.values():
             await self._roles.start(DriverRole(driver, self.report))
         declare_box(self.inbox, self.settings.environ)
@@ -268,6 +271,7 @@ class Engine:
         self.starting.note(turn.changes)
         self.feed.note(loaded.seq)
         self.quiet.note()
+        self.backups.note()
 
     async def _ask(self, event: Event, environments: tuple[tuple[str, str], ...] = ()) -> Answer:
         if self._stopping or (self._turning is not None and self._turning.done()):
