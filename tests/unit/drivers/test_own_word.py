@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from passloop.drivers.processes.own_word import explained
+from passloop.drivers.processes.reattach import outcome_of
 from passloop.kernel.tasks import Outcome, OutcomeKind
 from tests.support.attempts import Stage
 
@@ -57,3 +59,27 @@ def test_a_word_that_is_none_changes_nothing(tmp_path: Path, text: str) -> None:
 
 def test_no_word_changes_nothing(tmp_path: Path) -> None:
     assert explained(FAILED, tmp_path) == FAILED
+
+
+def test_what_no_store_can_keep_does_not_get_into_a_message(tmp_path: Path) -> None:
+    word = said(tmp_path, '{"outcome": "device_fault", "device": "GPU-\\ud800", "message": "bad \\udfff"}')
+    outcome = explained(FAILED, word)
+    assert (outcome.message, outcome.device) == ("bad ?", "GPU-?")
+
+
+def test_a_pipe_in_the_place_of_the_word_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / "outcome.json")
+    assert explained(FAILED, tmp_path) == FAILED
+
+
+def test_a_link_in_the_place_of_the_word_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text('{"outcome": "failure", "final": true}')
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "outcome.json").symlink_to(tmp_path / "elsewhere")
+    assert explained(FAILED, tmp_path) == FAILED
+
+
+def test_an_exit_record_that_was_tampered_with_holds_only_what_can_be_kept() -> None:
+    outcome = outcome_of({"kind": "failure", "exit_code": 10**30, "signal": "9", "message": "\ud800"})
+    assert outcome == Outcome(OutcomeKind.FAILURE, exit_code=None, signal=None, message="?")

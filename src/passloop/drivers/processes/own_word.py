@@ -11,15 +11,19 @@ here is passed over, so that a wrong word cannot make a failure anything better.
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
-__all__ = ["explained"]
+__all__ = ["explained", "storable_text"]
 
 _LONGEST = 65_536
+_PLAIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""A link is not followed and a pipe not waited for: what lies there is the task's doing."""
 _KINDS = {kind.value: kind for kind in (OutcomeKind.OUT_OF_MEMORY, OutcomeKind.DEVICE_FAULT, OutcomeKind.FAILURE)}
 
 
@@ -35,16 +39,21 @@ def explained(outcome: Outcome, directory: Path) -> Outcome:
     return replace(
         outcome,
         kind=kind,
-        message=message[:1_000] if isinstance(message, str) and message else outcome.message,
-        device=device if isinstance(device, str) and kind is OutcomeKind.DEVICE_FAULT else None,
+        message=storable_text(message[:1_000]) if isinstance(message, str) and message else outcome.message,
+        device=storable_text(device) if isinstance(device, str) and kind is OutcomeKind.DEVICE_FAULT else None,
         final=word.get("final") is True,
     )
 
 
+def storable_text(text: str) -> str:
+    """`text` without what is no character: a record that was tampered with must not end the engine at each start."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _word(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            text = file.read(_LONGEST + 1)
+        with os.fdopen(os.open(path, _PLAIN), "rb") as file:
+            text = file.read(_LONGEST + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
         found = json.loads(text) if len(text) <= _LONGEST else None
     except (OSError, ValueError, RecursionError):
         return {}

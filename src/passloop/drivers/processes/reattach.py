@@ -17,7 +17,7 @@ from passloop.drivers.identity import Process, boot_id, ticks_of
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .keeper.records import EXIT_FILE, START_FILE, STOP_LINK, TOMBSTONE
-from .own_word import explained
+from .own_word import explained, storable_text
 
 __all__ = ["Finding", "ask_to_stop", "look", "outcome_of", "process_of"]
 
@@ -82,11 +82,15 @@ def outcome_of(record: dict[str, Any]) -> Outcome | None:
         return None
     return Outcome(
         kind=kind,
-        exit_code=record.get("exit_code"),
-        signal=record.get("signal"),
-        message=str(record.get("message", "")),
+        exit_code=_number(record.get("exit_code")),
+        signal=_number(record.get("signal")),
+        message=storable_text(str(record.get("message", ""))),
         engine_lost=kind is OutcomeKind.LOST and record.get("stop") == "down",
     )
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and abs(value) < 2**31 else None
 
 
 def process_of(start: dict[str, Any]) -> Process | None:
