@@ -49,12 +49,17 @@ class Admission:
         self._ends = Ends(state, state.now)
         self._walk = _Walk(0, 0, [], frozenset())
         self._node_in_play = state.node_in_play()
+        self._charged = False
 
-    def run(self) -> None:
-        """Walk all priorities, highest first."""
+    def run(self) -> bool:
+        """Walk all priorities, highest first.
+
+        True if the walk must be repeated: what it charged may put another group's tasks first. A walk that starts
+        nobody changes no order, so the repetition ends.
+        """
         state = self._state
         if state.draining or state.paused:
-            return
+            return False
         priorities = set(state.queue.priorities)
         priorities.update(task.priority for task in state.reserved)
         for priority in sorted(priorities, reverse=True):
@@ -64,6 +69,7 @@ class Admission:
             if level:
                 self._walk_level(level)
         self._plan_wake_ups()
+        return self._charged and len(state.queue.groups_with_work()) > 1
 
     def _walk_level(self, level: dict[str, list[Lane]]) -> None:
         """Walk the lanes of one priority: the group with the least virtual time first, its lanes in order."""
@@ -175,6 +181,7 @@ class Admission:
         else:
             self._state.queue.remove(task)
         self._admit(task, variant, grants)
+        self._charged = True
         end = self._end_of(task)
         for room in self._walk.rooms:
             if not room.is_passed_by(end):

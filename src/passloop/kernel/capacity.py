@@ -18,7 +18,7 @@ from .events import (
 from .instructions import WatchDevices
 from .lifecycle import finish, make_ready, stop_attempt
 from .state import PoolPolicy, State
-from .tasks import TaskState
+from .tasks import LEASES, TaskState
 from .transitions import Verb
 from .wakeups import WakeUp
 
@@ -77,12 +77,15 @@ def on_quarantine_released(state: State, event: QuarantineReleased) -> Refusal |
 
 
 def on_drain_changed(state: State, event: DrainChanged) -> None:
-    """Claim nothing more, or go on; with `stop_running`, end what runs and keep it for later."""
+    """Claim nothing more, or go on; with `stop_running`, end what runs and keep it for later.
+
+    A lease is left: who holds it is no process of ours, would go on, and must not meet another on its devices.
+    """
     state.draining = event.draining
     state.turn.facts.append(SettingChanged("draining", "true" if event.draining else "false"))
     if event.stop_running:
         for task in list(state.tasks.values()):
-            if task.state in (TaskState.ADMITTED, TaskState.RUNNING):
+            if task.state in (TaskState.ADMITTED, TaskState.RUNNING) and task.shape.spec.driver != LEASES:
                 stop_attempt(state, task, "down")
     state.stir()
 

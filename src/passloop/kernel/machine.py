@@ -81,7 +81,8 @@ class Machine:
         passed = state.turn.admission
         if passed:
             self.passes += 1
-            Admission(state, self._admit).run()
+            while Admission(state, self._admit).run():
+                pass  # to a fixpoint: each walk but the last started somebody
             capacity.watch_devices(state)
         return self._close_turn(tuple(answers), passed=passed)
 
