@@ -43,10 +43,9 @@ def test_demo_trains_reports_and_repeats_only_what_failed(tmp_path: Path) -> Non
     folder = tmp_path / "digits"
     shutil.copytree(ROOT / "examples" / "digits", folder)
     sweep = folder / "sweep.yaml"
-    shorter = sweep.read_text().replace("seeds: [1, 2, 3]", "seeds: [1]").replace("limit: 20s", "limit: 12s")
-    assert "seeds: [1]" in shorter
-    assert "limit: 12s" in shorter
-    sweep.write_text(shorter)
+    one_seed = sweep.read_text().replace("seeds: [1, 2, 3]", "seeds: [1]")
+    assert "seeds: [1]" in one_seed
+    sweep.write_text(one_seed)
 
     first = run(folder / "demo.sh", home=tmp_path / "home", limit=150)
     assert first.returncode == 0, first.stderr
