@@ -8,6 +8,7 @@ The life of an attempt, as the engine sees it:
     launch -> Started -> Exited                       the usual way
     launch -> StartRefused                            a device was no longer free; nothing ran
     launch -> Exited(failure, message)                could not be started (command not found, missing cwd)
+    launch -> PauseChanged, Exited(engine_lost)       no room on the disk for its folder; nothing ran
     halt before launch                                the attempt id is forbidden for ever; Exited(cancelled)
     Exited(stray=True) -> StrayGone                   the attempt ended but something of its tree lives on
     reattach -> Started and/or Exited                 after the engine died: live, ended or lost

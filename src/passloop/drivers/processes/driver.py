@@ -21,7 +21,7 @@ from typing import Any
 
 from passloop.drivers.base import Launch, LiveAttempt, Report
 from passloop.drivers.identity import Process, open_process, process_json, send
-from passloop.kernel.events import Exited, Started, StartRefused, StrayGone
+from passloop.kernel.events import Exited, PauseChanged, Started, StartRefused, StrayGone
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -249,6 +249,8 @@ class ProcessDriver:
             self._begin(watch, Finding(process_of(record)))
         elif kind == b"exited":
             outcome = outcome_of(record)
+            if record.get("full") is True:
+                self._report(PauseChanged(paused=True, reason=f"disk full: no room for attempts in {self._home}/runs"))
             if outcome is not None:
                 self._end(watch, explained(outcome, watch.directory), stray=bool(record.get("stray")))
         elif kind == b"taken" and watch.phase is Phase.ORDERED:

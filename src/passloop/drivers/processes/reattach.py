@@ -85,7 +85,7 @@ def outcome_of(record: dict[str, Any]) -> Outcome | None:
         exit_code=_number(record.get("exit_code")),
         signal=_number(record.get("signal")),
         message=storable_text(str(record.get("message", ""))),
-        engine_lost=kind is OutcomeKind.LOST and record.get("stop") == "down",
+        engine_lost=kind is OutcomeKind.LOST and (record.get("stop") == "down" or record.get("full") is True),
     )
 
 

@@ -13,6 +13,7 @@ attempt's grace killed (SIGKILL): an attempt that wants to leave something runni
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import time
@@ -38,6 +39,7 @@ MEMORY_TICK = 1.0
 
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _AWAITED = {signal.SIGCHLD, signal.SIGTERM}
 _libc = ctypes.CDLL(None)
 
@@ -67,17 +69,20 @@ def run(order: Order, environment: dict[bytes, bytes], reporter: Reporter, boot:
     reporter.failed = False
     for fd in lock_fds:
         os.set_inheritable(fd, True)
-    shim = Shim(order, reporter, boot)
+    shim = Shim(order, reporter, boot, lock_fds)
     try:
         if shim.claim():
             shim.stand_over(environment)
     except OSError as error:
         if shim.running:
             raise
-        shim.refuse(f"the attempt's folder is not usable: {error.strerror}: {os.fsdecode(order.directory)}")
+        shim.refuse(
+            f"the attempt's folder is not usable: {error.strerror}: {os.fsdecode(order.directory)}",
+            full=error.errno in _NO_ROOM,
+        )
         return False
     finally:
-        shim.close(lock_fds)
+        shim.close()
     return not (reporter.failed or shim.stray)
 
 
@@ -93,6 +98,7 @@ class Shim:
         "_kill_at",
         "_leader",
         "_limit_at",
+        "_lock_fds",
         "_max_rss",
         "_memory_at",
         "_message",
@@ -105,8 +111,9 @@ class Shim:
         "stray",
     )
 
-    def __init__(self, order: Order, reporter: Reporter, boot: str) -> None:
+    def __init__(self, order: Order, reporter: Reporter, boot: str, lock_fds: list[int]) -> None:
         self._order = order
+        self._lock_fds = lock_fds
         self._reporter = reporter
         self._boot = boot
         self._folder = -1
@@ -169,15 +176,22 @@ class Shim:
         if not self.stray:
             self._finish(*verdict)
 
-    def close(self, lock_fds: list[int]) -> None:
+    def close(self) -> None:
         """Close what was open for the attempt."""
-        for fd in (self._folder, self._exit, *lock_fds):
+        self._drop_locks()
+        for fd in (self._folder, self._exit):
             if fd >= 0:
                 os.close(fd)
 
-    def refuse(self, sentence: str) -> None:
-        """Tell the engine that nothing could be recorded here and nothing was run."""
-        record = self._identity() | {"kind": "lost", "message": sentence, "ended_at": records.wall_ms()}
+    def _drop_locks(self) -> None:
+        """The tree is gone: from here on only the engine's own locks say that its devices are ours."""
+        for fd in self._lock_fds:
+            os.close(fd)
+        self._lock_fds.clear()
+
+    def refuse(self, sentence: str, *, full: bool) -> None:
+        """Tell the engine that nothing could be recorded here and nothing was run; `full` if for want of room."""
+        record = self._identity() | {"kind": "lost", "message": sentence, "ended_at": records.wall_ms(), "full": full}
         self._reporter.send(b"exited", records.to_json(record))
 
     def _identity(self) -> dict[str, str | int | bool | None]:
@@ -320,6 +334,8 @@ class Shim:
 
     def _finish(self, kind: str, code: int | None, message: str) -> None:
         """Write the exit record, tell the engine, then bring the record to the disk."""
+        if not self.stray:
+            self._drop_locks()
         record = self._identity() | {
             "kind": kind,
             "exit_code": code,
