@@ -11,6 +11,7 @@ import pytest
 
 import passloop
 from passloop import Engine, GpuPool, Lease, NeverFits, Task
+from tests.support.command_line import ended_boxes
 from tests.support.fake_nvml.fixtures import fake_library as fake_library
 from tests.support.fake_nvml.fixtures import machine as machine
 from tests.support.fake_nvml.machine import FakeMachine, gpu
@@ -281,6 +282,17 @@ async def test_a_lease_outlives_the_engine_that_granted_it(home: Path) -> None:
             assert not set(lease.uuids) & set(other.uuids), "the next engine found the lease again"
             await pool.release(lease)
             assert len((await pool.acquire(gpus=2)).uuids) == 2
+
+
+@pytest.mark.parametrize("mode", ["--now", "--leave", ""])
+async def test_going_down_takes_no_lease_from_its_holder(home: Path, tmp_path: Path, mode: str) -> None:
+    with ended_boxes(tmp_path) as box:
+        assert box.run("up").code == 0
+        async with GpuPool(home=home) as pool:
+            lease = await pool.acquire(gpus=2)
+            assert (await asyncio.to_thread(box.run, "down", *mode.split())).code == 0
+            other = await pool.acquire(timeout=30)
+            assert not set(lease.uuids) & set(other.uuids)
 
 
 async def test_commands_and_leases_are_on_one_ledger(pool: GpuPool, engine: Engine) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 
+from passloop.kernel.tasks import LEASES
+
 from .attempts import Attempts
 
 __all__ = ["DownMode", "Quiet"]
@@ -19,7 +21,9 @@ class DownMode(StrEnum):
 
 
 class Quiet:
-    """Tells when nothing runs any more. Strays do not count: no engine can end what it could not end before."""
+    """Tells when nothing runs any more. Strays do not count: no engine can end what it could not end before; nor do
+    leases, which outlive the engine.
+    """
 
     __slots__ = ("_attempts", "_waiters")
 
@@ -47,4 +51,4 @@ class Quiet:
             self._waiters.discard(waiter)
 
     def _reached(self) -> bool:
-        return all(row.state == "stray" for row in self._attempts.rows())
+        return all(row.state == "stray" or row.driver == LEASES for row in self._attempts.rows())
