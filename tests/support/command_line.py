@@ -181,9 +181,12 @@ class Box:
             end_process(pid)
 
     def close(self) -> None:
-        """End the engine with everything it runs."""
+        """End the engine with everything it runs; what nobody watches is found again first."""
+        under_way = ("state:admitted", "state:running", "state:stopping")
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.run("cancel", "state:running", "state:ready", "state:waiting", "state:held", "state:backoff")
+            if self.home.exists() and self.run("ls", *under_way, "--jsonl").out:
+                self.run("up")
+                self.run("cancel", *under_way)
             self.run("down", "--now")
         self.kill_engine()
 

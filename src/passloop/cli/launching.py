@@ -50,27 +50,29 @@ def start_daemon(home: str, environment: dict[str, str]) -> dict[str, Any]:
     With `"found"` another engine was there first. Raises `CliError` with the daemon's own words if it cannot.
     """
     reading, writing = os.pipe()
-    try:
-        _spawn(home, environment, writing)
-    finally:
-        os.close(writing)
-    with open(reading, encoding="utf-8") as pipe:
+    last_words = os.memfd_create("passloop-daemon-stderr")
+    with open(last_words, "r+b") as told, open(reading, encoding="utf-8") as pipe:
+        try:
+            _spawn(home, environment, writing, told.fileno())
+        finally:
+            os.close(writing)
         line = pipe.readline()
-    if not line:
-        raise _silent_death(home)
+        if not line:
+            told.seek(0)
+            raise _silent_death(told.read())
     answer: dict[str, Any] = json.loads(line)
     if not answer.get("ready"):
         raise CliError(answer["message"], hint=answer.get("hint", ""), exit_code=answer.get("exit", Exit.BUG))
     return answer
 
 
-def _spawn(home: str, environment: dict[str, str], writing: int) -> int:
-    """Start the process with its own session, nothing open but the pipe; its words go to stderr until it has a log."""
+def _spawn(home: str, environment: dict[str, str], writing: int, told: int) -> int:
+    """Start the process with its own session. What it says before it has its log goes to `told`."""
     arguments = [sys.executable, "-m", "passloop.cli.daemon", home]
     actions: list[tuple[Any, ...]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_DUP2, told, 1),
+        (os.POSIX_SPAWN_DUP2, told, 2),
     ]
     if writing == READY_FD:
         os.set_inheritable(writing, True)
@@ -79,15 +81,14 @@ def _spawn(home: str, environment: dict[str, str], writing: int) -> int:
     return os.posix_spawn(sys.executable, arguments, environment, file_actions=actions, setsid=True)
 
 
-def _silent_death(home: str) -> CliError:
-    try:
-        with open(daemon_log(home), encoding="utf-8", errors="replace") as log:
-            last = log.read()[-400:].strip().splitlines()[-1:]
-    except OSError:
-        last = []
-    said = f": {last[0]}" if last else ""
+def _silent_death(told: bytes) -> CliError:
+    """It ended before it could say why; what Python said is kept in a file."""
+    from passloop.cli.crash import write_words
+
+    words = told.decode("utf-8", "replace").strip()
+    last = words.splitlines()[-1:] or ["it said nothing"]
     return CliError(
-        f"the daemon ended before it was ready{said}",
-        hint=f"passloop serve (its log is {daemon_log(home)})",
+        f"the daemon ended before it was ready ({last[0][:200]}); the details are in {write_words(words, 'daemon')}",
+        hint="passloop serve, to see it in the foreground",
         exit_code=Exit.ENGINE_UNREACHABLE,
     )
