@@ -74,12 +74,19 @@ class Victim:
 
 
 class Nursery:
-    """Where engines are forked. Use as a context; what still lives at the end is killed."""
+    """Where engines are forked. Use as a context; what still lives at the end is killed.
+
+    `inside` are words that run a command in other surroundings, and end in that command.
+    """
+
+    def __init__(self, *inside: str) -> None:
+        self._inside = inside
 
     def __enter__(self) -> Self:
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, str(Path(__file__).with_name("engine_nursery.py")), str(theirs.fileno())]
-        self._process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()])
+        program = [sys.executable, str(Path(__file__).with_name("engine_nursery.py")), str(theirs.fileno())]
+        self._process = subprocess.Popen([*self._inside, *program], cwd=ROOT, pass_fds=[theirs.fileno()])
+        self.pid = self._process.pid
         theirs.close()
         self._victims: list[Victim] = []
         return self
@@ -143,6 +150,11 @@ class Field:
             "PASSLOOP_CPUS": cpus,
             "XDG_CONFIG_HOME": str(folder / "config"),
         }
+
+    def see_through(self, pid: int) -> None:
+        """From now on look at the home as the process `pid` sees it, which has other disks there."""
+        self.home = Home(Path(f"/proc/{pid}/root{self.home.path}"))
+        self.client = Client(str(self.home.path))
 
     def close(self) -> None:
         """Let everybody through the gate, and end what is still there of the tasks."""
@@ -267,10 +279,18 @@ class Field:
 
     def assert_everything_is_free_and_whole(self) -> None:
         """With the engine still up and nothing left to do: devices free, nobody lives, the store is whole."""
+        self.assert_p04_all_devices_are_free()
+        self.assert_whole_and_nobody_lives()
+
+    def assert_p04_all_devices_are_free(self) -> None:
+        """As the engine tells it."""
         gpus = self.client.get("/gpus", timeout=SECONDS)["gpus"]
         free = [gpu for gpu in gpus if gpu["state"] == "available" and gpu["free_mib"] == gpu["vram_mib"]]
         assert free == gpus
         assert not any(gpu["holders"] or gpu["strays"] for gpu in gpus)
+
+    def assert_whole_and_nobody_lives(self) -> None:
+        """No process of an attempt is there, and the store is whole, with an engine or without."""
         assert self.living() == []
         check_home(self.home)
 

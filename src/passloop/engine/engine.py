@@ -255,6 +255,7 @@ class Engine:
             committed=self._committed,
             seed=self.settings.seed,
             ballast=self.home.ballast,
+            runs=self.home.runs,
         )
 
     def _restored(self, store: Store) -> Machine:

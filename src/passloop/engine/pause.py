@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BALLAST_BYTES", "Pause", "drop_ballast", "lay_ballast"]
+__all__ = ["BALLAST_BYTES", "Pause", "drop_ballast", "has_room", "lay_ballast"]
 
 BALLAST_BYTES = 4 * 1024 * 1024
 """Enough for the store to record some hundred turns."""
@@ -55,6 +55,24 @@ def lay_ballast(path: Path, size: int = BALLAST_BYTES) -> bool:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         return False
+    return True
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a small file can be written in a folder that may be on another disk than the store; it is removed again.
+
+    A folder that is not there yet is no reason to wait.
+    """
+    probe = folder / ".room"
+    try:
+        _write_whole(probe, len(_BLOCK))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
     return True
 
 

@@ -25,7 +25,7 @@ from passloop.store.errors import StoreBusy, StoreFull, StoreRefused
 from .alarm import Alarm
 from .errors import EngineStopped, Refused
 from .inbox import Entry, Inbox
-from .pause import Pause, drop_ballast, lay_ballast
+from .pause import Pause, drop_ballast, has_room, lay_ballast
 from .submission import completed, lacks_records
 from .writer import Loaded, Writer
 
@@ -36,7 +36,8 @@ __all__ = ["Ports", "Turns"]
 class Ports:
     """What the turns stand on. `committed` carries out a turn and tells who waits, after its commit.
 
-    `seed` gives the seed of the next turn, `ballast` is the file that is given up when the disk is full.
+    `seed` gives the seed of the next turn, `ballast` is the file that is given up when the disk is full, `runs` the
+    folder in which attempts have theirs.
     """
 
     inbox: Inbox
@@ -46,6 +47,7 @@ class Ports:
     committed: Callable[[Turn, Loaded], None]
     seed: Callable[[], int]
     ballast: Path
+    runs: Path
 
 
 class Turns:
@@ -123,7 +125,7 @@ class Turns:
                 raise  # nothing came in, so the state itself is wrong: another try would fail alike
             return await self._turn_singly(entries)
         except (StoreFull, StoreBusy) as full:
-            await self._pause(entries, str(full))
+            await self._pause(entries, full.message)
             return False
         return True
 
@@ -145,7 +147,7 @@ class Turns:
                     raise
                 _drop(entry, refused)
             except (StoreFull, StoreBusy) as full:
-                await self._pause(entries[position:], str(full))
+                await self._pause(entries[position:], full.message)
                 return False
         return True
 
@@ -154,9 +156,16 @@ class Turns:
         events = await self._completed(entries)
         environments = tuple(pair for entry in entries for pair in entry.environments)
         answers = await self._decide_and_commit(events, environments)
+        self._follow_pauses(events)
         for entry, answer in zip(entries, answers, strict=True):
             if entry.answer is not None and not entry.answer.done():
                 entry.answer.set_result(answer)
+
+    def _follow_pauses(self, events: Sequence[Event]) -> None:
+        """A driver has told that no attempt can begin for want of room: pause until there is some."""
+        for event in events:
+            if isinstance(event, PauseChanged) and event.paused:
+                self.pause = self._before = Pause.begin(event.reason, self._ports.clock.now())
 
     async def _decide_and_commit(
         self, events: Sequence[Event], environments: tuple[tuple[str, str], ...] = ()
@@ -211,10 +220,12 @@ class Turns:
         self._before = self.pause
 
     async def _writable(self, pause: Pause, now: int) -> bool:
-        """Whether the pause is over: it is due, and the ballast fits again. The machine is then told first."""
+        """Whether the pause is over: it is due, and there is room again. The machine is then told first."""
         if now < pause.retry_at:
             return False
-        if not await self._ports.writer.run(lambda _store: lay_ballast(self._ports.ballast)):
+        if not await self._ports.writer.run(
+            lambda _store: lay_ballast(self._ports.ballast) and has_room(self._ports.runs)
+        ):
             self.pause = self._before = pause.again(self._ports.clock.now())
             return False
         self.pause = None

@@ -7,6 +7,7 @@ own.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -150,12 +151,21 @@ def translated(path: Path) -> Iterator[None]:
         raise StoreRefused(f"a value that the store cannot keep: {error}") from error
 
 
+def _no_room(path: Path) -> bool:
+    """Whether the disk under `path` has less room than a few pages: SQLite says that as an I/O error too."""
+    try:
+        return shutil.disk_usage(path.parent).free < 16 * 4_096
+    except OSError:
+        return False
+
+
 def _translate(error: apsw.Error, path: Path) -> StoreError:
     code = getattr(error, "extendedresult", 0)
     if isinstance(error, apsw.CorruptError | apsw.NotADBError) or code in _DAMAGE_CODES:
         return StoreDamaged(f"{path} is damaged: {error}", hint=REPAIR_HINT)
     if isinstance(error, apsw.FullError | apsw.IOError):
-        return StoreFull(f"{path} cannot be written: {error}", hint="Free space on this disk; work resumes alone.")
+        why = "disk full: " if isinstance(error, apsw.FullError) or _no_room(path) else ""
+        return StoreFull(f"{why}{path} cannot be written: {error}", hint="Free space on this disk; work resumes alone.")
     if isinstance(error, apsw.ConstraintError):
         return StoreRefused(f"{path} refused a row: {error}")
     if isinstance(error, apsw.BusyError | apsw.LockedError):
