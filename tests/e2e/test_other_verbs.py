@@ -174,3 +174,15 @@ def test_home_may_be_named_before_and_after_the_verb(box: Box) -> None:
     assert box.run("--home", str(elsewhere), "run", "--", "true").code == 0
     assert len(json.loads(box.run("ls", "--home", str(elsewhere), "--json").out)["tasks"]) == 1
     assert box.run("ls").err.startswith("no tasks")
+
+
+def test_settings_files_hold_for_commands_too(box: Box) -> None:
+    (box.folder / "passloop.toml").write_text('home = "there"\ncolour = "always"\npatience = "9s"\n')
+    del box.environment["PASSLOOP_HOME"]
+    box.home = box.folder / "there"
+    (task,) = box.submit("--hold", "--", "true")
+    assert (box.folder / "there" / "store.sqlite").exists()
+    assert box.task(task)["patience_ms"] == 9_000
+    assert "\x1b[" in box.run("ls").out
+    (other,) = box.submit("--hold", "--patience", "1s", "--", "true")
+    assert box.task(other)["patience_ms"] == 1_000

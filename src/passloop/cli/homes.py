@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from passloop.cli.client import Client
+from passloop.cli.defaults import chosen_setting
 
 if TYPE_CHECKING:
     import click
@@ -30,6 +31,9 @@ def named_home(chosen: str | None) -> tuple[str, str]:
     named = os.environ.get("PASSLOOP_HOME")
     if named:
         return os.path.abspath(os.path.expanduser(named)), "PASSLOOP_HOME"
+    written = chosen_setting("home")
+    if written is not None:
+        return os.path.abspath(os.path.expanduser(written)), "settings file"
     from platformdirs import user_state_dir
 
     return user_state_dir("passloop"), "default"

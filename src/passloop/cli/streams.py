@@ -10,6 +10,8 @@ import os
 import sys
 from typing import Any, TextIO
 
+from passloop.cli.defaults import chosen_colour
+
 __all__ = ["COLOURS", "clean", "colour_wanted", "emit", "emit_json", "paint", "say", "set_colour", "silence", "width"]
 
 COLOURS = {
@@ -22,19 +24,20 @@ COLOURS = {
     "dim": "2",
     "bold": "1",
 }
-_choice = "auto"
+_choice = ""
 
 
 def set_colour(choice: str) -> None:
-    """Follow the user's `--color`: auto, always or never."""
+    """Follow the user's `--color`: auto, always or never; empty for what the settings say."""
     global _choice
     _choice = choice
 
 
 def colour_wanted(stream: TextIO | None = None) -> bool:
     """Whether `stream` (stdout when not given) gets colours."""
-    if _choice != "auto":
-        return _choice == "always"
+    choice = _choice or chosen_colour()
+    if choice != "auto":
+        return choice == "always"
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):

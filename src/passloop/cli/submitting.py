@@ -9,6 +9,7 @@ import os
 from typing import Any, NamedTuple
 
 from passloop.cli.client import Client
+from passloop.cli.defaults import with_chosen_spans
 from passloop.cli.exits import CliError, Exit
 
 __all__ = ["Request", "is_spec", "post_submission", "request_of"]
@@ -49,7 +50,7 @@ def _command_request(words: tuple[str, ...], said: dict[str, Any], home: str, he
     from passloop.apps.queue.options import SubmitOptions, submission_of
     from passloop.apps.queue.wire import encode_submission
 
-    options = SubmitOptions(**said, held=held)
+    options = SubmitOptions(**with_chosen_spans(said), held=held)
     return Request(encode_submission(submission_of(options, words, _place(home))), spec=False)
 
 

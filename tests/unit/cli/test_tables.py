@@ -16,7 +16,7 @@ COLUMNS = (Column("ID", right=True), Column("NAME", shrinks=True), Column("STATE
 def plain() -> Iterator[None]:
     streams.set_colour("never")
     yield
-    streams.set_colour("auto")
+    streams.set_colour("")
 
 
 def test_columns_are_as_wide_as_their_text() -> None:

@@ -119,7 +119,7 @@ def test_colour_follows_the_choice_then_the_environment(monkeypatch: pytest.Monk
         assert streams.paint("x", "red", stream) == "\x1b[31mx\x1b[0m"
         assert streams.paint("", "red", stream) == ""
     finally:
-        streams.set_colour("auto")
+        streams.set_colour("")
 
 
 def test_crash_writes_a_private_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
