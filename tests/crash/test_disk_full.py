@@ -74,8 +74,10 @@ class SmallDisk:
 
     def bring_home(self) -> None:
         """End the engine and copy its store to where SQLite, which resolves links by their text, can read it."""
-        self.engine.kill()
+        self.engine.close()
         copy = Home(self.field.folder / "home")
+        if self.field.home == copy:
+            return
         copy.path.mkdir(mode=0o700)
         for path in [*self.field.home.path.glob("store.sqlite*"), self.field.home.mark]:
             shutil.copyfile(path, copy.path / path.name)
@@ -96,9 +98,11 @@ def small_disk(folder: Path, *, size: str, part: str = ".") -> Iterator[SmallDis
     where = field.home.path / part
     where.mkdir(exist_ok=True)
     with Nursery(*NAMESPACE, "sh", "-c", MOUNT, "sh", size, str(where)) as nursery:
+        disk = SmallDisk(field, nursery, part)
         try:
-            yield SmallDisk(field, nursery, part)
+            yield disk
         finally:
+            disk.bring_home()
             field.close()
 
 
@@ -150,7 +154,8 @@ def test_p08_an_engine_killed_on_a_full_disk_loses_nothing(tmp_path: Path) -> No
         field.wait_ends(2)
         disk.fill()
         disk.start()
-        disk.free()
+        assert disk.state().startswith("paused: disk full: ")
+        disk.until("running", disk.free)
         check_nothing_is_lost(disk, [*running, *field.submit(0)])
 
 
