@@ -36,6 +36,7 @@ def test_plan_counts_and_shows_commands_and_submits_nothing(box: Box) -> None:
 def test_plan_knows_what_is_done_and_what_never_fits(swept: Box) -> None:
     document = swept.json("plan", "tiny.yaml")
     assert (document["done"], document["to_run"]) == (1, 1)
+    assert "took so far" in document["estimate"]["basis"]
     text = (swept.folder / "tiny.yaml").read_text()
     (swept.folder / "large.yaml").write_text(text.replace("gpus: 1", "gpus: 5"))
     said = swept.run("plan", "large.yaml")

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
 from passloop.cli import streams
@@ -45,6 +46,7 @@ class Progress:
         self.words = tuple(ids_text(tasks).split())
         self.tasks = {task["id"]: task for task in self._read(self.words)}
         self.started = time.monotonic()
+        self._learned = self._learned_mean()
 
     @property
     def counts(self) -> Counter[str]:
@@ -69,14 +71,23 @@ class Progress:
         return ended
 
     def left(self) -> int | None:
-        """Milliseconds until all have ended, by what the ended ones took; None while nothing is known."""
+        """Milliseconds until all have ended, by what these took, else what their class took; None if unknown."""
         spans = [span for task in self.tasks.values() if task["state"] == "succeeded" and (span := task_span(task))]
         counts = self.counts
         open_tasks = sum(number for state, number in counts.items() if state not in FINAL)
         at_once = counts["running"] + counts["admitted"]
-        if not spans or not at_once:
+        mean = sum(spans) / len(spans) if spans else self._learned
+        return None if mean is None or not at_once else round(mean * open_tasks / at_once)
+
+    def _learned_mean(self) -> int | None:
+        """What tasks of this class took so far, in ms; that of the first stands for all."""
+        from passloop.store.estimates import learned_means
+        from passloop.store.home import Home
+
+        if not self.tasks:
             return None
-        return round(sum(spans) / len(spans) * open_tasks / at_once)
+        shown = self._reads.task(min(self.tasks))["task"]
+        return learned_means(Home(Path(self.client.home))).get(shown["task_class"])
 
     def _read(self, words: Iterable[str]) -> list[dict[str, Any]]:
         chosen = list(words)

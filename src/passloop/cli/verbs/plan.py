@@ -43,6 +43,8 @@ def command(
     from passloop.apps.queue.sweep import sweep_of
     from passloop.apps.spec_file import load_spec
     from passloop.cli.launching import engine_environment
+    from passloop.store.estimates import learned_means
+    from passloop.store.home import Home
 
     home = home_of(ctx)
     place = Place(cwd=os.getcwd(), environment=os.environ, snapshot=lambda folder: folder)
@@ -51,7 +53,8 @@ def command(
     environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
     box = _box_of_engine(client) if client.alive() else _box_here(environment)
     first = sweep.points if whole else 10
-    plan = plan_of(sweep, box=box, states=lambda keys: _states(home, keys), first=first)
+    learned = learned_means(Home(Path(home)))
+    plan = plan_of(sweep, box=box, learned=learned, states=lambda keys: _states(home, keys), first=first)
     if as_json:
         streams.emit_json(plan.as_json())
     else:
