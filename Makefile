@@ -13,7 +13,7 @@ WORKERS ?= 2
 COVERAGE ?= 90
 CORE_COVERAGE ?= 95
 SOURCES := src tests examples $(wildcard benchmarks)
-BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies
+BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies table
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test style types arrows tests prove demo bench docs clean

@@ -5,6 +5,7 @@ It removes nothing but its own folder, and ends no process but its own daemon.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -93,12 +94,14 @@ def program() -> list[str]:
 
 @contextlib.contextmanager
 def scratch(folder: Path | None) -> Iterator[Path]:
-    """A folder for one measurement on the disk of `folder` (or the usual place), removed afterwards."""
+    """A folder for one measurement on the disk of `folder` (or the usual place), removed when this process ends.
+
+    Not before: ext4 searches past the inodes of all files deleted in the last minutes whenever a file is made, so a
+    measurement would pay for the tidying after the one before it.
+    """
     place = Path(tempfile.mkdtemp(prefix="passloop-bench-", dir=folder))
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    yield place
 
 
 @contextlib.contextmanager

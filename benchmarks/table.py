@@ -1,0 +1,129 @@
+"""`python -m benchmarks.table`: the last results of each benchmark as one table, written into README.md beside it.
+
+It measures nothing. What is missing in `results/` is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .support.machine import RESULTS
+
+PAGE = Path(__file__).parent / "README.md"
+BEGIN, END = "<!-- begin: python -m benchmarks.table -->", "<!-- end -->"
+
+
+class Line(NamedTuple):
+    """One figure: what it is, what was measured, what is aimed at, and what it was measured beside."""
+
+    what: str
+    measured: str
+    goal: str = ""
+    beside: str = ""
+
+
+def results(name: str) -> Any:
+    """The last results of a benchmark; empty if there are none."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def of(value: Any, unit: str = "", digits: int = 2) -> str:
+    """A spread as `median (least to most)`."""
+    middle, least, most = (f"{value[name]:,.{digits}f}" for name in ("median", "least", "most"))
+    return f"**{middle}**{unit} ({least} to {most})"
+
+
+def kernel_rate() -> Iterator[Line]:
+    """The kernel alone."""
+    found = results("kernel_rate")
+    for batch in (16, 64, 1):
+        if f"rate_batch_{batch}" in found:
+            rate = f"**{found[f'rate_batch_{batch}']:,}**/s"
+            yield Line(f"kernel: admissions + completions, {batch} a turn", rate, "30,000/s" if batch == 16 else "")
+    costs = [found[name] for name in found if name.startswith("cost_us_")]
+    if costs:
+        yield Line("kernel: an event at 1,000 to 1,000,000 tasks", f"{min(costs)} to {max(costs)} us", "flat")
+
+
+def submit_rate() -> Iterator[Line]:
+    """Durable submits."""
+    found = results("submit_rate")
+    if not found:
+        return
+    rates = found["tasks_a_second"]
+    raw = f"raw SQLite {rates['raw_sqlite_1000_rows_a_commit']['median']:,.0f} rows/s in commits of 1,000"
+    yield Line("10,000 tasks, `Engine.submit`", of(rates["engine_submit"], "/s", 0), "25,000/s", raw)
+    single = f"raw SQLite {rates['raw_sqlite_1_row_a_commit']['median']:,.0f} rows/s in commits of 1"
+    yield Line("10,000 tasks, POST /submit", of(rates["http_submit"], "/s", 0), "", single)
+    yield Line("10,000 tasks, `submit --array 1-10000`", of(rates["cli_array"], "/s", 0))
+
+
+def one_submit() -> Iterator[Line]:
+    """Single commands."""
+    found = results("one_submit")
+    if not found:
+        return
+    goals = {"submit": "60 ms beside it", "help": "150 ms", "ls": "300 ms", "ls_json": ""}
+    names = {
+        "submit": "`submit -- true`",
+        "help": "`--help`",
+        "ls": "`ls`, 1,000 tasks",
+        "ls_json": "`ls --json`, 1,000 tasks",
+    }
+    for name, goal in goals.items():
+        beside = f"beside the interpreter: {found['ms_beside_the_interpreter'][name]} ms"
+        yield Line(names[name], of(found["ms"][name], " ms", 0), goal, beside)
+    yield Line("the interpreter, `python -c pass`", of(found["ms"]["interpreter"], " ms", 0))
+
+
+def true_tasks() -> Iterator[Line]:
+    """/bin/true on two CPUs."""
+    found = results("true_tasks")
+    for name, value in found.get("ms_a_task", {}).items():
+        peer, _, count = name.rpartition("_")
+        goal = "2.4 ms" if peer == "passloop" else ""
+        yield Line(f"/bin/true x {int(count):,}, 2 at a time: {peer.replace('_', ' ')}", of(value, " ms"), goal)
+    if found:
+        yield Line("an fsync in those rounds", of(found["fsync_us"], " us", 0))
+
+
+def idle() -> Iterator[Line]:
+    """An engine with nothing to do, and what comes after that."""
+    found = results("idle")
+    if not found:
+        return
+    quiet, gap = found["idle"], found["release_to_start"]
+    yield Line("idle, 1,000 tasks wait: passes", f"**{quiet['passes']}** in {quiet['seconds']:.0f} s", "0")
+    yield Line("idle, 1,000 tasks wait: CPU", f"**{quiet['cpu_percent_of_a_core']} %** of a core", "0.1 %")
+    start = f"of it {gap['of_it_ms_to_start_sh_and_date']['median']} ms to start `sh` and `date`"
+    yield Line("last word of a task to first word of the next", of(gap["gap_ms"], " ms"), "20 ms", start)
+
+
+def mixed_load() -> Iterator[Line]:
+    """The mixed load of naps."""
+    found = results("mixed_load")
+    for part in ("real", "simulated"):
+        for name, value in found.get(part, {}).items():
+            title = f"mixed load, {'engine, ' if part == 'real' else ''}{name}"
+            goal = "1.12; wait 0.5" if name == "plain" else ""
+            worst = f"worst wait of a 4-GPU task: {value['worst_wait']['median']} of the makespan"
+            yield Line(f"{title}: makespan / bound", of(value["over_bound"]), goal, worst)
+
+
+def main() -> None:
+    """Make the table and put it into its place."""
+    groups = (kernel_rate, submit_rate, one_submit, true_tasks, idle, mixed_load)
+    rows = [f"| {' | '.join(line)} |" for group in groups for line in group()]
+    text = "\n".join(["| what | median (least to most) | goal | beside it |", "|---|---|---|---|", *rows])
+    print(text)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
