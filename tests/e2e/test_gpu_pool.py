@@ -293,6 +293,9 @@ async def test_going_down_takes_no_lease_from_its_holder(home: Path, tmp_path: P
             assert (await asyncio.to_thread(box.run, "down", *mode.split())).code == 0
             other = await pool.acquire(timeout=30)
             assert not set(lease.uuids) & set(other.uuids)
+            async with passloop.open(home) as engine:
+                (task,) = await engine.tasks(lease.task)
+                assert (task.state, task.attempt, task.gpus) == ("running", 1, lease.uuids)
 
 
 async def test_commands_and_leases_are_on_one_ledger(pool: GpuPool, engine: Engine) -> None:
