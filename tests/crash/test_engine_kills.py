@@ -16,6 +16,8 @@ from tests.support.killing import SECONDS, Field, Nursery
 LATEST_KILL = 0.080
 SUBMITS_A_CYCLE = 2
 CLIENTS = 2
+WORK = (0, 10, 60, 400)
+"""How long tasks work, in ms: some are over before the next engine comes, some not."""
 
 
 @pytest.fixture
@@ -40,7 +42,8 @@ class Crowd:
         self._turn = threading.Condition()
         self._cycle = self._answered = 0
         self._over = False
-        clients = [(self._submit, seed * 10 + number) for number in range(CLIENTS)] + [(self._cancel, seed)]
+        clients = [(self._submit, seed * 10 + number) for number in range(CLIENTS)]
+        clients += [(self._cancel, seed), (self._flood, seed)]
         self._threads = [threading.Thread(target=self._live, args=(act, Random(seed))) for act, seed in clients]
         for thread in self._threads:
             thread.start()
@@ -86,7 +89,7 @@ class Crowd:
                     retries = {"retries": {"failure": 1}}
                     ids = self.field.submit(choice.randrange(30), code=3, count=2, spec=retries)
                     self.acknowledged.update(dict.fromkeys(ids))
-                ids = self.field.submit(choice.randrange(60), gpus=choice.randrange(3), key=key)
+                ids = self.field.submit(choice.choice(WORK), gpus=choice.randrange(3), key=key)
             except (CliError, OSError):
                 return unknown
             unknown = None
@@ -95,6 +98,16 @@ class Crowd:
                 self._answered = self._cycle
                 self._turn.notify_all()
         return None
+
+    def _flood(self, choice: Random, _unknown: str | None) -> None:
+        """Submit tasks that only wait, one after the other until the engine dies: kills then hit between two words."""
+        while True:
+            key = f"flood-{choice.getrandbits(60):x}"
+            try:
+                ids = self.field.submit(0, key=key, held=True)
+            except (CliError, OSError):
+                return
+            self.acknowledged[ids[0]] = key
 
     def _cancel(self, choice: Random, _unknown: str | None) -> None:
         """Cancel one of the newest tasks."""
@@ -145,6 +158,7 @@ def kills_lose_and_repeat_nothing(field: Field, nursery: Nursery, *, kills: int,
     assert len(crowd.acknowledged) >= kills // 2, "the clients hardly got anything in"
     last = nursery.engine(field.home.path, field.environ)
     assert last.wait_ready()
+    field.client.post("/tasks/cancel", {"select": ["state:held"]}, timeout=SECONDS)
     field.wait_final(sorted(field.ledger()))
     check_p01_to_p05(field, crowd)
     field.assert_everything_is_free_and_whole()
