@@ -83,3 +83,8 @@ def test_a_link_in_the_place_of_the_word_is_not_followed(tmp_path: Path) -> None
 def test_an_exit_record_that_was_tampered_with_holds_only_what_can_be_kept() -> None:
     outcome = outcome_of({"kind": "failure", "exit_code": 10**30, "signal": "9", "message": "\ud800"})
     assert outcome == Outcome(OutcomeKind.FAILURE, exit_code=None, signal=None, message="?")
+
+
+def test_an_attempt_that_found_no_room_costs_its_task_nothing() -> None:
+    outcome = outcome_of({"kind": "lost", "message": "no room", "full": True})
+    assert outcome == Outcome(OutcomeKind.LOST, message="no room", engine_lost=True)

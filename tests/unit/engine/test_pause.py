@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from passloop.engine.errors import Unwritable
-from passloop.engine.pause import Pause, drop_ballast, lay_ballast
+from passloop.engine.pause import Pause, drop_ballast, has_room, lay_ballast
+from passloop.kernel.events import PauseChanged
 from passloop.kernel.tasks import TaskState
 from tests.support.engines import Rig, commands, rig
 
@@ -126,3 +127,27 @@ def test_a_pause_never_waits_more_than_four_seconds() -> None:
     for _ in range(50):
         pause = pause.again(0)
     assert pause.retry_at == 4_000
+
+
+async def test_a_driver_that_finds_no_room_pauses_the_engine_until_there_is_some(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        one.home.runs.touch()
+        one.engine.report(PauseChanged(paused=True, reason="disk full: no room for attempts"))
+        await paused(one)
+        assert one.engine.status().state == "paused: disk full: no room for attempts"
+        with pytest.raises(Unwritable, match="no room for attempts"):
+            await one.engine.submit(commands(1))
+        one.alarm.advance(1_000)
+        await one.until(lambda: one.engine.turns.pause is not None and one.engine.turns.pause.tries == 1)
+        one.home.runs.unlink()
+        one.alarm.advance(2_000)
+        await one.until(lambda: one.engine.turns.pause is None)
+        assert (await one.engine.submit(commands(1))).tasks == (1,)
+
+
+def test_room_is_proved_by_a_file_that_is_removed_again(tmp_path: Path) -> None:
+    assert has_room(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert has_room(tmp_path / "not there yet")
+    (tmp_path / "file").touch()
+    assert not has_room(tmp_path / "file")
