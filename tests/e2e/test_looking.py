@@ -179,3 +179,14 @@ def test_closed_pipe_is_silent(shared: Box) -> None:
         listing.stdout.close()
         assert listing.stderr.read() == ""
         assert listing.wait(20) == 0
+
+
+def test_no_character_stops_the_output(shared: Box) -> None:
+    (task,) = shared.submit("--hold", "--name", "größe", "--", "true")
+    assert "gr\\xf6\\xdfe" in shared.run("ls", str(task), PYTHONIOENCODING="ascii").out
+
+
+def test_home_with_an_impossible_name_is_empty_or_refused(box: Box) -> None:
+    name = str(box.folder / ("x" * 300))
+    assert box.run("--home", name, "ls").code == 0
+    assert box.run("--home", name, "up").code == 6

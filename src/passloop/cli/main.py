@@ -19,6 +19,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Never raises for a mistake, be it the user's or ours."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    streams.write_anything()
     try:
         code = _told(words)
         sys.stdout.flush()

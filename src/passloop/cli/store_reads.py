@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class StoreReads:
 
 def _opened(home: str) -> Reader | None:
     """The store's reader; None for a home in which nothing was ever stored."""
-    if not Path(home).exists():
+    if not os.path.exists(home):
         return None
     place = Home(Path(home))
     place.check()

@@ -5,6 +5,7 @@ It decides once per stream whether colours are wanted; it never reads and never 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -12,7 +13,19 @@ from typing import Any, TextIO
 
 from passloop.cli.defaults import chosen_colour
 
-__all__ = ["COLOURS", "clean", "colour_wanted", "emit", "emit_json", "paint", "say", "set_colour", "silence", "width"]
+__all__ = [
+    "COLOURS",
+    "clean",
+    "colour_wanted",
+    "emit",
+    "emit_json",
+    "paint",
+    "say",
+    "set_colour",
+    "silence",
+    "width",
+    "write_anything",
+]
 
 COLOURS = {
     "red": "31",
@@ -79,6 +92,12 @@ def width() -> int | None:
 def clean(text: str) -> str:
     """`text` on one line, without control and direction codes that could play tricks on a terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def write_anything() -> None:
+    """Let no character stop the output: what the terminal's encoding does not have is written as its number."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def silence() -> None:
