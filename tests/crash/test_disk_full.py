@@ -122,6 +122,7 @@ def test_p08_a_full_store_is_said_loses_nothing_and_goes_on_alone(tmp_path: Path
     with small_disk(tmp_path, size="16m") as disk, ThreadPoolExecutor(1) as thread:
         field = disk.field
         running = field.submit("gate", count=2)
+        field.wait_lines("start", 2)
         field.wait_running(running)
         disk.fill()
         asked = []
@@ -131,7 +132,7 @@ def test_p08_a_full_store_is_said_loses_nothing_and_goes_on_alone(tmp_path: Path
             field.submit(0)
         assert refused.value.exit_code == Exit.ENGINE_UNREACHABLE
         field.open_gate(2)
-        field.wait_ends(2)
+        field.wait_lines("end", 2)
         assert not asked[0].done()
         disk.free()
         freed = time.monotonic()
@@ -146,12 +147,13 @@ def test_p08_an_engine_killed_on_a_full_disk_loses_nothing(tmp_path: Path) -> No
     with small_disk(tmp_path, size="16m") as disk, ThreadPoolExecutor(1) as thread:
         field = disk.field
         running = field.submit("gate", count=2)
+        field.wait_lines("start", 2)
         field.wait_running(running)
         disk.fill()
         disk.until("paused", lambda: thread.submit(field.submit, 0))
         disk.engine.kill()
         field.open_gate(2)
-        field.wait_ends(2)
+        field.wait_lines("end", 2)
         disk.fill()
         disk.start()
         assert disk.state().startswith("paused: disk full: ")
@@ -163,13 +165,14 @@ def test_p08_full_folders_of_attempts_are_said_cost_nothing_and_fill_up_later(tm
     with small_disk(tmp_path, size="1m", part="runs") as disk:
         field = disk.field
         running = field.submit("gate", count=2)
+        field.wait_lines("start", 2)
         field.wait_running(running)
         disk.fill()
         acknowledged: list[int] = []
         state = disk.until("paused", lambda: acknowledged.extend(field.submit(0, count=3)))
         assert state.startswith("paused: disk full: no room for attempts in ")
         field.open_gate(2)
-        field.wait_ends(2)
+        field.wait_lines("end", 2)
         freed: list[float] = []
         disk.until("running", lambda: freed.append((disk.free(), time.monotonic())[1]))
         assert time.monotonic() - freed[0] < RESUMES_WITHIN

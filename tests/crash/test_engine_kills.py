@@ -193,7 +193,7 @@ def kills_restart_nothing(field: Field, nursery: Nursery, *, cycles: int) -> Non
         assert len(before) == 8
         engine.kill()
         field.open_gate()
-        ended = field.wait_ends(cycle)[-1]
+        ended = field.wait_lines("end", cycle)[-1]
         engine = nursery.engine(field.home.path, field.environ)
         assert engine.wait_ready()
         field.wait_final([ended.task])

@@ -140,6 +140,7 @@ class Field:
         self.home.path.mkdir(mode=0o700)
         self.folder = folder / "record"
         self.folder.mkdir()
+        (self.folder / "record").touch()
         os.mkfifo(self.folder / "gate")
         self._gate = os.open(self.folder / "gate", os.O_RDWR | os.O_NONBLOCK)
         self.client = Client(str(self.home.path))
@@ -191,14 +192,14 @@ class Field:
                 if not left:
                     return
 
-    def wait_ends(self, count: int) -> list[Line]:
-        """Until so many attempts have written that they end; these lines, in their order."""
+    def wait_lines(self, what: str, count: int) -> list[Line]:
+        """Until so many attempts have written that they start or end; these lines, in their order."""
         with watcher() as watch:
             watch.add(str(self.folder / "record"), MODIFIED)
-            while len(ends := [line for line in self.lines() if line.what == "end"]) < count:
-                assert select.select([watch], [], [], SECONDS)[0], "nobody ends"
+            while len(found := [line for line in self.lines() if line.what == what]) < count:
+                assert select.select([watch], [], [], SECONDS)[0], f"nobody says {what}"
                 watch.drain()
-        return ends
+        return found
 
     def open_tasks(self) -> list[tuple[int, str]]:
         """Tasks that are not final, with their states, for a failing test to show."""
@@ -208,9 +209,7 @@ class Field:
 
     def lines(self) -> list[Line]:
         """The record so far. A line that is not whole is a test's mistake, for each was one write."""
-        path = self.folder / "record"
-        text = path.read_text() if path.exists() else ""
-        return [_line(words.split()) for words in text.splitlines()]
+        return [_line(words.split()) for words in (self.folder / "record").read_text().splitlines()]
 
     def ledger(self) -> dict[int, tuple[TaskRow, list[AttemptRow]]]:
         """Every task with its attempts, as stored."""
