@@ -16,7 +16,7 @@ from pathlib import Path
 import apsw
 import apsw.sqlite_extra
 
-from .errors import HomeRefused, StoreBusy, StoreDamaged, StoreError, StoreFull, StoreRefused, StoreTooNew
+from .errors import HomeRefused, NotStorable, StoreBusy, StoreDamaged, StoreError, StoreFull, StoreRefused, StoreTooNew
 
 __all__ = ["check_version", "open_copy", "open_reading", "open_writing", "transaction", "translated"]
 
@@ -148,7 +148,8 @@ def translated(path: Path) -> Iterator[None]:
     except apsw.Error as error:
         raise _translate(error, path) from error
     except (UnicodeEncodeError, OverflowError) as error:
-        raise StoreRefused(f"a value that the store cannot keep: {error}") from error
+        hint = "Use text that is valid UTF-8, and numbers of at most 64 bits."
+        raise NotStorable(f"a value that the store cannot keep: {error}", hint=hint) from error
 
 
 def _no_room(path: Path) -> bool:

@@ -11,6 +11,7 @@ __all__ = [
     "ArtifactRefused",
     "HomeBusy",
     "HomeRefused",
+    "NotStorable",
     "StoreBusy",
     "StoreDamaged",
     "StoreError",
@@ -79,6 +80,12 @@ class StoreBusy(StoreError):
 
 class StoreRefused(StoreError):
     """A row that must not be written: it would overwrite an ended attempt, a final task or an id in use."""
+
+
+class NotStorable(StoreRefused):
+    """A value that no store can keep: text that is not UTF-8, a number of more than 64 bits. The giver's mistake."""
+
+    exit_code = 2
 
 
 class ArtifactRefused(StoreError):
