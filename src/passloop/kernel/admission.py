@@ -15,6 +15,7 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .cooldowns import Gate
 from .events import PoolKind
 from .fitting import Fit, Lack, fit, lack, may_pass
 from .ready_queue import Lane
@@ -50,12 +51,13 @@ class Admission:
         self._walk = _Walk(0, 0, [], frozenset())
         self._node_in_play = state.node_in_play()
         self._charged = False
+        self._probed = False
 
     def run(self) -> bool:
         """Walk all priorities, highest first.
 
-        True if the walk must be repeated: what it charged may put another group's tasks first. A walk that starts
-        nobody changes no order, so the repetition ends.
+        True if the walk must be repeated: what it charged may put another group's tasks first, and a pool that got
+        its probe is closed to those before. A walk that starts nobody changes no order, so the repetition ends.
         """
         state = self._state
         if state.draining or state.paused:
@@ -69,7 +71,7 @@ class Admission:
             if level:
                 self._walk_level(level)
         self._plan_wake_ups()
-        return self._charged and len(state.queue.groups_with_work()) > 1
+        return self._probed or (self._charged and len(state.queue.groups_with_work()) > 1)
 
     def _walk_level(self, level: dict[str, list[Lane]]) -> None:
         """Walk the lanes of one priority: the group with the least virtual time first, its lanes in order."""
@@ -180,6 +182,7 @@ class Admission:
             self._state.reserved.remove(task)
         else:
             self._state.queue.remove(task)
+        self._probed = self._probed or any(pool.gate() is Gate.HALF_OPEN for pool, _ in variant.draws)
         self._admit(task, variant, grants)
         self._charged = True
         end = self._end_of(task)
@@ -234,9 +237,11 @@ class Admission:
                 self._state.wakeups.add(refill, WakeUp.PASS)
 
     def _plan_wake_ups(self) -> None:
-        """Shadow times that pass without an end move the shadow: look again then."""
-        for room in self._walk.rooms:
-            time = room.shadow_time
+        """Look again at each shadow time, and when a holder outruns its bound, which moves shadows."""
+        times = [room.shadow_time for room in self._walk.rooms]
+        if times:
+            times.append(self._ends.changes_at)
+        for time in times:
             if time is not None and time > self._now:
                 self._state.wakeups.add(time, WakeUp.PASS)
 

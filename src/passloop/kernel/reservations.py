@@ -35,34 +35,48 @@ def bound_of(state: State, shape: Shape) -> tuple[int, bool] | None:
     return cached[1]
 
 
-def end_key(state: State, attempt: Attempt, now: int) -> EndKey:
-    """When an attempt counts as ending; one that has outrun its bound ends at 1.5 x its elapsed time."""
+def end_key(state: State, attempt: Attempt, now: int) -> tuple[EndKey, int | None]:
+    """When an attempt counts as ending, and when that will change by time alone.
+
+    One that has outrun its bound ends at 1.5 x its elapsed time. That is reckoned in steps of 1 in 32, not anew at
+    every look: so it changes only at times for which there is a wake-up, and nobody comes to fit unseen.
+    """
     bound = bound_of(state, attempt.shape)
     if bound is None:
-        return (1, attempt.admitted_at, attempt.id)
+        return (1, attempt.admitted_at, attempt.id), None
     start = attempt.started_at if attempt.started_at is not None else attempt.admitted_at
-    end = start + bound[0]
-    if end <= now:
-        end = max(now + 1, start + (now - start) * 3 // 2)
-    return (0, end, attempt.id)
+    if start + bound[0] > now:
+        return (0, start + bound[0], attempt.id), start + bound[0]
+    reckoned, following = bound[0], _following(bound[0])
+    while start + following <= now:
+        reckoned, following = following, _following(following)
+    return (0, start + max(reckoned * 3 // 2, following), attempt.id), start + following
+
+
+def _following(elapsed: int) -> int:
+    return elapsed + elapsed // 32 + 1
 
 
 class Ends:
-    """The end keys of all holders, computed once per pass."""
+    """The end keys of all holders, computed once per pass. `changes_at` is when the first of them will change."""
 
-    __slots__ = ("_keys", "_now", "_state")
+    __slots__ = ("_keys", "_now", "_state", "changes_at")
 
     def __init__(self, state: State, now: int) -> None:
         self._state = state
         self._now = now
         self._keys: dict[int, EndKey] = {}
+        self.changes_at: int | None = None
 
     def of(self, attempt: int) -> EndKey:
         """The end key of one attempt."""
         key = self._keys.get(attempt)
         if key is None:
             record = self._state.attempts[attempt]  # type: ignore[index]
-            key = self._keys[attempt] = end_key(self._state, record, self._now)
+            key, changes_at = end_key(self._state, record, self._now)
+            self._keys[attempt] = key
+            if changes_at is not None and (self.changes_at is None or changes_at < self.changes_at):
+                self.changes_at = changes_at
         return key
 
     def in_order(self, attempts: Iterable[int]) -> list[tuple[EndKey, int]]:
