@@ -93,6 +93,9 @@ def _specs() -> st.SearchStrategy[TaskSpec]:
 
 PICK = st.integers(0, 10_000)
 LATER = st.booleans()
+SELDOM = st.sampled_from((False, False, False, True))
+WISHES = ("cancel", "hold", "release", "release", "priority", "hold group", "release group", "release group")
+LOOKS = ("taken", "free", "free", "lost", "all", "all", "vouched")
 
 
 class MachineLaws(RuleBasedStateMachine):
@@ -107,12 +110,14 @@ class MachineLaws(RuleBasedStateMachine):
         self.inbox: list[Event] = []
         self.keys = 0
 
-    @initialize()
-    def declare_pools(self) -> None:
+    @initialize(specs=st.lists(_specs(), min_size=3, max_size=8))
+    def declare_pools_and_submit(self, specs: list[TaskSpec]) -> None:
         self.world.declare("provider", PoolKind.LIMIT, 4)
         self.world.declare("model", PoolKind.LIMIT, 3, parent="provider")
         self.world.declare("other", PoolKind.LIMIT, 3, parent="provider")
         self.world.declare("tokens", PoolKind.RATE, 100)
+        for spec in specs:
+            self._submit([NewTask(spec=spec, index=index) for index in range(2)], later=False)
 
     def emit(self, event: Event, *, later: bool = False) -> None:
         """Put an event into the inbox and, unless it may wait, handle all that is there."""
@@ -135,12 +140,12 @@ class MachineLaws(RuleBasedStateMachine):
 
     @rule(
         spec=_specs(),
-        n=st.integers(1, 3),
+        n=st.integers(1, 5),
         rank=st.integers(0, 1),
         group=st.sampled_from(GROUPS),
         priority=st.sampled_from((0, 0, 0, 1)),
-        after=st.none() | st.tuples(PICK, st.booleans()),
-        held=st.sampled_from((False, False, False, True)),
+        after=st.none() | st.none() | st.tuples(PICK, st.booleans()),
+        held=SELDOM,
         later=LATER,
     )
     def submit(
@@ -198,6 +203,13 @@ class MachineLaws(RuleBasedStateMachine):
         return self.world.rows.is_final(task) and any(isinstance(e, Exited | Cancelled) for e in batch)
 
     @precondition(lambda self: self.attempts("admitted"))
+    @rule()
+    def start_all(self) -> None:
+        batch = [Started(row.id, row.epoch, '{"pid": 1}') for row in self.attempts("admitted")]
+        self.inbox.extend(batch[1:])
+        self.emit(batch[0])
+
+    @precondition(lambda self: self.attempts("admitted"))
     @rule(pick=PICK, later=LATER)
     def start(self, pick: int, later: bool) -> None:
         row = self._one(pick, "admitted")
@@ -228,6 +240,14 @@ class MachineLaws(RuleBasedStateMachine):
     def finish(self, pick: int, later: bool) -> None:
         row = self._one(pick, "running")
         self.emit(Exited(row.id, row.epoch, outcome("success")), later=later)
+
+    @precondition(lambda self: self.attempts("running"))
+    @rule(kind=st.sampled_from(("success", "success", "failure", "lost", "rate_limited")))
+    def most_end(self, kind: str) -> None:
+        """All that run but one end alike, in one batch."""
+        for row in self.attempts("running")[1:]:
+            self.emit(Exited(row.id, row.epoch, self._outcome(OutcomeKind(kind), row)), later=True)
+        self.emit(DevicesSeen((), complete=False))
 
     @precondition(lambda self: self.attempts("stray"))
     @rule(pick=PICK)
@@ -264,53 +284,44 @@ class MachineLaws(RuleBasedStateMachine):
             assert self.world.send(event).changes == ()
 
     @precondition(lambda self: self.world.rows.tasks)
-    @rule(pick=PICK, many=st.integers(1, 3), later=LATER)
-    def cancel(self, pick: int, many: int, later: bool) -> None:
-        self.emit(Cancelled(self.some_tasks(pick, many)), later=later)
-
-    @precondition(lambda self: self.world.rows.tasks)
-    @rule(pick=PICK, many=st.integers(1, 3), on=st.booleans(), later=LATER)
-    def hold_or_release(self, pick: int, many: int, on: bool, later: bool) -> None:
+    @rule(pick=PICK, many=st.integers(1, 3), wish=st.sampled_from(WISHES), priority=st.integers(-1, 2), later=LATER)
+    def ask_for(self, pick: int, many: int, wish: str, priority: int, later: bool) -> None:
+        """What users ask for, of a few tasks or a group."""
         tasks = self.some_tasks(pick, many)
-        self.emit(Held(tasks) if on else Released(tasks), later=later)
+        group = GROUPS[pick % len(GROUPS)]
+        wishes: dict[str, Event] = {
+            "cancel": Cancelled(tasks),
+            "hold": Held(tasks),
+            "release": Released(tuple(self.world.rows.live())),
+            "priority": Reprioritised(tasks, priority),
+            "hold group": GroupHeld(group),
+            "release group": GroupReleased(group),
+        }
+        self.emit(wishes[wish], later=later)
 
-    @rule(group=st.sampled_from(GROUPS), on=st.booleans(), later=LATER)
-    def hold_or_release_group(self, group: str, on: bool, later: bool) -> None:
-        self.emit(GroupHeld(group) if on else GroupReleased(group), later=later)
+    @rule(index=st.integers(0, 3), look=st.sampled_from(LOOKS), later=LATER)
+    def look_at_devices(self, index: int, look: str, later: bool) -> None:
+        """Foreign processes come and go, devices vanish and return, users vouch for them."""
+        others = tuple(device for device in INVENTORY if device.index != index)
+        looks: dict[str, Event] = {
+            "taken": DevicesSeen((self._taken(index),), complete=False),
+            "free": DevicesSeen((INVENTORY[index],), complete=False),
+            "lost": DevicesSeen(others),
+            "all": DevicesSeen(INVENTORY),
+            "vouched": QuarantineReleased(f"GPU-{index}"),
+        }
+        self.emit(looks[look], later=later)
 
-    @precondition(lambda self: self.world.rows.tasks)
-    @rule(pick=PICK, many=st.integers(1, 3), priority=st.integers(-1, 2), later=LATER)
-    def reprioritise(self, pick: int, many: int, priority: int, later: bool) -> None:
-        self.emit(Reprioritised(self.some_tasks(pick, many), priority), later=later)
-
-    @rule(index=st.integers(0, 3), taken=st.booleans(), later=LATER)
-    def foreign(self, index: int, taken: bool, later: bool) -> None:
-        one = self._taken(index) if taken else INVENTORY[index]
-        self.emit(DevicesSeen((one,), complete=False), later=later)
-
-    @rule(there=st.sets(st.integers(0, 3)), later=LATER)
-    def look(self, there: set[int], later: bool) -> None:
-        self.emit(DevicesSeen(tuple(INVENTORY[index] for index in sorted(there))), later=later)
-
-    @rule(later=LATER)
-    def all_devices_return(self, later: bool) -> None:
-        self.emit(DevicesSeen(INVENTORY), later=later)
-
-    @rule(index=st.integers(0, 3))
-    def vouch(self, index: int) -> None:
-        self.emit(QuarantineReleased(f"GPU-{index}"))
-
-    @rule(name=st.sampled_from(("model", "provider", "tokens")), later=LATER)
-    def open_pool(self, name: str, later: bool) -> None:
-        self.emit(PoolOpened(PoolName(name)), later=later)
-
-    @rule(on=st.booleans(), later=LATER)
-    def drain(self, on: bool, later: bool) -> None:
-        self.emit(DrainChanged(on), later=later)
-
-    @rule(on=st.booleans(), later=LATER)
-    def pause(self, on: bool, later: bool) -> None:
-        self.emit(PauseChanged(on, "disk full" if on else ""), later=later)
+    @rule(what=st.sampled_from(("drain", "pause", "model", "provider", "tokens")), on=SELDOM, later=LATER)
+    def administer(self, what: str, on: bool, later: bool) -> None:
+        """Drains, full disks and pools opened by hand."""
+        match what:
+            case "drain":
+                self.emit(DrainChanged(on), later=later)
+            case "pause":
+                self.emit(PauseChanged(on, "disk full" if on else ""), later=later)
+            case _:
+                self.emit(PoolOpened(PoolName(what)), later=later)
 
     @rule(millis=st.sampled_from(PAUSES))
     def time_passes(self, millis: int) -> None:

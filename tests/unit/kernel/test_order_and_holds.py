@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from passloop.kernel.events import PoolKind
+from passloop.kernel.ids import PoolName
 from passloop.kernel.tasks import RetryBudgets, TaskState
 from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
 
@@ -342,3 +344,28 @@ def test_of_two_reservations_of_one_device_the_higher_priority_is_shown() -> Non
     assert world.machine.devices()[0].reserved_for == high
     world.restart()
     assert world.machine.devices()[0].reserved_for == high
+
+
+def test_a_holder_that_outruns_its_bound_lets_ever_longer_tasks_pass() -> None:
+    world = World(gpus=2)
+    world.submit(gpus=1, limit=MINUTE)
+    world.submit(gpus=2, limit=MINUTE)
+    quick = world.submit(gpus=1, limit=10 * MINUTE)
+    assert world.state(quick) is READY
+    world.advance(19 * MINUTE)
+    assert world.state(quick) is READY
+    world.advance(5 * MINUTE)
+    assert world.state(quick) is RUNNING
+
+
+def test_who_lost_a_probe_to_another_is_no_head() -> None:
+    world = World(gpus=0)
+    world.declare("tokens", PoolKind.RATE, 100)
+    world.declare("model", PoolKind.LIMIT, 3)
+    _, second, third = world.submit_many(ask(model=1, tokens=30), n=3)
+    world.send(world.exit_of(second, "rate_limited", status=429, pool=PoolName("model")))
+    world.end(third, "rate_limited", status=429, pool=PoolName("model"))
+    probe = world.submit(ask(model=1, cpus=1))
+    world.advance(2 * SECOND)
+    assert world.state(probe) is RUNNING
+    assert world.restart().changes == ()
