@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -11,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from passloop.drivers.base import Launch
+from passloop.drivers.processes.keeper.zygote import MOST_RESTED
 from passloop.kernel.events import Exited, Started, StartRefused
 from passloop.kernel.tasks import OutcomeKind
-from tests.support.attempts import Stage, live_of, order_for, tree_command
+from tests.support.attempts import PATIENCE, Stage, live_of, order_for, tree_command, waiting_command
 
 
 @pytest.fixture
@@ -108,6 +111,34 @@ async def test_many_attempts_at_once_all_come_to_their_end(stage: Stage) -> None
     for attempt in range(1, count + 1):
         await stage.ended(attempt)
     assert [stage.heard.of(attempt) for attempt in range(1, count + 1)] == [["Started", "Exited"]] * count
+
+
+async def test_rested_shims_end_with_their_zygote(stage: Stage) -> None:
+    """More than rest at once: those that are dismissed and those that rest have both to hear of it."""
+    lifeline, gate = stage.lifeline(), stage.gate()
+    attempts = range(1, MOST_RESTED + 4)
+    for attempt in attempts:
+        stage.launch(waiting_command(lifeline, gate), attempt)
+    await lifeline.until(len(attempts))
+    started = [await stage.heard.until(Started, attempt) for attempt in attempts]
+    shims = [os.pidfd_open(json.loads(event.process)["pid"]) for event in started]
+    gate.open(len(attempts))
+    for attempt in attempts:
+        await stage.ended(attempt)
+    await stage.driver.stop()
+    for shim in shims:
+        await _gone(shim)
+
+
+async def _gone(pidfd: int) -> None:
+    gone = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(pidfd, gone.set)
+    try:
+        await asyncio.wait_for(gone.wait(), PATIENCE)
+    finally:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
 
 
 async def test_the_start_names_the_process_that_stands_over_the_attempt(stage: Stage) -> None:

@@ -127,6 +127,7 @@ class Zygote:
             ours.close()
         else:
             if pid == 0:
+                ours.close()  # held here, the shim would never see that the zygote is gone or dismisses it
                 self._become_shim(order, theirs, lock_fds)
             self._posts[pid] = Post(pid, ours, self._forks, order.attempt)
         theirs.close()
