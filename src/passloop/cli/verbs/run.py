@@ -135,7 +135,11 @@ class _Talk:
 
 def _say_detached(own: list[int]) -> None:
     if not own:
-        raise CliError("interrupted before anything was stored", exit_code=Exit.INTERRUPTED)
+        raise CliError(
+            "interrupted before the engine had answered; it may have stored the work all the same",
+            hint="passloop ls",
+            exit_code=Exit.INTERRUPTED,
+        )
     ids = ids_text(own)
     again = f"passloop logs {ids} -f" if len(own) == 1 else f"passloop wait {ids}"
     streams.say(f"\ndetached; task {ids} goes on. Look again: {again}   End it: passloop cancel {ids}")
