@@ -56,6 +56,8 @@ def on_started(state: State, event: Started) -> None:
     task.started_at = state.now
     if move(task, Verb.START) is TaskState.RUNNING:
         attempt.state = "running"
+    if state.reserved:
+        state.stir()  # its bound counts from now: whoever waits for it may be passed by more
     state.touch(task)
     state.touch_attempt(attempt)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from passloop.kernel.events import PoolKind
-from passloop.kernel.ids import PoolName
+from passloop.kernel.events import Started
 from passloop.kernel.tasks import RetryBudgets, TaskState
 from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
 
@@ -358,14 +357,13 @@ def test_a_holder_that_outruns_its_bound_lets_ever_longer_tasks_pass() -> None:
     assert world.state(quick) is RUNNING
 
 
-def test_who_lost_a_probe_to_another_is_no_head() -> None:
-    world = World(gpus=0)
-    world.declare("tokens", PoolKind.RATE, 100)
-    world.declare("model", PoolKind.LIMIT, 3)
-    _, second, third = world.submit_many(ask(model=1, tokens=30), n=3)
-    world.send(world.exit_of(second, "rate_limited", status=429, pool=PoolName("model")))
-    world.end(third, "rate_limited", status=429, pool=PoolName("model"))
-    probe = world.submit(ask(model=1, cpus=1))
-    world.advance(2 * SECOND)
-    assert world.state(probe) is RUNNING
-    assert world.restart().changes == ()
+def test_a_start_moves_the_shadow_and_lets_who_ends_before_it_pass() -> None:
+    world = World(gpus=2, auto_start=False)
+    first = world.submit(gpus=1, limit=MINUTE)
+    world.submit(gpus=2, limit=MINUTE)
+    world.advance(SECOND)
+    equal = world.submit(gpus=1, limit=MINUTE)
+    assert world.state(equal) is READY
+    attempt = world.rows.attempt_of(first)
+    world.send(Started(attempt.id, attempt.epoch))
+    assert world.state(equal) is TaskState.ADMITTED
