@@ -47,11 +47,14 @@ class Settings:
 
     def environment_of(self) -> dict[str, str]:
         """The variables that tell an engine what was set anywhere but by default."""
-        return {
+        said = {
             setting.variable: text
             for setting in SETTINGS
             if (text := self.written[setting.name]) is not None and self.origins[setting.name] != "default"
         }
+        if "PASSLOOP_MEMORY" in said:
+            said["PASSLOOP_MEMORY"] = f"{self.values['memory_total']}MiB"
+        return said
 
     def rows(self) -> list[dict[str, Any]]:
         """What `config` shows: name, value, origin, what for."""
@@ -227,6 +230,7 @@ SETTINGS = (
     Setting("virtual_gpus", _text, "PASSLOOP_VIRTUAL_GPUS", None, "pretend GPUs, such as 4x80GiB"),
     Setting("cpus_total", _positive_cpus, "PASSLOOP_CPUS", None, "the size of the CPU pool"),
     Setting("memory_total", size_mib, "PASSLOOP_MEMORY", None, "the size of the memory pool"),
+    Setting("pools", _text, "PASSLOOP_POOLS", None, "pools of your own for --need, such as license=4,scratch=100"),
     Setting("gpus_allow", _names, "PASSLOOP_GPUS_ALLOW", None, "use only these GPUs"),
     Setting("gpus_deny", _names, "PASSLOOP_GPUS_DENY", None, "never use these GPUs"),
     Setting("grace", duration_ms, "PASSLOOP_GRACE", "30s", "from the first signal to the kill"),

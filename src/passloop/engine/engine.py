@@ -31,6 +31,7 @@ from passloop.store.samples import Sample
 from .alarm import Alarm, LoopAlarm
 from .attempts import Attempts, attempt_folder, attempt_name
 from .backups import Backups
+from .capacity import kernel_settings
 from .device_desk import DeviceDesk
 from .dispatch import Dispatch
 from .drain import Quiet
@@ -92,6 +93,7 @@ class Engine:
         self.drivers = drivers
         self.desk = desk
         self.settings = settings or EngineSettings()
+        self._kernel = kernel_settings(self.settings.kernel, self.settings.environ)
         self.attempts = attempts if attempts is not None else Attempts()
         self.inbox = Inbox(linger_ms=self.settings.linger_ms)
         self.writer = Writer(store, self.home)
@@ -125,7 +127,7 @@ class Engine:
         """Everything up to the first turn. Simulations go on from here with `turns.step()`."""
         saved = self.store.load()
         self.attempts.load(saved)
-        self.turns = Turns(Machine.restore(saved, self.settings.kernel), self._restored, self._ports())
+        self.turns = Turns(Machine.restore(saved, self._kernel), self._restored, self._ports())
         if self.desk is not None:
             self.desk.connect(self.inbox.put, self._keep_samples)
         gate = self.desk.gate if self.desk is not None else None
@@ -259,7 +261,7 @@ class Engine:
         )
 
     def _restored(self, store: Store) -> Machine:
-        return Machine.restore(store.load(), self.settings.kernel)
+        return Machine.restore(store.load(), self._kernel)
 
     def _committed(self, turn: Turn, loaded: Loaded) -> None:
         """A turn is durable: carry it out, then tell who waits for what it changed."""
