@@ -14,11 +14,11 @@ from .cooldowns import Gate
 from .device_pool import Device, DeviceState
 from .events import PoolKind
 from .fitting import could_ever_fit, fit, lacks_of, may_pass
+from .misfits import explain_misfit, misfitting_devices, misfitting_draw
 from .pools import ScalarPool
 from .records import ShapeVariant, Task
 from .reservations import Ends, Room, bound_of, last_resort, room_for
 from .state import State
-from .submission import explain_misfit
 from .tasks import TaskState
 
 __all__ = ["Blocker", "BlockerCode", "explain"]
@@ -111,7 +111,7 @@ def _ready(state: State, task: Task, now: int) -> Iterator[Blocker]:
     if state.draining:
         yield Blocker(BlockerCode.DRAINING, sentence="the engine is draining and starts nothing more")
     if not could_ever_fit(state, task.shape):
-        yield Blocker(BlockerCode.CAPACITY, sentence=explain_misfit(state, task.shape))
+        yield _misfit(state, task, now)
         return
     ends = Ends(state, now)
     rooms = _rooms_before(state, task, ends, now)
@@ -124,6 +124,20 @@ def _ready(state: State, task: Task, now: int) -> Iterator[Blocker]:
         yield from _node_lack(state, variant, mask)
         if not mask:
             yield from _reservations(state, task, variant, rooms, now)
+
+
+def _misfit(state: State, task: Task, now: int) -> Blocker:
+    """What can never fit, with the numbers of the first pool in the way."""
+    sentence = explain_misfit(state, task.shape)
+    draw = misfitting_draw(task.shape)
+    if draw is not None:
+        pool, amount = draw
+        return Blocker(BlockerCode.CAPACITY, pool.name, amount, max(0, pool.free(now)), sentence=sentence)
+    ask = misfitting_devices(state, task.shape)
+    if ask is None:
+        return Blocker(BlockerCode.CAPACITY, sentence=sentence)
+    free = sum(device.fits(ask) for device in state.devices.devices.values())
+    return Blocker(BlockerCode.CAPACITY, "gpu", 1 if ask.share else ask.count, free, sentence=sentence)
 
 
 def _rooms_before(state: State, task: Task, ends: Ends, now: int) -> list[Room]:

@@ -8,6 +8,7 @@ from .events import Submitted
 from .fitting import could_ever_fit
 from .ids import RunId, TaskId
 from .lifecycle import finish, make_ready
+from .misfits import explain_misfit
 from .records import Group, Shape, Task
 from .state import State
 from .tasks import FINAL_STATES, Dependency, NewTask, RunRow, TaskRow, TaskState
@@ -70,24 +71,6 @@ def _impossible(state: State, event: Submitted) -> Refusal | None:
         if not spec.wait_for_capacity and not could_ever_fit(state, shape):
             return Refusal("never_fits", explain_misfit(state, shape))
     return None
-
-
-def explain_misfit(state: State, shape: Shape) -> str:
-    """Why no variant can ever fit, with the numbers."""
-    reasons = []
-    for variant in shape.variants:
-        for pool, amount in variant.draws:
-            if amount > pool.capacity:
-                reasons.append(f"asks {amount} of {pool.name}, which has {pool.capacity} in all")
-        ask = variant.devices
-        if ask is not None and not state.devices.would_hold(ask):
-            sizes = sorted((d.vram for d in state.devices.devices.values()), reverse=True)
-            plural = "s" * (ask.count > 1)
-            wants = f"{ask.count} whole GPU{plural}" if ask.count else f"a share of {ask.share / 10_000:g} of one GPU"
-            vram = f" with {ask.vram_mib} MiB" if ask.vram_mib else ""
-            alike = ", of about the same size" if ask.balance else ""
-            reasons.append(f"asks {wants}{vram}{alike}; there are {len(sizes)} GPUs here, in MiB: {sizes}")
-    return "it can never fit on this machine: " + "; or ".join(reasons)
 
 
 def _bad_dependency(state: State, event: Submitted) -> Refusal | None:

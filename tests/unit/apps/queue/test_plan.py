@@ -62,8 +62,8 @@ def test_the_estimate_is_learned_or_the_limit_or_unknown() -> None:
     ("resources", "words"),
     [
         ("{gpus: 2}", "asks 2 whole GPUs"),
-        ("{gpus: 0.5, vram: 8GiB}", "8192 MiB"),
-        ("{cpus: 16}", "16000 of cpu"),
+        ("{gpus: 0.5, vram: 8GiB}", "8 GiB"),
+        ("{cpus: 16}", "asks 16 CPUs, there are 8"),
         ("{need: {licence: 1}}", "licence"),
     ],
 )
@@ -78,7 +78,7 @@ def test_what_fits_in_one_form_fits() -> None:
 
 
 def test_a_likely_slip_is_a_warning() -> None:
-    text = 'run: x\ncommand: [a, "{dpeth}", "{json}"]\nmatrix: {depth: [1]}\nseeds: 2\n'
+    text = 'run: x\ncommand: [a, "{dpeth}", "{json}"]\nmatrix: {depth: [1]}\nwhen: depth < 2\nseeds: 2\n'
     warnings = planned(text).warnings
     assert len(warnings) == 2
     assert "nowhere in the command" in warnings[0]
