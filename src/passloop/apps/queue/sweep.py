@@ -20,6 +20,7 @@ from passloop.apps.spec_file import SpecFile
 from passloop.apps.text import UNSAFE, check_key, shown
 from passloop.apps.yaml_nodes import Complaint
 
+from .axis_use import misspelt_axes
 from .classes import program_of, task_class_of
 from .conditions import Condition
 from .environment import storable
@@ -154,6 +155,7 @@ def sweep_of(file: SpecFile, place: Place) -> Sweep:
     names = tuple(name for each, _ in axes for name in each)
     conditions = _conditions(file, spec, names, wrong)
     _check_exclude(file, spec, names, wrong)
+    wrong += misspelt_axes(file, spec)
     points = math.prod(len(values) for _, values in axes)
     if points > spec.limit:
         what = f"the sweep has {_many(points)} points, over the limit of {spec.limit:,}"
