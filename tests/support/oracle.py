@@ -95,6 +95,7 @@ class Oracle:
     def check(self, before: Mapping[int, TaskRow], rows: Rows, now: int) -> None:
         """Raise AssertionError if the rows after a turn break a law."""
         self._check_ledger(rows)
+        self._check_node(rows)
         admitted = [
             row
             for task, row in rows.tasks.items()
@@ -119,6 +120,13 @@ class Oracle:
         for pool, used in _amount_use(open_attempts).items():
             kind, capacity = self.capacities[pool]
             assert kind is not PoolKind.AMOUNT or used <= capacity, f"{pool} holds {used} of {capacity}"
+
+    @staticmethod
+    def _check_node(rows: Rows) -> None:
+        """Exclusive: nobody of another run is on the node."""
+        runs = {rows.tasks[row.task].run for row in rows.open_attempts()}
+        alone = [row.task for row in rows.open_attempts() if row.allocation.exclusive]
+        assert not alone or len(runs) == 1, f"task {alone[0]} is not alone: runs {runs} are on the node"
 
     @staticmethod
     def _check_dependencies(row: TaskRow, rows: Rows) -> None:
