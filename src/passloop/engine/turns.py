@@ -82,7 +82,7 @@ class Turns:
     def leave(self) -> None:
         """Make `run` return after the turn that is under way and one for what has come meanwhile."""
         self._leaving = True
-        self._ports.inbox.wake.set()
+        self._ports.inbox.hurry()
 
     async def step(self) -> bool:
         """Make one turn of what is there, if there is anything or a wake-up is due; True if a turn was committed."""

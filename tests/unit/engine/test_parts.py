@@ -74,6 +74,23 @@ async def test_anything_else_takes_a_lingering_start_along_at_once() -> None:
     inbox.take()
 
 
+async def test_a_turn_for_another_reason_leaves_a_start_lingering() -> None:
+    inbox = Inbox(linger_ms=60_000)
+    inbox.put(STARTED)
+    inbox.wake.set()
+    assert not inbox.take()
+    assert not inbox.wake.is_set()
+    inbox.hurry()
+    assert [entry.event for entry in inbox.take()] == [STARTED]
+
+
+async def test_what_is_put_back_lingers_no_longer() -> None:
+    inbox = Inbox(linger_ms=60_000)
+    inbox.put(STARTED)
+    inbox.put_back([Entry(HELD)])
+    assert [entry.event for entry in inbox.take()] == [HELD, STARTED]
+
+
 class Spoken:
     """A role that notes what is done to it."""
 
