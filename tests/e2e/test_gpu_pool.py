@@ -161,7 +161,7 @@ async def test_what_can_never_fit_raises_at_once_with_the_numbers(pool: GpuPool,
     async with pool.lease(gpus=3):
         with pytest.raises(NeverFits, match=r"asks 4 whole GPUs.* there are 3 GPUs") as never:
             await pool.acquire(gpus=4)
-        with pytest.raises(NeverFits, match=f"with {90 * GIB} MiB"):
+        with pytest.raises(NeverFits, match="with 90 GiB; there are 3 GPUs with 80 GiB"):
             await pool.acquire(min_memory="90GiB")
     assert never.value.vram_mib == (80 * GIB,) * 3
 
@@ -315,6 +315,14 @@ async def test_arguments_that_cannot_be_raise_at_once(pool: GpuPool, wrong: dict
 async def test_a_size_without_a_unit_is_refused_with_the_form(pool: GpuPool) -> None:
     with pytest.raises(passloop.PassloopError, match="GiB"):
         await pool.acquire(min_memory="8")
+
+
+@pytest.mark.parametrize("gpus", ["x", None, 1.5, True])
+async def test_what_is_no_number_of_gpus_is_refused_before_anything_is_asked(home: Path, gpus: object) -> None:
+    closed = GpuPool(home=home)  # any request would fail otherwise: it is not open
+    with pytest.raises(TypeError, match=r"gpus is .*a lease is of whole GPUs"):
+        await closed.acquire(gpus)  # type: ignore[arg-type]
+    assert closed.statistics().waiting == 0
 
 
 def test_a_pool_for_no_lease_at_all_is_refused() -> None:

@@ -113,9 +113,10 @@ class GpuPool:
         """Wait for `gpus` whole GPUs, each with `min_memory` of VRAM free or more ("8GiB", or MiB; default: 80 %).
 
         With `balance` the free VRAM of several lies within 80 % of each other (default: for more than one). Raises
-        `TimeoutError` after `timeout` seconds, `NeverFits` at once for what this machine cannot have, `ValueError` for
-        arguments that cannot be, and `PassloopError` if somebody cancels the lease.
+        `TimeoutError` after `timeout` seconds, `NeverFits` at once for what this machine cannot have, `ValueError` or
+        `TypeError` for arguments that cannot be, and `PassloopError` if somebody cancels the lease.
         """
+        _check_count(gpus)
         asking = asyncio.ensure_future(self._ask(gpus, min_memory, owner, gpus > 1 if balance is None else balance))
         self._counts["waiting"] += 1
         try:
@@ -228,12 +229,18 @@ class GpuPool:
         return undoing
 
 
+def _check_count(gpus: object) -> None:
+    """Raises for what is no number of whole GPUs, before anything is asked."""
+    if isinstance(gpus, bool) or not isinstance(gpus, int):
+        raise TypeError(f"gpus is {repr(gpus)[:80]}; a lease is of whole GPUs: write a number such as gpus=1")
+    if gpus < 1:
+        raise ValueError(f"gpus is {gpus}; a lease has at least one")
+
+
 def _body(gpus: int, min_memory: str | int | None, owner: str, balance: bool) -> dict[str, Any]:
     from passloop.apps.units import size_mib
     from passloop.drivers.identity import own_process
 
-    if gpus < 1:
-        raise ValueError(f"gpus is {gpus}; a lease has at least one")
     with told():
         mib = size_mib(min_memory) if isinstance(min_memory, str) else min_memory
     holder = own_process()
