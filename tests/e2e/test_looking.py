@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Box, Gate
+from tests.support.command_line import PROGRAM, Box, Gate
 
 TASK_FIELDS = {
     "id", "key", "run", "name", "group", "state", "attempt", "exit_code", "outcome", "priority", "submitted_at",
@@ -119,6 +121,41 @@ def test_logs_follow_until_the_task_has_ended(box: Box, tmp_path: Path) -> None:
         gate.open()
         assert following.stdout.read() == "done\n"
         assert following.wait(20) == 0
+
+
+def test_interrupted_logs_say_how_to_go_on_and_how_to_cancel(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    (task,) = box.submit("--", *gate.command())
+    gate.wait_started()
+    with box.started("logs", "-f", str(task)) as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "here\n"
+        following.send_signal(signal.SIGINT)
+        assert following.wait(20) == 130
+        assert following.stderr is not None
+        told = following.stderr.read()
+    assert f"passloop wait {task}" in told
+    assert f"passloop cancel {task}" in told
+    assert box.task(task)["state"] == "running"
+    gate.open()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["ls", "--json"], ["schema", "run"], ["--help"], ["--version"]])
+def test_a_full_disk_under_the_output_is_no_crash(box: Box, words: list[str], unbuffered: str) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        said = subprocess.run(
+            [*PROGRAM, *words],
+            env=box.environment | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+    assert said.returncode == 1
+    assert said.stderr == "error: cannot write the output: No space left on device\n"
+    assert not list(box.folder.glob("passloop-crash-*"))
 
 
 def test_task_that_has_not_started_has_no_logs_but_a_hint(shared: Box) -> None:

@@ -22,23 +22,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.write_anything()
     try:
         code = _told(words)
-        sys.stdout.flush()
+        streams.flush()
     except BrokenPipeError:
         streams.silence()
         code = int(Exit.OK)
+    except streams.OutputError as lost:
+        streams.silence()
+        code = _tell(lost)
     return code
 
 
 def _told(words: list[str]) -> int:
     try:
         return _run(words)
+    except (BrokenPipeError, streams.OutputError):
+        raise
     except CliError as error:
         return _tell(error)
     except KeyboardInterrupt:
         streams.say("interrupted")
         return int(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        raise
     except Exception as error:
         return _tell_other(error, words)
 
@@ -67,6 +70,9 @@ def _tell(error: CliError) -> int:
 
 def _tell_other(error: Exception, words: list[str]) -> int:
     """Errors of the layers below carry their own words and codes; anything else is a bug."""
+    if isinstance(error, OSError) and _raised_by_click(error):
+        raise streams.unwritable(error) from None
+    streams.flush()
     code = getattr(error, "exit_code", None)
     if isinstance(code, int):
         message = str(getattr(error, "message", "") or error)
@@ -74,3 +80,11 @@ def _tell_other(error: Exception, words: list[str]) -> int:
     from passloop.cli.crash import write_crash
 
     return _tell(write_crash(error, words))
+
+
+def _raised_by_click(error: OSError) -> bool:
+    """Whether click failed to write, which it does by itself for the help."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and str(place.tb_frame.f_globals.get("__name__")).startswith("click.")

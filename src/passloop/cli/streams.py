@@ -12,17 +12,21 @@ import sys
 from typing import Any, TextIO
 
 from passloop.cli.defaults import chosen_colour
+from passloop.cli.exits import CliError, Exit
 
 __all__ = [
     "COLOURS",
+    "OutputError",
     "clean",
     "colour_wanted",
     "emit",
     "emit_json",
+    "flush",
     "paint",
     "say",
     "set_colour",
     "silence",
+    "unwritable",
     "width",
     "write_anything",
 ]
@@ -38,6 +42,10 @@ COLOURS = {
     "bold": "1",
 }
 _choice = ""
+
+
+class OutputError(CliError):
+    """What stdout goes to cannot be written: a full disk, say."""
 
 
 def set_colour(choice: str) -> None:
@@ -66,18 +74,34 @@ def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
 
 def emit(text: str = "") -> None:
     """Write one line of data to stdout."""
-    sys.stdout.write(text + "\n")
+    _write(text + "\n")
 
 
 def emit_json(document: Any) -> None:
     """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    _write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
 def say(text: str) -> None:
     """Write one line of talk to stderr."""
-    sys.stdout.flush()
+    flush()
     sys.stderr.write(text + "\n")
+
+
+def flush() -> None:
+    """Write what is left of stdout. Raises `OutputError`, or BrokenPipeError where its reader is gone."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        raise unwritable(error) from None
+
+
+def unwritable(error: OSError) -> Exception:
+    """What to raise for a write to stdout that failed so; a reader that is gone is no mistake."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    reason = error.strerror or str(error)
+    return OutputError(f"cannot write the output: {reason}", exit_code=Exit.WORK_FAILED)
 
 
 def width() -> int | None:
@@ -101,7 +125,14 @@ def write_anything() -> None:
 
 
 def silence() -> None:
-    """After a reader closed the pipe: let nothing more be written, not even at exit."""
+    """After a reader closed the pipe, or its disk is full: let nothing more be written, not even at exit."""
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, sys.stdout.fileno())
     os.close(quiet)
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+    except OSError as error:
+        raise unwritable(error) from None

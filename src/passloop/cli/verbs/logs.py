@@ -36,7 +36,7 @@ def command(
     only_stderr: bool,
     attempt: int | None,
     lines: int | None,
-) -> None:
+) -> int:
     """Print the output of a task: its stdout on stdout, its stderr on stderr."""
     reads = open_reads(ctx)
     found = reads.task(one_task(reads, task))["task"]
@@ -44,17 +44,17 @@ def command(
     _check_attempt(found, attempt)
     if follow and found["state"] not in FINAL:
         part = Part(wanted, first=attempt or max(1, found["attempt"]), last=attempt, lines=lines)
-        _follow(reads, found["id"], part)
-        return
+        return _follow(reads, found["id"], part)
     if not found["attempt"]:
         streams.say(f"task {found['id']} has not started: passloop why {found['id']}")
-        return
+        return int(Exit.OK)
     folder = attempt_folder(reads.home, found["run"]["id"], found["id"], attempt or found["attempt"])
     write = writer(merged=only_stderr)
     for stream in wanted:
         path = os.path.join(folder, f"{stream}.log")
         for piece in pieces(path) if lines is None else last_lines(path, lines):
             write(stream, piece)
+    return int(Exit.OK)
 
 
 def writer(*, merged: bool, raw: bool = False) -> Callable[[str, bytes], None]:
@@ -66,21 +66,29 @@ def writer(*, merged: bool, raw: bool = False) -> Callable[[str, bytes], None]:
 
     def write(stream: str, data: bytes) -> None:
         sink = sinks[stream]
-        sink.flush()
-        sink.buffer.write(without_controls(data) if sink.isatty() and not raw else data)
-        sink.buffer.flush()
+        try:
+            sink.flush()
+            sink.buffer.write(without_controls(data) if sink.isatty() and not raw else data)
+            sink.buffer.flush()
+        except OSError as error:
+            raise streams.unwritable(error) from None
 
     return write
 
 
-def _follow(reads: Reads, task: int, part: Part) -> None:
+def _follow(reads: Reads, task: int, part: Part) -> int:
     if not reads.running:
         raise CliError(
             f"task {task} cannot be followed: no engine is running",
             hint="passloop up",
             exit_code=Exit.ENGINE_UNREACHABLE,
         )
-    follow_task(Client(reads.home), task, writer(merged=part.streams == ("stderr",)), part=part)
+    try:
+        follow_task(Client(reads.home), task, writer(merged=part.streams == ("stderr",)), part=part)
+    except KeyboardInterrupt:
+        streams.say(f"task {task} goes on: passloop wait {task}; to end it: passloop cancel {task}")
+        return int(Exit.INTERRUPTED)
+    return int(Exit.OK)
 
 
 def _check_attempt(task: dict[str, Any], attempt: int | None) -> None:
