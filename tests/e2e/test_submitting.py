@@ -16,7 +16,8 @@ def test_ids_are_all_that_stdout_has(shared: Box) -> None:
     said = shared.run("submit", "--hold", "--array", "1-3", "--", "true")
     first, last = map(int, said.out.strip().split("-"))
     assert last - first == 2
-    assert "3 tasks in run" in said.err
+    run = shared.task(first)["run"]["id"]
+    assert f"3 tasks in run {run} (true): passloop wait @{run}\n" in said.err
 
 
 def test_json_names_run_and_tasks(shared: Box) -> None:
@@ -73,6 +74,43 @@ def test_a_spec_is_submitted_once_and_again_only_what_failed(box: Box) -> None:
     assert box.submit("sweep.yaml") == [1, 2, 3]
     assert box.run("wait", "@s").code == 1
     assert box.submit("sweep.yaml") == [1, 4, 5]
+
+
+def test_a_run_is_all_its_cells_also_those_that_were_there_already(box: Box) -> None:
+    spec = box.folder / "sweep.yaml"
+    spec.write_text("run: s\ncommand: [sh, -c, 'test -e ok']\nmatrix: {n: [0, 1]}\n")
+    assert "passloop wait @1\n" in box.run("submit", "sweep.yaml").err
+    assert box.run("wait", "@s").code == 1
+    (box.folder / "ok").touch()
+    assert box.submit("sweep.yaml") == [3, 4]
+    assert box.run("wait", "@s").code == 0
+    assert "passloop wait @s\n" in box.run("submit", "sweep.yaml").err
+    for selector in ("@s", "@3"):
+        assert [task["id"] for task in box.json("wait", selector)["tasks"]] == [3, 4]
+    assert box.run("wait", "@t").code == box.run("wait", "@9").code == 3
+
+
+def test_a_command_that_was_there_by_key_can_be_waited_for_by_its_run(box: Box) -> None:
+    box.submit("--", "true")
+    once = ("--key", "once", "--", "true", "once")
+    assert box.submit(*once) == box.submit(*once) == [2]
+    for selector in ("@3", "@true"):
+        assert [task["id"] for task in box.json("wait", selector)["tasks"]] == [2]
+    assert [task["id"] for task in box.json("wait", "@1")["tasks"]] == [1]
+    box.run("rm", "2")
+    said = box.run("wait", "-q", "@3")
+    assert (said.code, said.err) == (0, "nothing to wait for: @3 has no tasks\n")
+    assert box.run("wait", "@3", "state:failed").code == 3
+
+
+def test_cells_that_can_never_fit_are_told_and_are_exit_1(box: Box) -> None:
+    spec = box.folder / "large.yaml"
+    spec.write_text("run: s\ncommand: [true]\nmatrix: {n: [0, 1]}\nresources: {gpus: 3}\n")
+    for verb in ("submit", "run"):
+        said = box.run(verb, "large.yaml")
+        assert said.code == 1
+        assert "2 of 2 cells can never fit here and were rejected: asks 3 whole GPUs" in said.err
+        assert "passloop plan large.yaml" in said.err
 
 
 def test_an_option_beside_a_spec_is_refused(box: Box) -> None:

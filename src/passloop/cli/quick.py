@@ -8,7 +8,7 @@ from typing import Any
 from passloop.cli import streams
 from passloop.cli.homes import named_home
 from passloop.cli.said import COMMON_OPTIONS, SUBMIT_OPTIONS, read_words
-from passloop.cli.submitting import post_submission, request_of
+from passloop.cli.submitting import next_selector, post_submission, request_of, say_rejected
 from passloop.cli.wording import counted, ids_text
 
 __all__ = ["quick_submit", "submit"]
@@ -20,29 +20,31 @@ def quick_submit(words: Sequence[str]) -> int | None:
     if read is None or not read.words:
         return None
     home, _ = named_home(read.values.pop("home"))
-    submit(home, read.words, read.values)
-    return 0
+    return submit(home, read.words, read.values)
 
 
-def submit(home: str, words: tuple[str, ...], said: dict[str, Any]) -> None:
-    """Store tasks, starting the daemon if no engine runs, and print their ids."""
+def submit(home: str, words: tuple[str, ...], said: dict[str, Any]) -> int:
+    """Store tasks, starting the daemon if no engine runs, and print their ids. 1 if cells were rejected, else 0."""
     from passloop.cli.launching import client_with_engine
 
     flags = {name: said.pop(name) for name in ("virtual_gpus", "cpus_total")}
     as_json, held = said.pop("as_json"), said.pop("held")
     request = request_of(words, said, home=home, held=held)
-    answer = post_submission(client_with_engine(home, flags), request)
+    client = client_with_engine(home, flags)
+    answer = post_submission(client, request)
     if as_json:
         streams.emit_json({name: answer[name] for name in ("schema_version", "run", "tasks")})
-        return
-    streams.emit(ids_text(answer["tasks"]))
-    _say_existing(answer)
+    else:
+        streams.emit(ids_text(answer["tasks"]))
+        _say_stored(answer, spec=bool(request.spec))
+    return int(bool(request.spec) and say_rejected(client, answer, request.spec))
 
 
-def _say_existing(answer: dict[str, Any]) -> None:
-    existing, tasks = answer.get("existing") or [], answer["tasks"]
-    if len(tasks) > 1:
-        run = answer["run"]
-        streams.say(f"{counted(len(tasks), 'task')} in run {run['id']} ({streams.clean(run['name'])})")
+def _say_stored(answer: dict[str, Any], *, spec: bool) -> None:
+    existing, tasks, run = answer.get("existing") or [], answer["tasks"], answer["run"]
     if existing:
         streams.say(f"{counted(len(existing), 'task')} of them were there already, by key: {ids_text(existing)}")
+    if len(tasks) > 1 or spec:
+        words = next_selector(run, tasks, existing=bool(existing), spec=spec)
+        name = streams.clean(run["name"])
+        streams.say(f"{counted(len(tasks), 'task')} in run {run['id']} ({name}): passloop wait {words}")

@@ -33,6 +33,7 @@ class StoreReads:
         """As `Reads.tasks`."""
         words = ask.selectors if ask.group is None else (*ask.selectors, f"group:{ask.group}")
         if self._reader is None:
+            _refuse_runs(words)
             return document(tasks=[], total=0)
         wanted = filter_of(parse_selectors(words), self._reader)
         rows = self._reader.tasks(wanted, limit=-1 if ask.limit is None else ask.limit)
@@ -90,6 +91,12 @@ class StoreReads:
             "until": None,
             "sentence": sentence,
         }
+
+
+def _refuse_runs(words: tuple[str, ...]) -> None:
+    """Where nothing was ever stored no run is known."""
+    for run in parse_selectors(words).runs:
+        raise CliError(f"there is no run {run}", hint="passloop ls", exit_code=Exit.NOT_FOUND)
 
 
 def _opened(home: str) -> Reader | None:

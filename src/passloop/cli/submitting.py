@@ -8,20 +8,22 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple
 
+from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.defaults import with_chosen_spans
 from passloop.cli.exits import CliError, Exit
+from passloop.cli.wording import command_text, counted, ids_text
 
-__all__ = ["Request", "is_spec", "post_submission", "request_of"]
+__all__ = ["Request", "is_spec", "next_selector", "post_submission", "request_of", "say_rejected"]
 
 _SPEC_ENDINGS = (".yaml", ".yml")
 
 
 class Request(NamedTuple):
-    """A request body, ready to be sent, and whether it came from a spec."""
+    """A request body, ready to be sent, and the spec file it came from ("": it did not)."""
 
     body: bytes
-    spec: bool
+    spec: str = ""
 
 
 def is_spec(words: tuple[str, ...]) -> bool:
@@ -46,12 +48,33 @@ def post_submission(client: Client, request: Request) -> dict[str, Any]:
         raise
 
 
+def next_selector(run: dict[str, Any], tasks: list[int], *, existing: bool, spec: bool) -> str:
+    """What selects the tasks of a submission, as a shell takes it: its run, unless others are of earlier ones."""
+    if not existing:
+        return f"@{run['id']}"
+    return command_text([f"@{run['name']}"]) if spec and not run["name"].isdigit() else ids_text(tasks)
+
+
+def say_rejected(client: Client, answer: dict[str, Any], spec: str) -> bool:
+    """Tell which cells of the spec were rejected because they can never fit; whether there are any."""
+    if len(answer["tasks"]) == len(answer["existing"]):
+        return False
+    found = client.get("/tasks", [("select", f"@{answer['run']['id']}"), ("state", "rejected")])["tasks"]
+    if not found:
+        return False
+    why = streams.clean(str(found[0]["message"])).removeprefix("it can never fit on this machine: ")
+    cells = counted(len(answer["tasks"]), "cell")
+    again = command_text(["passloop", "plan", spec])
+    streams.say(f"{len(found):,} of {cells} can never fit here and were rejected: {why}\n  {again}")
+    return True
+
+
 def _command_request(words: tuple[str, ...], said: dict[str, Any], home: str, held: bool) -> Request:
     from passloop.apps.queue.options import SubmitOptions, submission_of
     from passloop.apps.queue.wire import encode_submission
 
     options = SubmitOptions(**with_chosen_spans(said), held=held)
-    return Request(encode_submission(submission_of(options, words, _place(home))), spec=False)
+    return Request(encode_submission(submission_of(options, words, _place(home))))
 
 
 def _spec_request(path: str, said: dict[str, Any], home: str) -> Request:
@@ -62,7 +85,7 @@ def _spec_request(path: str, said: dict[str, Any], home: str) -> Request:
 
     place = _place(home)
     sweep = sweep_of(load_spec(path), place)
-    return Request(encode_submission(sweep.submission(place)), spec=True)
+    return Request(encode_submission(sweep.submission(place)), spec=path)
 
 
 def _refuse_options(said: dict[str, Any]) -> None:

@@ -1,5 +1,8 @@
 """A selection -> the store's filter: looks up run names and the newest task. Reads only; exit 3 if there is
 none.
+
+A sweep that was submitted again is one thing to people: its newest run has only the cells that were missing, and
+stands for the rest. So its name means all runs of it, and so does the id of a run without tasks of its own.
 """
 
 from __future__ import annotations
@@ -7,11 +10,12 @@ from __future__ import annotations
 from passloop.apps.text import shown
 from passloop.engine.errors import NotFound
 from passloop.store.filters import TaskFilter
-from passloop.store.reader import Reader
+from passloop.store.reader import Reader, RunView
 
 from .selectors import Selection
+from .views import run_view
 
-__all__ = ["filter_of", "require_ids", "run_id_of"]
+__all__ = ["filter_of", "require_ids", "run_id_of", "runs_of"]
 
 
 def filter_of(selection: Selection, reader: Reader, *, before: int | None = None) -> TaskFilter:
@@ -24,7 +28,7 @@ def filter_of(selection: Selection, reader: Reader, *, before: int | None = None
         ids = (*ids, (newest, newest))
     return TaskFilter(
         ids=ids,
-        runs=tuple(run_id_of(name, reader) for name in selection.runs),
+        runs=tuple(dict.fromkeys(run for name in selection.runs for run in runs_of(name, reader))),
         states=selection.states,
         classes=selection.classes,
         keys=selection.keys,
@@ -35,10 +39,33 @@ def filter_of(selection: Selection, reader: Reader, *, before: int | None = None
 
 def run_id_of(name: str, reader: Reader) -> int:
     """The id of the run with this id, or of the newest with this name. Raises `NotFound`."""
+    return _run(name, reader).row.id
+
+
+def runs_of(name: str, reader: Reader) -> list[int]:
+    """The runs that `@name` means. Raises `NotFound`.
+
+    The name of a sweep means all runs of this name. A command's name is often only its program's, so it means the
+    newest. A run without tasks of its own stands for those that have them: of its name, and if it is no sweep, of
+    the same command.
+    """
+    run = _run(name, reader)
+    sweep = _is_sweep(run)
+    if run.counts and not (sweep and run.row.name == name):
+        return [run.row.id]
+    named = [other for other in reader.runs() if other.row.name == run.row.name]
+    return [other.row.id for other in named if (_is_sweep(other) if sweep else other.about == run.about)]
+
+
+def _is_sweep(run: RunView) -> bool:
+    return "axes" in run_view(run)["about"]
+
+
+def _run(name: str, reader: Reader) -> RunView:
     run = reader.run(name)
     if run is None:
         raise NotFound(f"there is no run {shown(name)}", hint="passloop ls")
-    return run.row.id
+    return run
 
 
 def require_ids(selection: Selection, reader: Reader) -> list[int]:

@@ -17,7 +17,7 @@ from passloop.cli.following import exit_code_of, follow_task
 from passloop.cli.homes import home_of
 from passloop.cli.launching import engine_environment
 from passloop.cli.options import command_argument, engine_options, task_options
-from passloop.cli.submitting import Request, post_submission, request_of
+from passloop.cli.submitting import Request, post_submission, request_of, say_rejected
 from passloop.cli.wording import ids_text
 
 __all__ = ["command"]
@@ -85,6 +85,8 @@ def _submit_and_watch(client: Client, request: Request, note: Callable[[list[int
     answer = post_submission(client, request)
     tasks = answer["tasks"]
     note(tasks)
+    if request.spec:
+        say_rejected(client, answer, request.spec)
     if len(tasks) > 1 or request.spec:
         return _watch_many(client, tasks)
     return _watch_one(client, tasks[0])

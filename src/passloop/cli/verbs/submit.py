@@ -20,7 +20,7 @@ __all__ = ["command"]
 @submit_options
 @command_argument
 @click.pass_context
-def command(ctx: click.Context, /, *, words: tuple[str, ...], **said: Any) -> None:
+def command(ctx: click.Context, /, *, words: tuple[str, ...], **said: Any) -> int:
     """Queue a command, an array or a sweep. When this returns, it is on disk.
 
     \b
@@ -28,4 +28,4 @@ def command(ctx: click.Context, /, *, words: tuple[str, ...], **said: Any) -> No
     passloop submit --array 1-100 -- ./cell {index}
     passloop submit sweep.yaml
     """
-    submit(home_of(ctx), words, said)
+    return submit(home_of(ctx), words, said)

@@ -40,7 +40,8 @@ def command(
 ) -> int:
     """Wait until tasks have ended: exit 0 if all succeeded, 1 if not, 124 if time ran out.
 
-    Without a selector it waits for everything that has not ended now.
+    Without a selector it waits for everything that has not ended now. In a run (a sweep: all runs of its name) a
+    task that was retried or submitted again counts as its newest one did.
     """
     reads = open_reads(ctx)
     words = selectors_of(selectors) if group is None else (*selectors, f"group:{group}")
@@ -48,7 +49,10 @@ def command(
     if not words:
         found = [task for task in found if task["state"] not in FINAL]
     elif not found:
-        raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
+        _refuse_unless_runs(words)
+        streams.say(f"nothing to wait for: {' '.join(words)} has no tasks")
+    if any(_is_run(word) for word in words):
+        found = _standing(found)
     ended = _wait(reads, found, timeout, quiet=quiet or as_json)
     if as_json:
         streams.emit_json(ended)
@@ -93,6 +97,27 @@ def _wait(reads: Reads, tasks: list[dict[str, Any]], timeout: str | None, *, qui
     from passloop.cli.progress import watch_tasks
 
     return _settled(watch_tasks(client, ids))
+
+
+def _is_run(word: str) -> bool:
+    return word.startswith(("@", "run:"))
+
+
+def _refuse_unless_runs(words: tuple[str, ...]) -> None:
+    """A known run may have no tasks left; anything else that matches nothing is not found."""
+    if not all(_is_run(word) for word in words):
+        raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
+
+
+def _standing(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each key the newest task; of the others those that were not retried."""
+    there = {task["id"] for task in tasks}
+    newest = {task["key"]: task["id"] for task in sorted(tasks, key=lambda task: int(task["id"]))}
+    return [
+        task
+        for task in tasks
+        if (newest[task["key"]] == task["id"] if task["key"] else task["retried_by"] not in there)
+    ]
 
 
 def _settled(tasks: list[dict[str, Any]]) -> dict[str, Any]:

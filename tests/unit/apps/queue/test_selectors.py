@@ -25,7 +25,7 @@ FAILED = {"state": TaskState.FAILED, "outcome": OutcomeKind.FAILURE, "ended_at":
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    """Six tasks: 1 to 3 in run `digits`, 4 to 6 in a later run `digits`; 2, 4 and 6 failed; key and group by id."""
+    """Six tasks: 1 to 3 in the sweep `digits`, 4 to 6 in its second run, none in the third; 2, 4 and 6 failed."""
     home = Home(tmp_path / "home")
     home.prepare()
     store = Store.open(home)
@@ -33,7 +33,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         a_task(n, run=1 if n < 4 else 2, key=f"k/{n}", group=f"g{n % 2}", **(FAILED if n % 2 == 0 else {}))
         for n in range(1, 7)
     ]
-    runs = [a_run(1, name="digits"), a_run(2, name="digits")]
+    runs = [a_run(n, name="digits", about='{"axes": ["n"]}') for n in (1, 2, 3)] + [a_run(4, name="empty")]
     store.commit(a_batch([*runs, *(TaskAdded(row, SPEC, "{}", ()) for row in rows)]))
     with store.reader() as reading:
         yield reading
@@ -116,7 +116,10 @@ def test_no_text_breaks_the_reader_of_selectors(words: list[str]) -> None:
         ([], [1, 2, 3, 4, 5, 6]),
         (["2", "4-5"], [2, 4, 5]),
         (["last"], [6]),
-        (["@digits"], [4, 5, 6]),
+        (["@digits"], [1, 2, 3, 4, 5, 6]),
+        (["@2"], [4, 5, 6]),
+        (["@3"], [1, 2, 3, 4, 5, 6]),
+        (["@empty"], []),
         (["@1"], [1, 2, 3]),
         (["@1", "state:failed"], [2]),
         (["@1", "6", "state:failed"], [2, 6]),
