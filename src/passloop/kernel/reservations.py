@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
+from .cooldowns import Gate
 from .device_pool import Device
 from .events import PoolKind
 from .pools import ScalarPool
@@ -133,6 +134,7 @@ def room_for(state: State, task: Task, earlier: Sequence[Room], ends: Ends, now:
     amounts = {
         pool: _left_over(pool, amount, _reserved(pool, earlier, state), shadow, ends, now)
         for pool, amount in variant.draws
+        if pool.gate() is Gate.OPEN  # the one place of a half-open pool is for whoever can probe it first
     }
     devices = {
         grant.uuid: _left_on(state.devices.devices[grant.uuid], grant, shadow, ends) for grant in allocation.devices

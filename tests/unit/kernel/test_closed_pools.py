@@ -309,3 +309,15 @@ def test_a_restart_draws_nothing_twice() -> None:
     world.submit(tokens=32)
     world.restart()
     assert world.state(world.submit(tokens=64)) is TaskState.RUNNING
+
+
+def test_a_head_that_lacks_a_rate_does_not_keep_a_half_open_pool_from_its_probe() -> None:
+    world = World(gpus=0, cpus=8)
+    world.declare("model", PoolKind.LIMIT, 3)
+    world.declare("tokens", PoolKind.RATE, 100)
+    first, second, _ = world.submit_many(ask(model=1, tokens=30), n=3, driver="calls")
+    limited(world, first)
+    limited(world, second)
+    prober = world.submit(ask(model=1), driver="calls")
+    world.advance(2 * SECOND)
+    assert world.state(prober) is TaskState.RUNNING
