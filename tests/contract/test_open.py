@@ -120,7 +120,7 @@ async def test_cancelling_a_run_ends_what_is_not_final(engine: Engine, tmp_path:
 
 
 async def test_what_can_never_fit_is_refused_whole(engine: Engine) -> None:
-    with pytest.raises(passloop.NeverFits, match="there are 2 GPUs here"):
+    with pytest.raises(passloop.NeverFits, match="there are 2 GPUs with 80 GiB"):
         await engine.submit([command("true"), command("true", gpus=3)])
     assert await engine.tasks() == ()
 
