@@ -1,0 +1,54 @@
+"""Writes down what a test of a promise measured, as one line of JSON, for the page "Guarantees" to be made from.
+
+Where PASSLOOP_PROMISES names no file nothing is written. It decides nothing: a test asserts first and records then, so
+that a line means that the promise held. Several workers may write the same file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import UTC, datetime
+
+from passloop.web.version import version
+
+__all__ = ["FILE", "record", "sized"]
+
+FILE = "PASSLOOP_PROMISES"
+PROMISE = re.compile(r"P(?:[1-9]|1[0-9]|20)")
+
+_sizes = ["small"]
+
+
+def sized(size: str) -> None:
+    """Say whether the test that begins now shows the `small` figure or the `large` one; for the tests' conftest."""
+    if size not in ("small", "large"):
+        raise ValueError(f"a figure is small or large, not {size!r}")
+    _sizes[0] = size
+
+
+def record(promise: str, figure: str, **numbers: float | str) -> None:
+    """Append that `promise` ("P1" to "P20") held in the test under way.
+
+    `figure` is what was shown, in words: "200 kills, 0 lost". `numbers` are measurements with their unit in the name.
+    """
+    if not PROMISE.fullmatch(promise):
+        raise ValueError(f"a promise is named P1 to P20, not {promise!r}")
+    path = os.environ.get(FILE)
+    if not path:
+        return
+    line = {
+        "promise": promise,
+        "test": os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)"),
+        "figure": figure,
+        "numbers": numbers,
+        "size": _sizes[0],
+        "date": datetime.now(UTC).date().isoformat(),
+        "version": version(),
+    }
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, json.dumps(line).encode() + b"\n")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,43 @@
+"""What a test records of its promise: one line with test, figure, size, date and version; nothing where nobody asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support import promises
+
+
+def test_nothing_is_recorded_where_nobody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(promises.FILE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    promises.record("P1", "200 kills, 0 lost")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_is_one_line_that_says_what_where_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(promises.FILE, str(tmp_path / "lines"))
+    promises.record("P1", "200 kills, 0 lost", kills=200)
+    promises.record("P19", "p99 10 ms", p99_ms=10.5)
+    first, second = [json.loads(line) for line in (tmp_path / "lines").read_text().splitlines()]
+    assert first["test"].endswith("test_promises.py::test_a_record_is_one_line_that_says_what_where_and_when")
+    assert (first["promise"], first["figure"], first["numbers"]) == ("P1", "200 kills, 0 lost", {"kills": 200})
+    assert first["size"] == "small"
+    assert first["date"][:2] == "20"
+    assert first["version"]
+    assert second["numbers"] == {"p99_ms": 10.5}
+
+
+@pytest.mark.large
+def test_a_large_test_records_the_large_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(promises.FILE, str(tmp_path / "lines"))
+    promises.record("P20", "x")
+    assert json.loads((tmp_path / "lines").read_text())["size"] == "large"
+
+
+@pytest.mark.parametrize("name", ["P0", "P21", "p1", "P01", "1"])
+def test_only_promises_that_there_are_can_be_recorded(name: str) -> None:
+    with pytest.raises(ValueError, match="a promise is named"):
+        promises.record(name, "x")
