@@ -2,6 +2,7 @@
 #   make test    what CI runs: style, types, arrows, tests with coverage      make demo   a real sweep on this machine
 #   make prove   the large figures of the guarantees (long)                   make bench  the performance suite
 #   make docs    the documentation as HTML in docs/_build/html                make help   this list
+#   make guarantees   the page of promises anew, with what the last `make test` and `make prove` wrote down
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
@@ -9,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_HOME := .demo
+PROMISES := .promises
 WORKERS ?= 2
 COVERAGE ?= 90
 CORE_COVERAGE ?= 95
@@ -16,10 +18,10 @@ SOURCES := src tests examples $(wildcard benchmarks)
 BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies table
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test style types arrows tests prove demo bench docs clean
+.PHONY: help setup test style types arrows tests prove guarantees demo bench docs clean
 
 help:
-	@sed -n '2,4s/^# *//p' Makefile
+	@sed -n '2,5s/^# *//p' Makefile
 
 # uv where it is present, else pip. Torch is never installed from here.
 define install
@@ -63,13 +65,19 @@ arrows: $(VENV)/.dev
 	$(BIN)/lint-imports --config .importlinter
 
 tests: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=
+	@rm -f $(PROMISES).small
+	PASSLOOP_PROMISES=$(CURDIR)/$(PROMISES).small $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=
 	@$(BIN)/coverage report --format=total --include='src/passloop/kernel/*,src/passloop/store/*,src/passloop/engine/*' \
 	  --fail-under=$(CORE_COVERAGE) | sed 's/^/kernel, store, engine, by branch: /; s/$$/ %/'
 	@$(BIN)/coverage report --format=total --fail-under=$(COVERAGE) | sed 's/^/all, by branch: /; s/$$/ %/'
 
 prove: $(VENV)/.dev
-	$(BIN)/python -m pytest -m large -n $(WORKERS) --timeout=7200
+	@rm -f $(PROMISES).large
+	PASSLOOP_PROMISES=$(CURDIR)/$(PROMISES).large $(BIN)/python -m pytest -m large -n $(WORKERS) --timeout=7200
+	@$(MAKE) --no-print-directory guarantees
+
+guarantees: $(BIN)/python
+	$(BIN)/python docs/guarantees.py $(PROMISES).small $(PROMISES).large
 
 demo: $(VENV)/.examples
 	@PASSLOOP=$(BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/digits/demo.sh
@@ -85,4 +93,4 @@ docs: $(VENV)/.docs
 	@echo 'docs/_build/html/index.html'
 
 clean:
-	rm -rf $(DEMO_HOME) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf $(DEMO_HOME) $(PROMISES).* docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -1,0 +1,99 @@
+"""The page "Guarantees" says what the table of promises and the last results say, and every promise has its test."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.tidy.source import ROOT, TESTS, python_files
+
+
+def generator() -> ModuleType:
+    """docs/guarantees.py, which is a script and in no package."""
+    spec = importlib.util.spec_from_file_location("guarantees_page", ROOT / "docs" / "guarantees.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+MAKER: Any = generator()
+HERE = "tidy/test_guarantees.py::test_the_page_is_what_the_table_and_the_results_make"
+
+
+def test_the_page_is_what_the_table_and_the_results_make() -> None:
+    made = MAKER.page(MAKER.read_results(MAKER.RESULTS))
+    assert made == MAKER.PAGE.read_text(encoding="utf-8"), "write it anew: python docs/guarantees.py"
+
+
+def test_the_table_has_every_promise_once_and_in_order() -> None:
+    assert [promise.name for promise in MAKER.PROMISES] == [f"P{number}" for number in range(1, 21)]
+
+
+@pytest.mark.parametrize("promise", MAKER.PROMISES, ids=lambda promise: str(promise.name))
+def test_each_promise_has_a_test_or_says_why_it_is_not_made(promise: Any) -> None:
+    assert MAKER.files_of(promise) or promise.absent
+    assert promise.unrecorded
+
+
+def test_each_test_file_with_a_number_belongs_to_a_promise() -> None:
+    known = {name for promise in MAKER.PROMISES for name in MAKER.files_of(promise)}
+    numbered = [path.relative_to(TESTS).as_posix() for path in python_files(TESTS) if path.name.startswith("test_p0")]
+    numbered += [path.relative_to(TESTS).as_posix() for path in python_files(TESTS) if path.name.startswith("test_p1")]
+    assert set(numbered) <= known
+
+
+def test_a_named_file_that_holds_no_test_is_an_error() -> None:
+    row = MAKER.Promise(1, "x", "y", "z", ("tidy/source.py",))
+    with pytest.raises(SystemExit, match="which holds no test"):
+        MAKER.files_of(row)
+
+
+def line(figure: str, **fields: str) -> str:
+    """What a test wrote down."""
+    said = {"promise": "P1", "test": f"tests/{HERE}[0]", "figure": figure, "numbers": {}, "size": "small"}
+    return json.dumps(said | {"date": "2026-01-02", "version": "1"} | fields)
+
+
+def test_equal_figures_of_one_test_are_counted() -> None:
+    (one,) = MAKER.take_in([], [line("50 kills"), line("50 kills", test=f"tests/{HERE}[1]")])
+    assert (one["test"], one["times"]) == (HERE, 2)
+    assert "2 x 50 kills (2026-01-02, 1)" in MAKER.page([one])
+
+
+def test_a_later_result_takes_the_place_of_an_earlier_one() -> None:
+    before = MAKER.take_in([], [line("50 kills"), line("a", size="large"), line("b", promise="P2")])
+    after = MAKER.take_in(before, [line("60 kills", date="2026-01-03")])
+    assert {(one["promise"], one["size"], one["figure"]) for one in after} == {
+        ("P1", "small", "60 kills"),
+        ("P1", "large", "a"),
+        ("P2", "small", "b"),
+    }
+
+
+def test_a_result_whose_test_is_gone_is_not_shown() -> None:
+    gone = MAKER.take_in([], [line("51 kills", test="tests/tidy/test_guarantees.py::test_gone")])
+    assert "51 kills" not in MAKER.page(gone)
+
+
+def test_a_promise_without_a_result_says_so() -> None:
+    rows = [text for text in MAKER.page([]).splitlines() if text.startswith("| P")]
+    assert len(rows) == 20
+    assert all("not made yet: " in text or "not written down yet" in text for text in rows)
+
+
+def test_the_page_is_written_from_files_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MAKER, "PAGE", tmp_path / "page")
+    monkeypatch.setattr(MAKER, "RESULTS", tmp_path / "results")
+    (tmp_path / "lines").write_text(line("50 kills") + "\n" + line("x", test="tests/gone.py::test_x") + "\n")
+    MAKER.main([str(tmp_path / "lines"), str(tmp_path / "not there")])
+    assert "50 kills" in MAKER.PAGE.read_text()
+    assert [one["figure"] for one in json.loads(MAKER.RESULTS.read_text())["results"]] == ["50 kills"]
