@@ -1,0 +1,1 @@
+"""What runs cells: the contract and the adapters that come with passloop."""

@@ -1,0 +1,1 @@
+"""What cells are made of: contexts with questions, and the scorers of their answers."""
