@@ -5,6 +5,7 @@ from __future__ import annotations
 from .changes import DurationLearned
 from .closures import judge
 from .device_pool import DeviceState
+from .durations import KILL_MARGIN
 from .events import Exited, Started, StartRefused, StrayGone
 from .ids import AttemptId
 from .instructions import Stop
@@ -56,8 +57,8 @@ def on_started(state: State, event: Started) -> None:
     task.started_at = state.now
     if move(task, Verb.START) is TaskState.RUNNING:
         attempt.state = "running"
-    if state.reserved:
-        state.stir()  # its bound counts from now: whoever waits for it may be passed by more
+    if state.reserved and state.now - attempt.admitted_at >= KILL_MARGIN:
+        state.stir()  # its bound counts from later: whoever waits for it may be passed by more
     state.touch(task)
     state.touch_attempt(attempt)
 

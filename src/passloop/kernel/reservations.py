@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .amounts import SHARE_WHOLE
 from .cooldowns import Gate
 from .device_pool import Device
+from .durations import KILL_MARGIN
 from .events import PoolKind
 from .pools import ScalarPool
 from .records import Attempt, Shape, ShapeVariant, Task
@@ -45,13 +46,23 @@ def end_key(state: State, attempt: Attempt, now: int) -> tuple[EndKey, int | Non
     bound = bound_of(state, attempt.shape)
     if bound is None:
         return (1, attempt.admitted_at, attempt.id), None
-    start = attempt.started_at if attempt.started_at is not None else attempt.admitted_at
+    start = _counted_from(attempt)
     if start + bound[0] > now:
         return (0, start + bound[0], attempt.id), start + bound[0]
     reckoned, following = bound[0], _following(bound[0])
     while start + following <= now:
         reckoned, following = following, _following(following)
     return (0, start + max(reckoned * 3 // 2, following), attempt.id), start + following
+
+
+def _counted_from(attempt: Attempt) -> int:
+    """Since when an attempt's bound counts: its admission, and each whole margin later that it started.
+
+    An enforced bound keeps a margin in hand, so it stays true; and the usual start, which comes some ms after its
+    admission, moves no shadow time and needs no pass.
+    """
+    delay = 0 if attempt.started_at is None else attempt.started_at - attempt.admitted_at
+    return attempt.admitted_at + delay // KILL_MARGIN * KILL_MARGIN
 
 
 def _following(elapsed: int) -> int:

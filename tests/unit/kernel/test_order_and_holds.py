@@ -357,11 +357,11 @@ def test_a_holder_that_outruns_its_bound_lets_ever_longer_tasks_pass() -> None:
     assert world.state(quick) is RUNNING
 
 
-def test_a_start_moves_the_shadow_and_lets_who_ends_before_it_pass() -> None:
+def test_a_late_start_moves_the_shadow_and_lets_who_ends_before_it_pass() -> None:
     world = World(gpus=2, auto_start=False)
     first = world.submit(gpus=1, limit=MINUTE)
     world.submit(gpus=2, limit=MINUTE)
-    world.advance(SECOND)
+    world.advance(10 * SECOND)
     equal = world.submit(gpus=1, limit=MINUTE)
     assert world.state(equal) is READY
     attempt = world.rows.attempt_of(first)
