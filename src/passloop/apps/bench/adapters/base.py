@@ -110,10 +110,12 @@ class ResolvedMethod:
 
 class AdapterKind(Protocol):
     """The light half. `free_names` tells that the names on all axes are the user's own and mean nothing here: they
-    are not looked up, and they are part of a cell's identity.
+    are not looked up, and they are part of a cell's identity. Kinds of one `family` create the same adapter, so that
+    what one of them loaded serves the cells of the others.
     """
 
     name: str
+    family: str
     free_names: bool
 
     def resolve_model(self, ask: ModelAsk) -> ResolvedModel:
@@ -125,8 +127,8 @@ class AdapterKind(Protocol):
         ...
 
     def resolve_options(self, options: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-        """Check what the spec says under the adapter's own key (`command:`, `python:`, `fake:`, `hf:`); the result,
-        with defaults and absolute paths, is part of the identity. Raises `BadValue`.
+        """Check what the spec says under `options` (with `command`, `env` or `python` where the adapter has them); the
+        result, with defaults and absolute paths, is part of the identity. Raises `BadValue`.
         """
         ...
 
@@ -148,13 +150,10 @@ class LoadNeeds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """What the attempt was granted. `gpus` are UUIDs in the order of CUDA_VISIBLE_DEVICES; `threads` the CPU
-    threads to use; `vram_mib` the memory granted on each GPU (None: not said).
-    """
+    """What the attempt was granted: UUIDs of GPUs in the order of CUDA_VISIBLE_DEVICES, and CPU threads to use."""
 
     gpus: tuple[str, ...] = ()
     threads: int = 1
-    vram_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +183,13 @@ class CellWork:
     """One cell to run on what is loaded.
 
     `contexts` makes the contexts, each with only the questions that have no answer yet, in the benchmark's order; an
-    adapter prefills a context once for all its questions. `generation` are the cell's arguments; a question may have
-    its own (`Question.generation`), which hold for it alone. `out` is a folder for the adapter's own files.
+    adapter prefills a context once for all its questions. `answered` has the ids of samples that earlier attempts
+    answered. `generation` are the cell's arguments; a question may have its own (`Question.generation`), which hold
+    for it alone. `options` are the benchmark's. `out` is a folder for the adapter's own files.
     """
 
     names: CellNames
+    adapter: str = ""
     method: ResolvedMethod
     options: Mapping[str, Any] = NOTHING
     generation: Mapping[str, Any] = NOTHING
@@ -198,6 +199,7 @@ class CellWork:
     out: Path = Path()
     attempt: int = 1
     """How often this cell was begun, from 1."""
+    answered: frozenset[str] = frozenset()
     contexts: Callable[[Tokenizer | None], Iterable[Context]] = lambda _tokenizer: ()
 
 
