@@ -118,11 +118,12 @@ def submission_of_commands(commands: Sequence[Command], shared: Shared, place: P
     """One submission of all commands. Raises `SpecError`, and `PassloopError` for an unknown option."""
     import msgspec
 
-    from passloop.apps.queue.options import submission_of
+    from passloop.apps.queue.options import document_of
+    from passloop.apps.queue.wire import submission_from
 
     if not commands:
         raise PassloopError("there is nothing to submit", hint="give one command or more", code="invalid")
-    parts = [submission_of(_options(one, shared), one.words, place) for one in commands]
+    parts = [submission_from(document_of(_options(one, shared), one.words, place)) for one in commands]
     first = parts[0]
     tasks = [_placed(task, one, part, first) for one, part in zip(commands, parts, strict=True) for task in part.tasks]
     return msgspec.structs.replace(first, name=shared.name or first.name, tasks=tuple(tasks))

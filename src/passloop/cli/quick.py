@@ -28,8 +28,8 @@ def submit(home: str, words: tuple[str, ...], said: dict[str, Any]) -> int:
     from passloop.cli.launching import client_with_engine
 
     flags = {name: said.pop(name) for name in ("virtual_gpus", "cpus_total")}
-    as_json, held = said.pop("as_json"), said.pop("held")
-    request = request_of(words, said, home=home, held=held)
+    as_json = said.pop("as_json")
+    request = request_of(words, said, home=home)
     client = client_with_engine(home, flags)
     answer = post_submission(client, request)
     if as_json:

@@ -31,11 +31,11 @@ def is_spec(words: tuple[str, ...]) -> bool:
     return len(words) == 1 and words[0].endswith(_SPEC_ENDINGS)
 
 
-def request_of(words: tuple[str, ...], said: dict[str, Any], *, home: str, held: bool = False) -> Request:
+def request_of(words: tuple[str, ...], said: dict[str, Any], *, home: str, verb: str = "submit") -> Request:
     """The submission of a command with its options, or of a spec. Raises `SpecError`, `CliError`."""
     if not words:
-        raise CliError("there is no command", hint="passloop submit --help")
-    return _spec_request(words[0], said, home) if is_spec(words) else _command_request(words, said, home, held)
+        raise CliError("there is no command", hint=f"passloop {verb} --help")
+    return _spec_request(words[0], said, home) if is_spec(words) else _command_request(words, said, home, verb)
 
 
 def post_submission(client: Client, request: Request) -> dict[str, Any]:
@@ -69,23 +69,23 @@ def say_rejected(client: Client, answer: dict[str, Any], spec: str) -> bool:
     return True
 
 
-def _command_request(words: tuple[str, ...], said: dict[str, Any], home: str, held: bool) -> Request:
-    from passloop.apps.queue.options import SubmitOptions, submission_of
-    from passloop.apps.queue.wire import encode_submission
+def _command_request(words: tuple[str, ...], said: dict[str, Any], home: str, verb: str) -> Request:
+    from passloop.apps.queue.documents import document_bytes
+    from passloop.apps.queue.options import SubmitOptions, document_of
 
-    options = SubmitOptions(**with_chosen_spans(said), held=held)
-    return Request(encode_submission(submission_of(options, words, _place(home))))
+    options = SubmitOptions(**with_chosen_spans(said))
+    return Request(document_bytes(document_of(options, words, _place(home), verb=verb)))
 
 
 def _spec_request(path: str, said: dict[str, Any], home: str) -> Request:
-    _refuse_options(said)
+    _refuse_options({name: value for name, value in said.items() if name != "held"})
     from passloop.apps.queue.sweep import sweep_of
     from passloop.apps.queue.wire import encode_submission
     from passloop.apps.spec_file import load_spec
 
     place = _place(home)
     sweep = sweep_of(load_spec(path), place)
-    return Request(encode_submission(sweep.submission(place)), spec=path)
+    return Request(encode_submission(sweep.submission(place, held=bool(said.get("held")))), spec=path)
 
 
 def _refuse_options(said: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""The options of `run` and `submit` -> the wire submission. All mistakes are found and reported together.
+"""The options of `run` and `submit` -> the document of a submission. All mistakes are found and reported together.
 
-Options are kept as the user wrote them until `submission_of` reads them, so that every error can name the
-option and the text. Nothing is submitted here.
+Options are kept as the user wrote them until `document_of` reads them, so that every error can name the
+option and the text. Nothing is submitted here, and nothing is imported that a quick start could not pay for.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from passloop.apps.errors import BadValue, Problem, ProblemList, SpecError
-from passloop.apps.text import check_group, check_key, check_run_name, check_words, shown
+from passloop.apps.text import SURROGATE, check_group, check_key, check_run_name, check_words, shown
 from passloop.apps.units import cpus_milli, duration_ms, gpu_ask, size_mib, whole_number
 
 from .classes import program_of, task_class_of
+from .documents import Document, present
 from .environment import read_variable, storable
 from .requests import Ask, read_ask, read_need, variant_of
 from .templates import INDEX, LINE, PYTHON, Template
-from .wire import WireRetries, WireSpec, WireSubmission, WireTask, WireVariant
 
-__all__ = ["Place", "SubmitOptions", "read_after", "submission_of"]
+__all__ = ["Place", "SubmitOptions", "document_of", "read_after"]
 
 MOST_RETRIES = 1_000
 MOST_PRIORITY = 1_000_000
@@ -72,8 +72,8 @@ class Place(NamedTuple):
         return self.snapshot(directory)
 
 
-def submission_of(options: SubmitOptions, command: Sequence[str], place: Place) -> WireSubmission:
-    """The submission that `options` and `command` ask for. Raises `SpecError` with every mistake found."""
+def document_of(options: SubmitOptions, command: Sequence[str], place: Place, *, verb: str = "submit") -> Document:
+    """The submission that `options` and `command` of this verb ask for. Raises `SpecError` with every mistake found."""
     found = ProblemList()
     words = found.read("command", lambda _: check_words(tuple(command)), "")
     spec = _spec(options, words or (), found)
@@ -84,10 +84,10 @@ def submission_of(options: SubmitOptions, command: Sequence[str], place: Place) 
     if abs(options.priority) > MOST_PRIORITY:
         found.add(f"the priority {options.priority} is too large", fix="use a smaller number", where="--priority")
     cwd = _directory(options.cwd, place, found)
-    found.raise_if_any(next_command="passloop submit --help")
+    found.raise_if_any(next_command=f"passloop {verb} --help")
     if options.snapshot:
         cwd = place.snapshot_of(cwd)
-    return WireSubmission(
+    return present(
         tasks=tasks,
         name=options.name,
         group=options.group,
@@ -112,13 +112,12 @@ def read_after(text: str) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def _spec(options: SubmitOptions, words: Sequence[str], found: ProblemList) -> WireSpec:
-    grace = found.read("--grace", duration_ms, options.grace)
-    return WireSpec(
+def _spec(options: SubmitOptions, words: Sequence[str], found: ProblemList) -> Document:
+    return present(
         request=_request(options, found),
         time_limit=found.read("--time-limit", _positive_duration, options.time_limit),
-        grace=30_000 if grace is None else grace,
-        retries=WireRetries(failure=found.read("--retries", _retries, options.retries) or 0),
+        grace=found.read("--grace", duration_ms, options.grace),
+        retries=present(failure=found.read("--retries", _retries, options.retries)),
         patience=found.read("--patience", duration_ms, options.patience),
         deadline=found.read("--deadline", _positive_duration, options.deadline),
         wait_for_capacity=options.wait_for_capacity,
@@ -127,7 +126,7 @@ def _spec(options: SubmitOptions, words: Sequence[str], found: ProblemList) -> W
     )
 
 
-def _request(options: SubmitOptions, found: ProblemList) -> tuple[WireVariant, ...]:
+def _request(options: SubmitOptions, found: ProblemList) -> list[Document]:
     needs = [found.read("--need", read_need, text) for text in options.need]
     base = Ask(
         gpus=found.read("--gpus", gpu_ask, options.gpus),
@@ -138,18 +137,18 @@ def _request(options: SubmitOptions, found: ProblemList) -> tuple[WireVariant, .
         need=dict(need for need in needs if need is not None),
     )
     if found:
-        return ()
+        return []
     first = found.read("--vram" if options.vram else "--balance", lambda _: variant_of(base), "")
     others = [found.read("--or", lambda text: variant_of(read_ask(text, base)), text) for text in options.or_variants]
-    return tuple(variant for variant in (first, *others) if variant is not None)
+    return [variant for variant in (first, *others) if variant is not None]
 
 
 def _tasks(
     options: SubmitOptions, words: tuple[str, ...], variables: dict[str, str], found: ProblemList
-) -> tuple[WireTask, ...]:
+) -> list[Document]:
     if options.array is not None and options.each_line is not None:
         found.add("--array and --each-line are both given", fix="use one of them", where="--array")
-        return ()
+        return []
     found.read("--key", check_key, options.key)
     if options.array is not None:
         from .arrays import array_indices  # here, because most submissions are one command
@@ -162,7 +161,7 @@ def _tasks(
         lines = found.read("--each-line", lines_of, options.each_line) or ()
         return _many(options, words, variables, list(enumerate(lines, start=1)))
     command = Template(words, (PYTHON,)).fill({PYTHON: sys.executable})
-    return (WireTask(command=command, name=options.name or "", key=options.key, env=variables),)
+    return [present(command=command, name=options.name, key=options.key, env=variables)]
 
 
 def _many(
@@ -170,13 +169,13 @@ def _many(
     words: tuple[str, ...],
     variables: dict[str, str],
     points: Sequence[tuple[int, str | None]],
-) -> tuple[WireTask, ...]:
+) -> list[Document]:
     """One task per point, each with its own name and key (`NAME[7]`, `KEY:7`)."""
     names = (PYTHON, INDEX) if options.each_line is None else (PYTHON, INDEX, LINE)
     template = Template(words, names)
     name = options.name or words[0].rpartition("/")[2][:100] or "task"
-    return tuple(
-        WireTask(
+    return [
+        present(
             command=template.fill({PYTHON: sys.executable, INDEX: str(index), LINE: line or ""}),
             name=f"{name}[{index}]",
             key=None if options.key is None else f"{options.key}:{index}",
@@ -185,7 +184,7 @@ def _many(
             env=variables,
         )
         for index, line in points
-    )
+    ]
 
 
 def _variables(options: SubmitOptions, place: Place, found: ProblemList) -> dict[str, str]:
@@ -199,6 +198,10 @@ def _after(texts: Sequence[str], any_end: bool, where: str, found: ProblemList) 
 
 
 def _directory(cwd: str | None, place: Place, found: ProblemList) -> str:
+    named = cwd or place.cwd
+    if SURROGATE.search(named):
+        found.add(f"the directory {shown(named)} is not UTF-8", fix="rename it or use another", where="--cwd")
+        return place.cwd
     if cwd is None:
         return place.cwd
     if "\0" in cwd:

@@ -1,4 +1,4 @@
-"""What a task asks for, as people write it (options, `--or`, the spec's `resources`) -> variants on the wire.
+"""What a task asks for, as people write it (options, `--or`, the spec's `resources`) -> variants as plain data.
 
 The rule of what is charged when nothing is said stands here and nowhere else: a task that asks for neither
 GPUs nor CPUs takes 1 CPU, whatever memory it asks for; one that asks for GPUs and no CPUs has its CPU not
@@ -19,7 +19,7 @@ from passloop.apps.units import GpuAsk, cpus_milli, gpu_ask, size_mib, whole_num
 from passloop.kernel.amounts import CPU_UNIT
 from passloop.kernel.ids import CPU, DISK, GPU, MEMORY, NODE
 
-from .wire import WireVariant
+from .documents import Document
 
 __all__ = ["Ask", "need_amount", "read_ask", "read_need", "variant_of"]
 
@@ -55,8 +55,8 @@ class Ask(NamedTuple):
         return kept._replace(**{**said, "need": need})
 
 
-def variant_of(ask: Ask) -> WireVariant:
-    """The wire variant of `ask`, with what is charged when nothing is said. Raises `BadValue`."""
+def variant_of(ask: Ask) -> Document:
+    """The variant of `ask` in a submission, with what is charged when nothing is said. Raises `BadValue`."""
     gpus = ask.gpus or GpuAsk(0, 0)
     wants_gpu = gpus.whole > 0 or gpus.share > 0
     if ask.vram is not None and not wants_gpu:
@@ -65,13 +65,10 @@ def variant_of(ask: Ask) -> WireVariant:
         raise BadValue("balance is asked for with fewer than two GPUs", "drop it, or ask for two GPUs or more")
     cpus = ask.cpus if ask.cpus is not None else (0 if wants_gpu else CPU_UNIT)
     amounts: dict[str, int] = {CPU: cpus, MEMORY: ask.mem or 0, **ask.need}
-    return WireVariant(
-        gpus=gpus.whole,
-        share=gpus.share,
-        vram_mib=ask.vram,
-        balance=ask.balance,
-        amounts={name: amounts[name] for name in sorted(amounts) if amounts[name] > 0},
-    )
+    variant: Document = {"amounts": {name: amounts[name] for name in sorted(amounts) if amounts[name] > 0}}
+    if wants_gpu:
+        variant |= {"gpus": gpus.whole, "share": gpus.share, "vram_mib": ask.vram, "balance": ask.balance}
+    return variant
 
 
 def need_amount(name: str, value: object) -> int:

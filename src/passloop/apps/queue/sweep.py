@@ -89,7 +89,7 @@ class Sweep:
         for index, params in enumerate(self.kept()):
             yield maker.cell(index, params)
 
-    def submission(self, place: Place) -> WireSubmission:
+    def submission(self, place: Place, *, held: bool = False) -> WireSubmission:
         """The submission of all cells. Raises `SpecError` also for two cells of one key, or for none."""
         cells = self.distinct_cells()
         spec = self.spec
@@ -119,6 +119,7 @@ class Sweep:
             environment=storable(place.environment).stored,
             spec=self.wire,
             after=tuple(after),
+            held=held,
             refuse_impossible=False,
             about=about,
         )
@@ -280,7 +281,7 @@ def _variants(file: SpecFile, resources: Resources, wrong: list[Complaint]) -> t
     variants: list[WireVariant] = []
     for number, each in enumerate((resources, *resources.or_)):
         try:
-            variants.append(variant_of(base if number == 0 else _differing(base, each)))
+            variants.append(WireVariant(**variant_of(base if number == 0 else _differing(base, each))))
         except BadValue as bad:
             path = ("resources",) if number == 0 else ("resources", "or", number - 1)
             wrong.append(file.complaint(path, bad.what, bad.fix))

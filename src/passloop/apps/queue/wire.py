@@ -1,7 +1,9 @@
-"""The submission as it travels from a client to the engine. `convert.py` makes it what the kernel takes.
+"""The submission as it travels from a client to the engine: which fields there are, what they may hold, what holds
+where one is left out. `convert.py` makes it what the kernel takes; `documents.py` is the way of clients that cannot
+wait for this import.
 
-Structs of msgspec and not pydantic models: a client's start-up may not pay for pydantic, and one body may
-hold 100,000 tasks. Spans in ms, memory in MiB, CPUs in 1/1,000. Nothing here reads a file or the environment.
+Structs of msgspec and not pydantic models: one body may hold 100,000 tasks. Spans in ms, memory in MiB, CPUs in
+1/1,000. Nothing here reads a file or the environment.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from msgspec import Meta, Struct
 from passloop.apps.errors import Problem, SpecError
 from passloop.kernel.amounts import SHARE_WHOLE
 
+from .documents import Document
+
 __all__ = [
     "WireRetries",
     "WireSpec",
@@ -23,6 +27,7 @@ __all__ = [
     "decode_submission",
     "encode_submission",
     "plain_submission",
+    "submission_from",
     "submission_schema",
 ]
 
@@ -109,10 +114,15 @@ def encode_submission(submission: WireSubmission) -> bytes:
     return _ENCODER.encode(submission)
 
 
-def plain_submission(submission: WireSubmission) -> dict[str, Any]:
+def plain_submission(submission: WireSubmission) -> Document:
     """The request body as plain data, for a client that encodes JSON itself."""
-    plain: dict[str, Any] = msgspec.to_builtins(submission)
+    plain: Document = msgspec.to_builtins(submission)
     return plain
+
+
+def submission_from(document: Document) -> WireSubmission:
+    """The submission that a document of ours means. Raises `msgspec.ValidationError` for what is none."""
+    return msgspec.convert(document, WireSubmission)
 
 
 def decode_submission(body: bytes) -> WireSubmission:

@@ -46,7 +46,7 @@ def command(
     passloop run sweep.yaml          follow a whole sweep
     """
     home = home_of(ctx)
-    request = request_of(words, said, home=home)
+    request = request_of(words, said, home=home, verb="run")
     client = Client(home)
     if client.alive():
         return _follow(client, request)

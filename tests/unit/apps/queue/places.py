@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from passloop.apps.errors import SpecError
-from passloop.apps.queue.options import Place, SubmitOptions, submission_of
+from passloop.apps.queue.options import Place, SubmitOptions, document_of
 from passloop.apps.queue.sweep import Sweep, sweep_of
-from passloop.apps.queue.wire import WireSubmission
+from passloop.apps.queue.wire import WireSubmission, submission_from
 from passloop.apps.spec_file import parse_spec
 
 HERE = Place(cwd="/", environment={"PATH": "/bin", "HF_TOKEN": "canary-1"})
@@ -17,7 +17,7 @@ HERE = Place(cwd="/", environment={"PATH": "/bin", "HF_TOKEN": "canary-1"})
 
 def submitted(*command: str, place: Place = HERE, **options: object) -> WireSubmission:
     """The submission of a command with these options."""
-    return submission_of(SubmitOptions(**options), command or ("true",), place)  # type: ignore[arg-type]
+    return submission_from(document_of(SubmitOptions(**options), command or ("true",), place))  # type: ignore[arg-type]
 
 
 def refused(*command: str, **options: object) -> SpecError:

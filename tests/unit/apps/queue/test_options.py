@@ -100,7 +100,7 @@ def test_an_option_that_cannot_be_is_named_with_a_fix(options: dict[str, object]
 
 
 def test_all_mistakes_are_reported_together() -> None:
-    assert places_of(refused("", gpus="x", grace="y", after=("z",))) == ["command", "--grace", "--gpus", "--after"]
+    assert places_of(refused("", gpus="x", grace="y", after=("z",))) == ["command", "--gpus", "--grace", "--after"]
 
 
 @pytest.mark.parametrize("command", [("a", "b\x00"), ("a\udcff",)])
