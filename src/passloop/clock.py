@@ -8,6 +8,7 @@ set, a time zone or a suspended machine cannot make anything early, late or nega
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["Clock", "FakeClock", "SystemClock", "iso_utc"]
@@ -26,19 +27,30 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real clock. `not_before` is the last engine time that was stored, in milliseconds."""
+    """The real clock. `not_before` is the last engine time that was stored, in milliseconds.
 
-    __slots__ = ("_offset",)
+    `wall_ns` and `monotonic_ns` are the system's own clocks in ns; the simulation gives it clocks that jump.
+    """
 
-    def __init__(self, *, not_before: int = 0) -> None:
-        start = max(time.time_ns() // 1_000_000, not_before)
-        self._offset = start - time.monotonic_ns() // 1_000_000
+    __slots__ = ("_monotonic_ns", "_offset", "_wall_ns")
+
+    def __init__(
+        self,
+        *,
+        not_before: int = 0,
+        wall_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
+        start = max(wall_ns() // 1_000_000, not_before)
+        self._offset = start - monotonic_ns() // 1_000_000
 
     def now(self) -> int:
-        return self._offset + time.monotonic_ns() // 1_000_000
+        return self._offset + self._monotonic_ns() // 1_000_000
 
     def wall(self) -> int:
-        return time.time_ns() // 1_000_000
+        return self._wall_ns() // 1_000_000
 
 
 class FakeClock:
