@@ -1,33 +1,81 @@
-"""Every named crash point is hit, each time that a small piece of work comes by it, and nothing is lost or repeated.
+"""Every named crash point is hit, and nothing is lost or repeated by it.
 
-The names are read from the source, so that a new one cannot be missed; one that no scenario reaches fails.
+The names are read from the source, so that a new one cannot be missed; one that no scenario reaches fails. Each belongs
+to one scenario: an engine under work, one that finds an attempt that never began, one on a full disk, a store in use,
+a repair, and the keeper's processes.
 """
 
 from __future__ import annotations
 
 import ast
+import asyncio
+import contextlib
 import json
+import os
+import resource
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import passloop
 from passloop.cli.exits import CliError
+from passloop.cli.inotify import watcher
 from passloop.crashpoints import CRASHPOINTS, VARIABLE
-from passloop.kernel.tasks import FINAL_STATES
-from passloop.store.connection import open_writing
-from passloop.store.errors import StoreDamaged
+from passloop.drivers.identity import process_from_json
+from passloop.drivers.processes.strays import wait_gone
+from passloop.kernel.events import Started
+from passloop.kernel.tasks import FINAL_STATES, OutcomeKind
+from passloop.store.database import Store
+from passloop.store.home import Home
 from passloop.store.integrity import check_home
 from passloop.store.reader import Reader
+from tests.support import store_to_kill
+from tests.support.attempts import PATIENCE, Stage
+from tests.support.damage import PAGE, TASKS, copy_of, flip, killed_home, states_of
 from tests.support.killing import ROOT, SECONDS, Field, Nursery, Victim
+from tests.support.promises import record
+from tests.support.store_rows import a_submission
 
-MOST_TIMES = 60
-NOT_IN_THE_ENGINE = {"during_repair"}
-ON_A_FRESH_HOME = {"before_migration_commit"}
+DELETED = 0x200
+"""Of inotify: a file is gone from a folder."""
+
+SOME_TIMES = (1, 2, 3, 5, 8, 13, 21, 34)
+EACH_TIME = range(1, 61)
+
+NEVER_BEGAN = ("before_tombstone", "after_tombstone")
+FULL_DISK = ("before_ballast_is_given_up", "after_ballast_is_given_up", "before_resuming")
+STORE_IN_USE = (
+    "after_store_file", "before_migration_commit", "after_migration_commit", "before_home_id_commit", "before_commit",
+    "after_commit", "before_samples_commit", "after_samples_commit", "before_backup", "after_backup",
+    "before_removal_commit", "after_removal_commit",
+)  # fmt: skip
+REPAIR = (
+    "before_rebuild", "before_repair", "during_repair", "repair_without_store", "repair_without_logs", "after_repair",
+)  # fmt: skip
+ENGINE = (
+    "before_commit", "after_commit", "before_launch", "after_launch", "before_stop", "after_stop", "after_stop_wish",
+    "before_answers", "after_answers", "before_reattach", "after_reattach",
+)  # fmt: skip
+SHIM = {
+    "shim_before_start_record": (OutcomeKind.LOST, {0}),
+    "shim_start_record_unnamed": (OutcomeKind.LOST, {0}),
+    "shim_after_start_record": (OutcomeKind.LOST, {0}),
+    "shim_after_start_report": (OutcomeKind.LOST, {0}),
+    "shim_after_spawn": (OutcomeKind.LOST, {0, 1}),
+    "shim_before_exit_record": (OutcomeKind.LOST, {1}),
+    "shim_exit_record_unnamed": (OutcomeKind.LOST, {1}),
+    "shim_before_exit_report": (OutcomeKind.SUCCESS, {1}),
+    "shim_after_exit_report": (OutcomeKind.SUCCESS, {1}),
+    "shim_after_exit_sync": (OutcomeKind.SUCCESS, {1}),
+}
+"""Where a shim dies, how its attempt ends, and how often its command may have run."""
+ZYGOTE = ("zygote_before_order", "zygote_after_order")
 
 
 def named_in_the_source() -> set[str]:
@@ -41,23 +89,9 @@ def named_in_the_source() -> set[str]:
     return found
 
 
-NAMES = sorted(named_in_the_source() | set(CRASHPOINTS))
-
-
-@pytest.fixture
-def field(tmp_path: Path) -> Iterator[Field]:
-    with Field.on(tmp_path) as field:
-        yield field
-
-
-@pytest.fixture
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as nursery:
-        yield nursery
-
-
-def test_every_crash_point_is_registered_and_used() -> None:
+def test_every_crash_point_is_registered_used_and_hit_by_a_scenario() -> None:
     assert named_in_the_source() == set(CRASHPOINTS)
+    assert set(CRASHPOINTS) == {*NEVER_BEGAN, *FULL_DISK, *STORE_IN_USE, *REPAIR, *ENGINE, *SHIM, *ZYGOTE}
 
 
 def dies(field: Field, nursery: Nursery, acknowledged: dict[int, str | None], place: str) -> bool:
@@ -81,7 +115,7 @@ def work_through(field: Field, acknowledged: dict[int, str | None], place: str) 
         ids = field.submit(work, key=key, **rest)
         acknowledged[ids[0]] = key
     field.wait_running(ids)
-    field.client.post("/tasks/cancel", {"select": [str(ids[0])]}, timeout=SECONDS)
+    field.cancel(ids)
     field.wait_final(sorted(acknowledged))
 
 
@@ -101,24 +135,14 @@ def recover(field: Field, nursery: Nursery) -> Victim:
     assert engine.wait_ready()
     with Reader.open(field.home) as reader:
         left = [one for one in reader.tasks() if one.row.state not in FINAL_STATES]
-    waiting = [str(one.row.id) for one in left if json.loads(one.payload)["command"][-2] == "gate"]
+    waiting = [one.row.id for one in left if json.loads(one.payload)["command"][-2] == "gate"]
     if waiting:
-        field.client.post("/tasks/cancel", {"select": waiting}, timeout=SECONDS)
+        field.cancel(waiting)
     field.wait_final([one.row.id for one in left])
     return engine
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - NOT_IN_THE_ENGINE))
-def test_p01_p02_p03_an_engine_that_dies_at(name: str, field: Field, nursery: Nursery) -> None:
-    """One dies the first time it comes by, the next one the second time, until one does not come by so often."""
-    acknowledged: dict[int, str | None] = {}
-    if name not in ON_A_FRESH_HOME:
-        acknowledged.update(dict.fromkeys(left_running(field, nursery)))
-    for nth in range(1, MOST_TIMES):
-        if not dies(field, nursery, acknowledged, f"{name}:{nth}"):
-            assert nth > 1, f"no scenario reaches {name}"
-            break
-        recover(field, nursery).kill()
+def check(field: Field, nursery: Nursery, acknowledged: dict[int, str | None]) -> None:
     last = recover(field, nursery)
     field.assert_p01_nothing_acknowledged_is_lost(acknowledged)
     field.assert_p02_no_committed_attempt_runs_again()
@@ -127,6 +151,169 @@ def test_p01_p02_p03_an_engine_that_dies_at(name: str, field: Field, nursery: Nu
     field.assert_p05_what_ran_was_seen_to_its_end()
     field.assert_everything_is_free_and_whole()
     last.kill()
+
+
+def engines_die_at(name: str, times: Iterator[int], field: Field, nursery: Nursery) -> None:
+    """One dies the first time it comes by, another one a later time, until one does not come by so often."""
+    acknowledged: dict[int, str | None] = dict.fromkeys(left_running(field, nursery))
+    deaths = 0
+    while dies(field, nursery, acknowledged, f"{name}:{next(times)}"):
+        deaths += 1
+        recover(field, nursery).kill()
+    assert deaths, f"no scenario reaches {name}"
+    check(field, nursery, acknowledged)
+    for promise in ("P1", "P2", "P3", "P5"):
+        record(promise, "killed at a named crash point: nothing lost or repeated", kills=deaths)
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_p01_p02_p03_an_engine_that_dies_at(name: str, field: Field, nursery: Nursery) -> None:
+    engines_die_at(name, iter(SOME_TIMES), field, nursery)
+
+
+@pytest.mark.large
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ENGINE)
+def test_p01_p02_p03_an_engine_that_dies_each_time_at(name: str, field: Field, nursery: Nursery) -> None:
+    engines_die_at(name, iter(EACH_TIME), field, nursery)
+
+
+@pytest.mark.parametrize("name", NEVER_BEGAN)
+def test_p02_p03_an_engine_that_forbids_a_start_dies_at(name: str, field: Field, nursery: Nursery) -> None:
+    """It is the third one: the first left two attempts running, the second claimed one and died before its launch."""
+    acknowledged: dict[int, str | None] = dict.fromkeys(left_running(field, nursery))
+    assert dies(field, nursery, acknowledged, "before_launch")
+    assert dies(field, nursery, acknowledged, name), f"no scenario reaches {name}"
+    check(field, nursery, acknowledged)
+    never_began = [one for _, attempts in field.ledger().values() for one in attempts if one.started_at is None]
+    assert [one.outcome.message for one in never_began if one.outcome] == ["never started"]
+
+
+def limit_files(engine: Victim, size: int) -> None:
+    """From now on the engine can let no file grow over `size` bytes, which to it is a full disk."""
+    _, most = resource.prlimit(engine.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (size, most))
+
+
+@pytest.mark.parametrize("name", FULL_DISK)
+def test_p08_an_engine_on_a_full_disk_dies_at(name: str, field: Field, nursery: Nursery) -> None:
+    engine = nursery.engine(field.home.path, field.environ | {VARIABLE: name})
+    assert engine.wait_ready()
+    acknowledged: dict[int, str | None] = dict.fromkeys(field.submit("gate", count=2))
+    field.wait_running(sorted(acknowledged))
+    with ThreadPoolExecutor(1) as thread, watcher() as watch:
+        watch.add(str(field.home.path), DELETED)
+        limit_files(engine, 0)
+        asked = thread.submit(field.submit, 0)
+        if name == "before_resuming":
+            assert select.select([watch], [], [], SECONDS)[0], "the ballast is not given up"
+            limit_files(engine, resource.RLIM_INFINITY)
+        engine.end(-signal.SIGKILL)
+        assert isinstance(asked.exception(SECONDS), CliError | OSError)
+    check(field, nursery, acknowledged)
+    record("P8", "killed at a named crash point on a full disk: 0 acknowledged lost", lost=0)
+
+
+def until_killed(*words: str, place: str) -> list[str]:
+    """Run a program of the tests that must die at `place`; what it had said."""
+    done = subprocess.run(
+        [sys.executable, *words],
+        env=os.environ | {VARIABLE: place, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        timeout=SECONDS,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, f"nothing reaches {place}"
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("name", STORE_IN_USE)
+def test_p01_a_store_in_use_dies_at(name: str, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    said = until_killed("-m", "tests.support.store_to_kill", str(home.path), place=name)
+    check_home(home)
+    store = Store.open(home)
+    with contextlib.closing(store), store.reader() as reader:
+        tasks = {view.row.id for view in reader.tasks()}
+        assert store.last_seq >= 2 * ("committed" in said)
+        assert "committed" not in said or tasks >= set(range(2, store_to_kill.TASKS + 1))
+        assert "removed" not in said or store_to_kill.REMOVED not in tasks
+        if "sampled" in said and store_to_kill.REMOVED in tasks:
+            assert reader.samples(1) == [store_to_kill.SAMPLE]
+        store.commit(a_submission(1, run=9, first=store_to_kill.TASKS + 1))
+    if "copied" in said:
+        copy = Home(tmp_path / "copy")
+        copy.prepare()
+        home.backup.replace(copy.database)
+        assert set(states_of(copy)) == set(range(1, store_to_kill.TASKS + 1))
+
+
+@pytest.mark.parametrize("name", REPAIR)
+def test_p09_a_repair_dies_at_and_is_done_again(name: str, tmp_path: Path) -> None:
+    """What only the log held must be there after it, too."""
+    home, page = killed_home(tmp_path)
+    truth = states_of(copy_of(home, tmp_path / "whole"))
+    assert len(truth) == TASKS
+    flip(home.database, (page - 1) * PAGE + 100)
+    code = "import sys; from pathlib import Path; from passloop.store.home import Home; "
+    code += "from passloop.store.repair import repair; print(repair(Home(Path(sys.argv[1]))).whole)"
+    until_killed("-c", code, str(home.path), place=name)
+    again = [subprocess.check_output([sys.executable, "-c", code, str(home.path)], text=True) for _ in range(2)]
+    assert again == ["True\n" if name == "after_repair" else "False\n", "True\n"]
+    assert states_of(home) == truth
+    record("P9", "a repair killed at a named crash point and done again: nothing lost", lost=0)
+
+
+@contextlib.asynccontextmanager
+async def dying(folder: Path, place: str) -> Iterator[Stage]:  # type: ignore[misc]
+    """A driver whose first zygote has the place in its environment; those that follow have not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, place)
+        stage = Stage(folder)
+        await stage.driver.start(stage.heard)
+    try:
+        yield stage
+    finally:
+        await stage.__aexit__(None, None, None)
+
+
+def counting(folder: Path) -> list[str]:
+    """A command that leaves one line for each time that it runs."""
+    return ["sh", "-c", f"echo $PASSLOOP_TASK_ID >> '{folder}/ran'"]
+
+
+def times_run(folder: Path, attempt: int) -> int:
+    ran = folder / "ran"
+    return ran.read_text().split().count(str(attempt)) if ran.exists() else 0
+
+
+@pytest.mark.parametrize("name", SHIM)
+async def test_p02_p05_a_shim_dies_at(name: str, tmp_path: Path) -> None:
+    kind, times = SHIM[name]
+    async with dying(tmp_path, name) as stage:
+        exited = await stage.run(counting(tmp_path), 1)
+        assert exited.outcome.kind is kind
+        assert times_run(tmp_path, 1) in times
+        started = stage.heard.find(Started, 1)
+        if started is not None:
+            async with asyncio.timeout(PATIENCE):
+                await wait_gone([process_from_json(started.process)])
+        assert started is not None or kind is OutcomeKind.LOST, f"no scenario reaches {name}"
+        assert stage.heard.of(1)[-1] == "Exited"
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("name", ZYGOTE)
+async def test_p02_p05_a_zygote_dies_at(name: str, nth: int, tmp_path: Path) -> None:
+    """The first order is carried out by a shim that is forked for it, the second by one that rests."""
+    async with dying(tmp_path, f"{name}:{nth}") as stage:
+        for attempt in (1, 2, 3):
+            assert (await stage.run(counting(tmp_path), attempt)).outcome.kind is OutcomeKind.SUCCESS
+            assert times_run(tmp_path, attempt) == 1
+        assert stage.driver.statistics()["zygote_starts"] == 2, f"no scenario reaches {name}"
 
 
 def command(field: Field, *words: str, place: str = "") -> subprocess.CompletedProcess[str]:
@@ -158,35 +345,3 @@ def test_p01_the_daemon_dies_at_and_another_one_comes_up(place: str, field: Fiel
     assert set(ids) < set(ledger)
     field.assert_everything_is_free_and_whole()
     assert command(field, "down").returncode == 0
-
-
-def test_a_repair_that_dies_is_done_again(field: Field, nursery: Nursery) -> None:
-    engine = nursery.engine(field.home.path, field.environ)
-    assert engine.wait_ready()
-    ids = field.submit(0, count=3)
-    field.wait_final(ids)
-    engine.kill()
-    spoil(field)
-    with pytest.raises(StoreDamaged):
-        check_home(field.home)
-    assert command(field, "doctor", "--repair", place="during_repair").returncode == -signal.SIGKILL
-    assert command(field, "doctor", "--repair").returncode == 0
-    assert set(field.ledger()) == set(ids)
-    recover(field, nursery)
-    field.assert_p02_no_committed_attempt_runs_again()
-    field.assert_everything_is_free_and_whole()
-
-
-def spoil(field: Field) -> None:
-    """Flip a bit in the store, in a page of learned durations."""
-    connection = open_writing(field.home.database)
-    connection.pragma("wal_checkpoint", "TRUNCATE")
-    page = connection.execute("SELECT pageno FROM dbstat WHERE name = 'durations' LIMIT 1").get
-    connection.close()
-    data = bytearray(field.home.database.read_bytes())
-    data[(int(page) - 1) * 4_096 + 100] ^= 1
-    field.home.database.write_bytes(data)
-
-
-def test_the_scenarios_outside_the_engine_are_named_here() -> None:
-    assert set(NAMES) >= NOT_IN_THE_ENGINE

@@ -12,6 +12,8 @@ The life of an attempt, as the engine sees it:
     halt before launch                                the attempt id is forbidden for ever; Exited(cancelled)
     Exited(stray=True) -> StrayGone                   the attempt ended but something of its tree lives on
     reattach -> Started and/or Exited                 after the engine died: live, ended or lost
+    Exited(parked=...) -> launch(worker=...)          its worker lives on, and takes the next one
+                       -> WorkerGone                  or it was evicted, or ended by itself
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from passloop.kernel.events import Event
 from passloop.kernel.ids import AttemptId, RunId, TaskId
 from passloop.kernel.resources import Allocation
 
-__all__ = ["Driver", "Launch", "LiveAttempt", "Report"]
+__all__ = ["Driver", "Launch", "LiveAttempt", "LiveWorker", "Report", "WarmDriver"]
 
 Report = Callable[[Event], None]
 """Puts an event into the engine's inbox; callable from the engine's loop thread only."""
@@ -41,6 +43,7 @@ class Launch:
     CUDA variables. `environment_id` is equal for equal environments, so that a driver may send each one
     once. `name` is unique on the box across homes: "<home id>-<attempt id>", the PASSLOOP_ATTEMPT_ID.
     `device_indices` are the CUDA-order indices of the granted devices; `virtual` says that they are virtual.
+    `worker` is the worker that is to run it; None with a `warm_key` means a new one, whose id is the attempt's.
     """
 
     attempt: AttemptId
@@ -57,6 +60,8 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     environment_id: str = ""
     virtual: bool = False
+    warm_key: str | None = None
+    worker: AttemptId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,16 @@ class LiveAttempt:
     process: str
     grace: int
     allocation: Allocation
+    worker: AttemptId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWorker:
+    """A worker that the store holds as not gone. `lying` = parked or evicted; `evicted` = it was told to end."""
+
+    worker: AttemptId
+    lying: bool
+    evicted: bool
 
 
 class Driver(Protocol):
@@ -113,4 +128,19 @@ class Driver(Protocol):
 
     def statistics(self) -> Mapping[str, int]:
         """Counts for `status` and `doctor`, as a frozen snapshot."""
+        ...
+
+
+@runtime_checkable
+class WarmDriver(Driver, Protocol):
+    """A driver whose workers live on between two attempts."""
+
+    def evict(self, worker: AttemptId) -> None:
+        """End a parked worker; `WorkerGone` follows when its whole tree is gone. One that is gone is said so again."""
+        ...
+
+    async def reattach_workers(self, workers: Sequence[LiveWorker]) -> None:
+        """Find these workers again after a restart, before their attempts: `WorkerGone` for each that lay and is gone.
+        Workers that are not among them are ended, and gone when this returns.
+        """
         ...

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passloop.clock import Clock
+from passloop.crashpoints import crashpoint
 from passloop.kernel.changes import Answer, Turn
 from passloop.kernel.errors import IllegalEvent
 from passloop.kernel.events import Event, PauseChanged
@@ -160,6 +161,7 @@ class Turns:
         for entry, answer in zip(entries, answers, strict=True):
             if entry.answer is not None and not entry.answer.done():
                 entry.answer.set_result(answer)
+        crashpoint("after_answers")
 
     def _follow_pauses(self, events: Sequence[Event]) -> None:
         """A driver has told that no attempt can begin for want of room: pause until there is some."""
@@ -211,7 +213,9 @@ class Turns:
         now = self._ports.clock.now()
         self.pause = self._before.again(now) if self._before else Pause.begin(reason, now)
         self._before = self.pause
+        crashpoint("before_ballast_is_given_up")
         drop_ballast(self._ports.ballast)
+        crashpoint("after_ballast_is_given_up")
         await self._rebuild()
         try:
             await self._decide_and_commit([PauseChanged(paused=True, reason=reason)])
@@ -228,6 +232,7 @@ class Turns:
         ):
             self.pause = self._before = pause.again(self._ports.clock.now())
             return False
+        crashpoint("before_resuming")
         self.pause = None
         self._ports.inbox.put_back([Entry(PauseChanged(paused=False))])
         return True

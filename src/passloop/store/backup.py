@@ -6,6 +6,8 @@ import os
 from contextlib import closing
 from pathlib import Path
 
+from passloop.crashpoints import crashpoint
+
 from .connection import open_copy, open_reading, translated
 from .errors import StoreFull
 from .home import sync_directory
@@ -23,8 +25,10 @@ def copy_store(source: Path, target: Path) -> None:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         _copy(source, part)
+        crashpoint("before_backup")
         os.replace(part, target)
         sync_directory(target.parent)
+        crashpoint("after_backup")
     except OSError as error:
         hint = "Free space on that disk, or name another path."
         raise StoreFull(f"the backup {target} cannot be written: {error.strerror}", hint=hint) from error

@@ -62,6 +62,7 @@ class Store:
         if not create and not home.database.exists():
             raise StoreMissing(f"there is no store in {home.path}", hint="Submit something first.")
         _touch_private(home)
+        crashpoint("after_store_file")
         writer = open_writing(home.database)
         try:
             with translated(home.database):
@@ -162,6 +163,8 @@ class Store:
         """Keep how busy devices were. Called from the thread that commits."""
         with translated(self.home.database), transaction(self._writer):
             write_samples(self._writer, samples)
+            crashpoint("before_samples_commit")
+        crashpoint("after_samples_commit")
 
     def backup(self, path: Path | None = None) -> Path:
         """Copy the store to `path` (else the home's own backup) and return where it lies. From any thread."""
@@ -176,7 +179,10 @@ class Store:
         commits.
         """
         with translated(self.home.database), transaction(self._writer):
-            return remove_final_tasks(self._writer, tasks)
+            removed = remove_final_tasks(self._writer, tasks)
+            crashpoint("before_removal_commit")
+        crashpoint("after_removal_commit")
+        return removed
 
     def _load_home_id(self) -> str:
         with translated(self.home.database), transaction(self._writer):
@@ -185,6 +191,7 @@ class Store:
                 return str(found[0])
             made = secrets.token_hex(4)
             self._writer.execute(statement("upsert_meta"), ("home_id", made))
+            crashpoint("before_home_id_commit")
         return made
 
 

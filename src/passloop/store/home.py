@@ -57,6 +57,11 @@ class Home:
         return self.path / "backup.sqlite"
 
     @property
+    def repaired(self) -> Path:
+        """A repaired store that has not taken the damaged one's place yet."""
+        return self.path / "store.sqlite.repaired"
+
+    @property
     def mark(self) -> Path:
         """Says how far the store had come, so that a cut-off log is noticed."""
         return self.path / "mark"

@@ -10,6 +10,7 @@ from .home import Home
 from .journal import JournalRow, last_row, rows_after
 from .mark import Mark
 from .migrate import latest_version, stored_version, too_new
+from .sql import statement
 
 __all__ = ["check_beginning", "check_home", "check_journal", "check_pages", "check_store"]
 
@@ -20,7 +21,7 @@ JOURNAL_CHECKED = 20_000
 def check_beginning(home: Home, marked: int) -> None:
     """Refuse a database that is gone or empty although the home was used: it would look like a new one."""
     size = home.database.stat().st_size if home.database.exists() else 0
-    if size == 0 and (marked > 0 or _has_entries(home)):
+    if size == 0 and (marked > 0 or home.repaired.exists() or _has_entries(home)):
         what = "is empty" if home.database.exists() else "is gone"
         raise StoreDamaged(f"{home.database} {what}, but this home was in use", hint=REPAIR_HINT)
 
@@ -41,6 +42,9 @@ def check_home(home: Home) -> None:
     with translated(home.database):
         connection = open_reading(home.database)
         try:
+            if stored_version(connection) < latest_version():
+                _check_older(connection, marked)
+                return
             check_store(connection, marked)
             check_journal(connection)
         finally:
@@ -52,25 +56,39 @@ def check_store(connection: apsw.Connection, marked: int) -> JournalRow | None:
     check_pages(connection)
     last = last_row(connection)
     found = 0 if last is None else last.seq
-    if found < marked:
-        raise StoreDamaged(
-            f"the store ends at batch {found}, but {marked} were committed: its log was cut or damaged",
-            hint=REPAIR_HINT,
-        )
+    _require_end(found, marked)
     check_journal(connection, after=max(0, found - JOURNAL_CHECKED))
     return last
 
 
 def check_pages(connection: apsw.Connection) -> None:
-    """Read every page with its checksum and check how they hang together. Raises `StoreDamaged`."""
-    problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
-    if problems != ["ok"]:
-        raise StoreDamaged(f"the store is damaged: {problems[0]}", hint=REPAIR_HINT)
+    """Read every page with its checksum, and the schema's version. Raises `StoreDamaged`, `StoreTooNew`."""
+    _check_how_pages_hang_together(connection)
     found_version = stored_version(connection)
     if found_version > latest_version():
         raise too_new(found_version)
     if found_version != latest_version():
         raise StoreDamaged("the store's schema number was altered", hint=REPAIR_HINT)
+
+
+def _check_older(connection: apsw.Connection, marked: int) -> None:
+    """Check what can be checked of a store that the next engine brings to this version's schema."""
+    _check_how_pages_hang_together(connection)
+    _require_end(int(connection.execute(statement("select_last_seq")).get) if stored_version(connection) else 0, marked)
+
+
+def _require_end(found: int, marked: int) -> None:
+    if found < marked:
+        raise StoreDamaged(
+            f"the store ends at batch {found}, but {marked} were committed: its log was cut or damaged",
+            hint=REPAIR_HINT,
+        )
+
+
+def _check_how_pages_hang_together(connection: apsw.Connection) -> None:
+    problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
+    if problems != ["ok"]:
+        raise StoreDamaged(f"the store is damaged: {problems[0]}", hint=REPAIR_HINT)
 
 
 def check_journal(connection: apsw.Connection, *, after: int = 0) -> int:

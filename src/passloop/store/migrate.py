@@ -51,4 +51,5 @@ def migrate(connection: apsw.Connection, folder: Path = MIGRATIONS) -> int:
             connection.execute(steps[number - 1].read_text(encoding="utf-8"))
             connection.pragma("user_version", number)
             crashpoint("before_migration_commit")
+        crashpoint("after_migration_commit")
     return found

@@ -1,8 +1,8 @@
 """Puts a whole store in the place of a damaged one, from what can still be read and from the last backup.
 
 Nothing starts by itself that may have run already: tasks whose last state is not certain are
-held. The damaged files are kept. Nothing readable at all is an error, never an empty store. Whoever calls
-holds the `HomeLock`.
+held. The damaged files are kept. Nothing readable at all is an error, never an empty store. A repair that was
+interrupted is done again from the same files. Whoever calls holds the `HomeLock`.
 """
 
 from __future__ import annotations
@@ -64,18 +64,20 @@ def repair(home: Home) -> RepairReport:
     """Repair the store of `home` if it is damaged. Raises `StoreDamaged` if nothing could be read,
     `StoreFull`.
     """
-    part, ready = _beside(home, "part"), _beside(home, "repaired")
-    ready.unlink(missing_ok=True)
+    part = _beside(home, "part")
     problem = _problem_of(home)
     if problem is None:
+        home.repaired.unlink(missing_ok=True)
         return RepairReport(whole=True)
     try:
-        kept = _copy_damaged(home)
+        kept = _kept_before(home) or _copy_damaged(home)
+        crashpoint("before_rebuild")
         built = _rebuild(home, kept, part, problem)
-        os.replace(part, ready)
+        crashpoint("before_repair")
+        os.replace(part, home.repaired)
         sync_directory(home.path)
         crashpoint("during_repair")
-        _take_place(home, ready, built)
+        _take_place(home, built)
     except OSError as error:
         hint = "Free space on this disk and run `passloop doctor --repair` again."
         raise StoreFull(f"the repaired store cannot be written: {error.strerror}", hint=hint) from error
@@ -104,6 +106,14 @@ def _problem_of(home: Home) -> str | None:
     return None
 
 
+def _kept_before(home: Home) -> Path | None:
+    """The copies of a repair that died after it took the damaged store away: the logs beside may be gone, too."""
+    if home.database.exists() or not home.repaired.exists():
+        return None
+    number = sum(1 for _ in home.path.glob("damaged-*"))
+    return home.path / f"damaged-{number}"
+
+
 def _copy_damaged(home: Home) -> Path:
     number = 1 + sum(1 for _ in home.path.glob("damaged-*"))
     folder = home.path / f"damaged-{number}"
@@ -111,8 +121,18 @@ def _copy_damaged(home: Home) -> Path:
     for name in ("", "-wal"):
         source = home.database.with_name(home.database.name + name)
         if source.exists():
-            shutil.copyfile(source, folder / source.name)
+            _copy_durably(source, folder / source.name)
+    sync_directory(folder)
     return folder
+
+
+def _copy_durably(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _rebuild(home: Home, kept: Path, part: Path, problem: str) -> Rebuilt:
@@ -134,14 +154,20 @@ def _rebuild(home: Home, kept: Path, part: Path, problem: str) -> Rebuilt:
     return rebuild(part, salvaged, backup, marked=Mark(home.mark).read())
 
 
-def _take_place(home: Home, ready: Path, built: Rebuilt) -> None:
+def _take_place(home: Home, built: Rebuilt) -> None:
     """Logs of the damaged database must be gone before the new one stands there: they would be played into
-    it.
+    it. The damaged one goes first, for without its logs it could pass for a whole store that ends earlier.
     """
+    home.database.unlink(missing_ok=True)
+    sync_directory(home.path)
+    crashpoint("repair_without_store")
     for name in _LOGS:
         home.database.with_name(home.database.name + name).unlink(missing_ok=True)
-    os.replace(ready, home.database)
     sync_directory(home.path)
+    crashpoint("repair_without_logs")
+    os.replace(home.repaired, home.database)
+    sync_directory(home.path)
+    crashpoint("after_repair")
     mark = Mark(home.mark)
     mark.write(built.last_seq)
     mark.close()

@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from passloop.crashpoints import handed_on
+
 from .keeper.frames import split, take_frames
 
 __all__ = ["Launcher"]
@@ -53,7 +55,7 @@ class Launcher:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_BOOT), *map(str, fds)],
-                env={},
+                env=handed_on(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passloop.crashpoints import crashpoint
 from passloop.drivers.identity import Process, boot_id, ticks_of
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
@@ -108,6 +109,7 @@ def ask_to_stop(directory: Path, *, grace: int, reason: str) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(f"{grace} {reason}")
     temporary.replace(directory / _STOP)
+    crashpoint("after_stop_wish")
 
 
 def _lost(message: str) -> Outcome:
@@ -119,12 +121,14 @@ def _bury(directory: Path, name: str) -> bool:
     directory.mkdir(0o700, parents=True, exist_ok=True)
     temporary = directory / f"start.engine.{os.getpid()}"
     temporary.write_text(json.dumps({"name": name, TOMBSTONE: True}), encoding="utf-8")
+    crashpoint("before_tombstone")
     try:
         os.link(temporary, directory / _START)
     except FileExistsError:
         return False
     finally:
         temporary.unlink()
+    crashpoint("after_tombstone")
     return True
 
 

@@ -2,7 +2,8 @@
 
 A process is an attempt's if its environment has the attempt's name, if it is in the session its shim opened,
 if it descends from one of those, or if it is in the attempt's control group. What escaped all of these is
-not covered. Must never touch this process, nor one that began before the shim did.
+not covered. Must never touch this process, nor one that began before the shim did, nor go by numbers that mean
+somebody else by now: those of another boot, or of a shim whose pid was given out again.
 """
 
 from __future__ import annotations
@@ -30,14 +31,15 @@ def find(name: str, shim: Process | None, cgroup: Path | None) -> list[Process]:
     """The living processes of the attempt called `name`. Reads all of /proc, so not for the engine's loop."""
     wanted = _VARIABLE + os.fsencode(name)
     own = {os.getpid()}
+    session = _session_opened_by(shim)
     found: set[int] = set()
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and (_has_variable(entry, wanted) or _in_session(int(entry), shim)):
+        if entry.isdigit() and (_has_variable(entry, wanted) or _in_session(int(entry), session)):
             found.add(int(entry))
     found.update(_members(name, cgroup))
     for pid in tuple(found):
         found.update(descendants(pid))
-    since = shim.ticks if shim is not None else 0
+    since = shim.ticks if shim is not None and shim.boot == boot_id() else 0
     ticks = {pid: ticks_of(pid) for pid in found - own}
     return [Process(pid, began, boot_id()) for pid, began in ticks.items() if began is not None and began >= since]
 
@@ -90,8 +92,17 @@ def _has_variable(entry: str, wanted: bytes) -> bool:
     return wanted in environment.split(b"\0")
 
 
-def _in_session(pid: int, shim: Process | None) -> bool:
-    return shim is not None and session_of(pid) == shim.pid
+def _session_opened_by(shim: Process | None) -> int | None:
+    """The number of the shim's session, None if it may be another's: a pid is given out again once its session is
+    empty.
+    """
+    if shim is None or shim.boot != boot_id() or ticks_of(shim.pid) not in (None, shim.ticks):
+        return None
+    return shim.pid
+
+
+def _in_session(pid: int, session: int | None) -> bool:
+    return session is not None and session_of(pid) == session
 
 
 def _members(name: str, cgroup: Path | None) -> list[int]:

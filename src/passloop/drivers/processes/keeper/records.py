@@ -13,6 +13,8 @@ import errno
 import os
 import time
 
+from .crashpoints import crashpoint
+
 __all__ = [
     "EXIT_FILE",
     "RESERVED",
@@ -95,6 +97,7 @@ def claim_start(folder: int, record: bytes) -> bool:
     """Make start.json in the open `folder`, whole and only if there is none. False: another was first."""
     temporary = b"start.%d" % os.getpid()
     _write(folder, temporary, record)
+    crashpoint("shim_start_record_unnamed")
     try:
         _rename_to_free_name(folder, temporary, START_FILE)
     except FileExistsError:
@@ -129,6 +132,7 @@ def store_exit(folder: int, fd: int, record: bytes) -> None:
     """Write the exit record and give it its name. Whether it is on the disk is for `sync_exit`."""
     os.pwrite(fd, record, 0)
     os.ftruncate(fd, len(record))
+    crashpoint("shim_exit_record_unnamed")
     os.rename(RESERVED_FILE, EXIT_FILE, src_dir_fd=folder, dst_dir_fd=folder)
 
 

@@ -19,6 +19,7 @@ import signal
 import time
 
 from . import commands, records, tree
+from .crashpoints import crashpoint
 from .frames import Order
 from .memory import Group, enter_group
 from .reports import Reporter
@@ -141,6 +142,7 @@ class Shim:
         """Make the attempt's folder and its start record; False if somebody else made that first."""
         _make_folder(self._order.directory)
         self._folder = os.open(self._order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        crashpoint("shim_before_start_record")
         record = records.to_json(
             self._identity()
             | {
@@ -153,8 +155,10 @@ class Shim:
         if not records.claim_start(self._folder, record):
             self._reporter.send(b"taken", record)
             return False
+        crashpoint("shim_after_start_record")
         self._exit = records.reserve_exit(self._folder)
         self._reporter.send(b"started", record)
+        crashpoint("shim_after_start_report")
         return True
 
     def stand_over(self, environment: dict[bytes, bytes]) -> None:
@@ -208,6 +212,7 @@ class Shim:
             self._group = enter_group(order.cgroup, order.name, order.memory_limit)
         try:
             self._leader = commands.spawn(order.argv, environment, out=out, err=err)
+            crashpoint("shim_after_spawn")
         finally:
             if self._group is not None:
                 self._group.leave()
@@ -348,11 +353,15 @@ class Shim:
             "cpu_ms": self._cpu_ms,
         }
         text = records.to_json(record)
+        crashpoint("shim_before_exit_record")
         try:
             records.store_exit(self._folder, self._exit, text)
+            crashpoint("shim_before_exit_report")
         finally:
             self._reporter.send(b"exited", text)
+        crashpoint("shim_after_exit_report")
         records.sync_exit(self._folder, self._exit)
+        crashpoint("shim_after_exit_sync")
 
 
 def _stopped(reason: str) -> tuple[str, str]:

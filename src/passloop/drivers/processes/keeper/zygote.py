@@ -18,6 +18,7 @@ import socket
 import sys
 
 from . import shim
+from .crashpoints import crashpoint
 from .frames import Order, join, split, take_frames
 from .handover import ANCILLARY, CHUNK, Post, descriptors_of, take_order
 from .reports import Reporter
@@ -103,9 +104,11 @@ class Zygote:
     def _carry_out(self, order: Order, fields: list[bytes]) -> None:
         lock_fds = self._lock_fds[: order.lock_fds]
         del self._lock_fds[: order.lock_fds]
+        crashpoint("zygote_before_order")
         post = self._rested_with(order.environment_id)
         if post is None or not post.hand_over(join(fields), order.attempt, lock_fds):
             self._fork(order, lock_fds)
+        crashpoint("zygote_after_order")
         for fd in lock_fds:
             os.close(fd)
 

@@ -1,0 +1,77 @@
+"""Homes as a killed engine leaves them, and ways to damage what is in them.
+
+In such a home the older half of what was committed is in the database and the newer half in its log, as after a
+checkpoint. Its truth is what a whole copy of it says.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from passloop.kernel.changes import AttemptChanged, TaskChanged
+from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.store.database import Store
+from passloop.store.home import Home
+from tests.support.store_rows import a_batch, a_submission, a_task, an_attempt, an_end
+
+__all__ = ["PAGE", "TASKS", "copy_of", "flip", "killed_home", "states_of"]
+
+PAGE = 4_096
+RUNS = 6
+EACH = 20
+TASKS = RUNS * EACH
+
+
+def killed_home(folder: Path, *, backup: bool = False) -> tuple[Home, int]:
+    """The home of an engine that was killed, and a page of its database that its log does not hold."""
+    living = Home(folder / "living")
+    living.prepare()
+    store = Store.open(living)
+    for run in range(1, RUNS + 1):
+        store.commit(a_submission(EACH, run=run, first=(run - 1) * EACH + 1, payload='{"name": "some payload"}'))
+        if run == RUNS // 2:
+            store._writer.pragma("wal_checkpoint", "TRUNCATE")
+            if backup:
+                store.backup()
+    _end_some(store)
+    query = "SELECT pageno FROM dbstat WHERE name = 'durations' LIMIT 1"
+    page = int(store._writer.execute(query).get)
+    home = copy_of(living, folder / "home")
+    store.close()
+    shutil.rmtree(living.path)
+    return home, page
+
+
+def _end_some(store: Store) -> None:
+    """Tasks 1 to 10 succeed, 11 runs."""
+    store.commit(a_batch([AttemptChanged(an_attempt(n)) for n in range(1, 12)]))
+    store.commit(a_batch([AttemptChanged(an_end(n)) for n in range(1, 11)]))
+    ended = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_code": 0, "ended_at": 2_000}
+    done = [TaskChanged(a_task(n, attempts=1, **ended)) for n in range(1, 11)]
+    store.commit(a_batch([*done, TaskChanged(a_task(11, attempts=1, state=TaskState.RUNNING))]))
+
+
+def copy_of(home: Home, path: Path) -> Home:
+    """A copy of a home at `path`, which must not be there."""
+    shutil.copytree(home.path, path)
+    path.chmod(0o700)
+    return Home(path)
+
+
+def flip(path: Path, offset: int, bit: int = 0) -> None:
+    """Flip one bit of a file."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ (1 << bit)]))
+
+
+def states_of(home: Home) -> dict[int, str]:
+    """The state of every task. Raises what opening raises."""
+    store = Store.open(home)
+    try:
+        return {int(task): str(state) for task, state in store.states_of(range(TASKS + 10)).items()}
+    finally:
+        store.close()

@@ -1,0 +1,139 @@
+"""What is left behind by engines and tasks: the store and the tasks' own record, and the questions asked of both.
+
+It reads and judges; it starts and ends nothing. Its questions are those of the promises: each is named after one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from passloop.kernel.tasks import AttemptRow, OutcomeKind, TaskRow
+from passloop.store.home import Home
+from passloop.store.integrity import check_home
+from passloop.store.reader import Reader
+
+__all__ = ["Evidence", "Line"]
+
+FINAL = ("succeeded", "failed", "cancelled", "aborted", "rejected")
+
+
+class Line(NamedTuple):
+    """What an attempt said of itself: `what` is start or end, `at` monotonic ns."""
+
+    what: str
+    task: int
+    epoch: int
+    name: str
+    pid: int
+    ticks: int
+    at: int
+    alone: bool
+    gpus: tuple[str, ...]
+
+
+class Evidence:
+    """The store in `home`, and the record that tasks wrote into `folder`."""
+
+    def __init__(self, home: Home, folder: Path) -> None:
+        self.home = home
+        self.folder = folder
+
+    def lines(self) -> list[Line]:
+        """The record so far. A line that is not whole is a test's mistake, for each was one write."""
+        return [_line(words.split()) for words in (self.folder / "record").read_text().splitlines()]
+
+    def ledger(self) -> dict[int, tuple[TaskRow, list[AttemptRow]]]:
+        """Every task with its attempts, as stored."""
+        with Reader.open(self.home) as reader:
+            return {one.row.id: (one.row, reader.attempts(one.row.id)) for one in reader.tasks()}
+
+    def open_tasks(self) -> list[tuple[int, str]]:
+        """Tasks that are not final, with their states, for a failing test to show."""
+        with Reader.open(self.home) as reader:
+            return [(one.row.id, str(one.row.state)) for one in reader.tasks() if str(one.row.state) not in FINAL]
+
+    def living(self) -> list[int]:
+        """Processes that carry the name of an attempt of this home."""
+        prefix = f"PASSLOOP_ATTEMPT_ID={self.home_id()}-".encode()
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _carries(pid, prefix)]
+
+    def home_id(self) -> str:
+        """What the names of this home's attempts begin with."""
+        query = "SELECT value FROM meta WHERE name = 'home_id'"
+        with Reader.open(self.home) as reader:
+            return str(reader._connection.execute(query).get)
+
+    def assert_p01_nothing_acknowledged_is_lost(self, acknowledged: Mapping[int, str | None]) -> None:
+        """Each acknowledged task is there, with its key, and none was made twice."""
+        ledger = self.ledger()
+        lost = [task for task in acknowledged if task not in ledger]
+        assert not lost, f"lost: {lost}"
+        for task, key in acknowledged.items():
+            assert ledger[task][0].key == key
+        keys = Counter(row.key for row, _ in ledger.values() if row.key is not None)
+        assert not [key for key, count in keys.items() if count > 1]
+
+    def assert_p02_no_committed_attempt_runs_again(self) -> None:
+        """Every process belongs to one attempt in the ledger, no attempt has two, none follows a success."""
+        ledger = self.ledger()
+        starts = Counter((line.task, line.epoch) for line in self.lines() if line.what == "start")
+        assert not [pair for pair, count in starts.items() if count > 1], "an attempt ran twice"
+        for task, epoch in starts:
+            row, attempts = ledger[task]
+            assert epoch <= row.attempts, f"attempt {epoch} of task {task} ran and is not in the ledger"
+            assert [one.epoch for one in attempts] == list(range(1, row.attempts + 1))
+        for task, (_, attempts) in ledger.items():
+            for one in attempts[:-1]:
+                assert one.outcome is None or one.outcome.kind is not OutcomeKind.SUCCESS, f"task {task} ran again"
+
+    def assert_p03_at_most_one_live_attempt_per_task(self) -> None:
+        """No attempt found another one alive, and none began before an earlier one's end."""
+        lines = self.lines()
+        assert all(line.alone for line in lines), [line for line in lines if not line.alone]
+        ended: dict[int, int] = {}
+        for line in lines:
+            if line.what == "start":
+                assert line.at >= ended.get(line.task, 0)
+            ended[line.task] = max(ended.get(line.task, 0), line.at)
+
+    def assert_p04_no_device_was_held_twice(self) -> None:
+        """Attempts that ended by themselves never shared a device with another one."""
+        held: dict[str, tuple[int, int]] = {}
+        complete = {(line.task, line.epoch) for line in self.lines() if line.what == "end"}
+        for line in self.lines():
+            for uuid in line.gpus if (line.task, line.epoch) in complete else ():
+                if line.what == "start":
+                    assert uuid not in held, f"{uuid} is held by {held[uuid]} and by task {line.task}"
+                    held[uuid] = (line.task, line.epoch)
+                else:
+                    del held[uuid]
+
+    def assert_p05_what_ran_was_seen_to_its_end(self) -> None:
+        """An attempt whose command ran is never taken for lost, whoever was dead meanwhile."""
+        ledger = self.ledger()
+        for line in self.lines():
+            outcome = ledger[line.task][1][line.epoch - 1].outcome
+            assert outcome is not None, line
+            assert outcome.kind in (OutcomeKind.SUCCESS, OutcomeKind.FAILURE, OutcomeKind.CANCELLED), (line, outcome)
+
+    def assert_whole_and_nobody_lives(self) -> None:
+        """No process of an attempt is there, and the store is whole, with an engine or without."""
+        assert self.living() == []
+        check_home(self.home)
+
+
+def _line(words: list[str]) -> Line:
+    what, task, epoch, name, pid, ticks, at, alone, gpus = words
+    uuids = () if gpus == "-" else tuple(gpus.split(","))
+    return Line(what, int(task), int(epoch), name, int(pid), int(ticks), int(at), alone == "1", uuids)
+
+
+def _carries(pid: int, prefix: bytes) -> bool:
+    try:
+        return prefix in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
