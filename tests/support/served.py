@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,9 @@ class Served:
         writer.close()
         await writer.wait_closed()
         head, _, rest = raw.partition(b"\r\n\r\n")
-        return Reply(int(head.split()[1]), head_fields(head), rest)
+        fields = head_fields(head)
+        chunked = fields.get("transfer-encoding") == "chunked"
+        return Reply(int(head.split()[1]), fields, b"".join(chunks(rest)) if chunked else rest)
 
     async def get(self, path: str) -> Reply:
         return await self.ask("GET", path)
@@ -77,6 +79,16 @@ def request_text(method: str, path: str, data: bytes, fields: dict[str, str]) ->
     if data:
         lines += ["Content-Type: application/json", f"Content-Length: {len(data)}"]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+
+
+def chunks(text: bytes) -> Iterator[bytes]:
+    """The pieces of a chunked body; whoever sent it must also have ended it."""
+    while True:
+        size, _, text = text.partition(b"\r\n")
+        if size == b"0":
+            return
+        yield text[: int(size, 16)]
+        text = text[int(size, 16) + 2 :]
 
 
 def head_fields(head: bytes) -> dict[str, str]:

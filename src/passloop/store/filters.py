@@ -4,11 +4,12 @@ text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .records import encode_json
 
-__all__ = ["TaskFilter", "conditions_of"]
+__all__ = ["TaskFilter", "conditions_of", "ranges_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,17 @@ class TaskFilter:
     keys: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     before: int | None = None
+
+
+def ranges_of(ids: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Ids as the fewest ranges that hold exactly these, both ends included."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(set(ids)):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return tuple(ranges)
 
 
 _IDS = """tasks.id IN (

@@ -12,13 +12,14 @@ from passloop.apps.queue.selectors import parse_selectors
 from passloop.engine.attempts import attempt_folder
 from passloop.engine.errors import NotFound
 from passloop.kernel.ids import TaskId
-from passloop.store.filters import TaskFilter
+from passloop.store.filters import TaskFilter, ranges_of
 from passloop.store.home import Home
 from passloop.store.reader import Reader, TaskView
 
-__all__ = ["listed", "log_file", "run_named", "runs", "select", "shown", "standing"]
+__all__ = ["chosen", "listed", "log_file", "run_named", "runs", "select", "shown", "standing"]
 
 Json = dict[str, Any]
+LOOKED_UP = 1_000
 
 
 def select(reader: Reader, words: Sequence[str]) -> list[TaskId]:
@@ -26,13 +27,21 @@ def select(reader: Reader, words: Sequence[str]) -> list[TaskId]:
     return [TaskId(task) for task in require_ids(parse_selectors(words), reader)]
 
 
-def listed(reader: Reader, words: Sequence[str], *, limit: int | None, before: int | None) -> Json:
+def listed(reader: Reader, words: Sequence[str], *, limit: int, before: int | None) -> Json:
     """The newest `limit` tasks selected, oldest first, and how many there are in all."""
     selection = parse_selectors(words)
-    wanted = filter_of(selection, reader, before=before)
-    found = reader.tasks(wanted, limit=-1 if limit is None else limit)
-    total = len(found) if limit is None else reader.count(filter_of(selection, reader))
+    found = reader.tasks(filter_of(selection, reader, before=before), limit=limit)
+    total = reader.count(filter_of(selection, reader))
     return views.document(tasks=[views.task_view(task) for task in found], total=total)
+
+
+def chosen(reader: Reader, words: Sequence[str], *, limit: int | None, before: int | None) -> tuple[Sequence[int], int]:
+    """Ids of the newest `limit` tasks selected (None: of all), ascending, and how many there are in all."""
+    selection = parse_selectors(words)
+    ids = reader.task_ids(filter_of(selection, reader, before=before))
+    if limit is None:
+        return ids, len(ids)
+    return ids[max(0, len(ids) - limit) :], reader.count(filter_of(selection, reader))
 
 
 def shown(reader: Reader, task: int, home: Home) -> Json:
@@ -53,18 +62,15 @@ def log_file(reader: Reader, task: int, home: Home, *, stream: str, attempt: int
 
 
 def standing(reader: Reader, tasks: Sequence[TaskId]) -> list[Json]:
-    """How these tasks stand, in short."""
-    if not tasks:
-        return []
-    return [
-        {
-            "id": view.row.id,
-            "state": view.row.state.value,
-            "exit_code": view.row.exit_code,
-            "outcome": view.row.outcome.value if view.row.outcome is not None else None,
-        }
-        for view in reader.tasks(TaskFilter(ids=tuple((task, task) for task in tasks)))
-    ]
+    """How these tasks stand, in short. Looked up some at a time: a whole row of each takes far more room."""
+    pieces = (tasks[at : at + LOOKED_UP] for at in range(0, len(tasks), LOOKED_UP))
+    return [_stands(view) for piece in pieces for view in reader.tasks(TaskFilter(ids=ranges_of(piece)))]
+
+
+def _stands(view: TaskView) -> Json:
+    row = view.row
+    outcome = row.outcome.value if row.outcome is not None else None
+    return {"id": row.id, "state": row.state.value, "exit_code": row.exit_code, "outcome": outcome}
 
 
 def runs(reader: Reader, *, limit: int | None) -> Json:

@@ -11,6 +11,8 @@ import pytest
 from passloop.kernel.events import DeviceSeen, DevicesSeen
 from passloop.kernel.tasks import Outcome, OutcomeKind
 from passloop.store.errors import StoreDamaged
+from passloop.web.listing import PIECE
+from passloop.web.read_models import LOOKED_UP
 from tests.support.served import served
 
 FAILED = Outcome(kind=OutcomeKind.FAILURE, exit_code=3)
@@ -54,6 +56,30 @@ async def test_tasks_are_listed_by_selector_limit_and_page(tmp_path: Path) -> No
         some = (await one.get("/tasks?select=3-4&select=7&state=ready")).json()
         assert [task["id"] for task in some["tasks"]] == [3, 4, 7]
         assert len((await one.get("/tasks")).json()["tasks"]) == 30
+
+
+async def test_a_long_list_comes_in_pieces_and_is_whole(tmp_path: Path) -> None:
+    count = 2 * PIECE + 7
+    async with served(tmp_path) as one:
+        await one.submit(count)
+        whole = await one.get("/tasks")
+        assert (whole.fields["transfer-encoding"], whole.fields["content-type"]) == ("chunked", "application/json")
+        assert [task["id"] for task in whole.json()["tasks"]] == list(range(1, count + 1))
+        assert whole.json()["total"] == count
+        some = (await one.get(f"/tasks?limit={PIECE + 1}&before=900")).json()
+        assert ([some["tasks"][0]["id"], some["tasks"][-1]["id"]], some["total"]) == ([899 - PIECE, 899], count)
+        assert len(some["tasks"]) == PIECE + 1
+        page = (await one.get("/tasks?limit=1")).json()
+        assert page["tasks"] == whole.json()["tasks"][-1:]
+        assert (await one.get("/tasks?state=failed")).json() == {"schema_version": 1, "tasks": [], "total": 0}
+        assert (await one.get("/tasks?select=@nobody")).status == 404
+
+
+async def test_waiting_for_many_tasks_tells_each_once(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        ids = await one.submit(LOOKED_UP + 3)
+        told = (await one.get(f"/wait?select=1-{ids[-1]}&timeout_ms=0")).json()
+        assert (told["final"], [task["id"] for task in told["tasks"]]) == (False, ids)
 
 
 async def test_one_task_is_shown_with_its_attempts_and_folder(tmp_path: Path) -> None:

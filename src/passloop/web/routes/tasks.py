@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from passloop.apps.queue.views import why_view
 from passloop.engine.errors import NotFound
 from passloop.kernel.ids import TaskId
 from passloop.web import read_models
+from passloop.web.listing import PIECE, task_pieces
 from passloop.web.port import EngineHere, json_reply
 
 __all__ = ["router"]
@@ -31,7 +32,12 @@ async def list_tasks(
 ) -> Response:
     """The newest `limit` tasks selected, oldest first; all of them without a limit. `total` is how many there are."""
     words = [*select, *_property("state", state), *_property("group", group)]
-    return json_reply(await engine.read(lambda reader: read_models.listed(reader, words, limit=limit, before=before)))
+    if limit is not None and limit <= PIECE:
+        return json_reply(
+            await engine.read(lambda reader: read_models.listed(reader, words, limit=limit, before=before))
+        )
+    ids, total = await engine.read(lambda reader: read_models.chosen(reader, words, limit=limit, before=before))
+    return StreamingResponse(task_pieces(engine, ids, total=total), media_type="application/json")
 
 
 @router.get("/tasks/{task}")

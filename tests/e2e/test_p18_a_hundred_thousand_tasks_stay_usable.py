@@ -1,0 +1,162 @@
+"""P18: with 100,000 tasks done and 10,000 queued the table comes at once and the engine stays small.
+
+In CI nothing is timed: what a question costs is counted in steps of SQLite's machine and must not grow with the
+number of tasks, and memory is counted by allocation. The large figure is a real engine with all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from passloop.kernel.machine import Machine
+from passloop.kernel.tasks import TaskState
+from passloop.store.database import Store
+from passloop.store.filters import TaskFilter
+from passloop.store.reader import Reader
+from passloop.web.listing import task_pieces
+from tests.support.command_line import ended_boxes
+from tests.support.engines import Rig
+from tests.support.filled_home import fill
+from tests.support.promises import record
+
+TABLE = 50
+BYTES_A_QUEUED_TASK = 1_500
+P95_MS = 300
+ENGINE_MIB = 300
+FIRST_ROWS_MS = 1_000
+
+
+class Steps:
+    """Counts the steps of SQLite's virtual machine that a reader's questions take."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.count = 0
+        reader._connection.set_progress_handler(self._step, 1)
+
+    def _step(self) -> bool:
+        self.count += 1
+        return False
+
+
+def steps_of_the_table(path: Path, *, done: int, queued: int) -> dict[str, int]:
+    """What each question of `ls`, `show` and `status` costs on a home with so many tasks."""
+    questions = {
+        "table": lambda reader: reader.tasks(limit=TABLE),
+        "how many": lambda reader: reader.count(),
+        "older page": lambda reader: reader.tasks(TaskFilter(before=done), limit=TABLE),
+        "one state": lambda reader: reader.tasks(TaskFilter(states=("ready",)), limit=TABLE),
+        "one task": lambda reader: reader.task(done // 2),
+        "its attempts": lambda reader: reader.attempts(done // 2),
+        "its run": lambda reader: reader.run("1"),
+        "last": lambda reader: reader.last_task(),
+        "journal": lambda reader: reader.last_seq(),
+    }
+    found = {}
+    with Reader.open(fill(path, done=done, queued=queued, a_run_of=100)) as reader:
+        steps = Steps(reader)
+        for name, ask in questions.items():
+            steps.count = 0
+            assert ask(reader) is not None
+            found[name] = steps.count
+    return found
+
+
+def test_what_the_table_costs_does_not_grow_with_the_tasks(tmp_path: Path) -> None:
+    few = steps_of_the_table(tmp_path / "few", done=600, queued=200)
+    many = steps_of_the_table(tmp_path / "many", done=4_800, queued=200)
+    grown = {name: (few[name], many[name]) for name in few if many[name] > 1.2 * few[name] + 50}
+    assert not grown
+    record("P18", "8 times the tasks: the table takes the same number of SQLite's steps", steps=many["table"])
+
+
+def test_done_tasks_cost_the_engine_no_memory(tmp_path: Path) -> None:
+    store = Store.open(fill(tmp_path / "home", done=1_000, queued=10))
+    try:
+        saved = store.load()
+        assert [task.row.state for task in saved.tasks] == [TaskState.READY] * 10
+        assert not saved.attempts
+    finally:
+        store.close()
+
+
+def test_a_queued_task_costs_the_machine_few_bytes(tmp_path: Path) -> None:
+    count = 2_000
+    store = Store.open(fill(tmp_path / "home", done=0, queued=count))
+    try:
+        Machine.restore(store.load())
+        gc.collect()
+        tracemalloc.start()
+        machine = Machine.restore(store.load())
+        gc.collect()
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        store.close()
+    assert machine.next_ids[1] == count + 1
+    assert used / count < BYTES_A_QUEUED_TASK
+    record(
+        "P18", f"{used // count:,} bytes of memory for a queued task, none for a done one", bytes_a_task=used // count
+    )
+
+
+async def peak_of_a_list(path: Path, *, done: int) -> int:
+    """Bytes that the engine holds at most while it lists all tasks."""
+    rig = Rig(path)
+    fill(rig.home.path, done=done, queued=0)
+    await rig.open().start()
+    try:
+        ids = await rig.engine.read(lambda reader: reader.task_ids(TaskFilter()))
+        gc.collect()
+        tracemalloc.start()
+        size = 0
+        async for piece in task_pieces(rig.engine, ids, total=done):
+            size += len(piece)
+        assert size > 500 * done
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        await rig.close()
+
+
+def test_a_list_of_all_tasks_costs_the_engine_one_piece(tmp_path: Path) -> None:
+    few = asyncio.run(peak_of_a_list(tmp_path / "few", done=1_000))
+    many = asyncio.run(peak_of_a_list(tmp_path / "many", done=3_000))
+    assert many < 1.3 * few
+
+
+def memory_mib(pid: int) -> int:
+    """The most that a process ever had resident."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
+
+
+def millis(times: list[float], share: float) -> int:
+    return round(1000 * sorted(times)[min(len(times) - 1, int(share * len(times)))])
+
+
+@pytest.mark.large
+@pytest.mark.timeout(600)
+def test_a_hundred_thousand_tasks_stay_usable(tmp_path: Path) -> None:
+    fill(tmp_path / "home", done=100_000, queued=10_000)
+    with ended_boxes(tmp_path, gpus="1x80GiB") as box:
+        assert box.run("up").code == 0
+        pid = box.engine_pid()
+        assert pid is not None
+        times = []
+        for _ in range(60):
+            started = perf_counter()
+            assert "and 109,950 older" in box.run("ls").err
+            times.append(perf_counter() - started)
+        assert len(box.json("ls")["tasks"]) == 110_000
+        assert box.run("why", "110000").code == 0
+        assert box.run("cancel", "105000-109999").code == 0
+        p95, mib = millis(times, 0.95), memory_mib(pid)
+    assert p95 < P95_MS
+    assert mib < ENGINE_MIB
+    record("P18", f"`ls` p95 {p95} ms, engine {mib} MiB with 110,000 tasks", p95_ms=p95, engine_mib=mib)
