@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from tests.support.command_line import Box, Gate
@@ -111,6 +112,38 @@ def test_wait_ends_with_the_work(shared: Box) -> None:
         ],
     }
     assert shared.run("wait", "999999").code == 3
+
+
+def test_wait_for_what_has_failed_already_says_what_and_why(shared: Box) -> None:
+    (bad,) = shared.submit("--name", "bad", "--", "sh", "-c", "exit 3")
+    shared.run("wait", "--quiet", str(bad))
+    for extra in ((), ("--timeout", "9s")):
+        said = shared.run("wait", str(bad), *extra)
+        assert (said.code, said.out) == (1, "")
+        assert said.err == f"task {bad} bad failed: exit 3  (passloop logs {bad})\n"
+    assert shared.run("wait", "--quiet", str(bad)).err == ""
+
+
+def test_wait_that_is_interrupted_says_how_to_go_on(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    box.submit("--", *gate.command())
+    box.submit("--name", "odd name", "--after", "1", "--", "true")
+    gate.wait_started()
+    for words, again, end in (
+        ((), "wait", "cancel 1-2"),
+        (("@odd name",), "wait '@odd name'", "cancel '@odd name'"),
+    ):
+        with box.started("wait", *words) as waiting:
+            assert waiting.stderr is not None
+            assert waiting.stderr.readline()
+            waiting.send_signal(signal.SIGINT)
+            told = waiting.stderr.read()
+            assert waiting.wait(20) == 130
+        assert f"wait again: passloop {again}\n" in told
+        assert f"end them:   passloop {end}\n" in told
+    assert box.task(1)["state"] == "running"
+    gate.open()
+    assert box.run("wait").code == 0
 
 
 def test_wait_gives_up_after_its_timeout(shared: Box) -> None:

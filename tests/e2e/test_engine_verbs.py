@@ -32,6 +32,23 @@ def test_down_ends_the_engine_and_never_starts_one(box: Box) -> None:
     assert box.run("status", "--json").json() == {"schema_version": 1, "engine": None}
 
 
+def test_up_tells_what_a_running_engine_was_started_with(box: Box) -> None:
+    assert box.run("up").err == ""
+    said = box.run("up")
+    assert (said.code, said.err) == (0, "")
+    said = box.run("up", "--cpus-total", "4.0", PASSLOOP_VIRTUAL_GPUS="4x40GiB", PASSLOOP_GPUS_DENY="0")
+    assert said.code == 0
+    assert "PASSLOOP_VIRTUAL_GPUS: the engine runs with 2x80GiB, not with 4x40GiB\n" in said.err
+    assert "PASSLOOP_GPUS_DENY: the engine runs with none, not with 0\n" in said.err
+    assert "CPUS" not in said.err
+    assert said.err.endswith("to restart it with yours: passloop down && passloop up\n")
+    said = box.run("submit", "--hold", "--virtual-gpus", "1x8GiB", "--", "true", PASSLOOP_CPUS="9")
+    assert said.out == "1\n"
+    assert "runs with 2x80GiB, not with 1x8GiB" in said.err
+    assert said.err.endswith("passloop down && passloop up --virtual-gpus 1x8GiB\n")
+    assert "CPUS" not in said.err
+
+
 def test_down_waits_for_what_runs(box: Box, tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     box.submit("--", *gate.command())

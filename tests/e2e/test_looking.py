@@ -73,12 +73,36 @@ def test_show_has_attempts_with_their_folders(shared: Box) -> None:
     assert "attempt 1: success" in text
 
 
-@pytest.mark.parametrize("verb", ["show", "why", "logs"])
+@pytest.mark.parametrize("verb", ["ls", "show", "why", "logs"])
 def test_unknown_task_is_exit_3_with_a_next_step(shared: Box, verb: str) -> None:
     said = shared.run(verb, "999999")
     assert said.code == 3
     assert "999999" in said.err
     assert "passloop ls" in said.err
+
+
+def test_a_task_named_by_its_id_has_to_be_there_whatever_else_is_asked(shared: Box) -> None:
+    (task,) = shared.submit("--hold", "--", "true")
+    assert shared.run("ls", f"{task},999999").code == 3
+    assert shared.run("ls", str(task), "state:failed", "--json").json()["tasks"] == []
+    assert shared.run("ls", "999990-999999").code == 0
+
+
+def test_a_class_that_nothing_has_is_refused_with_the_nearest(shared: Box) -> None:
+    (task,) = shared.submit("--hold", "--name", "my training", "--", "true")
+    assert [found["id"] for found in shared.json("ls", "class:my training")["tasks"]] == [task]
+    assert shared.run("ls", "class:out_of_memory").code == 0
+    said = shared.run("ls", "class:my trainin")
+    assert (said.code, said.out) == (2, "")
+    assert "did you mean `my training`?" in said.err
+    assert "use one of: cancelled, " in shared.run("cancel", "class:zzz").err
+
+
+def test_show_says_why_a_task_was_rejected_once(box: Box) -> None:
+    (box.folder / "s.yaml").write_text("run: s\ncommand: [echo, '{n}']\nmatrix: {n: [1]}\nresources: {gpus: 9}\n")
+    box.run("submit", "s.yaml")
+    shown = box.run("show", "1").out
+    assert shown.count("it can never fit on this machine") == 1, shown
 
 
 def test_why_says_what_is_short_and_who_holds_it(box: Box, tmp_path: Path) -> None:

@@ -64,6 +64,10 @@ def test_export_writes_lines_with_parameters_and_results(swept: Box) -> None:
     assert swept.run("export", "tiny", "-o", "out.jsonl").code == 0
     assert json.loads((swept.folder / "out.jsonl").read_text().splitlines()[1])["exit_code"] == 1
     assert swept.run("export", "tiny", "--format", "xml").code == 2
+    said = swept.run("export", "tiny", "-o", "out.xlsx")
+    assert (said.code, (swept.folder / "out.xlsx").exists()) == (2, False)
+    assert ".csv, .jsonl, .parquet" in said.err
+    assert swept.run("export", "tiny", "-o", "out.xlsx", "--format", "csv").code == 0
     assert swept.run("export", "last", PASSLOOP_HOME=str(swept.folder / "empty")).code == 3
 
 
@@ -79,7 +83,8 @@ def test_schema_is_json_schema(box: Box) -> None:
 def test_config_tells_where_each_value_comes_from(box: Box) -> None:
     (box.folder / "passloop.toml").write_text('grace = "5s"\n')
     rows = {row["name"]: row for row in box.json("config")["settings"]}
-    assert (rows["grace"]["value"], rows["grace"]["origin"]) == (5000, str(box.folder / "passloop.toml"))
+    assert (rows["grace"]["value"], rows["grace"]["origin"]) == ("5s", str(box.folder / "passloop.toml"))
+    assert rows["cpus_total"]["value"] == "4"
     assert rows["home"]["origin"] == "PASSLOOP_HOME"
     assert rows["virtual_gpus"]["origin"] == "PASSLOOP_VIRTUAL_GPUS"
     assert "grace" in box.run("config", "show").out

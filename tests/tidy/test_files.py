@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from passloop.cli.exits import Exit
+from passloop.cli.verbs import completion
 from passloop.kernel.blockers import BlockerCode
 from passloop.kernel.events import PoolKind
 from passloop.kernel.tasks import OutcomeKind, TaskState
@@ -17,7 +19,6 @@ from tests.tidy.source import PACKAGE, ROOT, TESTS, functions, parse, python_fil
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
-GENERATED = ROOT / "docs" / "reference"
 
 
 def documents() -> list[str]:
@@ -53,8 +54,6 @@ def leads_somewhere(document: Path, link: str) -> bool:
     if "://" in link or link.startswith("mailto:"):
         return True
     goal = (document.parent / target).resolve() if target else document
-    if GENERATED in goal.parents:
-        return True
     return goal.exists() and (not anchor or goal.suffix != ".md" or anchor in anchors(goal.read_text()))
 
 
@@ -71,6 +70,20 @@ def test_files_and_tests_that_a_document_names_exist(document: str) -> None:
 def known_tests() -> set[str]:
     """The names of all tests."""
     return {name.split(".")[-1] for path in python_files(TESTS) for name, _ in functions(parse(path))}
+
+
+def test_the_guide_has_every_exit_code_once() -> None:
+    text = (ROOT / "docs" / "guides" / "exit-codes.md").read_text(encoding="utf-8")
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)] == sorted(Exit)
+
+
+def test_the_guide_lets_the_shell_complete_as_the_help_says() -> None:
+    guide = (ROOT / "docs" / "guides" / "first-run.md").read_text(encoding="utf-8")
+    told = re.findall(r"^ *(?:bash|zsh|fish): +(.*?)(?: {3,}in (\S+))?$", completion.command.help or "", re.MULTILINE)
+    assert len(told) == 3
+    for words, file in told:
+        (line,) = [line for line in guide.splitlines() if words in line]
+        assert file in line
 
 
 def anchors(text: str) -> set[str]:

@@ -15,9 +15,18 @@ from typing import Any, NamedTuple
 
 from .errors import BadValue, Problem, SpecError, did_you_mean
 from .text import shown
-from .units import cpus_milli, duration_ms, size_mib
+from .units import cpus_milli, cpus_text, duration_ms, duration_text, size_mib, size_text
 
-__all__ = ["PROJECT_FILE", "SETTINGS", "Setting", "Settings", "load_settings", "project_file", "user_file"]
+__all__ = [
+    "ENGINE_SETTINGS",
+    "PROJECT_FILE",
+    "SETTINGS",
+    "Setting",
+    "Settings",
+    "load_settings",
+    "project_file",
+    "user_file",
+]
 
 PROJECT_FILE = "passloop.toml"
 LARGEST = 2**18
@@ -25,13 +34,23 @@ COLOURS = ("auto", "always", "never")
 
 
 class Setting(NamedTuple):
-    """A setting: how it is read, its variable, its default and what it is for."""
+    """A setting: how it is read, its variable, its default, what it is for, and how its value is written again."""
 
     name: str
     read: Callable[[object], Any]
     variable: str
     default: Any
     about: str
+    write: Callable[[Any], Any] = lambda value: value
+
+    @property
+    def option(self) -> str:
+        """The flag that says it, where a verb has it."""
+        return "--" + self.name.replace("_", "-")
+
+    def read_again(self, text: str | None) -> Any:
+        """The value that an engine was told in its variable; None if nothing."""
+        return None if not text else self.read(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +76,11 @@ class Settings:
         return said
 
     def rows(self) -> list[dict[str, Any]]:
-        """What `config` shows: name, value, origin, what for."""
+        """What `config` shows: name, value as one would write it, origin, what for."""
         return [
             {
                 "name": setting.name,
-                "value": self.values[setting.name],
+                "value": None if (value := self.values[setting.name]) is None else setting.write(value),
                 "origin": self.origins[setting.name],
                 "variable": setting.variable,
                 "about": setting.about,
@@ -129,8 +148,7 @@ def _chosen(
     """The raw value, its origin, and the place to name in an error."""
     flag = flags.get(setting.name)
     if flag is not None:
-        option = "--" + setting.name.replace("_", "-")
-        return flag, option, option
+        return flag, setting.option, setting.option
     if environment.get(setting.variable, "") != "":
         return environment[setting.variable], setting.variable, setting.variable
     for path, source in files:
@@ -228,16 +246,20 @@ def _positive_cpus(value: object) -> int:
 SETTINGS = (
     Setting("home", _text, "PASSLOOP_HOME", None, "the folder of store, logs and socket"),
     Setting("virtual_gpus", _text, "PASSLOOP_VIRTUAL_GPUS", None, "pretend GPUs, such as 4x80GiB"),
-    Setting("cpus_total", _positive_cpus, "PASSLOOP_CPUS", None, "the size of the CPU pool"),
-    Setting("memory_total", size_mib, "PASSLOOP_MEMORY", None, "the size of the memory pool"),
+    Setting("cpus_total", _positive_cpus, "PASSLOOP_CPUS", None, "the size of the CPU pool", cpus_text),
+    Setting("memory_total", size_mib, "PASSLOOP_MEMORY", None, "the size of the memory pool", size_text),
     Setting("pools", _text, "PASSLOOP_POOLS", None, "pools of your own for --need, such as license=4,scratch=100"),
     Setting("gpus_allow", _names, "PASSLOOP_GPUS_ALLOW", None, "use only these GPUs"),
     Setting("gpus_deny", _names, "PASSLOOP_GPUS_DENY", None, "never use these GPUs"),
-    Setting("grace", duration_ms, "PASSLOOP_GRACE", "30s", "from the first signal to the kill"),
-    Setting("patience", duration_ms, "PASSLOOP_PATIENCE", None, "how long a task waits before it reserves"),
+    Setting("grace", duration_ms, "PASSLOOP_GRACE", "30s", "from the first signal to the kill", duration_text),
+    Setting(
+        "patience", duration_ms, "PASSLOOP_PATIENCE", None, "how long a task waits before it reserves", duration_text
+    ),
     Setting("score_free_memory", _weight, "PASSLOOP_SCORE_FREE_MEMORY", 0.6, "weight of free memory in choosing GPUs"),
     Setting("score_idle", _weight, "PASSLOOP_SCORE_IDLE", 0.4, "weight of idleness in choosing GPUs"),
     Setting("colour", _colour, "PASSLOOP_COLOUR", "auto", "auto, always or never"),
     Setting("lock_dir", _text, "PASSLOOP_LOCK_DIR", None, "where homes agree on who uses which GPU"),
 )
+ENGINE_SETTINGS = tuple(one for one in SETTINGS if one.name not in ("home", "grace", "patience", "colour"))
+"""What an engine is told when it starts, and keeps; the others are matters of each command."""
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -1,5 +1,5 @@
-"""Durations, sizes, GPU and CPU counts as people write them -> exact integers. No float arithmetic happens
-here.
+"""Durations, sizes, GPU and CPU counts as people write them -> exact integers, and back. No float arithmetic
+happens here.
 
 Every reader takes what a command line or a YAML file gives (text or a number) and raises `BadValue`, which
 names the text and the accepted forms. Sizes are binary (`GiB`) or decimal (`GB` = 1,000,000,000 bytes) and
@@ -21,7 +21,17 @@ from .text import shown
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["GpuAsk", "cpus_milli", "duration_ms", "gpu_ask", "size_mib", "whole_number"]
+__all__ = [
+    "GpuAsk",
+    "cpus_milli",
+    "cpus_text",
+    "duration_ms",
+    "duration_text",
+    "gpu_ask",
+    "size_mib",
+    "size_text",
+    "whole_number",
+]
 
 DURATION_FORMS = "write a duration such as 500ms, 30s, 10m, 2h, 1d, 0, or a plain number of seconds"
 SIZE_FORMS = "write a size with its unit, such as 512MiB, 20GiB or 20GB"
@@ -71,6 +81,25 @@ def duration_ms(value: object) -> int:
     if millis != int(millis):
         _refuse(value, what="duration", why="is finer than a millisecond", fix=DURATION_FORMS)
     return int(millis)
+
+
+def duration_text(millis: int) -> str:
+    """A duration in ms as `duration_ms` reads it, in the largest unit that is exact: `30s`, `90m`, `1500ms`."""
+    for unit in ("d", "h", "m", "s"):
+        if millis and millis % MILLIS[unit] == 0:
+            return f"{millis // MILLIS[unit]}{unit}"
+    return f"{millis}ms" if millis else "0"
+
+
+def size_text(mib: int) -> str:
+    """A size in MiB as `size_mib` reads it: `20GiB`, `1536MiB`."""
+    return f"{mib // 1024}GiB" if mib and mib % 1024 == 0 else f"{mib}MiB"
+
+
+def cpus_text(milli: int) -> str:
+    """CPUs in 1/1,000 as `cpus_milli` reads them: `16`, `0.5`."""
+    whole, part = divmod(milli, CPU_UNIT)
+    return f"{whole}.{part:03}".rstrip("0") if part else str(whole)
 
 
 def size_mib(value: object) -> int:

@@ -22,10 +22,16 @@ _OF_AN_ATTEMPT = ("PASSLOOP_ATTEMPT_ID", "PASSLOOP_ATTEMPT", "PASSLOOP_TASK_ID",
 
 
 def client_with_engine(home: str, flags: dict[str, str | None]) -> Client:
-    """A client of the home's engine; the daemon is started if there is none."""
+    """A client of the home's engine; the daemon is started if there is none. One that runs keeps its settings, and
+    the user is told if `flags` are others.
+    """
     client = Client(home)
     if not client.alive():
         start_daemon(home, engine_environment(flags))
+    elif any(flags.values()):
+        from passloop.cli.differing import say_differing
+
+        say_differing(client.get("/status")["engine"], flags, only_flags=True)
     return client
 
 

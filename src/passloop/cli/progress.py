@@ -15,7 +15,7 @@ from passloop.cli.reads import Ask, EngineReads
 from passloop.cli.spans import span_text, task_span
 from passloop.cli.wording import FINAL, counted, ids_text, result_text
 
-__all__ = ["Progress", "View", "plain_line", "watch_tasks"]
+__all__ = ["Progress", "View", "failure_lines", "plain_line", "watch_tasks"]
 
 _BETWEEN_LINES = 5.0
 _FAILURES_TOLD = 20
@@ -113,6 +113,13 @@ def watch_tasks(client: Client, tasks: Iterable[int]) -> list[dict[str, Any]]:
     return list(progress.tasks.values())
 
 
+def failure_lines(tasks: Iterable[dict[str, Any]]) -> list[str]:
+    """One line for each of the first tasks that have ended and not succeeded, and how many more there are."""
+    failed = [task for task in tasks if task["state"] in FINAL and task["state"] != "succeeded"]
+    lines = [_failure_line(task) for task in failed[:_FAILURES_TOLD]]
+    return lines + _left_out(len(failed) - len(lines))
+
+
 class _Failures:
     """Tells failures as they come, the first of them one by one."""
 
@@ -175,11 +182,16 @@ def _view() -> View:
 def _failure_line(task: dict[str, Any]) -> str:
     end = result_text(task) or str(task.get("message") or "")
     name = streams.clean(task.get("name") or "")
-    return f"task {task['id']} {name} {task['state']}: {streams.clean(end)}  (passloop logs {task['id']})"
+    look = "logs" if task.get("attempt") else "show"
+    return f"task {task['id']} {name} {task['state']}: {streams.clean(end)}  (passloop {look} {task['id']})"
+
+
+def _left_out(number: int) -> list[str]:
+    return [f"... and {counted(number, 'failure')} more"] if number else []
 
 
 def _summary(progress: Progress, left_out: int) -> list[str]:
-    lines = [f"... and {counted(left_out, 'failure')} more"] if left_out else []
+    lines = _left_out(left_out)
     took = span_text(round((time.monotonic() - progress.started) * 1000))
     lines.append(f"{counted(len(progress.tasks), 'task')} in {took}: {plain_line(progress)}")
     failed = progress.counts["failed"]

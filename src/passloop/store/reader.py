@@ -128,6 +128,11 @@ class Reader:
             found = connection.execute(statement("select_last_task")).get
             return None if found is None else int(found)
 
+    def task_classes(self) -> list[str]:
+        """Every class that durations of some task are filed under."""
+        with self._asking() as connection:
+            return [str(name) for (name,) in connection.execute(statement("list_task_classes"))]
+
     def last_seq(self) -> int:
         """The number of the last committed batch; 0 before the first."""
         with self._asking() as connection:

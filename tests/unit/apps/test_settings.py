@@ -54,6 +54,13 @@ def test_values_are_read_exactly(tmp_path: Path) -> None:
     assert settings["patience"] == 60_000
 
 
+def test_values_are_shown_in_the_units_of_people(tmp_path: Path) -> None:
+    text = "cpus_total = 16\nmemory_total = '64GiB'\npatience = 90\nscore_idle = 0.25\n"
+    shown = {row["name"]: row["value"] for row in loaded(tmp_path, user=text).rows()}
+    assert (shown["cpus_total"], shown["memory_total"], shown["patience"]) == ("16", "64GiB", "90s")
+    assert (shown["grace"], shown["score_idle"], shown["pools"]) == ("30s", 0.25, None)
+
+
 def test_an_engine_is_told_what_was_set(tmp_path: Path) -> None:
     settings = loaded(tmp_path, user="cpus_total = 2\ngpus_deny = ['1', '2']\n")
     assert settings.environment_of() == {"PASSLOOP_CPUS": "2", "PASSLOOP_GPUS_DENY": "1,2"}

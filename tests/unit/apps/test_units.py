@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passloop.apps.errors import BadValue
-from passloop.apps.units import GpuAsk, cpus_milli, duration_ms, gpu_ask, size_mib, whole_number
+from passloop.apps.units import (
+    GpuAsk,
+    cpus_milli,
+    cpus_text,
+    duration_ms,
+    duration_text,
+    gpu_ask,
+    size_mib,
+    size_text,
+    whole_number,
+)
 
 READERS = [duration_ms, size_mib, gpu_ask, cpus_milli, whole_number]
 
@@ -176,3 +186,18 @@ def test_no_input_breaks_a_reader(value: object) -> None:
     for reader in READERS:
         with contextlib.suppress(BadValue):
             reader(value)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("text", ["0", "1500ms", "30s", "90m", "2h", "1d", "999d"])
+def test_a_duration_is_written_as_it_is_read(text: str) -> None:
+    assert duration_text(duration_ms(text)) == text
+
+
+@pytest.mark.parametrize("text", ["0MiB", "512MiB", "20GiB", "1536MiB"])
+def test_a_size_is_written_as_it_is_read(text: str) -> None:
+    assert size_text(size_mib(text)) == text
+
+
+@pytest.mark.parametrize("text", ["0", "16", "0.5", "0.001", "2.25", "100"])
+def test_cpus_are_written_as_they_are_read(text: str) -> None:
+    assert cpus_text(cpus_milli(text)) == text

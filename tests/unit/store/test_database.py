@@ -44,6 +44,11 @@ def test_a_new_store_is_empty(store: Store) -> None:
     assert store.last_seq == 0
 
 
+def test_of_a_fact_that_changes_twice_in_one_turn_the_last_is_kept(store: Store) -> None:
+    store.commit(a_batch([SettingChanged("draining", "true"), SettingChanged("draining", "false")]))
+    assert store.load().settings == (SettingChanged("draining", "false"),)
+
+
 def test_every_kind_of_row_is_loaded_as_it_was_committed(store: Store) -> None:
     task = a_full_task()
     changes: tuple[Change, ...] = (

@@ -107,8 +107,10 @@ def _cell(value: Value) -> Value:
 
 
 def _json_lines(report: Report) -> Iterator[str]:
-    for record in export_records(report):
-        yield (json.dumps({name: _json_value(value) for name, value in record.items()}, ensure_ascii=False) + "\n")
+    for record, row in zip(export_records(report), report.rows, strict=True):
+        plain: dict[str, Any] = {name: _json_value(value) for name, value in record.items()}
+        plain["command"] = list(row.command)
+        yield json.dumps(plain, ensure_ascii=False) + "\n"
 
 
 def _json_value(value: Value) -> Value:

@@ -7,8 +7,10 @@ stands for the rest. So its name means all runs of it, and so does the id of a r
 
 from __future__ import annotations
 
+from passloop.apps.errors import Problem, SpecError, did_you_mean
 from passloop.apps.text import shown
 from passloop.engine.errors import NotFound
+from passloop.kernel.tasks import OutcomeKind
 from passloop.store.filters import TaskFilter
 from passloop.store.reader import Reader, RunView
 
@@ -17,9 +19,14 @@ from .views import run_view
 
 __all__ = ["filter_of", "require_ids", "run_id_of", "runs_of"]
 
+OUTCOMES = frozenset(outcome.value for outcome in OutcomeKind)
+
 
 def filter_of(selection: Selection, reader: Reader, *, before: int | None = None) -> TaskFilter:
-    """The filter of `selection`. Raises `NotFound` for a run that is not there, or `last` without any task."""
+    """The filter of `selection`. Raises `NotFound` for a run that is not there, or `last` without any task, and
+    `SpecError` for a class that nothing has.
+    """
+    _check_classes(selection.classes, reader)
     ids = selection.ids
     if selection.last:
         newest = reader.last_task()
@@ -35,6 +42,24 @@ def filter_of(selection: Selection, reader: Reader, *, before: int | None = None
         groups=selection.groups,
         before=before,
     )
+
+
+def _check_classes(classes: tuple[str, ...], reader: Reader) -> None:
+    """A class is an outcome's or that of some task; a misspelt one would silently select nothing."""
+    unsure = [name for name in classes if name not in OUTCOMES]
+    known = frozenset(reader.task_classes()) if unsure else frozenset()
+    unknown = [name for name in unsure if name not in known]
+    if unknown:
+        problems = [
+            Problem(f"the selector {shown('class:' + name)} names no class", _near(name, known), "selector")
+            for name in unknown
+        ]
+        raise SpecError(problems, next_command="passloop ls")
+
+
+def _near(name: str, known: frozenset[str]) -> str:
+    fix = did_you_mean(name, known | OUTCOMES)
+    return fix if fix.startswith("did you mean") else did_you_mean(name, OUTCOMES) + ", or the class of a task"
 
 
 def run_id_of(name: str, reader: Reader) -> int:

@@ -45,8 +45,13 @@ def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None) 
 
 
 def _by_ending(out: str | None) -> str:
-    ending = Path(out or "").suffix.removeprefix(".")
-    return ending if ending in _FORMATS else "csv"
+    """The format that a file's ending names; CSV for stdout and a file without an ending."""
+    ending = Path(out or "").suffix.removeprefix(".").lower()
+    if ending and ending not in _FORMATS:
+        known = ", ".join(f".{one}" for one in _FORMATS)
+        what = f"{streams.clean(str(out))}: the ending .{streams.clean(ending)} names no format (known: {known})"
+        raise CliError(what, hint="name the format: passloop export --format csv -o FILE")
+    return ending or "csv"
 
 
 def _opened(path: str) -> IO[bytes]:

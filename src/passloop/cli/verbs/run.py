@@ -15,7 +15,7 @@ from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.following import exit_code_of, follow_task
 from passloop.cli.homes import home_of
-from passloop.cli.launching import engine_environment
+from passloop.cli.launching import client_with_engine, engine_environment
 from passloop.cli.options import command_argument, engine_options, task_options
 from passloop.cli.submitting import Request, post_submission, request_of, say_rejected
 from passloop.cli.wording import ids_text
@@ -47,10 +47,10 @@ def command(
     """
     home = home_of(ctx)
     request = request_of(words, said, home=home, verb="run")
-    client = Client(home)
-    if client.alive():
-        return _follow(client, request)
-    environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
+    flags = {"virtual_gpus": virtual_gpus, "cpus_total": cpus_total}
+    if Client(home).alive():
+        return _follow(client_with_engine(home, flags), request)
+    environment = engine_environment(flags)
     return _be_engine(home, environment, request, detach=detach)
 
 

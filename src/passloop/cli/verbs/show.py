@@ -40,10 +40,11 @@ def command(ctx: click.Context, *, task: str, as_json: bool) -> None:
 
 def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     run = task.get("run") or {}
-    state = task["state"]
+    state, result = task["state"], result_text(task)
+    message = str(task.get("message") or "")
     yield "task", f"{task['id']}  {streams.clean(task.get('name') or '')}"
-    yield "state", f"{streams.paint(state, STATE_COLOURS.get(state, ''))}  {result_text(task)}".rstrip()
-    yield "message", streams.clean(str(task.get("message") or ""))
+    yield "state", f"{streams.paint(state, STATE_COLOURS.get(state, ''))}  {streams.clean(result)}".rstrip()
+    yield "message", streams.clean("" if message.replace("_", " ") == result else message)
     yield "run", f"{run.get('id')}  {streams.clean(str(run.get('name') or ''))}".rstrip()
     yield "group", f"{streams.clean(task.get('group') or '')}, priority {task.get('priority', 0)}"
     yield "key", streams.clean(task.get("key") or "")

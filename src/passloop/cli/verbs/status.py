@@ -39,6 +39,10 @@ def _show(answer: dict[str, Any]) -> None:
     streams.emit(f"since    {local_time(engine.get('started_at'))}")
     if engine.get("page"):
         streams.emit(f"page     {engine['page']}")
+    settings = engine.get("settings") or {}
+    if settings:
+        told = "  ".join(f"{name}={value}" for name, value in settings.items())
+        streams.emit(f"settings {streams.clean(told)}")
     counts = answer.get("counts") or {}
     if counts:
         streams.emit("tasks    " + ", ".join(f"{number} {state}" for state, number in counts.items() if number))

@@ -6,6 +6,7 @@ import click
 
 from passloop.cli import streams
 from passloop.cli.client import Client
+from passloop.cli.differing import say_differing
 from passloop.cli.homes import home_of
 from passloop.cli.launching import engine_environment, start_daemon
 from passloop.cli.options import engine_options, json_option
@@ -20,10 +21,10 @@ __all__ = ["command"]
 def command(ctx: click.Context, *, virtual_gpus: str | None, cpus_total: str | None, as_json: bool) -> None:
     """Start the daemon; return when its socket answers. Already running is fine."""
     client = Client(home_of(ctx))
+    flags = {"virtual_gpus": virtual_gpus, "cpus_total": cpus_total}
     found = client.alive()
     if not found:
-        environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
-        found = bool(start_daemon(client.home, environment).get("found"))
+        found = bool(start_daemon(client.home, engine_environment(flags)).get("found"))
     answer = client.get("/status")
     engine = answer["engine"]
     if as_json:
@@ -31,5 +32,5 @@ def command(ctx: click.Context, *, virtual_gpus: str | None, cpus_total: str | N
     else:
         word = "runs already" if found else "runs"
         streams.emit(f"the engine of {client.home} {word} (pid {engine['pid']})")
-    if found and (virtual_gpus or cpus_total):
-        streams.say("it keeps the settings it was started with: passloop down && passloop up ...")
+    if found:
+        say_differing(engine, flags)

@@ -12,7 +12,7 @@ from passloop.cli.client import Client, no_engine
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.options import json_option, selectors_argument
 from passloop.cli.reads import Ask, Reads, open_reads, selectors_of
-from passloop.cli.wording import FINAL, ids_text
+from passloop.cli.wording import FINAL, command_text, counted, ids_text
 
 __all__ = ["command", "exit_code_of_all", "wait_for"]
 
@@ -20,6 +20,8 @@ _POLL_MS = 300_000
 """How long one request may last; the engine answers at once when the tasks are final."""
 _WORDS = 500
 """How many selectors go into one request."""
+_FOLDED = 10
+"""How many ids and ranges are told one by one."""
 
 
 @click.command("wait")
@@ -53,10 +55,24 @@ def command(
         streams.say(f"nothing to wait for: {' '.join(words)} has no tasks")
     if any(_is_run(word) for word in words):
         found = _standing(found)
-    ended = _wait(reads, found, timeout, quiet=quiet or as_json)
+    try:
+        ended = _wait(reads, found, timeout, quiet=quiet or as_json)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(words, [task["id"] for task in found if task["state"] not in FINAL])
+        return int(Exit.INTERRUPTED)
     if as_json:
         streams.emit_json(ended)
     return _verdict(ended, quiet=quiet or as_json)
+
+
+def _say_how_to_go_on(words: tuple[str, ...], ids: list[int]) -> None:
+    """Interrupted: the tasks are the engine's and go on."""
+    again = command_text(["passloop", "wait", *words])
+    folded = ids_text(ids).split()
+    chosen = words or (tuple(folded) if len(folded) <= _FOLDED else (f"{min(ids)}-{max(ids)}",))
+    end = command_text(["passloop", "cancel", *chosen])
+    streams.say(f"\ninterrupted; {counted(len(ids), 'task')} of them had not ended and go on as before")
+    streams.say(f"  wait again: {again}\n  end them:   {end}")
 
 
 def exit_code_of_all(tasks: list[dict[str, Any]]) -> int:
@@ -87,16 +103,28 @@ def _wait_for_some(client: Client, words: list[str], deadline: float | None) -> 
 
 def _wait(reads: Reads, tasks: list[dict[str, Any]], timeout: str | None, *, quiet: bool) -> dict[str, Any]:
     if all(task["state"] in FINAL for task in tasks):
-        return _settled(tasks)
+        return _told(_settled(tasks), tasks, quiet=quiet)
     if not reads.running:
         raise no_engine(reads.home)
     ids = [task["id"] for task in tasks]
     client = Client(reads.home)
     if quiet or timeout is not None:
-        return wait_for(client, ids, None if timeout is None else time.monotonic() + _seconds(timeout))
+        deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
+        return _told(wait_for(client, ids, deadline), tasks, quiet=quiet)
     from passloop.cli.progress import watch_tasks
 
     return _settled(watch_tasks(client, ids))
+
+
+def _told(ended: dict[str, Any], tasks: list[dict[str, Any]], *, quiet: bool) -> dict[str, Any]:
+    """Say which tasks did not succeed: nobody watched them end."""
+    if not quiet:
+        from passloop.cli.progress import failure_lines
+
+        known = {task["id"]: task for task in tasks}
+        for line in failure_lines(known.get(task["id"], {}) | task for task in ended["tasks"]):
+            streams.say(line)
+    return ended
 
 
 def _is_run(word: str) -> bool:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from passloop.apps.queue.views import document
+from passloop.apps.settings import ENGINE_SETTINGS
 from passloop.clock import iso_utc
 from passloop.web.port import EngineHere, json_reply
 from passloop.web.version import version
@@ -20,7 +21,7 @@ router = APIRouter(tags=["engine"])
 @router.get("/status")
 async def status(engine: EngineHere) -> Response:
     """Who the engine is and how it is: `running`, `draining`, `stopping`, or `paused: <why>`."""
-    now = engine.status()
+    now, told = engine.status(), engine.settings.environ
     counts = await engine.read(lambda reader: reader.counts())
     about = {
         "pid": os.getpid(),
@@ -30,6 +31,7 @@ async def status(engine: EngineHere) -> Response:
         "home_id": engine.store.home_id,
         "started_at": iso_utc(now.started_at),
         "page": None,
+        "settings": {one.variable: text for one in ENGINE_SETTINGS if (text := told.get(one.variable))},
         "attempts": now.attempts,
         "turns": now.turns,
         "passes": now.passes,

@@ -44,6 +44,7 @@ def test_csv_has_one_line_per_task_and_a_column_per_value() -> None:
     assert lines[0]["seconds"] == "1.5"
     assert lines[0]["started_at"] == "2026-09-21T14:13:20.000Z"
     assert lines[2]["name"] == 'a,"b"\nc'
+    assert json.loads(lines[0]["command"]) == ["python", "train.py"]
 
 
 def test_csv_never_opens_as_a_formula() -> None:
@@ -57,7 +58,7 @@ def test_json_lines_are_strict_json_with_every_column() -> None:
 
     records = [json.loads(line, parse_constant=refuse) for line in written(ExportFormat.JSONL).splitlines()]
     assert [list(record) for record in records] == [export_columns(sample())] * 3
-    assert records[0]["command"] == '["python", "train.py"]'
+    assert records[0]["command"] == ["python", "train.py"]
     assert records[1]["metric.acc"] == "nan"
 
 

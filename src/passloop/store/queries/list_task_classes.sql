@@ -1,0 +1,2 @@
+SELECT DISTINCT body ->> 'task_class' FROM specs
+WHERE body ->> 'task_class' <> ''
