@@ -16,12 +16,15 @@ from .connection import open_writing, transaction, translated
 from .journal import JournalRow, append_row
 from .migrate import migrate
 from .records import TASK_FIELDS, Values
+from .removed import Ranges, covers, ranges_in, write_ranges
 from .salvage import TABLES
 from .sql import statement
 
 __all__ = ["Rebuilt", "rebuild"]
 
 Tables = Mapping[str, Sequence[Values]]
+_TASK_OF = {"tasks": 0, "payloads": 0, "results": 0, "attempts": 1}
+"""In which column the rows of a table name their task."""
 ATTEMPT_LIFE = ("admitted", "running", "stopping", "stray", "ended")
 IDS_LEFT_OUT = 100_000
 """How many ids are passed over when batches were lost: those that they gave out must not come back."""
@@ -57,6 +60,8 @@ def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int) -> Reb
 
 
 def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked: int) -> Rebuilt:
+    removed = ranges_in([*salvaged["meta"], *backup.get("meta", ())])
+    backup = {table: _standing(table, rows, removed) for table, rows in backup.items()}
     tasks = _newest(salvaged["tasks"], backup.get("tasks", ()), _task_age)
     attempts = _newest(salvaged["attempts"], backup.get("attempts", ()), _attempt_age)
     _insert(connection, "tasks", tasks)
@@ -64,6 +69,8 @@ def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked:
     for source in (salvaged, backup):
         for table in set(TABLES) - {"tasks", "attempts", "journal"}:
             _insert(connection, table, source.get(table, ()))
+    if removed:
+        write_ranges(connection, removed)
     journal = [*backup.get("journal", ()), *salvaged["journal"]]
     last = _write_journal(connection, journal, marked)
     lost = max(0, marked - max((int(row[0]) for row in journal), default=0))
@@ -76,8 +83,14 @@ def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked:
         from_backup=len(restored),
         lost_batches=lost,
         held=held,
-        missing=_missing(connection, last.first_task),
+        missing=_missing(connection, last.first_task, removed),
     )
+
+
+def _standing(table: str, rows: Sequence[Values], removed: Ranges) -> Sequence[Values]:
+    """The rows of a backup without those of tasks that were removed."""
+    place = _TASK_OF.get(table)
+    return rows if place is None or not removed else [row for row in rows if not covers(removed, int(row[place]))]
 
 
 def _newest(
@@ -176,15 +189,15 @@ def _hold_uncertain(connection: apsw.Connection, restored: Sequence[int], *, los
     return tuple(sorted(reasons))
 
 
-def _missing(connection: apsw.Connection, upto: int) -> tuple[tuple[int, int], ...]:
-    """Ranges of ids under `upto` that no task has."""
+def _missing(connection: apsw.Connection, upto: int, removed: Ranges) -> Ranges:
+    """Ranges of ids under `upto` that no task has and nobody removed."""
+    there = [(int(str(task)), int(str(task))) for (task,) in connection.execute("SELECT id FROM tasks ORDER BY id")]
     gaps = []
     expected = 1
-    for (found,) in connection.execute("SELECT id FROM tasks ORDER BY id"):
-        task = int(str(found))
-        if task > expected:
-            gaps.append((expected, task - 1))
-        expected = task + 1
+    for first, last in sorted([*there, *removed]):
+        if first > expected:
+            gaps.append((expected, first - 1))
+        expected = max(expected, last + 1)
     if expected < upto:
         gaps.append((expected, upto - 1))
     return tuple(gaps)

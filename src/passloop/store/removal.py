@@ -11,6 +11,7 @@ import apsw
 from passloop.kernel.ids import TaskId
 
 from .records import decode_depends, encode_json, read_attempt
+from .removed import note_removed
 from .sql import statement
 
 __all__ = ["remove_final_tasks"]
@@ -31,6 +32,7 @@ def remove_final_tasks(connection: apsw.Connection, tasks: Iterable[int]) -> tup
     kept = _waited_for(connection) | _not_ended(connection)
     gone = tuple(TaskId(task) for task in final if task not in kept)
     if gone:
+        note_removed(connection, gone)
         runs = connection.execute(statement("select_runs_of"), (encode_json(gone),)).fetchall()
         for name in _STATEMENTS:
             connection.execute(statement(name), (encode_json(gone),))

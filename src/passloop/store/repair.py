@@ -32,7 +32,7 @@ class RepairReport:
 
     `whole` means that nothing had to be done. `kept_in` holds the damaged files. `held` are the tasks that
     wait for somebody to look at them and release them, `missing` the ranges of task ids that are gone
-    (removed ones too).
+    (without those that users had removed, as far as that can still be read).
     """
 
     whole: bool

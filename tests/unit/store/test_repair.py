@@ -122,6 +122,25 @@ def test_tasks_that_only_the_backup_knows_are_held(home: Home) -> None:
     assert view.row.attempts == 1
 
 
+@pytest.mark.parametrize("backup", [False, True])
+def test_tasks_that_a_user_removed_are_neither_gone_nor_brought_back(home: Home, backup: bool) -> None:
+    fill(home, backup=backup)
+    store = Store.open(home)
+    for tasks in ([2, 3], [1, 8], [4, 11]):
+        store.remove_tasks(tasks)
+    store.close()
+    before = states(home)
+    assert set(range(1, COUNT + 1)) - before.keys() == {1, 2, 3, 4, 8}
+    spoil_table(home, "runs")
+    report = repair(home)
+    assert (report.missing, report.whole) == ((), False)
+    assert not any("gone" in line for line in report.sentences())
+    assert states(home) == before
+    spoil_table(home, "tasks")
+    missing = [task for first, last in repair(home).missing for task in range(first, last + 1)]
+    assert not {1, 2, 3, 4, 8} & {*missing, *states(home)}
+
+
 def test_a_task_without_its_command_is_held(home: Home) -> None:
     fill(home)
     spoil_table(home, "payloads")
