@@ -19,11 +19,15 @@ from passloop.kernel.changes import (
     PoolChanged,
     RunAdded,
     SettingChanged,
+    SourceAdded,
+    SourceChanged,
     TaskAdded,
     TaskChanged,
+    UnitChanged,
 )
 from passloop.kernel.ids import TaskId
-from passloop.kernel.saved import Saved, SavedTask
+from passloop.kernel.saved import Saved, SavedSource, SavedTask
+from passloop.kernel.source_rows import Cell, SourcePlan, SourceRow, SourceState, UnitRow
 from passloop.kernel.tasks import (
     FINAL_STATES,
     AttemptRow,
@@ -47,6 +51,10 @@ class Rows:
     specs: dict[int, TaskSpec] = field(default_factory=dict)
     after: dict[int, tuple[Dependency, ...]] = field(default_factory=dict)
     runs: dict[int, RunRow] = field(default_factory=dict)
+    sources: dict[int, SourceRow] = field(default_factory=dict)
+    plans: dict[int, SourcePlan] = field(default_factory=dict)
+    units: dict[tuple[int, int], UnitRow] = field(default_factory=dict)
+    cells: dict[int, Cell] = field(default_factory=dict)
     attempts: dict[int, AttemptRow] = field(default_factory=dict)
     pools: dict[str, PoolChanged] = field(default_factory=dict)
     groups: dict[str, GroupChanged] = field(default_factory=dict)
@@ -77,6 +85,14 @@ class Rows:
             case RunAdded(row=row):
                 assert row.id not in self.runs, f"run {row.id} added twice"
                 self.runs[row.id] = row
+            case SourceAdded(row=row, plan=plan):
+                assert row.run in self.runs, f"source {row.run} has no run"
+                assert row.run not in self.sources, f"source {row.run} added twice"
+                self.sources[row.run], self.plans[row.run] = row, plan
+            case SourceChanged(row=row):
+                self._change_source(row)
+            case UnitChanged(row=row):
+                self._change_unit(row)
             case PoolChanged():
                 self.pools[change.name] = change
             case GroupChanged():
@@ -93,6 +109,21 @@ class Rows:
         self.tasks[row.id] = row
         self.specs[row.id] = change.spec
         self.after[row.id] = change.after
+        if change.cell is not None:
+            assert (row.run, change.cell.unit) in self.units, f"task {row.id} is of an unknown unit"
+            self.cells[row.id] = change.cell
+
+    def _change_source(self, row: SourceRow) -> None:
+        old = self.sources[row.run]
+        assert (row.unit >= old.unit, row.tasks >= old.tasks) == (True, True), f"source {row.run} went back: {row}"
+        assert (row.kind, row.group, row.declared_at) == (old.kind, old.group, old.declared_at)
+        self.sources[row.run] = row
+
+    def _change_unit(self, row: UnitRow) -> None:
+        old = self.units.get((row.run, row.unit))
+        assert old is None or old.ended_at is None, f"unit {row.unit} of {row.run} changed after its end"
+        assert old is not None or row.unit == self.sources[row.run].unit - 1, f"unit {row.unit} came twice or early"
+        self.units[row.run, row.unit] = row
 
     def _change_task(self, row: TaskRow) -> None:
         old = self.tasks[row.id]
@@ -143,7 +174,7 @@ class Rows:
         """What a machine is restored from; final tasks too that a stray of theirs still holds something for."""
         open_attempts = tuple(self.open_attempts())
         kept = sorted({*self.live(), *(row.task for row in open_attempts)})
-        tasks = tuple(SavedTask(self.tasks[t], self.specs[t], self.after[t]) for t in kept)
+        tasks = tuple(SavedTask(self.tasks[t], self.specs[t], self.after[t], self.cells.get(t)) for t in kept)
         named = {dependency.task for task in tasks for dependency in task.after}
         known = tuple(
             (task, str(self.tasks[task].state)) for task in sorted(named) if self.tasks[task].state in FINAL_STATES
@@ -158,6 +189,12 @@ class Rows:
             durations=self._last_durations(),
             settings=tuple(self.settings.values()),
             known=known,
+            sources=tuple(
+                SavedSource(row, self.plans[run])
+                for run, row in sorted(self.sources.items())
+                if row.ended_at is None or row.state is SourceState.FAILED
+            ),
+            units=tuple(row for _, row in sorted(self.units.items()) if row.ended_at is None),
             next_run=max(self.runs, default=0) + 1,
             next_task=max(self.tasks, default=0) + 1,
             next_attempt=max(self.attempts, default=0) + 1,
@@ -202,6 +239,10 @@ def _identity(change: Change) -> tuple[str, int | str] | None:
             return "task", row.id
         case AttemptChanged(row=row):
             return "attempt", row.id
+        case SourceAdded(row=row) | SourceChanged(row=row):
+            return "source", row.run
+        case UnitChanged(row=row):
+            return "unit", f"{row.run}/{row.unit}"
         case RunAdded(row=row):
             return "run", row.id
         case PoolChanged(name=name):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .ids import RunId, TaskId
+from .source_rows import Cell, SourcePlan, SourceRow, UnitRow
 from .tasks import AttemptRow, Dependency, RunRow, TaskRow, TaskSpec
 
 __all__ = [
@@ -18,11 +19,15 @@ __all__ = [
     "Refusal",
     "RunAdded",
     "SettingChanged",
+    "SourceAdded",
+    "SourceAnswer",
+    "SourceChanged",
     "SubmitAnswer",
     "TaskAdded",
     "TaskChanged",
     "TasksAnswer",
     "Turn",
+    "UnitChanged",
 ]
 
 
@@ -40,12 +45,33 @@ class TaskAdded(NamedTuple):
     spec: TaskSpec
     payload: str
     after: tuple[Dependency, ...]
+    cell: Cell | None = None
 
 
 class TaskChanged(NamedTuple):
     """A task's row as it is now."""
 
     row: TaskRow
+
+
+class SourceAdded(NamedTuple):
+    """A new source, with what never changes of it; `spec` only the store keeps."""
+
+    row: SourceRow
+    plan: SourcePlan
+    spec: str
+
+
+class SourceChanged(NamedTuple):
+    """A source's row as it is now."""
+
+    row: SourceRow
+
+
+class UnitChanged(NamedTuple):
+    """A unit's row as it is now (new ones too)."""
+
+    row: UnitRow
 
 
 class AttemptChanged(NamedTuple):
@@ -86,7 +112,17 @@ class SettingChanged(NamedTuple):
 
 
 Change = (
-    RunAdded | TaskAdded | TaskChanged | AttemptChanged | PoolChanged | GroupChanged | DurationLearned | SettingChanged
+    RunAdded
+    | SourceAdded
+    | SourceChanged
+    | UnitChanged
+    | TaskAdded
+    | TaskChanged
+    | AttemptChanged
+    | PoolChanged
+    | GroupChanged
+    | DurationLearned
+    | SettingChanged
 )
 
 
@@ -100,11 +136,19 @@ class SubmitAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceAnswer:
+    """The run that a declared source made."""
+
+    run: RunId
+
+
+@dataclass(frozen=True, slots=True)
 class TasksAnswer:
-    """Tasks that were changed, and tasks that were left alone with the reason for each."""
+    """Tasks that were changed, and tasks that were left alone with the reason for each; `sources` were changed, too."""
 
     changed: tuple[TaskId, ...]
     unchanged: tuple[tuple[TaskId, str], ...] = ()
+    sources: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +159,7 @@ class Refusal:
     message: str
 
 
-Answer = SubmitAnswer | TasksAnswer | Refusal | None
+Answer = SubmitAnswer | SourceAnswer | TasksAnswer | Refusal | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .ids import AttemptId, PoolName, RunId, TaskId
+from .source_rows import SourcePlan
 from .tasks import NewTask, Outcome, TaskState
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "DrainChanged",
     "Event",
     "Exited",
+    "Expanded",
+    "ExpansionFailed",
     "Foreign",
     "GroupHeld",
     "GroupReleased",
@@ -26,10 +29,13 @@ __all__ = [
     "QuarantineReleased",
     "Released",
     "Reprioritised",
+    "SourceDeclared",
+    "SourceRetried",
     "StartRefused",
     "Started",
     "StrayGone",
     "Submitted",
+    "UnitResized",
 ]
 
 
@@ -61,6 +67,68 @@ class Submitted:
     about: str = "{}"
     known: tuple[tuple[TaskId, TaskState], ...] = ()
     known_keys: tuple[tuple[str, TaskId], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDeclared:
+    """A client declares a run whose tasks come from a source. The answer is `SourceAnswer` or a `Refusal`.
+
+    `kind` names who expands it, `spec` is JSON text for that one and `about` JSON text about the run; the kernel reads
+    neither. With `refuse_impossible` a node that can never fit refuses the source; without it, only if none can.
+    """
+
+    name: str
+    kind: str
+    plan: SourcePlan
+    group: str = "default"
+    priority: int = 0
+    refuse_impossible: bool = True
+    about: str = "{}"
+    spec: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """The next unit of a source is written out. An answer to any other unit than the one asked for changes nothing.
+
+    The tasks enter as submitted ones do; `known` and `known_keys` are as in `Submitted`. `bytes` is what the unit keeps
+    in memory until its tasks are final. With `exhausted` no unit comes after it. `rest` says that there is nothing now:
+    the same unit is asked for again once a task of the source is final.
+    """
+
+    source: RunId
+    unit: int
+    tasks: tuple[NewTask, ...] = ()
+    bytes: int = 0
+    exhausted: bool = False
+    rest: bool = False
+    known: tuple[tuple[TaskId, TaskState], ...] = ()
+    known_keys: tuple[tuple[str, TaskId], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExpansionFailed:
+    """The next unit of a source could not be written out; nothing more is asked of it until a user retries it."""
+
+    source: RunId
+    unit: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRetried:
+    """A user lets a failed source go on with the unit that failed."""
+
+    source: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class UnitResized:
+    """An unfinished unit keeps this much in memory now: some of it was spilled, or read back."""
+
+    source: RunId
+    unit: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +170,15 @@ class StrayGone:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A user cancels tasks. The answer is a `TasksAnswer`: which were touched and which were already final."""
+    """A user cancels tasks. The answer is a `TasksAnswer`: which were touched and which were already final.
+
+    `sources` are runs whose source is cancelled with all their live tasks, in one step. It means the same in `Held`,
+    `Released` and `Reprioritised`.
+    """
 
     tasks: tuple[TaskId, ...]
     reason: str = "cancelled by user"
+    sources: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +186,7 @@ class Held:
     """A user holds tasks back."""
 
     tasks: tuple[TaskId, ...]
+    sources: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +194,7 @@ class Released:
     """A user lets held tasks go on to the state they would have now."""
 
     tasks: tuple[TaskId, ...]
+    sources: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +217,7 @@ class Reprioritised:
 
     tasks: tuple[TaskId, ...]
     priority: int
+    sources: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +305,11 @@ class PauseChanged:
 
 Event = (
     Submitted
+    | SourceDeclared
+    | Expanded
+    | ExpansionFailed
+    | SourceRetried
+    | UnitResized
     | Started
     | StartRefused
     | Exited

@@ -9,17 +9,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from typing import Protocol
 
 from .device_pool import Device
 from .events import PoolKind
-from .records import Shape, ShapeVariant, Task
+from .records import Shape, ShapeVariant
 from .reservations import Room, bound_of
 from .resources import Grant
 from .state import State
 
-__all__ = ["Fit", "Lack", "could_ever_fit", "fit", "lack", "lacks_of", "may_pass"]
+__all__ = ["Asker", "Fit", "Lack", "could_ever_fit", "fit", "is_able", "lack", "lacks_of", "may_pass"]
 
 Fit = tuple[ShapeVariant, Sequence[Grant]]
+
+
+class Asker(Protocol):
+    """Whoever asks to start: a task, or one that a source would bring."""
+
+    shape: Shape
+    variant_from: int
+    run: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Lack:
 _NOTHING = Lack(0, ())
 
 
-def fit(state: State, task: Task, rooms: Sequence[Room], last: frozenset[str], now: int) -> Fit | None:
+def fit(state: State, task: Asker, rooms: Sequence[Room], last: frozenset[str], now: int) -> Fit | None:
     """The first variant that fits beside what is used and leaves each reservation in `rooms` what it needs."""
     for variant in task.shape.variants[task.variant_from :]:
         if not all(pool.admits(amount, now) for pool, amount in variant.draws):
@@ -50,7 +59,7 @@ def fit(state: State, task: Task, rooms: Sequence[Room], last: frozenset[str], n
 
 
 def _grants(
-    state: State, task: Task, variant: ShapeVariant, rooms: Sequence[Room], last: frozenset[str], now: int
+    state: State, task: Asker, variant: ShapeVariant, rooms: Sequence[Room], last: frozenset[str], now: int
 ) -> Sequence[Grant] | None:
     """Devices for a variant whose amounts fit; () if it asks none, None if it may not start."""
     if not rooms:
@@ -70,7 +79,7 @@ def _grants(
     return state.devices.choose(variant.devices, last=last, spare=spare)
 
 
-def _short_amounts(task: Task, variant: ShapeVariant, room: Room, end: int | None) -> int:
+def _short_amounts(task: Asker, variant: ShapeVariant, room: Room, end: int | None) -> int:
     """The mask of scalar pools (and the node) in which the variant would delay a reservation; 0 if it would not.
 
     A draw on a rate outlives the task, so a bound does not help there.
@@ -86,7 +95,7 @@ def _short_amounts(task: Task, variant: ShapeVariant, room: Room, end: int | Non
     return mask
 
 
-def may_pass(state: State, task: Task, variant: ShapeVariant, room: Room, end: int | None) -> int:
+def may_pass(state: State, task: Asker, variant: ShapeVariant, room: Room, end: int | None) -> int:
     """The mask of pools in which a variant meets a reservation; 0 if it may pass it."""
     mask = _short_amounts(task, variant, room, end)
     if variant.devices is not None and room.devices and not room.is_passed_by(end):
@@ -99,8 +108,8 @@ def lack(state: State, shape: Shape, variant_from: int, run: int, now: int) -> L
     if shape.single:
         only = shape.variants[0]
         mask = lacks_of(state, only, run, now)
-        return Lack(mask, shape.variants) if not mask or _is_able(state, only) else _NOTHING
-    able = tuple(v for v in shape.variants[variant_from:] if _is_able(state, v))
+        return Lack(mask, shape.variants) if not mask or is_able(state, only) else _NOTHING
+    able = tuple(v for v in shape.variants[variant_from:] if is_able(state, v))
     masks = [lacks_of(state, v, run, now) for v in able]
     return Lack(reduce(or_, masks, 0) if all(masks) else 0, able)
 
@@ -137,7 +146,7 @@ def _fits(device: Device, variant: ShapeVariant) -> bool:
     return device.fits(variant.devices)
 
 
-def _is_able(state: State, variant: ShapeVariant) -> bool:
+def is_able(state: State, variant: ShapeVariant) -> bool:
     """Whether the variant would fit if all our attempts ended now."""
     if not all(pool.could_admit(amount) for pool, amount in variant.draws):
         return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .ids import AttemptId, RunId, TaskId
 from .resources import Allocation
 
-__all__ = ["Instruction", "Start", "Stop", "WatchDevices"]
+__all__ = ["Expand", "Instruction", "Start", "Stop", "WatchDevices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,19 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Expand:
+    """Write out this unit of a run's source and report it with `Expanded` or `ExpansionFailed`; asked for once."""
+
+    source: RunId
+    kind: str
+    unit: int
+
+
+@dataclass(frozen=True, slots=True)
 class WatchDevices:
     """Look at these vetoed or quarantined devices at a low rate while somebody waits for them; empty = stop looking."""
 
     uuids: tuple[str, ...]
 
 
-Instruction = Start | Stop | WatchDevices
+Instruction = Start | Stop | Expand | WatchDevices

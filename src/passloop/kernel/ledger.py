@@ -27,6 +27,8 @@ def admit(state: State, task: Task, variant: ShapeVariant, grants: Sequence[Gran
     allocation = Allocation(variant.index, tuple(grants), amounts, variant.exclusive)
     attempt = _new_attempt(state, task, allocation)
     move(task, Verb.ADMIT)
+    if task.cell is not None:
+        task.cell.node.ready -= 1
     task.reservation = None
     task.head_since = task.patience = None
     task.message = ""

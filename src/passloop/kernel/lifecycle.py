@@ -16,6 +16,7 @@ from .retries import Counts, after_outcome
 from .state import State
 from .tasks import LEASES, Outcome, OutcomeKind, TaskState
 from .transitions import Verb, move
+from .units import leave
 from .wakeups import WakeUp
 
 __all__ = [
@@ -287,6 +288,7 @@ def _end(state: State, task: Task, verb: Verb) -> None:
     task.reservation = None
     state.touch(task)
     state.final.append(task)
+    leave(state, task)
     if task.key is not None and state.keys.get(task.key) == task.id and task.state is not TaskState.SUCCEEDED:
         del state.keys[task.key]
 

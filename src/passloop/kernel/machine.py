@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import capacity, events, lifecycle, saving, submission, user_requests
+from . import capacity, events, expansion, lifecycle, saving, submission, user_requests
 from .admission import Admission
 from .blockers import Blocker, explain
 from .changes import Answer, Change, Turn
@@ -25,6 +25,11 @@ __all__ = ["KernelSettings", "Machine"]
 
 _HANDLERS: dict[type[Any], Callable[[State, Any], Answer]] = {
     events.Submitted: submission.on_submitted,
+    events.SourceDeclared: expansion.on_source_declared,
+    events.Expanded: expansion.on_expanded,
+    events.ExpansionFailed: expansion.on_expansion_failed,
+    events.SourceRetried: expansion.on_source_retried,
+    events.UnitResized: expansion.on_unit_resized,
     events.Started: lifecycle.on_started,
     events.StartRefused: lifecycle.on_start_refused,
     events.Exited: lifecycle.on_exited,
@@ -76,6 +81,7 @@ class Machine:
         state.seed = seed
         self.batches += 1
         saving.forget_final(state)
+        expansion.forget_over(state)
         answers: list[Answer] = [_HANDLERS[type(event)](state, event) for event in batch]
         capacity.on_due(state)
         passed = state.turn.admission
@@ -84,6 +90,7 @@ class Machine:
             while Admission(state, self._admit).run():
                 pass  # to a fixpoint: each walk but the last started somebody
             capacity.watch_devices(state)
+            expansion.ask(state)
         return self._close_turn(tuple(answers), passed=passed)
 
     def explain(self, task: TaskId, now: int) -> tuple[Blocker, ...]:

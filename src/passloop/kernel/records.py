@@ -3,6 +3,8 @@ kernel are the frozen rows of `tasks.py`."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .ids import AttemptId
 from .pools import ScalarPool
 from .resources import Allocation, Variant
@@ -16,6 +18,9 @@ from .tasks import (
     TaskRow,
     TaskSpec,
 )
+
+if TYPE_CHECKING:
+    from .source_records import LiveCell
 
 __all__ = ["Attempt", "Group", "Place", "Shape", "ShapeVariant", "Task"]
 
@@ -89,6 +94,7 @@ class Task:
         "after",
         "attempt",
         "attempts",
+        "cell",
         "counts_failures",
         "counts_faults",
         "counts_losses",
@@ -127,6 +133,7 @@ class Task:
         self.after = after
         self.unmet: set[int] = set()
         self.attempt: Attempt | None = None
+        self.cell: LiveCell | None = None
         self.id, self.run, self.index, self.rank, self.key = row.id, row.run, row.index, row.rank, row.key
         self.priority, self.state, self.held = row.priority, row.state, row.held
         self.attempts = row.attempts

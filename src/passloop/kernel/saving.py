@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
-from .changes import AttemptChanged, Change, GroupChanged, PoolChanged, TaskAdded, TaskChanged
+from .changes import (
+    AttemptChanged,
+    Change,
+    GroupChanged,
+    PoolChanged,
+    SourceAdded,
+    SourceChanged,
+    TaskAdded,
+    TaskChanged,
+    UnitChanged,
+)
 from .cooldowns import Closure, Gate
 from .device_pool import Device
 from .events import DeviceSeen, Foreign, PoolKind
+from .expansion import shapes_of
 from .ids import AttemptId, PoolName
 from .ledger import charge
 from .lifecycle import STRAY
@@ -15,6 +27,8 @@ from .pools import RatePool, ScalarPool
 from .records import Attempt, Group, Task
 from .resources import GPU
 from .saved import Saved, SavedTask
+from .source_records import LiveCell, Source
+from .source_rows import Cell
 from .state import PoolPolicy, State
 from .tasks import AttemptRow, TaskState
 from .wakeups import WakeUp
@@ -35,6 +49,8 @@ def changes(state: State) -> tuple[Change, ...]:
     """What this turn made different, each record once."""
     turn = state.turn
     found: list[Change] = list(turn.added)
+    if turn.sources or turn.units:
+        found += _source_changes(state)
     for task_id, task in turn.tasks.items():
         fresh = turn.fresh.get(task_id)
         found.append(TaskChanged(task.row()) if fresh is None else TaskAdded(task.row(), *fresh))
@@ -43,6 +59,16 @@ def changes(state: State) -> tuple[Change, ...]:
     found += [GroupChanged(g.name, g.virtual_time, g.held) for g in turn.groups.values()]
     found += turn.facts
     return tuple(found)
+
+
+def _source_changes(state: State) -> Iterator[Change]:
+    """Sources first, then units."""
+    turn = state.turn
+    for run, source in turn.sources.items():
+        spec = turn.declared.get(run)
+        yield SourceChanged(source.row()) if spec is None else SourceAdded(source.row(), source.plan, spec)
+    for unit in turn.units.values():
+        yield UnitChanged(unit.row())
 
 
 def _pool_row(state: State, name: str) -> PoolChanged:
@@ -111,6 +137,7 @@ def restore(state: State, saved: Saved) -> None:
         elif setting.name == "paused":
             state.paused = json.loads(setting.value)
     _restore_pools(state, saved)
+    _restore_sources(state, saved)
     for one in sorted(saved.tasks, key=lambda one: one.row.id):
         _restore_task(state, one)
     for row in sorted(saved.attempts, key=lambda row: row.id):
@@ -165,8 +192,27 @@ def _restore_task(state: State, one: SavedTask) -> None:
     state.tasks[task.id] = task
     if task.final:
         state.final.append(task)
+    elif one.cell is not None:
+        _restore_cell(state, task, one.cell)
     if task.key is not None:
         state.keys[task.key] = task.id
+
+
+def _restore_sources(state: State, saved: Saved) -> None:
+    """Sources with their unfinished units; the tasks that follow count themselves in."""
+    for one in saved.sources:
+        state.sources[one.row.run] = Source(one.row, one.plan, shapes_of(state, one.plan))
+    for row in saved.units:
+        state.sources[row.run].add(row)
+
+
+def _restore_cell(state: State, task: Task, cell: Cell) -> None:
+    unit = state.sources[task.run].units[cell.unit]
+    task.cell = LiveCell(unit, cell.node)
+    unit.left += 1
+    unit.source.left += 1
+    if task.state is TaskState.READY:
+        task.cell.node.ready += 1
 
 
 def _restore_attempt(state: State, row: AttemptRow) -> None:

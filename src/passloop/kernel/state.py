@@ -18,6 +18,8 @@ from .pools import AmountPool, LimitPool, RatePool, ScalarPool, lineage
 from .ready_queue import ReadyQueue
 from .records import Attempt, Group, Shape, ShapeVariant, Task
 from .resources import GPU, NODE, Variant
+from .source_records import Source, Unit
+from .source_rows import Cell
 from .tasks import Dependency, TaskSpec
 from .wakeups import WakeUps
 
@@ -48,11 +50,14 @@ class Touched:
     """Records that became different in this turn, in the order they were first touched."""
 
     added: list[Change] = field(default_factory=list)
-    fresh: dict[int, tuple[TaskSpec, str, tuple[Dependency, ...]]] = field(default_factory=dict)
+    fresh: dict[int, tuple[TaskSpec, str, tuple[Dependency, ...], Cell | None]] = field(default_factory=dict)
     tasks: dict[int, Task] = field(default_factory=dict)
     attempts: dict[int, Attempt] = field(default_factory=dict)
     pools: dict[str, None] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    declared: dict[int, str] = field(default_factory=dict)
+    sources: dict[int, Source] = field(default_factory=dict)
+    units: dict[tuple[int, int], Unit] = field(default_factory=dict)
     facts: list[Change] = field(default_factory=list)
     instructions: list[Instruction] = field(default_factory=list)
     admission: bool = False
@@ -75,6 +80,7 @@ class State:
         self.dependents: dict[int, list[int]] = {}
         self.attempts: dict[AttemptId, Attempt] = {}
         self.groups: dict[str, Group] = {}
+        self.sources: dict[int, Source] = {}
         self.devices = DevicePool(0, settings.weights)
         self.node = Node(1)
         self.pools: dict[str, ScalarPool] = {}
@@ -89,6 +95,7 @@ class State:
         self.watched: tuple[str, ...] = ()
         self.turn = Touched()
         self.final: list[Task] = []
+        self.over: list[Source] = []
 
     def begin_turn(self) -> None:
         """Forget what the last turn touched."""
@@ -109,6 +116,14 @@ class State:
     def touch_group(self, group: Group) -> None:
         """This group's row is written at the end of the turn."""
         self.turn.groups[group.name] = group
+
+    def touch_source(self, source: Source) -> None:
+        """This source's row is written at the end of the turn."""
+        self.turn.sources[source.run] = source
+
+    def touch_unit(self, unit: Unit) -> None:
+        """This unit's row is written at the end of the turn."""
+        self.turn.units[unit.source.run, unit.number] = unit
 
     def stir(self) -> None:
         """Something changed that admission depends on."""
@@ -167,6 +182,8 @@ class State:
         if task.group.name not in self.queue.groups_with_work():
             self._catch_up(task.group)
         self.queue.push(task)
+        if task.cell is not None:
+            task.cell.node.ready += 1
         self.stir()
 
     def _catch_up(self, group: Group) -> None:
@@ -191,6 +208,8 @@ class State:
             task.reservation = None
         else:
             self.queue.remove(task)
+        if task.cell is not None:
+            task.cell.node.ready -= 1
         self.stir()
 
     def drop_reservation(self, task: Task) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from .changes import Refusal, RunAdded, SubmitAnswer
 from .closures import give_another_chance
 from .events import Submitted
@@ -10,38 +13,64 @@ from .ids import RunId, TaskId
 from .lifecycle import finish, make_ready
 from .misfits import explain_misfit
 from .records import Group, Shape, Task
+from .source_records import LiveCell, Unit
+from .source_rows import Cell
 from .state import State
 from .tasks import FINAL_STATES, Dependency, NewTask, RunRow, TaskRow, TaskState
 from .transitions import Verb, move
 from .wakeups import WakeUp
 
-__all__ = ["on_submitted"]
+__all__ = ["Intake", "bad_dependency", "on_submitted", "take_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """With what tasks come in. `known` and `known_keys` are as in `Submitted`; `unit` is theirs if they have one.
+
+    With `refusable` what can never fit was refused before, so that nothing is rejected.
+    """
+
+    run: RunId
+    group: Group
+    priority: int
+    known: dict[TaskId, TaskState]
+    known_keys: dict[str, TaskId]
+    refusable: bool
+    unit: Unit | None = None
 
 
 def on_submitted(state: State, event: Submitted) -> SubmitAnswer | Refusal:
     """Add the tasks of a submission, or answer why not."""
-    refusal = _impossible(state, event) or _bad_dependency(state, event)
+    refusal = _impossible(state, event) or bad_dependency(state, event.tasks, event.known)
     if refusal is not None:
         return refusal
-    run = _run(state, event)
-    known_keys = dict(event.known_keys)
-    known = dict(event.known)
-    group = state.group(event.group)
-    shapes = {id(new.spec): state.shape(new.spec) for new in {id(n.spec): n for n in event.tasks}.values()}
-    for shape in shapes.values():
-        give_another_chance(state, shape)
+    intake = Intake(
+        run=_run(state, event),
+        group=state.group(event.group),
+        priority=event.priority,
+        known=dict(event.known),
+        known_keys=dict(event.known_keys),
+        refusable=event.refuse_impossible,
+    )
+    for spec in {id(new.spec): new.spec for new in event.tasks}.values():
+        give_another_chance(state, state.shape(spec))
+    ids, existing = take_in(state, intake, event.tasks)
+    return SubmitAnswer(intake.run, tuple(ids), tuple(existing))
+
+
+def take_in(state: State, intake: Intake, tasks: Sequence[NewTask]) -> tuple[list[TaskId], list[TaskId]]:
+    """Add these tasks; gives the task of each, in order, and those that a key had already made."""
+    shapes = {id(new.spec): state.shape(new.spec) for new in {id(n.spec): n for n in tasks}.values()}
     ids: list[TaskId] = []
     existing: list[TaskId] = []
-    for new in event.tasks:
-        found = _existing(state, new, known_keys)
+    for new in tasks:
+        found = _existing(state, new, intake.known_keys)
         if found is not None:
             existing.append(found)
             ids.append(found)
-            continue
-        after = _resolve(new.after, ids)
-        task = _task(state, event, new, run=run, shape=shapes[id(new.spec)], group=group, after=after)
-        ids.append(_add(state, task, new, known, refusable=event.refuse_impossible))
-    return SubmitAnswer(run, tuple(ids), tuple(existing))
+        else:
+            ids.append(_add(state, intake, new, shapes[id(new.spec)], _resolve(new.after, ids)))
+    return ids, existing
 
 
 def _run(state: State, event: Submitted) -> RunId:
@@ -73,9 +102,10 @@ def _impossible(state: State, event: Submitted) -> Refusal | None:
     return None
 
 
-def _bad_dependency(state: State, event: Submitted) -> Refusal | None:
-    known = {int(task) for task, _ in event.known}
-    for position, new in enumerate(event.tasks):
+def bad_dependency(state: State, tasks: Sequence[NewTask], final: Sequence[tuple[TaskId, TaskState]]) -> Refusal | None:
+    """Why a dependency of these tasks cannot be, if so."""
+    known = {int(task) for task, _ in final}
+    for position, new in enumerate(tasks):
         for dependency in new.after:
             if dependency.task < 0 and -dependency.task > position:
                 return Refusal("invalid", "a task can only come after an earlier task of its submission")
@@ -91,36 +121,34 @@ def _resolve(after: tuple[Dependency, ...], ids: list[TaskId]) -> tuple[Dependen
     return tuple(dep if dep.task > 0 else Dependency(ids[-dep.task - 1], any_end=dep.any_end) for dep in after)
 
 
-def _task(
-    state: State,
-    event: Submitted,
-    new: NewTask,
-    *,
-    run: RunId,
-    shape: Shape,
-    group: Group,
-    after: tuple[Dependency, ...],
-) -> Task:
-    task_id = TaskId(state.next_task)
+def _add(state: State, intake: Intake, new: NewTask, shape: Shape, after: tuple[Dependency, ...]) -> TaskId:
+    task = Task(_first_row(state, intake, new), shape, intake.group, after)
+    task.held = new.held or intake.group.held
     state.next_task += 1
-    task = Task(_first_row(state, event, new, task_id, run), shape, group, after)
-    task.held = new.held or group.held
-    return task
-
-
-def _add(state: State, task: Task, new: NewTask, known: dict[TaskId, TaskState], *, refusable: bool) -> TaskId:
     state.tasks[task.id] = task
     if new.key is not None:
         state.keys[new.key] = task.id
-    _place(state, task, known, refusable=refusable)
-    state.turn.fresh[task.id] = (new.spec, new.payload, task.after)
+    cell = None
+    if intake.unit is not None:
+        cell = _join(task, intake.unit, new.node)
+    _place(state, task, intake.known, refusable=intake.refusable)
+    state.turn.fresh[task.id] = (new.spec, new.payload, task.after, cell)
     return TaskId(task.id)
 
 
-def _first_row(state: State, event: Submitted, new: NewTask, task_id: TaskId, run: RunId) -> TaskRow:
+def _join(task: Task, unit: Unit, node: int) -> Cell:
+    """The task counts for its unit, and is held if its source is."""
+    task.held = task.held or unit.source.held
+    task.cell = LiveCell(unit, node)
+    unit.left += 1
+    unit.source.left += 1
+    return task.cell.row()
+
+
+def _first_row(state: State, intake: Intake, new: NewTask) -> TaskRow:
     return TaskRow(
-        task_id, run, new.index, new.rank, new.key, event.group, event.priority, TaskState.WAITING, False,
-        0, 0, 0, 0, 0, 0, None, 0, None, None, None, state.now, None, None, None, None, "",
+        state.next_task, intake.run, new.index, new.rank, new.key, intake.group.name, intake.priority,
+        TaskState.WAITING, False, 0, 0, 0, 0, 0, 0, None, 0, None, None, None, state.now, None, None, None, None, "",
         new.retry_of, None, "",
     )  # fmt: skip
 

@@ -134,7 +134,10 @@ class TaskSpec:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task as submitted. `payload` is JSON text for store and driver; the kernel passes it on unread."""
+    """A task as submitted. `payload` is JSON text for store and driver; the kernel passes it on unread.
+
+    `node` is the task's node in the template of the source that it comes from; of no meaning elsewhere.
+    """
 
     spec: TaskSpec
     payload: str = "{}"
@@ -144,6 +147,7 @@ class NewTask:
     after: tuple[Dependency, ...] = ()
     held: bool = False
     retry_of: TaskId | None = None
+    node: int = 0
 
 
 class Reservation(NamedTuple):

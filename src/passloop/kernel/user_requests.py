@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 from .changes import TasksAnswer
 from .events import Cancelled, GroupHeld, GroupReleased, Held, Released, Reprioritised
-from .ids import TaskId
+from .ids import RunId, TaskId
 from .lifecycle import STRAY, cancel_beside_stray, finish, make_ready, stop_attempt
 from .records import Task
+from .source_records import Source
+from .source_rows import SourceState
 from .state import State
 from .tasks import OutcomeKind, TaskState
 from .transitions import Verb, move
+from .units import end_source
 
 __all__ = ["on_cancelled", "on_group_held", "on_group_released", "on_held", "on_released", "on_reprioritised"]
 
@@ -22,11 +25,13 @@ _LIVE = {TaskState.ADMITTED, TaskState.RUNNING, TaskState.STOPPING}
 class _Sorting:
     """Which tasks a request changed and which it left alone, with the reason."""
 
-    def __init__(self, state: State, wanted: Iterable[TaskId]) -> None:
+    def __init__(self, state: State, wanted: Iterable[TaskId], runs: Iterable[RunId]) -> None:
         self.changed: list[TaskId] = []
         self.unchanged: list[tuple[TaskId, str]] = []
         self.live: list[Task] = []
-        for task_id in wanted:
+        self.sources = [state.sources[run] for run in dict.fromkeys(runs) if run in state.sources]
+        self.changed_sources: list[RunId] = []
+        for task_id in _with_tasks_of(state, wanted, self.sources):
             task = state.tasks.get(task_id)
             if task is None:
                 self.leave(task_id, "it is final already")
@@ -41,13 +46,31 @@ class _Sorting:
     def leave(self, task_id: int, reason: str) -> None:
         self.unchanged.append((TaskId(task_id), reason))
 
+    def change_source(self, state: State, source: Source) -> None:
+        self.changed_sources.append(source.run)
+        state.touch_source(source)
+        state.stir()
+
     def answer(self) -> TasksAnswer:
-        return TasksAnswer(tuple(self.changed), tuple(self.unchanged))
+        return TasksAnswer(tuple(self.changed), tuple(self.unchanged), tuple(self.changed_sources))
+
+
+def _with_tasks_of(state: State, wanted: Iterable[TaskId], sources: list[Source]) -> Iterable[TaskId]:
+    """The tasks wanted and all live ones of the runs of these sources, each once."""
+    if not sources:
+        return wanted
+    runs = {source.run for source in sources}
+    live = (TaskId(task.id) for task in state.tasks.values() if task.run in runs and not task.final)
+    return dict.fromkeys((*wanted, *live))
 
 
 def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
     """End tasks for good: at once if nothing runs, else when the tree is proven gone."""
-    sorting = _Sorting(state, event.tasks)
+    sorting = _Sorting(state, event.tasks, event.sources)
+    for source in sorting.sources:
+        if source.state not in (SourceState.EXHAUSTED, SourceState.CANCELLED):
+            end_source(state, source, SourceState.CANCELLED, event.reason)
+            sorting.change_source(state, source)
     for task in sorting.live:
         if task.final:
             sorting.leave(task.id, f"it {task.state} already")
@@ -69,7 +92,8 @@ def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
 
 def on_held(state: State, event: Held) -> TasksAnswer:
     """Hold tasks back. What runs goes on; its retries are held."""
-    sorting = _Sorting(state, event.tasks)
+    sorting = _Sorting(state, event.tasks, event.sources)
+    _hold_sources(state, sorting, held=True)
     for task in sorting.live:
         if task.held:
             sorting.leave(task.id, "it is held already")
@@ -81,7 +105,8 @@ def on_held(state: State, event: Held) -> TasksAnswer:
 
 def on_released(state: State, event: Released) -> TasksAnswer:
     """Let held tasks go on to the state they would have now."""
-    sorting = _Sorting(state, event.tasks)
+    sorting = _Sorting(state, event.tasks, event.sources)
+    _hold_sources(state, sorting, held=False)
     for task in sorting.live:
         if not task.held:
             sorting.leave(task.id, "it is not held")
@@ -97,7 +122,7 @@ def on_group_held(state: State, event: GroupHeld) -> TasksAnswer:
     group.held = True
     state.touch_group(group)
     tasks = tuple(TaskId(t.id) for t in state.tasks.values() if t.group is group and not t.held and not t.final)
-    return on_held(state, Held(tasks))
+    return on_held(state, Held(tasks, _sources_of(state, group.name)))
 
 
 def on_group_released(state: State, event: GroupReleased) -> TasksAnswer:
@@ -106,12 +131,27 @@ def on_group_released(state: State, event: GroupReleased) -> TasksAnswer:
     group.held = False
     state.touch_group(group)
     tasks = tuple(TaskId(t.id) for t in state.tasks.values() if t.group is group and t.held and not t.final)
-    return on_released(state, Released(tasks))
+    return on_released(state, Released(tasks, _sources_of(state, group.name)))
+
+
+def _sources_of(state: State, group: str) -> tuple[RunId, ...]:
+    return tuple(source.run for source in state.sources.values() if source.group == group)
+
+
+def _hold_sources(state: State, sorting: _Sorting, *, held: bool) -> None:
+    for source in sorting.sources:
+        if source.held is not held:
+            source.held = held
+            sorting.change_source(state, source)
 
 
 def on_reprioritised(state: State, event: Reprioritised) -> TasksAnswer:
     """Give tasks another priority; a ready task moves to its new place, a reservation is given up."""
-    sorting = _Sorting(state, event.tasks)
+    sorting = _Sorting(state, event.tasks, event.sources)
+    for source in sorting.sources:
+        if source.priority != event.priority:
+            source.priority = event.priority
+            sorting.change_source(state, source)
     for task in sorting.live:
         if task.priority == event.priority:
             sorting.leave(task.id, f"it has priority {event.priority} already")

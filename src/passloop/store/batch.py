@@ -16,8 +16,11 @@ from passloop.kernel.changes import (
     PoolChanged,
     RunAdded,
     SettingChanged,
+    SourceAdded,
+    SourceChanged,
     TaskAdded,
     TaskChanged,
+    UnitChanged,
 )
 from passloop.kernel.events import Event
 
@@ -25,6 +28,7 @@ from .attempts import write_attempts
 from .journal import JournalRow
 from .learned import add_durations, write_groups, write_pools, write_settings
 from .runs import add_runs, add_tasks, change_tasks
+from .sources import add_sources, change_sources, write_units
 
 __all__ = ["Batch", "next_ids", "write_changes"]
 
@@ -49,6 +53,9 @@ class Batch:
 
 _WRITERS: tuple[tuple[type[Any], Callable[[apsw.Connection, Sequence[Any]], None]], ...] = (
     (RunAdded, add_runs),
+    (SourceAdded, add_sources),
+    (SourceChanged, change_sources),
+    (UnitChanged, write_units),
     (TaskAdded, add_tasks),
     (TaskChanged, change_tasks),
     (AttemptChanged, write_attempts),

@@ -1,7 +1,7 @@
 """Events of the kernel as JSON text for the journal, and back. Pure.
 
 `{"type": "Submitted", ...}` with the fields of the event. Two things differ from the event itself: the
-payloads of submitted tasks are left out (they stand in `payloads`), and a spec that many tasks share is
+payloads of tasks are left out (they stand in `payloads`), and a spec that many tasks share is
 written once.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from passloop.kernel.events import Event, Submitted
+from passloop.kernel.events import Event, Expanded, Submitted
 from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
 
 from .records import decode_json, encode_json
@@ -31,6 +31,7 @@ class _TaskRecord(msgspec.Struct, array_like=True):
     after: tuple[Dependency, ...]
     held: bool
     retry_of: int | None
+    node: int = 0
 
 
 def encode_events(events: Sequence[Event]) -> str:
@@ -47,7 +48,7 @@ def _encode(event: Event) -> dict[str, object]:
     fields: dict[str, object] = {"type": type(event).__name__}
     for name in event.__slots__:
         fields[name] = getattr(event, name)
-    if isinstance(event, Submitted):
+    if isinstance(event, Submitted | Expanded):
         fields["specs"], fields["tasks"] = _encode_tasks(event.tasks)
     return fields
 
@@ -61,7 +62,9 @@ def _encode_tasks(tasks: Sequence[NewTask]) -> tuple[list[TaskSpec], list[_TaskR
         if number is None:
             number = numbers[id(task.spec)] = len(specs)
             specs.append(task.spec)
-        records.append(_TaskRecord(number, task.key, task.index, task.rank, task.after, task.held, task.retry_of))
+        records.append(
+            _TaskRecord(number, task.key, task.index, task.rank, task.after, task.held, task.retry_of, task.node)
+        )
     return specs, records
 
 
@@ -73,9 +76,9 @@ def _decode(fields: dict[str, Any]) -> Event:
     kind = EVENT_TYPES.get(fields.pop("type", ""))
     if kind is None:
         raise ValueError("an event of unknown type")
-    if kind is Submitted:
+    if kind in (Submitted, Expanded):
         fields["tasks"] = _decode_tasks(fields.pop("specs"), fields["tasks"])
-        return _build_submitted(fields)
+        return _with_tasks(fields, kind)
     event: Event = msgspec.convert(fields, kind)
     return event
 
@@ -96,10 +99,12 @@ def _new_task(specs: Sequence[TaskSpec], record: _TaskRecord) -> NewTask:
         after=record.after,
         held=record.held,
         retry_of=record.retry_of,
+        node=record.node,
     )
 
 
-def _build_submitted(fields: dict[str, Any]) -> Submitted:
+def _with_tasks(fields: dict[str, Any], kind: type[Any]) -> Event:
     tasks = fields.pop("tasks")
-    about: Submitted = msgspec.convert({**fields, "tasks": ()}, Submitted)
-    return Submitted(**{name: getattr(about, name) for name in about.__slots__} | {"tasks": tasks})
+    bare = msgspec.convert({**fields, "tasks": ()}, kind)
+    event: Event = kind(**{name: getattr(bare, name) for name in bare.__slots__} | {"tasks": tasks})
+    return event

@@ -8,12 +8,14 @@ import apsw
 
 from passloop.kernel.changes import DurationLearned, GroupChanged, PoolChanged, SettingChanged
 from passloop.kernel.saved import Saved, SavedTask
+from passloop.kernel.source_rows import Cell
 from passloop.kernel.tasks import AttemptRow, RunRow, TaskSpec
 
 from .connection import REPAIR_HINT
 from .errors import StoreDamaged
 from .journal import JournalRow
 from .records import TASK_FIELDS, decode_depends, decode_spec, encode_json, read_attempt, read_task
+from .sources import load_cells, load_sources, load_units
 from .sql import statement
 
 __all__ = ["load_saved"]
@@ -32,6 +34,8 @@ def load_saved(connection: apsw.Connection, last: JournalRow | None) -> Saved:
         durations=tuple(DurationLearned._make(row) for row in connection.execute(statement("select_durations"))),
         settings=tuple(SettingChanged._make(row) for row in connection.execute(statement("select_settings"))),
         known=_load_known(connection, tasks),
+        sources=load_sources(connection),
+        units=load_units(connection),
         **counters,
     )
 
@@ -47,17 +51,18 @@ def _counters(last: JournalRow) -> dict[str, int]:
 
 def _load_tasks(connection: apsw.Connection) -> tuple[SavedTask, ...]:
     specs = {number: decode_spec(body) for number, body in connection.execute(statement("select_live_specs"))}
+    cells = load_cells(connection)
     rows = connection.execute(statement("select_live_tasks"))
-    return tuple(_saved_task(values, specs) for values in rows)
+    return tuple(_saved_task(values, specs, cells) for values in rows)
 
 
-def _saved_task(values: tuple[object, ...], specs: dict[int, TaskSpec]) -> SavedTask:
+def _saved_task(values: tuple[object, ...], specs: dict[int, TaskSpec], cells: dict[int, Cell]) -> SavedTask:
     row = read_task(values)
     number, depends = values[TASK_FIELDS:]
     spec = specs.get(number)  # type: ignore[call-overload]
     if spec is None:
         raise StoreDamaged(f"the spec of task {row.id} is missing", hint=REPAIR_HINT)
-    return SavedTask(row, spec, decode_depends(str(depends)))
+    return SavedTask(row, spec, decode_depends(str(depends)), cells.get(row.id))
 
 
 def _load_attempts(connection: apsw.Connection) -> tuple[AttemptRow, ...]:

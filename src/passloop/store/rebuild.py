@@ -172,6 +172,8 @@ def _reconcile(connection: apsw.Connection) -> None:
     connection.execute(statement("repair_insert_lost_runs"))
     connection.execute(statement("repair_raise_epochs"))
     connection.execute(statement("repair_follow_attempts"))
+    for name in ("repair_delete_cells", "repair_end_units", "repair_end_sources"):
+        connection.execute(statement(name))
 
 
 def _hold_uncertain(connection: apsw.Connection, restored: Sequence[int], *, lost: int) -> tuple[int, ...]:
@@ -185,6 +187,8 @@ def _hold_uncertain(connection: apsw.Connection, restored: Sequence[int], *, los
     reasons |= {task: FROM_BACKUP for task in restored if task in startable and task not in reasons}
     for task, reason in reasons.items():
         connection.execute(statement("repair_hold_task"), (reason, task))
+    if lost or restored:
+        connection.execute(statement("repair_hold_sources"), (COMMITS_LOST if lost else FROM_BACKUP,))
     connection.execute(statement("repair_insert_lost_payloads"))
     return tuple(sorted(reasons))
 

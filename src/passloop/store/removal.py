@@ -21,6 +21,7 @@ _STATEMENTS = (
     "delete_attempts",
     "delete_payloads",
     "delete_results",
+    "delete_cells",
     "delete_tasks",
 )
 
@@ -36,7 +37,8 @@ def remove_final_tasks(connection: apsw.Connection, tasks: Iterable[int]) -> tup
         runs = connection.execute(statement("select_runs_of"), (encode_json(gone),)).fetchall()
         for name in _STATEMENTS:
             connection.execute(statement(name), (encode_json(gone),))
-        connection.execute(statement("delete_empty_runs"), (encode_json([run for (run,) in runs]),))
+        for name in ("delete_empty_runs", "delete_sources", "delete_units"):
+            connection.execute(statement(name), (encode_json([run for (run,) in runs]),))
     return gone
 
 

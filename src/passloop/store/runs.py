@@ -35,6 +35,9 @@ def add_tasks(connection: apsw.Connection, added: Sequence[TaskAdded]) -> None:
         rows.append((*task_values(one.row), spec, encode_depends(one.after)))
     connection.executemany(statement("insert_task"), rows)
     connection.executemany(statement("insert_payload"), [(one.row.id, one.payload) for one in added])
+    cells = [(one.row.id, *one.cell) for one in added if one.cell is not None]
+    if cells:
+        connection.executemany(statement("insert_cell"), cells)
     retries = [(one.row.id, one.row.retry_of) for one in added if one.row.retry_of is not None]
     if retries:
         connection.executemany(statement("link_retry"), retries)

@@ -27,6 +27,9 @@ TABLES = (
     "task_groups",
     "settings",
     "durations",
+    "sources",
+    "units",
+    "cells",
     "samples",
     "journal",
 )
@@ -39,6 +42,7 @@ _WITHOUT_ROWID = {
     "task_groups": "name",
     "settings": "name",
     "samples": "attempt",
+    "units": "run",
 }
 
 

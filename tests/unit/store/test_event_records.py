@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from passloop.kernel.events import DeviceSeen, Event, Foreign, StartRefused, Submitted
+from passloop.kernel.events import DeviceSeen, Event, Expanded, Foreign, StartRefused, Submitted
 from passloop.kernel.resources import DeviceAsk, Request, Variant
 from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
 from passloop.store.errors import StoreDamaged
@@ -27,7 +27,7 @@ st.register_type_strategy(Request, _requests)
 
 
 def _without_payloads(event: Event) -> Event:
-    if isinstance(event, Submitted):
+    if isinstance(event, Submitted | Expanded):
         return replace(event, tasks=tuple(replace(task, payload="") for task in event.tasks))
     return event
 

@@ -1,0 +1,208 @@
+"""Sources come in, are asked for their next unit, and answer. When to ask is `sources.py`'s rule, not this file's."""
+
+from __future__ import annotations
+
+from .changes import Refusal, RunAdded, SourceAnswer
+from .closures import give_another_chance
+from .events import Expanded, ExpansionFailed, SourceDeclared, SourceRetried, UnitResized
+from .fitting import could_ever_fit
+from .ids import RunId
+from .instructions import Expand
+from .misfits import explain_misfit
+from .records import Shape
+from .source_records import Source
+from .source_rows import SourcePlan, SourceRow, SourceState, UnitRow
+from .sources import wants_unit
+from .state import State
+from .submission import Intake, bad_dependency, take_in
+from .tasks import RunRow, TaskSpec
+from .units import end_source, leave_unit
+
+__all__ = [
+    "ask",
+    "forget_over",
+    "on_expanded",
+    "on_expansion_failed",
+    "on_source_declared",
+    "on_source_retried",
+    "on_unit_resized",
+    "shapes_of",
+]
+
+
+def on_source_declared(state: State, event: SourceDeclared) -> SourceAnswer | Refusal:
+    """Make a run whose tasks come from a source, or answer why not."""
+    refusal = _malformed(event.plan) or _misfit(state, event)
+    if refusal is not None:
+        return refusal
+    run = RunId(state.next_run)
+    state.next_run += 1
+    group = state.group(event.group)
+    state.turn.added.append(RunAdded(RunRow(run, event.name or f"run-{run}", group.name, state.now), event.about))
+    row = SourceRow(
+        run, event.kind, group.name, event.priority, SourceState.OPEN, group.held, 0, 0, 0, "", state.now, None
+    )
+    source = state.sources[run] = Source(row, event.plan, shapes_of(state, event.plan))
+    state.turn.declared[run] = event.spec
+    state.touch_source(source)
+    _chance(state, source)
+    _exhaust(state, source, last=False)
+    state.stir()
+    return SourceAnswer(run)
+
+
+def shapes_of(state: State, plan: SourcePlan) -> list[Shape]:
+    """The shapes of a template's nodes, in order."""
+    return [state.shape(TaskSpec(node.request, driver=node.driver)) for node in plan.template]
+
+
+def _malformed(plan: SourcePlan) -> Refusal | None:
+    if not plan.template:
+        return Refusal("invalid", "a source's template has at least one node")
+    for number, node in enumerate(plan.template):
+        if any(not 0 <= before < number for before in node.after):
+            return Refusal("invalid", f"node {number} of the template can only come after an earlier node")
+    guard = plan.guard
+    if min(plan.ahead, plan.units or 0, plan.tasks or 0, guard.bytes or 0, guard.units or 0) < 0:
+        return Refusal("invalid", "a source's numbers cannot be negative")
+    if not any(node.completes or not node.is_local for node in plan.template):
+        return Refusal("invalid", "no node of the template completes an output")
+    return None
+
+
+def _misfit(state: State, event: SourceDeclared) -> Refusal | None:
+    shapes = shapes_of(state, event.plan)
+    misfits = [shape for shape in shapes if not could_ever_fit(state, shape)]
+    if misfits and (event.refuse_impossible or len(misfits) == len(shapes)):
+        return Refusal("never_fits", explain_misfit(state, misfits[0]))
+    return None
+
+
+def _chance(state: State, source: Source) -> None:
+    for node in source.nodes:
+        give_another_chance(state, node.shape)
+
+
+def ask(state: State) -> None:
+    """After a pass: ask each source for its next unit that wants one. Nothing is asked while nothing could start."""
+    if state.draining or state.paused:
+        return
+    for source in state.sources.values():
+        if source.state is SourceState.OPEN and not source.held and wants_unit(state, source):
+            source.state = SourceState.ASKED
+            source.asked_with = source.final_tasks
+            state.touch_source(source)
+            state.turn.instructions.append(Expand(source.run, source.kind, source.unit))
+
+
+def _asked(state: State, run: RunId, unit: int) -> Source | None:
+    """The source that waits for this answer; None for any other answer, which changes nothing."""
+    source = state.sources.get(run)
+    return source if source is not None and source.state is SourceState.ASKED and source.unit == unit else None
+
+
+def on_expanded(state: State, event: Expanded) -> None:
+    """A unit is written out: its tasks enter, once."""
+    source = _asked(state, event.source, event.unit)
+    if source is None:
+        return
+    wrong = _wrong(state, source, event)
+    if wrong is not None:
+        end_source(state, source, SourceState.FAILED, f"unit {event.unit}: {wrong}")
+    elif event.rest:
+        _rest(state, source)
+    else:
+        _enter(state, source, event)
+    state.stir()
+
+
+def _wrong(state: State, source: Source, event: Expanded) -> str | None:
+    """Why this answer cannot be taken, if so."""
+    if event.rest and (event.tasks or event.exhausted):
+        return "it says that there is nothing now and gives something"
+    if event.bytes < 0:
+        return "it keeps less than nothing in memory"
+    if any(not 0 <= task.node < len(source.nodes) for task in event.tasks):
+        return "a task names a node that the template does not have"
+    refusal = bad_dependency(state, event.tasks, event.known)
+    return None if refusal is None else refusal.message
+
+
+def _rest(state: State, source: Source) -> None:
+    """There is nothing now. It is asked again once a task is final; one that became so meanwhile counts."""
+    if source.final_tasks != source.asked_with:
+        source.state = SourceState.OPEN
+    elif source.left:
+        source.state = SourceState.RESTING
+    else:
+        why = f"unit {source.unit}: it waits for an end of its tasks, but none of them is live"
+        end_source(state, source, SourceState.FAILED, why)
+    state.touch_source(source)
+
+
+def _enter(state: State, source: Source, event: Expanded) -> None:
+    unit = source.add(UnitRow(source.run, source.unit, event.bytes, len(event.tasks), state.now, None))
+    unit.left = 1  # held open until all of it is in
+    source.state = SourceState.OPEN
+    source.unit += 1
+    source.tasks += len(event.tasks)
+    intake = Intake(
+        run=source.run,
+        group=state.group(source.group),
+        priority=source.priority,
+        known=dict(event.known),
+        known_keys=dict(event.known_keys),
+        refusable=False,
+        unit=unit,
+    )
+    take_in(state, intake, event.tasks)
+    state.touch_unit(unit)
+    state.touch_source(source)
+    _exhaust(state, source, last=event.exhausted)
+    leave_unit(state, unit)
+
+
+def _exhaust(state: State, source: Source, *, last: bool) -> None:
+    if last or source.unit == source.plan.units:
+        end_source(state, source, SourceState.EXHAUSTED, "")
+
+
+def on_expansion_failed(state: State, event: ExpansionFailed) -> None:
+    """A unit could not be written out. Nothing is tried again by itself; the tasks there are go on."""
+    source = _asked(state, event.source, event.unit)
+    if source is not None:
+        end_source(state, source, SourceState.FAILED, f"unit {event.unit}: {event.message}")
+
+
+def on_source_retried(state: State, event: SourceRetried) -> Refusal | None:
+    """A user lets a failed source go on."""
+    source = state.sources.get(event.source)
+    if source is None or source.state is not SourceState.FAILED:
+        return Refusal("invalid", f"run {event.source} has no source that failed")
+    source.state = SourceState.OPEN
+    source.message = ""
+    source.ended_at = None
+    state.touch_source(source)
+    _chance(state, source)
+    state.stir()
+    return None
+
+
+def on_unit_resized(state: State, event: UnitResized) -> None:
+    """An unfinished unit keeps another amount in memory now; of a finished one it changes nothing."""
+    source = state.sources.get(event.source)
+    unit = source.units.get(event.unit) if source is not None else None
+    if source is None or unit is None or event.bytes < 0:
+        return
+    source.bytes += event.bytes - unit.bytes
+    unit.bytes = event.bytes
+    state.touch_unit(unit)
+    state.stir()
+
+
+def forget_over(state: State) -> None:
+    """Drop the sources that are over: by now that is committed. A failed one stays, for it may be retried."""
+    for source in state.over:
+        if source.ended_at is not None and source.state is not SourceState.FAILED:
+            state.sources.pop(source.run, None)
+    state.over.clear()

@@ -1,0 +1,122 @@
+"""When a source is asked for its next unit. Pure: a function of the state, of the template and of counters.
+
+The rule (`3-kernel.md`, "Sources"): a unit is asked for iff a walk of its template, from the roots, reaches a node that
+wants work, and the memory guard allows it. The walk stops at a node that needs a closed pool, since what comes after it
+waits with it; and at one that has enough ready work, since another unit would only queue behind that. It goes on behind
+local work, which alone is no reason for a unit unless it completes an output.
+
+A decision costs O(template). Only what is ready of the source's own is counted, per node; nodes that draw on the same
+pools count together. Whether a pool is open changes no count, so opening one never takes a unit away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .amounts import SHARE_WHOLE
+from .cooldowns import Gate
+from .events import PoolKind
+from .fitting import fit, is_able
+from .pools import ScalarPool
+from .records import Shape, ShapeVariant
+from .reservations import Ends, Room, last_resort, room_for
+from .resources import DeviceAsk
+from .source_records import Node, Source
+from .state import State
+
+__all__ = ["fed_node", "guard_allows", "wants_unit"]
+
+UNBOUNDED = 1 << 62
+
+
+def wants_unit(state: State, source: Source) -> bool:
+    """Whether the next unit would feed a pool, and memory allows it."""
+    return guard_allows(source) and fed_node(state, source) is not None
+
+
+def guard_allows(source: Source) -> bool:
+    """Whether unfinished units leave room in memory for one more; the first always has room."""
+    guard = source.plan.guard
+    if not source.units:
+        return True
+    if guard.units is not None and len(source.units) >= guard.units:
+        return False
+    return guard.bytes is None or source.bytes < guard.bytes
+
+
+def fed_node(state: State, source: Source) -> int | None:
+    """The first node of the template that the walk reaches and that is worth a unit; None if there is none."""
+    ready = [0] * len(source.nodes)
+    for node in source.nodes:
+        ready[node.kin] += node.ready
+    passed: list[bool] = []
+    for number, node in enumerate(source.nodes):
+        wants = all(passed[before] for before in node.after) and _wants_work(state, source, node, ready[node.kin])
+        if wants and node.counts:
+            return number
+        passed.append(wants)
+    return None
+
+
+def _wants_work(state: State, source: Source, node: Node, ready: int) -> bool:
+    """Whether another task of this node would find too little ready beside what runs."""
+    if not source.plan.ahead:
+        return not ready and _could_start(state, source, node.shape)
+    able = (variant for variant in node.shape.variants if is_able(state, variant))
+    return any(ready < _enough(state, variant, source.plan.ahead) for variant in able)
+
+
+def _enough(state: State, variant: ShapeVariant, ahead: int) -> int:
+    """How many ready tasks are enough: some times what the empty pools hold; of a half-open pool one, its probe."""
+    if any(pool.gate() is Gate.HALF_OPEN for pool, _ in variant.draws):
+        return 1
+    return max(1, ahead * _places(state, variant))
+
+
+def _places(state: State, variant: ShapeVariant) -> int:
+    """How many such tasks the empty pools hold, the smallest of them deciding."""
+    places = 1 if variant.exclusive else UNBOUNDED
+    for pool, amount in variant.draws:
+        places = min(places, _limit(pool) // amount)
+    if variant.devices is not None:
+        places = min(places, _device_places(state, variant.devices))
+    return places
+
+
+def _limit(pool: ScalarPool) -> int:
+    closure = pool.closure
+    return pool.capacity if closure is None or pool.kind is PoolKind.RATE else min(closure.limit, pool.capacity)
+
+
+def _device_places(state: State, ask: DeviceAsk) -> int:
+    able = [device for device in state.devices.devices.values() if device.could_serve(ask)]
+    if not ask.share:
+        return len(able) // ask.count
+    return sum(min(SHARE_WHOLE // ask.share, d.usable // max(1, d.vram_for(ask))) for d in able)
+
+
+class _Newcomer:
+    """A task that is not there yet, for the predicates of admission."""
+
+    __slots__ = ("run", "shape", "variant_from")
+
+    def __init__(self, run: int, shape: Shape) -> None:
+        self.run = run
+        self.shape = shape
+        self.variant_from = 0
+
+
+def _could_start(state: State, source: Source, shape: Shape) -> bool:
+    """Whether a task of this shape would start now, beside what is used and reserved before it."""
+    rooms = _rooms_before(state, source.priority)
+    return fit(state, _Newcomer(source.run, shape), rooms, last_resort(rooms), state.now) is not None
+
+
+def _rooms_before(state: State, priority: int) -> Sequence[Room]:
+    """The room that reservations leave to those who come after them."""
+    ends = Ends(state, state.now)
+    rooms: list[Room] = []
+    for task in state.reserved:
+        if task.priority >= priority:
+            rooms.append(room_for(state, task, rooms, ends, state.now))
+    return rooms

@@ -1,0 +1,54 @@
+"""Units of sources come to their end: the last task of a unit is final, a source is over. It asks for nothing."""
+
+from __future__ import annotations
+
+from .records import Task
+from .source_records import Source, Unit
+from .source_rows import SourceState
+from .state import State
+
+__all__ = ["close_if_over", "end_source", "leave", "leave_unit"]
+
+
+def leave(state: State, task: Task) -> None:
+    """A task became final: its unit has one less to wait for, and a resting source looks again."""
+    if task.cell is not None:
+        unit, task.cell = task.cell.unit, None
+        unit.source.left -= 1
+        leave_unit(state, unit)
+        if unit.source.state is SourceState.RESTING:
+            unit.source.state = SourceState.OPEN
+            state.touch_source(unit.source)
+            state.stir()
+
+
+def leave_unit(state: State, unit: Unit) -> None:
+    """One less holds the unit open. The last one ends it, and what it kept in memory is free."""
+    unit.left -= 1
+    if unit.left:
+        return
+    source = unit.source
+    unit.ended_at = state.now
+    del source.units[unit.number]
+    source.bytes -= unit.bytes
+    state.touch_unit(unit)
+    close_if_over(state, source)
+    state.stir()
+
+
+def close_if_over(state: State, source: Source) -> None:
+    """A source to which nothing comes any more is over with its last unit."""
+    if source.is_open or source.units or source.ended_at is not None:
+        return
+    source.ended_at = state.now
+    state.over.append(source)
+    state.touch_source(source)
+
+
+def end_source(state: State, source: Source, end: SourceState, message: str) -> None:
+    """No unit comes any more. One that was asked for is not taken in."""
+    source.state = end
+    source.message = message
+    source.ended_at = None
+    state.touch_source(source)
+    close_if_over(state, source)

@@ -1,0 +1,1 @@
+DELETE FROM cells WHERE task IN (SELECT value FROM json_each(?))

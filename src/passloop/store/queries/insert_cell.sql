@@ -1,0 +1,1 @@
+INSERT INTO cells (task, unit, node) VALUES (?, ?, ?)

@@ -1,0 +1,1 @@
+UPDATE sources SET held = 1, message = ? WHERE ended_at IS NULL

@@ -1,0 +1,1 @@
+SELECT * FROM sources WHERE run IN (SELECT value FROM json_each(?))

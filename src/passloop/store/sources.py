@@ -1,0 +1,89 @@
+"""Writes and reads sources and their units, inside the caller's transaction. When to ask for a unit is the kernel's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import apsw
+import msgspec
+
+from passloop.kernel.changes import SourceAdded, SourceChanged, UnitChanged
+from passloop.kernel.saved import SavedSource
+from passloop.kernel.source_rows import Cell, SourcePlan, SourceRow, SourceState, UnitRow
+
+from .connection import REPAIR_HINT
+from .errors import StoreDamaged, StoreRefused
+from .records import Values, decode_json, encode_json
+from .sql import statement
+
+__all__ = [
+    "SOURCE_FIELDS",
+    "add_sources",
+    "change_sources",
+    "load_cells",
+    "load_sources",
+    "load_units",
+    "read_source",
+    "sources_of",
+    "write_units",
+]
+
+SOURCE_FIELDS = len(SourceRow._fields)
+
+_plan = msgspec.json.Decoder(SourcePlan)
+_STATES = {str(state): state for state in SourceState}
+
+
+def add_sources(connection: apsw.Connection, added: Sequence[SourceAdded]) -> None:
+    """Write new sources. A run that has one is refused."""
+    rows = [(*one.row, encode_json(one.plan), one.spec) for one in added]
+    connection.executemany(statement("insert_source"), rows)
+
+
+def change_sources(connection: apsw.Connection, changed: Sequence[SourceChanged]) -> None:
+    """Write sources as they are now. One that is not there is refused."""
+    before = connection.total_changes()
+    connection.executemany(statement("update_source"), [one.row for one in changed])
+    if connection.total_changes() - before != len(changed):
+        raise StoreRefused("a changed source is not in the store")
+
+
+def write_units(connection: apsw.Connection, changed: Sequence[UnitChanged]) -> None:
+    """Write units as they are now."""
+    connection.executemany(statement("upsert_unit"), [one.row for one in changed])
+
+
+def read_source(values: Values) -> SourceRow:
+    """A source from the first columns of `sources`."""
+    row = SourceRow._make(values[:SOURCE_FIELDS])
+    state = _STATES.get(row.state)
+    if state is None:
+        raise StoreDamaged(f"the source of run {row.run} has the unknown state {row.state!r}", hint=REPAIR_HINT)
+    return row._replace(state=state, held=bool(row.held))
+
+
+def load_sources(connection: apsw.Connection) -> tuple[SavedSource, ...]:
+    """The sources that are not over, and those that failed."""
+    return tuple(
+        SavedSource(
+            read_source(values),
+            decode_json(_plan.decode, values[SOURCE_FIELDS], "source plan"),
+        )
+        for values in connection.execute(statement("select_live_sources"))
+    )
+
+
+def load_units(connection: apsw.Connection) -> tuple[UnitRow, ...]:
+    """The units that are not finished."""
+    return tuple(UnitRow._make(values) for values in connection.execute(statement("select_live_units")))
+
+
+def load_cells(connection: apsw.Connection) -> dict[int, Cell]:
+    """The places of live tasks in their sources, by task."""
+    return {int(task): Cell(unit, node) for task, unit, node in connection.execute(statement("select_live_cells"))}
+
+
+def sources_of(connection: apsw.Connection, runs: Iterable[int]) -> dict[int, Values]:
+    """The rows of the sources of these runs, as they stand, by run."""
+    asked = encode_json(sorted(set(runs)))
+    return {int(values[0]): values for values in connection.execute(statement("select_sources"), (asked,))}
