@@ -50,8 +50,8 @@ class ModelAsk:
     name: str
     source: str = ""
     revision: str | None = None
-    load: Mapping[str, Any] = NOTHING
-    options: Mapping[str, Any] = NOTHING
+    load: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
 
 
@@ -79,7 +79,7 @@ class ResolvedModel:
 
     weights: str
     source: str = ""
-    load: Mapping[str, Any] = NOTHING
+    load: Mapping[str, Any] = field(default_factory=dict)
     shape: ModelShape | None = None
 
 
@@ -89,7 +89,7 @@ class MethodAsk:
 
     name: str
     method: str | None = None
-    parameters: Mapping[str, Any] = NOTHING
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +101,8 @@ class ResolvedMethod:
     """
 
     method: str | None = None
-    parameters: Mapping[str, Any] = NOTHING
-    load: Mapping[str, Any] = NOTHING
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    load: Mapping[str, Any] = field(default_factory=dict)
     mutates_model: bool = False
     kept: float | None = None
     version: str = ""
@@ -145,7 +145,7 @@ class LoadNeeds:
     model: str
     source: str
     weights: str
-    load: Mapping[str, Any] = NOTHING
+    load: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,13 +186,14 @@ class CellWork:
     adapter prefills a context once for all its questions. `answered` has the ids of samples that earlier attempts
     answered. `generation` are the cell's arguments; a question may have its own (`Question.generation`), which hold
     for it alone. `options` are the benchmark's. `out` is a folder for the adapter's own files.
+    `names.sparse_attention` names the configuration, `method` is what it means.
     """
 
     names: CellNames
     adapter: str = ""
     method: ResolvedMethod
-    options: Mapping[str, Any] = NOTHING
-    generation: Mapping[str, Any] = NOTHING
+    options: Mapping[str, Any] = field(default_factory=dict)
+    generation: Mapping[str, Any] = field(default_factory=dict)
     samples: int | None = None
     seed: int = 0
     granted: Granted = field(default_factory=Granted)
@@ -200,6 +201,8 @@ class CellWork:
     attempt: int = 1
     """How often this cell was begun, from 1."""
     answered: frozenset[str] = frozenset()
+    blank: tuple[str, ...] = ()
+    """Parameters that other configurations of the matrix have and this one has not."""
     contexts: Callable[[Tokenizer | None], Iterable[Context]] = lambda _tokenizer: ()
 
 
@@ -210,7 +213,7 @@ class CellReport:
     """
 
     metrics: Mapping[str, Scalar] | None = None
-    usage: Mapping[str, float] = NOTHING
+    usage: Mapping[str, float] = field(default_factory=dict)
 
 
 class Adapter(Protocol):

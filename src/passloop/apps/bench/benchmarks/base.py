@@ -10,9 +10,8 @@ Plugins are entry points of the group `passloop.bench.benchmarks`, each naming a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol
 
 __all__ = [
@@ -27,8 +26,6 @@ __all__ = [
     "StoredAnswer",
     "Tokenizer",
 ]
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Tokenizer(Protocol):
@@ -51,7 +48,7 @@ class BenchmarkAsk:
 
     name: str
     subsets: tuple[str, ...] = ()
-    options: Mapping[str, Any] = EMPTY
+    options: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
 
 
@@ -75,7 +72,7 @@ class ResolvedBenchmark:
     """
 
     subsets: tuple[ResolvedSubset, ...]
-    options: Mapping[str, Any] = EMPTY
+    options: Mapping[str, Any] = field(default_factory=dict)
     metric: str | None = None
 
 
@@ -84,7 +81,7 @@ class DataAsk:
     """What contexts are made from: a subset, at most `samples` of its questions (None: all), a seed."""
 
     subset: str = ""
-    options: Mapping[str, Any] = EMPTY
+    options: Mapping[str, Any] = field(default_factory=dict)
     samples: int | None = None
     seed: int = 0
 
@@ -99,7 +96,7 @@ class Question:
     text: str
     answer_prefix: str = ""
     reference: Any = None
-    generation: Mapping[str, Any] = EMPTY
+    generation: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +118,7 @@ class StoredAnswer:
     answer: str
     reference: Any = None
     score: float | None = None
-    extra: Mapping[str, Any] = EMPTY
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
