@@ -141,7 +141,6 @@ PROMISES = (
         'many clients at once, never "database is locked"',
         "0 lock errors, p99 under 200 ms",
         "20 / 60 s, 32 clients",
-        absent=UNWRITTEN,
     ),
     Promise(
         20,

@@ -1,0 +1,145 @@
+"""P19: 32 clients with open connections submit, list and cancel while somebody holds a read transaction open.
+
+SQLite lets such a reader keep the log from being written back, never a writer from writing. In CI each client asks a
+fixed number of times and nobody is timed; the large figure is a minute of it, with the latency of every request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from passloop.kernel.tasks import TaskState
+from passloop.store.connection import CHECKPOINT_PAGES, open_reading
+from passloop.store.home import Home
+from tests.support.keep_alive import KeptClient, Log, connected
+from tests.support.killing import Field, Nursery
+from tests.support.promises import record
+
+CLIENTS = 32
+ROUNDS = 5
+SECONDS = 60
+P99_MS = 200
+PAGE_BYTES = 4_096
+TASK = {"tasks": [{"command": ["true"]}], "cwd": "/", "spec": {"request": [{"amounts": {"cpu": 1_000}}]}}
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Iterator[Field]:
+    """A home with one CPU."""
+    with Field.on(tmp_path, cpus="1") as field:
+        yield field
+
+
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
+
+
+@contextmanager
+def long_reader(home: Home) -> Iterator[None]:
+    """Hold a read transaction open; what it sees never changes."""
+    connection = open_reading(home.database)
+    count = "SELECT count(*) FROM tasks"
+    try:
+        connection.execute("BEGIN")
+        seen = connection.execute(count).get
+        yield
+        assert connection.execute(count).get == seen
+        connection.execute("COMMIT")
+        assert connection.execute(count).get > seen
+    finally:
+        connection.close()
+
+
+async def one_round(client: KeptClient, submitted: list[int]) -> None:
+    """Submit a task, look at the table, cancel the task."""
+    answer = await client.ask("POST", "/submit", TASK)
+    await client.ask("GET", "/tasks?limit=50")
+    if answer is not None:
+        submitted += answer["tasks"]
+        await client.ask("POST", "/tasks/cancel", {"select": [str(answer["tasks"][0])]})
+
+
+async def crowd(home: Home, *, rounds: int | None, seconds: float = 0) -> tuple[list[int], Log]:
+    """Let all clients ask at once, so many rounds each, or for so many seconds; the tasks, and what was seen."""
+    submitted: list[int] = []
+    until = monotonic() + seconds
+
+    async def ask(client: KeptClient) -> None:
+        done = 0
+        while done < rounds if rounds is not None else monotonic() < until:
+            await one_round(client, submitted)
+            done += 1
+
+    async with connected(home.socket, CLIENTS) as (clients, log):
+        await asyncio.gather(*map(ask, clients))
+    return submitted, log
+
+
+def start_busy(field: Field, nursery: Nursery) -> None:
+    """An engine whose one CPU is taken, so that what is submitted stays queued."""
+    assert nursery.engine(field.home.path, field.environ).wait_ready()
+    field.wait_running(field.submit("gate", gpus=0))
+
+
+def check_every_task_was_kept(field: Field, submitted: list[int], log: Log) -> None:
+    assert log.errors == []
+    assert len(set(submitted)) == len(submitted)
+    states = {row.id: row.state for row, _ in field.ledger().values()}
+    assert {states[task] for task in submitted} == {TaskState.CANCELLED}
+
+
+def log_bytes(home: Home) -> int:
+    return home.database.with_name("store.sqlite-wal").stat().st_size
+
+
+def test_no_client_ever_meets_a_lock_beside_a_long_reader(field: Field, nursery: Nursery) -> None:
+    start_busy(field, nursery)
+    with long_reader(field.home):
+        submitted, log = asyncio.run(crowd(field.home, rounds=ROUNDS))
+    assert len(log.seconds) == 3 * ROUNDS * CLIENTS
+    check_every_task_was_kept(field, submitted, log)
+    field.open_gate()
+    record("P19", f"{CLIENTS} clients beside a long reader: {len(log.seconds)} requests, 0 lock errors")
+
+
+def test_the_log_is_used_again_when_the_long_reader_has_gone(field: Field, nursery: Nursery) -> None:
+    """Nothing is written back past what the reader sees; the next commit after it writes all back, and none grows."""
+    start_busy(field, nursery)
+    body = {**TASK, "tasks": [{"command": ["true", "x" * 2_000]}] * 1_000}
+
+    async def load(times: int) -> None:
+        async with connected(field.home.socket, 1) as ([client], log):
+            for _ in range(times):
+                await client.ask("POST", "/submit", body)
+            assert log.errors == []
+
+    with long_reader(field.home):
+        asyncio.run(load(8))
+    asyncio.run(load(1))
+    grown = log_bytes(field.home)
+    assert grown > 2 * CHECKPOINT_PAGES * PAGE_BYTES
+    asyncio.run(load(7))
+    assert log_bytes(field.home) == grown
+    field.client.post("/tasks/cancel", {"select": ["state:ready"]})
+    field.open_gate()
+
+
+@pytest.mark.large
+@pytest.mark.timeout(300)
+def test_a_minute_of_many_clients_meets_no_lock_and_is_answered_soon(field: Field, nursery: Nursery) -> None:
+    start_busy(field, nursery)
+    with long_reader(field.home):
+        submitted, log = asyncio.run(crowd(field.home, rounds=None, seconds=SECONDS))
+    check_every_task_was_kept(field, submitted, log)
+    p50, p99, rate = log.millis(0.5), log.millis(0.99), round(len(log.seconds) / SECONDS)
+    field.open_gate()
+    assert p99 < P99_MS
+    record("P19", f"{SECONDS} s, {rate}/s: 0 lock errors, p50 {p50} ms, p99 {p99} ms", p99_ms=p99, rate=rate)
