@@ -42,8 +42,11 @@ def submit(home: str, words: tuple[str, ...], said: dict[str, Any]) -> int:
 
 def _say_stored(answer: dict[str, Any], *, spec: bool) -> None:
     existing, tasks, run = answer.get("existing") or [], answer["tasks"], answer["run"]
-    if existing:
-        streams.say(f"{counted(len(existing), 'task')} of them were there already, by key: {ids_text(existing)}")
+    if existing and len(tasks) == 1:
+        streams.say("it was there already, by key")
+    elif existing:
+        were = "was" if len(existing) == 1 else "were"
+        streams.say(f"{len(existing):,} of {len(tasks):,} tasks {were} there already, by key: {ids_text(existing)}")
     if len(tasks) > 1 or spec:
         words = next_selector(run, tasks, existing=bool(existing), spec=spec)
         name = streams.clean(run["name"])

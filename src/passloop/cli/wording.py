@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["FINAL", "STATE_COLOURS", "command_text", "counted", "ids_text", "request_text", "result_text"]
+__all__ = ["FINAL", "STATE_COLOURS", "command_text", "counted", "ids_text", "request_text", "result_text", "state_text"]
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 STATE_COLOURS = {
@@ -35,11 +35,16 @@ def result_text(task: Mapping[str, Any]) -> str:
     if state == "succeeded":
         metrics = task.get("results") or {}
         return " ".join(f"{name}={_short(value)}" for name, value in list(metrics.items())[:4])
-    if outcome == "failure" and code is not None:
-        return f"exit {code}"
+    if outcome == "failure":
+        return f"exit {code}" if code is not None else str(task.get("message") or outcome)
     if state in FINAL or state == "backoff":
         return str(outcome or task.get("message") or "").replace("_", " ")
     return ""
+
+
+def state_text(state: str) -> str:
+    """`has failed`, `is running`."""
+    return f"{'has' if state in ('succeeded', 'failed') else 'is'} {state}"
 
 
 def counted(number: int, noun: str) -> str:

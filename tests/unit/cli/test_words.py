@@ -59,6 +59,8 @@ def test_request_in_words() -> None:
 def test_result_in_words() -> None:
     assert result_text({"state": "succeeded", "results": {"loss": 0.123456, "name": "x"}}) == "loss=0.1235 name=x"
     assert result_text({"state": "failed", "outcome": "failure", "exit_code": 3}) == "exit 3"
+    killed = {"state": "failed", "outcome": "failure", "exit_code": None, "message": "killed by signal 9"}
+    assert result_text(killed) == "killed by signal 9"
     assert result_text({"state": "failed", "outcome": "out_of_memory", "exit_code": None}) == "out of memory"
     assert result_text({"state": "running"}) == ""
 

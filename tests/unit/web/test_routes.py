@@ -108,7 +108,7 @@ async def test_cancel_says_what_it_changed_and_why_not_the_rest(tmp_path: Path) 
         await one.rig.heard()
         done = (await one.post("/tasks/cancel", {"select": ["1-3"], "reason": "no longer wanted"})).json()
         assert done["changed"] == [2, 3]
-        assert done["unchanged"] == [{"task": 1, "reason": "it is succeeded already"}]
+        assert done["unchanged"] == [{"task": 1, "reason": "it has succeeded already"}]
 
 
 async def test_hold_release_and_priority(tmp_path: Path) -> None:
@@ -125,9 +125,9 @@ async def test_hold_release_and_priority(tmp_path: Path) -> None:
 
 async def test_a_group_is_held_and_released(tmp_path: Path) -> None:
     async with served(tmp_path, cpus=1) as one:
-        await one.submit(3, group="night")
-        assert (await one.post("/groups/night/hold")).json()["changed"] == [1, 2, 3]
-        assert (await one.post("/groups/night/release")).json()["changed"] == [1, 2, 3]
+        await one.submit(3, group="team/night")
+        assert (await one.post("/groups/team%2Fnight/hold")).json()["changed"] == [1, 2, 3]
+        assert (await one.post("/groups/team%2Fnight/release")).json()["changed"] == [1, 2, 3]
 
 
 async def test_retry_and_rm(tmp_path: Path) -> None:
@@ -224,6 +224,7 @@ BAD = [
     ("POST", "/submit", {"tasks": [{"command": ["a"]}], "after": [[77, False]]}, 404, 3),
     ("POST", "/submit", {"tasks": [{"command": ["a"]}], "spec": {"request": [{"amounts": {"cpu": 10**9}}]}}, 409, 7),
     ("POST", "/pools/none/open", {}, 404, 3),
+    ("POST", "/pools/no/such%2Fone/open", {}, 404, 3),
     ("POST", "/gpus/none/release", {}, 404, 3),
     ("POST", "/down", {"mode": "sideways"}, 400, 2),
 ]  # fmt: skip

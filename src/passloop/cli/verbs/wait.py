@@ -45,6 +45,7 @@ def command(
     Without a selector it waits for everything that has not ended now. In a run (a sweep: all runs of its name) a
     task that was retried or submitted again counts as its newest one did.
     """
+    span = None if timeout is None else _seconds(timeout)
     reads = open_reads(ctx)
     words = selectors_of(selectors) if group is None else (*selectors, f"group:{group}")
     found = reads.tasks(Ask(words))["tasks"]
@@ -56,7 +57,7 @@ def command(
     if any(_is_run(word) for word in words):
         found = _standing(found)
     try:
-        ended = _wait(reads, found, timeout, quiet=quiet or as_json)
+        ended = _wait(reads, found, span, quiet=quiet or as_json)
     except KeyboardInterrupt:
         _say_how_to_go_on(words, [task["id"] for task in found if task["state"] not in FINAL])
         return int(Exit.INTERRUPTED)
@@ -101,15 +102,15 @@ def _wait_for_some(client: Client, words: list[str], deadline: float | None) -> 
             return answer
 
 
-def _wait(reads: Reads, tasks: list[dict[str, Any]], timeout: str | None, *, quiet: bool) -> dict[str, Any]:
+def _wait(reads: Reads, tasks: list[dict[str, Any]], span: float | None, *, quiet: bool) -> dict[str, Any]:
     if all(task["state"] in FINAL for task in tasks):
         return _told(_settled(tasks), tasks, quiet=quiet)
     if not reads.running:
         raise no_engine(reads.home)
     ids = [task["id"] for task in tasks]
     client = Client(reads.home)
-    if quiet or timeout is not None:
-        deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
+    if quiet or span is not None:
+        deadline = None if span is None else time.monotonic() + span
         return _told(wait_for(client, ids, deadline), tasks, quiet=quiet)
     from passloop.cli.progress import watch_tasks
 

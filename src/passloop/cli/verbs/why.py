@@ -11,7 +11,7 @@ from passloop.cli.options import json_option
 from passloop.cli.picking import id_argument, one_task
 from passloop.cli.reads import open_reads
 from passloop.cli.spans import local_time
-from passloop.cli.wording import FINAL, STATE_COLOURS, ids_text, result_text
+from passloop.cli.wording import FINAL, STATE_COLOURS, ids_text, result_text, state_text
 
 __all__ = ["command"]
 
@@ -29,7 +29,7 @@ def command(ctx: click.Context, *, task: str, as_json: bool) -> None:
         streams.emit_json(answer)
         return
     state = answer["state"]
-    streams.emit(f"task {number} is {streams.paint(state, STATE_COLOURS.get(state, ''))}")
+    streams.emit(f"task {number} {streams.paint(state_text(state), STATE_COLOURS.get(state, ''))}")
     for blocker in answer["blockers"]:
         _emit_blocker(blocker)
     if not answer["blockers"]:

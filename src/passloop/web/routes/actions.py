@@ -96,14 +96,14 @@ async def remove_tasks(engine: EngineHere, body: Chosen) -> Response:
     return json_reply(_document(await remove(engine, tasks)))
 
 
-@router.post("/groups/{name}/hold")
+@router.post("/groups/{name:path}/hold")
 async def hold_group(engine: EngineHere, name: Annotated[str, Path(max_length=200)]) -> Response:
     """Hold a group: its tasks, and those it gets later."""
     check_group(name)
     return json_reply(_document(await engine.send(GroupHeld(group=name))))
 
 
-@router.post("/groups/{name}/release")
+@router.post("/groups/{name:path}/release")
 async def release_group(engine: EngineHere, name: Annotated[str, Path(max_length=200)]) -> Response:
     """Release a group and the tasks held in it."""
     check_group(name)
@@ -125,7 +125,9 @@ async def _with_states(engine: Engine, answer: TasksAnswer) -> TasksAnswer:
 
 
 def _reason(state: TaskState | None, reason: str) -> str:
-    return f"it is {state} already" if state in FINAL_STATES else reason
+    if state not in FINAL_STATES:
+        return reason
+    return f"it {'has' if state in (TaskState.SUCCEEDED, TaskState.FAILED) else 'is'} {state} already"
 
 
 def _document(answer: TasksAnswer) -> dict[str, object]:

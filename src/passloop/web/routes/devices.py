@@ -37,7 +37,7 @@ async def list_pools(engine: EngineHere) -> Response:
     return json_reply(document(pools=[pool_view(pool) for pool in pools]))
 
 
-@router.post("/pools/{name}/open")
+@router.post("/pools/{name:path}/open")
 async def open_pool(engine: EngineHere, name: str) -> Response:
     """Open a closed pool: it is probed by the next attempt."""
     await engine.send(PoolOpened(name=PoolName(name)))
