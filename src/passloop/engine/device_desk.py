@@ -69,7 +69,7 @@ class DeviceDesk:
         self._clock = clock
         self._watch_ms = watch_ms
         self._check = DeviceCheck(inventory, locks)
-        self._ending: set[AttemptId] = set()
+        self._ending: dict[AttemptId, asyncio.Task[None]] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
     def connect(self, report: Report, deliver: Deliver) -> None:
@@ -112,8 +112,9 @@ class DeviceDesk:
         under_way = self._attempts.get(event.attempt)
         if under_way is None or not under_way.row.allocation.devices:
             return False
-        self._ending.add(event.attempt)
-        look = asyncio.get_running_loop().create_task(self._look_then_tell(_uuids(under_way.row.allocation), event))
+        before = self._ending.get(event.attempt)
+        telling = self._look_then_tell(_uuids(under_way.row.allocation), event, before)
+        look = self._ending[event.attempt] = asyncio.get_running_loop().create_task(telling)
         self._looks.add(look)
         look.add_done_callback(self._looks.discard)
         return True
@@ -125,14 +126,20 @@ class DeviceDesk:
                 continue
             row = change.row
             if row.state == ENDED:
-                self._ending.discard(row.id)
+                self._ending.pop(row.id, None)
                 self._sampler.leave(row.id)
                 self.gate.ended(row.id)
             elif row.state == "running":
                 self._sampler.hold(row.id, _uuids(row.allocation))
 
-    async def _look_then_tell(self, uuids: Collection[str], event: Exited | StrayGone) -> None:
-        self._tell(await asyncio.to_thread(self._check.look, uuids), complete=False)
+    async def _look_then_tell(
+        self, uuids: Collection[str], event: Exited | StrayGone, before: asyncio.Task[None] | None
+    ) -> None:
+        """Look, then tell, after what was to be told of the attempt before: an end, and then that its stray is gone."""
+        seen = await asyncio.to_thread(self._check.look, uuids)
+        if before is not None:
+            await asyncio.wait([before])
+        self._tell(seen, complete=False)
         self._report(event)
 
     def _adopt(self, rows: Iterable[AttemptRow]) -> None:
