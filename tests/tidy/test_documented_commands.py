@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+from passloop.apps.bench.spec import read_bench
 from passloop.apps.queue.spec import read_sweep
-from passloop.apps.spec_file import parse_spec
+from passloop.apps.spec_file import SpecFile, parse_spec
 from passloop.cli.program import program
 from tests.tidy.source import ROOT
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+READERS: dict[str, Callable[[SpecFile], object]] = {"run": read_sweep, "bench": read_bench}
 SEPARATORS = {"&&", "||", "|", ";", "do", "done", ">", ">>"}
 
 
@@ -59,8 +61,9 @@ def passloop_words(line: str) -> Iterator[tuple[str, ...]]:
 
 
 def specs() -> list[tuple[str, str]]:
-    written = [(document, text) for document, text in blocks("yaml") if "run:" in text]
-    files = [(path.relative_to(ROOT).as_posix(), path.read_text()) for path in (ROOT / "examples").rglob("*.yaml")]
+    written = [(document, text) for document, text in blocks("yaml") if "run:" in text or "bench:" in text]
+    paths = [path for path in (ROOT / "examples").rglob("*.yaml") if path.parent.name != "tasks"]
+    files = [(path.relative_to(ROOT).as_posix(), path.read_text()) for path in paths]
     return written + sorted(files)
 
 
@@ -82,4 +85,5 @@ def test_a_documented_command_is_understood(document: str, words: tuple[str, ...
 
 @pytest.mark.parametrize(("document", "text"), specs())
 def test_a_documented_spec_is_valid(document: str, text: str) -> None:
-    read_sweep(parse_spec(text.encode(), name=document, folder=ROOT))
+    file = parse_spec(text.encode(), name=document, folder=ROOT)
+    READERS[file.kind](file)

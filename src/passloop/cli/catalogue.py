@@ -28,6 +28,7 @@ VERBS: dict[str, Verb] = {
     for verb in (
         Verb("run", "Start work", "Run one command, show its output, end with its exit code."),
         Verb("submit", "Start work", "Queue a command, an array or a sweep; it survives everything."),
+        Verb("bench", "Start work", "Run a matrix of models and methods, resumably, and print its table."),
         Verb("plan", "Start work", "Show what a spec would do, and submit nothing."),
         Verb("ls", "Look", "List tasks."),
         Verb("show", "Look", "Show everything about one task."),

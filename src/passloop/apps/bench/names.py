@@ -22,7 +22,7 @@ RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 
 @lru_cache(maxsize=4096)
 def folder_name(name: str) -> str:
-    """One folder's name for `name`: letters, digits, `.`, `_`, `-`; never empty, hidden, `..` or a device of Windows."""
+    """One folder's name for `name`: letters, digits, `.`, `_`, `-`; never empty, hidden, `..` or a device's."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     clean = NOT_PLAIN.sub("_", plain).strip("._-")[:LONGEST].strip("._-")
     if not clean:

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator
 
 from passloop.apps.spec_file import SpecFile
+from passloop.apps.templates import INDEX, PYTHON, Template
 from passloop.apps.text import shown
 from passloop.apps.yaml_nodes import Complaint, Node
 
 from .spec import SweepSpec
 from .spec_checks import REPLICA, SEED
-from .templates import INDEX, PYTHON, Template
 
 __all__ = ["misspelt_axes"]
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 __all__ = ["program_of", "task_class_of"]
 
 INTERPRETERS = frozenset({"bash", "dash", "env", "node", "perl", "pypy3", "python", "ruby", "sh", "uv"})
+CODE_OPTION = {"node": "e", "perl": "e", "ruby": "e"}
+"""After which short option the next word is code; elsewhere it is c."""
 MOST_WORDS = 3
 LONGEST = 200
 
@@ -24,14 +26,21 @@ def task_class_of(template: Sequence[str], *, name: str | None = None) -> str:
 
 
 def program_of(template: Sequence[str]) -> str:
-    """The program: the first word's base name; for an interpreter, the script or module it is given."""
+    """The program: the first word's base name; for an interpreter, the script or module it is given, and the
+    interpreter itself where the code stands in the command (`sh -c "..."`).
+    """
     if not template:
         return ""
     first = _base(template[0])
     if first.rstrip("0123456789.") not in INTERPRETERS and first not in INTERPRETERS:
         return first[:LONGEST]
-    script = next((word for word in template[1:] if not word.startswith("-") and word != "run"), first)
-    return _base(script)[:LONGEST]
+    code = CODE_OPTION.get(first.rstrip("0123456789."), "c")
+    for word in template[1:]:
+        if word.startswith("-") and not word.startswith("--") and word.endswith(code):
+            return first[:LONGEST]
+        if not word.startswith("-") and word != "run" and "=" not in word:
+            return _base(word)[:LONGEST]
+    return first[:LONGEST]
 
 
 def _base(word: str) -> str:

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from passloop.apps.errors import BadValue
+from passloop.apps.secrecy import looks_secret
 from passloop.apps.text import SURROGATE, shown
 
 __all__ = ["Environment", "looks_secret", "read_variable", "storable"]
 
-SECRET_PART = re.compile(r"SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|PRIVATE_?KEY|API_?KEY")
-SECRET_WORD = re.compile(r"(?:KEYS?|TOKENS?|PASS|PWD|AUTH|COOKIE)")
-NOT_SECRET = frozenset({"PWD", "OLDPWD", "SSH_AUTH_SOCK", "GNUPG_AUTH_SOCK"})
 OF_ONE_ATTEMPT = frozenset(
     f"PASSLOOP_{name}" for name in ("TASK_ID", "ATTEMPT", "ATTEMPT_ID", "OUT", "GPUS", "INDEX", "LINE")
 )
@@ -29,16 +27,6 @@ class Environment(NamedTuple):
 
     stored: dict[str, str]
     left_out: tuple[str, ...]
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a variable's name looks like that of a secret: `HF_TOKEN`, `OPENAI_API_KEY`, `DBPASSWORD`."""
-    upper = name.upper()
-    if upper in NOT_SECRET:
-        return False
-    if SECRET_PART.search(upper):
-        return True
-    return any(SECRET_WORD.fullmatch(word) or word.endswith(("TOKEN", "KEY")) for word in upper.split("_"))
 
 
 def storable(environment: Mapping[str, str]) -> Environment:

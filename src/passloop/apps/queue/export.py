@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import IO, Any
 
 from passloop.apps.errors import BadValue
+from passloop.apps.figures import Value
 from passloop.clock import iso_utc
 
-from .figures import Value
 from .report import Report, Row
 
 __all__ = ["ExportFormat", "export_columns", "export_records", "write_export"]

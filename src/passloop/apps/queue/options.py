@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from passloop.apps.errors import BadValue, Problem, ProblemList, SpecError
+from passloop.apps.templates import INDEX, LINE, PYTHON, Template
 from passloop.apps.text import SURROGATE, check_group, check_key, check_run_name, check_words, shown
 from passloop.apps.units import cpus_milli, duration_ms, gpu_ask, size_mib, whole_number
 
@@ -19,7 +20,6 @@ from .classes import program_of, task_class_of
 from .documents import Document, present
 from .environment import read_variable, storable
 from .requests import Ask, read_ask, read_need, variant_of
-from .templates import INDEX, LINE, PYTHON, Template
 
 __all__ = ["Place", "SubmitOptions", "document_of", "read_after"]
 

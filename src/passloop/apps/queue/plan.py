@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from passloop.apps.errors import did_you_mean
+from passloop.apps.templates import INDEX, PYTHON, Template
 from passloop.apps.text import UNSAFE, shown
 from passloop.kernel.amounts import CPU_UNIT, SHARE_WHOLE
 from passloop.kernel.changes import Refusal
@@ -24,7 +25,6 @@ from passloop.kernel.tasks import NewTask, TaskSpec
 from .convert import task_spec_of
 from .spec_checks import REPLICA, SEED
 from .sweep import Cell, Sweep
-from .templates import INDEX, PYTHON, Template
 from .wire import WireSpec
 
 __all__ = ["Box", "Plan", "box_of_views", "never_fits", "plan_of"]

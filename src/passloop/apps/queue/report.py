@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
 
-from .figures import Value, lower_is_better
+from passloop.apps.figures import Value, lower_is_better
 
 __all__ = [
     "REPEAT_AXES",

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib import resources
 
+from passloop.apps.figures import Value, lower_is_better, number_text, span_text, value_text
+from passloop.apps.markup import Markup, element, plain_log
 from passloop.clock import iso_utc
 
-from .figures import Value, lower_is_better, number_text, span_text, value_text
-from .markup import Markup, element, plain_log
 from .report import Cell, Report, Row
 from .report_text import spread_text
 from .timeline import build_timeline

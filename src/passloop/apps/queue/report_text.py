@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .figures import number_text, span_text, value_text
-from .markup import plain_text
+from passloop.apps.figures import number_text, span_text, value_text
+from passloop.apps.markup import plain_text
+
 from .report import Cell, Report, Row, Spread
 
 __all__ = ["cells_table", "print_report", "spread_text"]

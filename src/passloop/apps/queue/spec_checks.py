@@ -10,11 +10,11 @@ import math
 import shlex
 
 from passloop.apps.errors import BadValue
+from passloop.apps.templates import INDEX, LINE, PYTHON
 from passloop.apps.text import LONGEST_NAME, UNSAFE, check_words, shown
 from passloop.apps.units import duration_ms
 
 from .requests import need_amount
-from .templates import INDEX, LINE, PYTHON
 
 __all__ = [
     "MOST_SEEDS",

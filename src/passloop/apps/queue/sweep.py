@@ -17,6 +17,7 @@ from typing import Any
 
 from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.spec_file import SpecFile
+from passloop.apps.templates import INDEX, PYTHON, Template, scalar_text
 from passloop.apps.text import UNSAFE, check_key, shown
 from passloop.apps.yaml_nodes import Complaint
 
@@ -29,7 +30,6 @@ from .options import Place
 from .requests import Ask, variant_of
 from .spec import Further, Resources, Scalar, SweepSpec, read_sweep
 from .spec_checks import REPLICA, SEED
-from .templates import INDEX, PYTHON, Template, scalar_text
 from .wire import WireRetries, WireSpec, WireSubmission, WireTask, WireVariant
 
 __all__ = ["Cell", "Sweep", "sweep_of"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from .figures import span_text, value_text
-from .markup import Markup, element
+from passloop.apps.figures import span_text, value_text
+from passloop.apps.markup import Markup, element
+
 from .timeline import REASONS, Bar, Gap, Lane, Timeline
 
 __all__ = ["timeline_section"]

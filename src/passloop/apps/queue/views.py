@@ -17,8 +17,10 @@ from passloop.kernel.blockers import Blocker
 from passloop.kernel.events import Foreign
 from passloop.kernel.overview import DeviceView, PoolView
 from passloop.kernel.resources import CPU, MEMORY, Variant
+from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import AttemptRow, Outcome, TaskRow
 from passloop.store.reader import RunView, TaskView
+from passloop.store.sources import SourceView
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -30,7 +32,9 @@ __all__ = [
     "request_view",
     "run_view",
     "shown_task",
+    "source_view",
     "task_view",
+    "to_come",
     "why_view",
 ]
 
@@ -124,10 +128,31 @@ def request_view(variants: Iterable[Variant]) -> list[Json]:
     return [_variant(variant) for variant in variants]
 
 
+def source_view(source: SourceView) -> Json:
+    """What is still to come of a run's tasks; `to_come` is how many, None if nobody knows."""
+    row, plan = source.row, source.plan
+    return {
+        "state": row.state.value,
+        "held": row.held,
+        "message": row.message,
+        "units": {"done": row.unit, "of": plan.units},
+        "tasks": {"done": row.tasks, "of": plan.tasks},
+        "to_come": to_come(source),
+    }
+
+
+def to_come(source: SourceView) -> int | None:
+    """How many tasks are not written out yet; None if nobody knows."""
+    if source.row.state in (SourceState.EXHAUSTED, SourceState.CANCELLED):
+        return 0
+    return None if source.plan.tasks is None else max(0, source.plan.tasks - source.row.tasks)
+
+
 def run_view(run: RunView) -> Json:
     """A run with how many of its tasks are in which state."""
     about = _mapping(run.about)
     return {
+        **({} if run.source is None else {"source": source_view(run.source)}),
         "id": run.row.id,
         "name": run.row.name,
         "group": run.row.group,

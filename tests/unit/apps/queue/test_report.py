@@ -8,8 +8,8 @@ import io
 import pytest
 from rich.console import Console
 
-from passloop.apps.queue.figures import lower_is_better, number_text, span_text
-from passloop.apps.queue.markup import element, plain_log
+from passloop.apps.figures import lower_is_better, number_text, span_text
+from passloop.apps.markup import element, plain_log
 from passloop.apps.queue.report import Report, Spread, build_report
 from passloop.apps.queue.report_html import report_html
 from passloop.apps.queue.report_text import print_report, spread_text

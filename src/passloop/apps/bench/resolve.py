@@ -1,0 +1,164 @@
+"""What the spec names -> what is there: models, methods, benchmarks, adapter options, each asked once.
+
+Nothing is loaded. A mistake is noted with its place in the spec and not raised, so that all of them are reported
+together; what could not be resolved is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from passloop.apps.errors import BadValue
+from passloop.apps.secrecy import looks_secret
+
+from .adapters.base import AdapterKind, MethodAsk, ModelAsk, ResolvedMethod, ResolvedModel
+from .benchmarks.base import BenchmarkAsk, BenchmarkKind, ResolvedBenchmark, ResolvedSubset
+from .identity import canonical
+from .plugins import adapter_kind, benchmark_kind
+from .spec import BenchSpec
+from .spec_checks import check_arguments
+
+__all__ = ["FoundAdapter", "FoundBenchmark", "Mistake", "Resolver"]
+
+T = TypeVar("T")
+Path_ = tuple[str | int, ...]
+
+
+class Mistake(NamedTuple):
+    """Something wrong at a place of the spec."""
+
+    path: Path_
+    what: str
+    fix: str
+
+
+class FoundAdapter(NamedTuple):
+    """An adapter with its options; `text` is its part of the identity."""
+
+    name: str
+    kind: AdapterKind
+    options: Mapping[str, Any]
+    text: str
+
+
+class FoundBenchmark(NamedTuple):
+    """A benchmark; `kind` is None where names are free. `text` is its part of the identity, subset apart."""
+
+    name: str
+    kind: BenchmarkKind | None
+    resolved: ResolvedBenchmark
+    text: str
+
+
+class Resolver:
+    """Asks adapters and benchmarks, and remembers what they said. `cwd` is where commands run."""
+
+    def __init__(self, spec: BenchSpec, *, folder: Path, cwd: str) -> None:
+        self._spec = spec
+        self._folder = folder
+        self._cwd = cwd
+        self._known: dict[tuple[str, ...], Any] = {}
+        self.mistakes: list[Mistake] = []
+
+    def adapter_of(self, benchmark: str) -> FoundAdapter | None:
+        """The adapter that runs cells of this benchmark: the benchmark's own, else the spec's."""
+        name = self._spec.adapter
+        kind = self._adapter_kind(name)
+        if kind is not None and not kind.free_names:
+            found = self.benchmark(benchmark)
+            own = found.kind.adapter if found is not None and found.kind is not None else None
+            name = own or name
+        return self._once(("adapter", name), ("adapter",), lambda: self._adapter(name))
+
+    def benchmark(self, name: str) -> FoundBenchmark | None:
+        """The benchmark, its subsets and options."""
+        return self._once(("benchmark", name), ("benchmarks", name), lambda: self._benchmark(name))
+
+    def model(self, adapter: FoundAdapter, name: str, load: Mapping[str, Any]) -> ResolvedModel | None:
+        """The model, with these load arguments."""
+        key = ("model", adapter.name, name, canonical(load))
+        return self._once(key, ("models", name), lambda: adapter.kind.resolve_model(self._model_ask(name, load)))
+
+    def method(
+        self, adapter: FoundAdapter, name: str, model: ResolvedModel, *, model_name: str
+    ) -> ResolvedMethod | None:
+        """The sparse attention configuration, for this model."""
+        key = ("method", adapter.name, name, model_name, canonical(model.load))
+        return self._once(key, ("sparse_attention", name), lambda: self._method(adapter, name, model))
+
+    def note(self, path: Path_, bad: BadValue) -> None:
+        """Keep a mistake; the same one twice is one."""
+        mistake = Mistake((*path, *bad.path), bad.what, bad.fix)
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)
+
+    def _once(self, key: tuple[str, ...], path: Path_, ask: Callable[[], T]) -> T | None:
+        if key not in self._known:
+            try:
+                self._known[key] = ask()
+            except BadValue as bad:
+                self._known[key] = None
+                self.note(path, bad)
+        found: T | None = self._known[key]
+        return found
+
+    def _adapter_kind(self, name: str) -> AdapterKind | None:
+        return self._once(("kind", name), ("adapter",), lambda: adapter_kind(name))
+
+    def _adapter(self, name: str) -> FoundAdapter:
+        kind = adapter_kind(name)
+        spec = self._spec
+        said = dict(spec.options)
+        for key in ("command", "python"):
+            if getattr(spec, key) is not None:
+                if key != name:
+                    fix = f"write adapter: {key}, or leave `{key}` out"
+                    raise BadValue(f"`{key}` is not for the adapter {name}", fix, path=())
+                said[key] = getattr(spec, key)
+        options = kind.resolve_options(said, self._folder)
+        part: dict[str, Any] = {"name": name, "options": options}
+        if kind.free_names:
+            kept = {name: value for name, value in spec.env.items() if not looks_secret(name)}
+            part |= {"code": f"directory:{self._cwd}", "env": kept}
+        return FoundAdapter(name, kind, options, canonical(part))
+
+    def _benchmark(self, name: str) -> FoundBenchmark:
+        entry = self._spec.benchmarks[name]
+        spec_kind = self._adapter_kind(self._spec.adapter)
+        check_arguments(entry.options)
+        ask = BenchmarkAsk(name=name, subsets=tuple(entry.subsets), options=entry.options, folder=self._folder)
+        if spec_kind is None or spec_kind.free_names:
+            resolved = free_benchmark(ask)
+            return FoundBenchmark(name, None, resolved, canonical({"name": name, "options": resolved.options}))
+        kind = benchmark_kind(name)
+        resolved = kind.resolve(ask)
+        part = {"name": name, "options": resolved.options, "version": kind.version}
+        return FoundBenchmark(name, kind, resolved, canonical(part))
+
+    def _model_ask(self, name: str, load: Mapping[str, Any]) -> ModelAsk:
+        entry = self._spec.models[name]
+        return ModelAsk(
+            name=name,
+            source=entry.source,
+            revision=entry.revision,
+            load=load,
+            options=entry.options,
+            folder=self._folder,
+        )
+
+    def _method(self, adapter: FoundAdapter, name: str, model: ResolvedModel) -> ResolvedMethod:
+        entry = self._spec.sparse_attention[name]
+        check_arguments(entry.parameters)
+        ask = MethodAsk(name=name, method=entry.method, parameters=entry.parameters)
+        found = adapter.kind.resolve_method(ask, model)
+        if entry.method is not None and found.method is None:
+            raise BadValue(f"the method {entry.method} came out as dense", "report this: a method must not be dropped")
+        return found
+
+
+def free_benchmark(ask: BenchmarkAsk) -> ResolvedBenchmark:
+    """A benchmark that nobody looks up: its subsets as they were named."""
+    subsets = tuple(ResolvedSubset(name=name) for name in ask.subsets) or (ResolvedSubset(),)
+    return ResolvedBenchmark(subsets=subsets, options=ask.options)

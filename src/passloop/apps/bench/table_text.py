@@ -1,0 +1,87 @@
+"""The table as lines of text: for terminals, Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from passloop.apps.figures import number_text
+from passloop.apps.markup import plain_text
+
+from .table import Column, Field, Row, Table
+
+__all__ = ["column_name", "csv_text", "field_text", "markdown_text", "table_lines"]
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+HEADINGS = ("model", "sparse attention")
+
+
+def column_name(column: Column) -> str:
+    """`niah/single_512`; a benchmark without subsets is its name."""
+    return "/".join(filter(None, column))
+
+
+def field_text(field: Field | None) -> str:
+    """`0.75 (-0.25) [0.50, 1.00]`; what is missing is `-` with its reason."""
+    if field is None:
+        return "-"
+    if field.value is None:
+        return f"- {field.why}".strip()
+    text = f"{field.value:.4g}"
+    if field.difference:
+        text += f" ({field.difference:+.3g})"
+    if field.low is not None and field.high is not None:
+        text += f" [{field.low:.3g}, {field.high:.3g}]"
+    return f"{text} {field.done}/{field.planned} {field.why}".strip() if not field.complete else text
+
+
+def table_lines(table: Table) -> list[str]:
+    """The table in columns of equal width."""
+    rows = [[plain_text(text) for text in row] for row in _texts(table)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def markdown_text(table: Table) -> str:
+    """The table in Markdown."""
+    head, *rows = [[plain_text(text).replace("|", "\\|") for text in row] for row in _texts(table)]
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(row) + " |\n" for row in lines)
+
+
+def csv_text(table: Table) -> str:
+    """One line for each field: row, column, metric, value, interval, difference, counts, why it is missing."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    names = ("model", "sparse_attention", "benchmark", "subset", "metric", "value", "low", "high", "difference")
+    writer.writerow([*names, "seeds_done", "seeds_planned", "samples", "missing"])
+    for row in table.rows:
+        for column in table.columns:
+            writer.writerow([_safe(value) for value in _record(row, column)])
+    return out.getvalue()
+
+
+def _record(row: Row, column: Column) -> list[str | float | int | None]:
+    field = row.fields.get(column, Field(why="not in the matrix"))
+    figures: list[str | float | int | None] = [field.value, field.low, field.high, field.difference]
+    names = [row.model, row.sparse_attention, *column, field.metric]
+    return [*names, *figures, field.done, field.planned, field.samples, field.why]
+
+
+def _safe(value: str | float | int | None) -> str | float | int | None:
+    """Texts that a spreadsheet would take for a formula get a quote before them."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def _texts(table: Table) -> Iterator[list[str]]:
+    metrics = set(table.metrics.values())
+    named = [column_name(c) + (f" {table.metrics[c]}" if len(metrics) > 1 else "") for c in table.columns]
+    averaged = len(table.columns) > 1 and any(row.mean is not None for row in table.rows)
+    kept, timed = (any(getattr(row, name) is not None for row in table.rows) for name in ("kept", "seconds"))
+    yield [*HEADINGS, *named, *["mean"] * averaged, *["kept"] * kept, *["seconds"] * timed]
+    for row in table.rows:
+        ends: Sequence[tuple[bool, float | None]] = ((averaged, row.mean), (kept, row.kept), (timed, row.seconds))
+        tail = ["-" if value is None else number_text(round(value, 4)) for shown, value in ends if shown]
+        fields = [field_text(row.fields.get(column)) for column in table.columns]
+        yield [row.model, row.sparse_attention, *fields, *tail]

@@ -1,0 +1,210 @@
+"""`bench` between the app and the engine: what the machine has, the submission of cells, following them, the answers.
+
+What a cell is and whether it is complete is decided in `apps.bench`; nothing runs unless the engine says so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from passloop.apps.bench.cell import ORDER
+from passloop.apps.bench.memory import Device
+from passloop.apps.bench.planned import Planned
+from passloop.apps.bench.results import CellResult, counts_of
+from passloop.apps.bench.session import Looked, Session
+from passloop.apps.bench.summary import exit_code_of, failures_of, summary_of, write_summary
+from passloop.apps.bench.table import table_of
+from passloop.apps.bench.table_text import table_lines
+from passloop.apps.bench.tasks import BenchTask, Box, Form
+from passloop.apps.queue.environment import storable
+from passloop.apps.queue.wire import (
+    WireRetries,
+    WireSpec,
+    WireSubmission,
+    WireTask,
+    WireVariant,
+    encode_submission,
+)
+from passloop.cli import streams
+from passloop.cli.client import Client
+from passloop.cli.wording import counted, ids_text
+
+__all__ = ["Bench", "Told", "box_of", "box_of_views", "document_of", "table_of_told"]
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
+_GENERATIONS = 20
+"""How often a cell may have succeeded before and lost its results since."""
+
+Note = Callable[[list[int]], None]
+
+
+class Told(NamedTuple):
+    """How a start of a spec ended: its run, the results of all cells, and the exit code."""
+
+    run: Mapping[str, Any] | None
+    results: Sequence[CellResult]
+    exit_code: int
+
+
+class Bench:
+    """One start of a spec: what is missing is submitted, followed and told."""
+
+    def __init__(self, session: Session, looked: Looked, *, spec: str) -> None:
+        self._session = session
+        self._looked = looked
+        self._spec = spec
+        self._run: Mapping[str, Any] | None = None
+
+    @property
+    def planned(self) -> Planned:
+        """The matrix as it was planned."""
+        return self._session.planned(self._looked)
+
+    @property
+    def out(self) -> str:
+        """The folder of the results."""
+        return self._session.matrix.out
+
+    @property
+    def missing(self) -> int:
+        """How many cells are to be run."""
+        return len(self._looked.cells) - self._looked.done
+
+    def work(self, client: Client, note: Note, *, quiet: bool = False) -> Told:
+        """Submit what is missing, follow it to its end, and write the answers."""
+        tasks = self._session.tasks(self._looked, box_of(client))
+        self._say_begin(len(tasks))
+        ids = self._submit(client, tasks, note) if tasks else []
+        ended = _followed(client, ids, quiet=quiet, fail_fast=self._session.invocation.fail_fast)
+        return self.told(ended)
+
+    def told(self, ended: Sequence[Mapping[str, Any]]) -> Told:
+        """The answers, once the tasks have ended."""
+        results = self._session.settle(self._looked, ended)
+        summary = summary_of(self._session.planned(self._looked), results)
+        write_summary(self._session.root, summary)
+        return Told(self._run, results, exit_code_of(summary["counts"]))
+
+    def _say_begin(self, missing: int) -> None:
+        total, done = len(self._looked.cells), self._looked.done
+        before = f"; {done:,} complete before" if done else ""
+        streams.say(f"{counted(total, 'cell')}{before}; {missing:,} to run -> {self._session.root}")
+
+    def _submit(self, client: Client, tasks: Sequence[BenchTask], note: Note) -> list[int]:
+        """Submit, and again what the engine thinks is done although its results are not there."""
+        keys = {task.cell.hash: task.key for task in tasks}
+        left, found = list(tasks), list[int]()
+        for _ in range(_GENERATIONS):
+            answer = client.post_bytes("/submit", encode_submission(self._submission(left, keys)))
+            self._run = answer["run"]
+            stale = _succeeded(client, answer["existing"])
+            fresh = [task for task in answer["tasks"] if task not in stale]
+            found += fresh
+            note(fresh)
+            left = [task for task, number in zip(left, answer["tasks"], strict=True) if number in stale]
+            if not left:
+                break
+            numbers = dict(zip((task.cell.hash for task in tasks), answer["tasks"], strict=False))
+            keys |= {task.cell.hash: f"{task.key}:{numbers[task.cell.hash]}" for task in left}
+        return found
+
+    def _submission(self, tasks: Sequence[BenchTask], keys: Mapping[str, str]) -> WireSubmission:
+        matrix = self._session.matrix
+        spec = matrix.spec
+        about = {"kind": "bench", "spec": self._spec, "out": matrix.out, "axes": _AXES}
+        return WireSubmission(
+            tasks=tuple(self._task(task, keys[task.cell.hash], place) for place, task in enumerate(tasks)),
+            name=spec.bench,
+            group=spec.group,
+            priority=spec.priority,
+            cwd=matrix.cwd,
+            environment=storable(os.environ).stored,
+            refuse_impossible=False,
+            about=about,
+        )
+
+    def _task(self, task: BenchTask, key: str, place: int) -> WireTask:
+        spec = self._session.matrix.spec
+        threads = str(max(1, task.cpus_milli // 1000))
+        return WireTask(
+            command=(sys.executable, "-P", "-m", "passloop.apps.bench.cell"),
+            name=task.name,
+            key=key,
+            index=place,
+            params=dict(task.params),
+            env={**dict.fromkeys(_THREADS, threads), **spec.env, ORDER: task.order},
+            rank=task.rank,
+            spec=WireSpec(
+                request=tuple(_variant(form) for form in task.forms),
+                time_limit=task.time_limit,
+                grace=spec.grace,
+                retries=WireRetries(**task.budgets._asdict()),
+                patience=spec.patience,
+                task_class=task.task_class,
+                program="bench",
+            ),
+        )
+
+
+_AXES = ["model", "sparse_attention", "benchmark", "subset", "seed"]
+
+
+def box_of(client: Client) -> Box:
+    """What the engine's machine has."""
+    return box_of_views(client.get("/gpus", timeout=60)["gpus"], client.get("/pools", timeout=60)["pools"])
+
+
+def box_of_views(gpus: Sequence[Mapping[str, Any]], pools: Sequence[Mapping[str, Any]]) -> Box:
+    """The same, from what `gpus --json` and `pools --json` list."""
+    memory = [int(pool["capacity"]) for pool in pools if pool["name"] == "memory"]
+    return Box(
+        devices=tuple(Device(int(gpu["vram_mib"]), bool(gpu.get("virtual"))) for gpu in gpus),
+        mem_mib=memory[0] if memory else None,
+    )
+
+
+def document_of(told: Told, out: str) -> dict[str, Any]:
+    """What `bench --json` prints."""
+    return {
+        "schema_version": 1,
+        "run": told.run,
+        "counts": counts_of(told.results),
+        "out": out,
+        "failures": failures_of(told.results),
+    }
+
+
+def table_of_told(bench: Bench, told: Told) -> list[str]:
+    """The table, and what is missing of it."""
+    lines = table_lines(table_of(bench.planned, told.results))
+    counts = counts_of(told.results)
+    said = ", ".join(f"{number:,} {status}" for status, number in counts.items() if number and status != "total")
+    return [*lines, "", f"{counted(counts['total'], 'cell')}: {said}"]
+
+
+def _variant(form: Form) -> WireVariant:
+    return WireVariant(gpus=form.gpus, share=form.share, vram_mib=form.vram_mib, amounts=dict(form.amounts))
+
+
+def _succeeded(client: Client, ids: Sequence[int]) -> set[int]:
+    """Those of the tasks that succeeded already."""
+    if not ids:
+        return set()
+    words = ids_text(ids).split()
+    found: set[int] = set()
+    for at in range(0, len(words), 500):
+        chosen = [("select", word) for word in words[at : at + 500]]
+        found |= {task["id"] for task in client.get("/tasks", chosen)["tasks"] if task["state"] == "succeeded"}
+    return found
+
+
+def _followed(client: Client, ids: Sequence[int], *, quiet: bool, fail_fast: bool) -> list[dict[str, Any]]:
+    """The tasks once all of them are final."""
+    if not ids:
+        return []
+    from passloop.cli.progress import watch_tasks
+
+    return watch_tasks(client, ids)

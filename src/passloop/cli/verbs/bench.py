@@ -1,0 +1,129 @@
+"""`passloop bench`: a matrix of models x sparse attention x benchmarks, run, followed and told as a table.
+
+With an engine it follows; without one it is the engine. `bench verify` and `bench rescore` look at results only.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.client import Client
+from passloop.cli.exits import CliError, Exit
+from passloop.cli.homes import home_of
+from passloop.cli.launching import client_with_engine, engine_environment
+from passloop.cli.options import engine_options, json_option
+from passloop.cli.wording import ids_text
+
+if TYPE_CHECKING:
+    from passloop.cli.benching import Bench, Told
+
+__all__ = ["command"]
+
+_ACTIONS = ("verify", "rescore")
+
+
+@click.command("bench")
+@click.argument("words", nargs=-1, metavar="SPEC | verify RUN | rescore RUN")
+@click.option("--first", type=click.Choice(["longest", "shortest", "dense"]), help="Which cells come first.")
+@click.option("--fail-fast", is_flag=True, help="End with the first cell that fails.")
+@click.option("--detach", is_flag=True, help="Ctrl-C leaves what runs to the next engine.")
+@engine_options
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    words: tuple[str, ...],
+    first: str | None,
+    fail_fast: bool,
+    detach: bool,
+    as_json: bool,
+    **flags: str | None,
+) -> int:
+    """Run every cell of a matrix that is not complete, and print the table.
+
+    \b
+    passloop bench matrix.yaml           the same again runs only what is missing or failed
+    passloop bench verify matrix         look for missing, empty, truncated, mismatching files
+    passloop bench rescore matrix        score stored answers again, without any model
+    RUN is the name of a run, or the folder of its results.
+    """
+    home = home_of(ctx)
+    if words[:1] and words[0] in _ACTIONS:
+        return _act(home, words, as_json=as_json)
+    if len(words) != 1:
+        raise CliError("bench takes one spec", hint="passloop bench SPEC.yaml")
+    bench = _opened(words[0], first=first, fail_fast=fail_fast)
+    if Client(home).alive():
+        told = _follow(client_with_engine(home, flags), bench, quiet=as_json)
+    else:
+        told = _be_engine(home, engine_environment(flags), bench, detach=detach, quiet=as_json)
+    return _tell(bench, told, as_json=as_json)
+
+
+def _opened(path: str, *, first: str | None, fail_fast: bool) -> Bench:
+    from passloop.apps.bench.matrix import matrix_of_file
+    from passloop.apps.bench.session import Session
+    from passloop.apps.spec_file import load_spec
+    from passloop.cli.benching import Bench
+    from passloop.clock import SystemClock
+
+    matrix = matrix_of_file(load_spec(path), cwd=os.getcwd(), first=first)
+    session = Session(matrix, clock=SystemClock(), fail_fast=fail_fast)
+    return Bench(session, session.look(), spec=path)
+
+
+def _act(home: str, words: tuple[str, ...], *, as_json: bool) -> int:
+    raise CliError(f"{words[0]} comes soon", hint="passloop bench --help")
+
+
+def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: bool, quiet: bool) -> Told | None:
+    """Work in a foreground engine; if another process became the engine meanwhile, follow there."""
+    from passloop.cli.foreground import Foreground, Own
+    from passloop.cli.serving import wait_for_engine
+    from passloop.store.errors import HomeBusy
+
+    ended: list[Told] = []
+
+    def work(client: Client, own: Own) -> int:
+        ended.append(bench.work(client, own.tasks.extend, quiet=quiet))
+        return ended[0].exit_code
+
+    if not bench.missing:
+        return bench.told(())
+    try:
+        Foreground(home, environment, work, detach=detach).run()
+    except HomeBusy:
+        if not wait_for_engine(home):
+            raise
+        return _follow(Client(home), bench, quiet=quiet)
+    return ended[0] if ended else None
+
+
+def _follow(client: Client, bench: Bench, *, quiet: bool) -> Told | None:
+    own: list[int] = []
+    try:
+        return bench.work(client, own.extend, quiet=quiet)
+    except KeyboardInterrupt:
+        ids = ids_text(own)
+        streams.say(f"\ndetached; the cells go on. Look again: passloop wait {ids}   End them: passloop cancel {ids}")
+        return None
+
+
+def _tell(bench: Bench, told: Told | None, *, as_json: bool) -> int:
+    """The table or the document, and the exit code."""
+    from passloop.cli.benching import document_of, table_of_told
+
+    if told is None:
+        return int(Exit.INTERRUPTED)
+    if as_json:
+        streams.emit_json(document_of(told, bench.out))
+    else:
+        for line in table_of_told(bench, told):
+            streams.emit(line)
+    return told.exit_code
