@@ -15,7 +15,7 @@ from .state import State
 from .tasks import AttemptRow
 from .transitions import Verb, move
 
-__all__ = ["admit", "charge", "discharge"]
+__all__ = ["admit", "charge", "correct_draws", "discharge"]
 
 UNKNOWN_RUN_TIME = 60_000
 """What a group is charged for a task of which nothing is known, in ms."""
@@ -105,6 +105,18 @@ def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
 
 def discharge(state: State, attempt: Attempt) -> None:
     """Give back all the attempt holds, correct its rate draws and its group's charge; it is no longer known."""
+    correct_draws(state, attempt)
+    for name, _ in attempt.allocation.amounts:
+        state.pool(name).give(attempt.id)
+    state.devices.give(attempt.id, attempt.allocation.devices)
+    state.node.give(attempt.id)
+    _settle_group(state, attempt)
+    del state.attempts[attempt.id]
+    state.stir()
+
+
+def correct_draws(state: State, attempt: Attempt) -> None:
+    """Replace what was estimated of rates by what was used, as soon as that is known, whatever a stray still holds."""
     used = dict(attempt.outcome.used) if attempt.outcome is not None else {}
     for name, _ in attempt.allocation.amounts:
         pool = state.pool(name)
@@ -112,12 +124,6 @@ def discharge(state: State, attempt: Attempt) -> None:
             if name in used:
                 pool.correct(attempt.id, used[name])
             state.touch_pool(name)
-        pool.give(attempt.id)
-    state.devices.give(attempt.id, attempt.allocation.devices)
-    state.node.give(attempt.id)
-    _settle_group(state, attempt)
-    del state.attempts[attempt.id]
-    state.stir()
 
 
 def _begin_probes(state: State, task: Task, variant: ShapeVariant) -> None:

@@ -9,7 +9,7 @@ from .durations import KILL_MARGIN
 from .events import Exited, Started, StartRefused, StrayGone
 from .ids import AttemptId
 from .instructions import Stop
-from .ledger import discharge
+from .ledger import correct_draws, discharge
 from .pools import ScalarPool
 from .records import Attempt, Task
 from .retries import Counts, after_outcome
@@ -103,7 +103,9 @@ def on_exited(state: State, event: Exited) -> None:
     _learn(state, attempt, outcome)
     task.exit_code = outcome.exit_code
     task.outcome = outcome.kind
-    if not event.stray:
+    if event.stray:
+        correct_draws(state, attempt)
+    else:
         discharge(state, attempt)
     _decide(state, task, outcome, stray=event.stray)
     for pool in dead:
