@@ -88,6 +88,9 @@ def test_config_tells_where_each_value_comes_from(box: Box) -> None:
     assert rows["home"]["origin"] == "PASSLOOP_HOME"
     assert rows["virtual_gpus"]["origin"] == "PASSLOOP_VIRTUAL_GPUS"
     assert "grace" in box.run("config", "show").out
+    for verb, act in (("config", "show"), ("gpus", "release"), ("pools", "open")):
+        said = box.run(verb, "shwo")
+        assert (said.code, said.err) == (2, f"error: `passloop {verb}` has no 'shwo'\n  hint: passloop {verb} {act}\n")
     (box.folder / "passloop.toml").write_text('gracce = "5s"\n')
     said = box.run("config")
     assert said.code == 2

@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
+from passloop.cli.exits import CliError
 from passloop.cli.said import ENGINE_OPTIONS, SUBMIT_OPTIONS, TASK_OPTIONS, Option
 
 __all__ = [
+    "act_argument",
     "command_argument",
     "engine_options",
     "json_option",
@@ -76,6 +78,17 @@ def selectors_argument(function: F) -> F:
     from passloop.cli.completing import complete_selectors
 
     return click.argument("selectors", nargs=-1, metavar="[SELECTOR]...", shell_complete=complete_selectors)(function)
+
+
+def act_argument(act: str, metavar: str) -> Decorator[F]:
+    """The one word that makes a looking verb act, or nothing."""
+
+    def check(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+        if value not in (None, act):
+            raise CliError(f"`{ctx.command_path}` has no {value!r}", hint=f"{ctx.command_path} {act}")
+        return value
+
+    return click.argument("act", required=False, metavar=metavar, callback=check)
 
 
 def touch_options(function: F) -> F:

@@ -8,7 +8,7 @@ import click
 
 from passloop.cli import streams
 from passloop.cli.homes import home_with_origin
-from passloop.cli.options import json_option
+from passloop.cli.options import act_argument, json_option
 from passloop.cli.tables import Column, table
 
 __all__ = ["command"]
@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 @click.command("config")
-@click.argument("act", required=False, type=click.Choice(["show"]), metavar="[show]")
+@act_argument("show", "[show]")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, act: str | None, as_json: bool) -> None:

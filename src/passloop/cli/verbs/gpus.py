@@ -10,7 +10,7 @@ from passloop.cli import streams
 from passloop.cli.client import quoted
 from passloop.cli.exits import CliError
 from passloop.cli.homes import client_of
-from passloop.cli.options import json_option
+from passloop.cli.options import act_argument, json_option
 from passloop.cli.tables import Column, table
 from passloop.cli.wording import ids_text
 
@@ -29,7 +29,7 @@ _COLOURS = {"free": "green", "held": "cyan", "shared": "cyan", "quarantined": "r
 
 
 @click.command("gpus")
-@click.argument("act", required=False, metavar="[release", type=click.Choice(["release"]))
+@act_argument("release", "[release")
 @click.argument("uuid", required=False, metavar="UUID]")
 @json_option
 @click.pass_context

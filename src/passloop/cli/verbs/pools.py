@@ -10,7 +10,7 @@ from passloop.cli import streams
 from passloop.cli.client import quoted
 from passloop.cli.exits import CliError
 from passloop.cli.homes import client_of
-from passloop.cli.options import json_option
+from passloop.cli.options import act_argument, json_option
 from passloop.cli.spans import local_time
 from passloop.cli.tables import Column, table
 from passloop.cli.wording import ids_text
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 @click.command("pools")
-@click.argument("act", required=False, metavar="[open", type=click.Choice(["open"]))
+@act_argument("open", "[open")
 @click.argument("name", required=False, metavar="NAME]")
 @json_option
 @click.pass_context

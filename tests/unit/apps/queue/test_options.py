@@ -156,6 +156,11 @@ def test_the_task_class_is_the_name_or_the_first_words() -> None:
     assert submitted("python", "train.py", "--x", "1").spec.task_class == "queue python train.py"
     assert submitted("/usr/bin/python3.11", "-m", "pkg.mod").spec.program == "pkg.mod"
     assert submitted("python", "a/train.py").spec.program == "train.py"
+    assert submitted("bash", "-lc", "python train.py | tee log").spec.program == "bash"
+    assert submitted("python3", "-c", "import this").spec.program == "python3"
+    assert submitted("perl", "-we", "print 1").spec.program == "perl"
+    assert submitted("bash", "-e", "go.sh").spec.program == "go.sh"
+    assert submitted("env", "A=1", "/opt/sim").spec.program == "sim"
     assert submitted("/opt/sim", "a").spec.program == "sim"
     assert submitted("python", "x.py", name="mine").spec.task_class == "mine"
 
