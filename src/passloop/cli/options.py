@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-Decorator = Callable[[F], F]
 
 
 def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -80,7 +79,7 @@ def selectors_argument(function: F) -> F:
     return click.argument("selectors", nargs=-1, metavar="[SELECTOR]...", shell_complete=complete_selectors)(function)
 
 
-def act_argument(act: str, metavar: str) -> Decorator[F]:
+def act_argument(act: str, metavar: str) -> Callable[[F], F]:
     """The one word that makes a looking verb act, or nothing."""
 
     def check(ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

@@ -109,7 +109,7 @@ def _cell(value: Value) -> Value:
 def _json_lines(report: Report) -> Iterator[str]:
     for record, row in zip(export_records(report), report.rows, strict=True):
         plain: dict[str, Any] = {name: _json_value(value) for name, value in record.items()}
-        plain["command"] = list(row.command)
+        plain |= {"command": list(row.command), "gpus": list(row.attempts[-1].gpus if row.attempts else ())}
         yield json.dumps(plain, ensure_ascii=False) + "\n"
 
 

@@ -30,6 +30,7 @@ from .wire import WireSpec
 __all__ = ["Box", "Plan", "box_of_views", "never_fits", "plan_of"]
 
 FIRST_CELLS = 10
+NEVER = "it can never fit on this machine: "
 HOUR_MS = 3_600_000
 DONE = frozenset({"succeeded"})
 LIVE = frozenset({"waiting", "held", "backoff", "ready", "admitted", "running", "stopping"})
@@ -101,7 +102,7 @@ class Plan:
             lines.append(f"  ... and {self.cells - len(self.first):,} more")
         lines += [f"warning: {warning}" for warning in self.warnings]
         if self.impossible is not None:
-            lines.append(f"never fits here: {self.impossible}")
+            lines.append(f"never fits here: {self.impossible.removeprefix(NEVER)}")
         return "\n".join(lines)
 
     def _estimate(self) -> str:

@@ -58,7 +58,7 @@ def test_json_lines_are_strict_json_with_every_column() -> None:
 
     records = [json.loads(line, parse_constant=refuse) for line in written(ExportFormat.JSONL).splitlines()]
     assert [list(record) for record in records] == [export_columns(sample())] * 3
-    assert records[0]["command"] == ["python", "train.py"]
+    assert (records[0]["command"], records[0]["gpus"], records[2]["gpus"]) == (["python", "train.py"], ["GPU-a"], [])
     assert records[1]["metric.acc"] == "nan"
 
 

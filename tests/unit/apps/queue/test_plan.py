@@ -70,7 +70,7 @@ def test_the_estimate_is_learned_or_the_limit_or_unknown() -> None:
 def test_what_never_fits_is_said_with_the_numbers(resources: str, words: str) -> None:
     plan = planned(TEXT + f"resources: {resources}\n", box=a_box())
     assert words in str(plan.impossible)
-    assert "never fits here" in plan.as_text()
+    assert "never fits here: asks " in plan.as_text()
 
 
 def test_what_fits_in_one_form_fits() -> None:
