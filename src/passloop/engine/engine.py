@@ -16,9 +16,9 @@ from passloop.clock import Clock
 from passloop.crashpoints import crashpoint
 from passloop.devices.sampler import AttemptSample
 from passloop.drivers.base import Driver
-from passloop.kernel.changes import Answer, Refusal, SubmitAnswer, TasksAnswer, Turn
-from passloop.kernel.events import DrainChanged, Event, Submitted
-from passloop.kernel.ids import TaskId
+from passloop.kernel.changes import Answer, Refusal, SourceAnswer, SubmitAnswer, TasksAnswer, Turn
+from passloop.kernel.events import DrainChanged, Event, SourceDeclared, Submitted
+from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.instructions import Start
 from passloop.kernel.machine import Machine
 from passloop.kernel.tasks import FINAL_STATES, TaskState
@@ -36,6 +36,7 @@ from .device_desk import DeviceDesk
 from .dispatch import Dispatch
 from .drain import Quiet
 from .errors import EngineStopped, Refused, Unwritable, refusal_hint
+from .expanding import Expansions
 from .feed import Feed
 from .inbox import Inbox
 from .lifecycle import DriverRole, Roles
@@ -44,7 +45,7 @@ from .reading import Reading
 from .recovery import declare_box, live_attempts, reattach
 from .settings import EngineSettings
 from .turns import Ports, Turns
-from .waiting import Waiting
+from .waiting import SourceWaiting, Waiting
 from .writer import Loaded, Writer
 
 __all__ = ["Engine", "EngineStatus"]
@@ -101,6 +102,8 @@ class Engine:
         self.feed = Feed(self.reading, store.last_seq)
         self.waiting = Waiting(FINAL_STATES)
         self.starting = Waiting(STARTED_OR_FINAL)
+        self.expansions = Expansions(self.inbox.put, self.reading)
+        self.expanding = SourceWaiting()
         self.quiet = Quiet(self.attempts)
         self.backups = Backups(store, clock)
         self._roles = Roles()
@@ -139,7 +142,9 @@ class Engine:
         declare_box(self.inbox, self.settings.environ)
         if self.desk is not None:
             await self._roles.start(self.desk)
+        await self._roles.start(self.expansions)
         await reattach(self.drivers, live_attempts(self.store, saved), saved)
+        self.expansions.ask_again(saved)
 
     async def stop(self) -> None:
         """Stop taking turns and close everything but the store. What runs is left to the next engine.
@@ -163,7 +168,7 @@ class Engine:
     def hang_up(self) -> None:
         """End the streams of followers, and tell who waits for tasks that no more is to come."""
         self.feed.close()
-        for waiting in (self.waiting, self.starting):
+        for waiting in (self.waiting, self.starting, self.expanding):
             waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
 
     async def ended(self) -> None:
@@ -190,6 +195,13 @@ class Engine:
         answer = await self._ask(submitted, environments)
         if not isinstance(answer, SubmitAnswer):
             raise TypeError(f"a submission was answered with {answer!r}")
+        return answer
+
+    async def declare_source(self, declared: SourceDeclared) -> SourceAnswer:
+        """Store a run whose tasks a source brings, durably. Raises `Refused`, `Unwritable`, `EngineStopped`."""
+        answer = await self._ask(declared)
+        if not isinstance(answer, SourceAnswer):
+            raise TypeError(f"a source was answered with {answer!r}")
         return answer
 
     async def send(self, event: Event) -> TasksAnswer:
@@ -220,6 +232,24 @@ class Engine:
     async def wait_started(self, task: TaskId, *, timeout_ms: int | None = None) -> bool:
         """Wait until this task runs or is final; False if time ran out first. Raises `EngineStopped`."""
         return await self._wait(self.starting, (task,), timeout_ms)
+
+    async def wait_source(self, run: RunId, *, timeout_ms: int | None = None) -> bool:
+        """Wait until a run's source is over and all tasks of its units are final; False if time ran out first.
+
+        A run without a source counts as over. Raises `EngineStopped`.
+        """
+        waiter = self.expanding.expect((TaskId(run),))
+        try:
+            source = await self.read(lambda reader: reader.source(run))
+            if source is None or source.row.ended_at is not None:
+                self.expanding.note_there((TaskId(run),))
+            async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
+                await waiter.done
+        except TimeoutError:
+            return False
+        finally:
+            self.expanding.give_up(waiter)
+        return True
 
     async def _wait(self, waiting: Waiting, ids: tuple[TaskId, ...], timeout_ms: int | None) -> bool:
         waiter = waiting.expect(ids)
@@ -272,9 +302,11 @@ class Engine:
         if self.desk is not None:
             self.desk.follow(turn.changes)
         self.dispatch.carry_out(turn.instructions, loaded)
+        self.expansions.follow(turn.changes, turn.instructions)
         crashpoint("before_answers")
         self.waiting.note(turn.changes)
         self.starting.note(turn.changes)
+        self.expanding.note(turn.changes)
         self.feed.note(loaded.seq)
         self.quiet.note()
         self.backups.note()

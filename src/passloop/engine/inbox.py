@@ -39,9 +39,9 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Event, *, environments: tuple[tuple[str, str], ...] = ()) -> None:
         """Add a fact that nobody waits to see answered."""
-        self._entries.append(Entry(event))
+        self._entries.append(Entry(event, None, environments))
         if self._linger_ms and isinstance(event, Started):
             self._linger_for_more()
         else:

@@ -1,4 +1,5 @@
-"""Completes a submission with what the machine no longer holds: final dependencies, and the tasks that keys made.
+"""Completes what brings tasks (a submission, a unit of a source) with what the machine no longer holds: final
+dependencies, and the tasks that keys made.
 
 It is done right before the turn that handles the submission, in the writer's thread, when everything earlier is
 committed; so two submissions of one key can never both miss the other.
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from passloop.kernel.events import Event, Submitted
+from passloop.kernel.events import Event, Expanded, Submitted
 from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import FINAL_STATES, TaskState
 
@@ -31,25 +32,25 @@ class Records(Protocol):
 
 def lacks_records(event: Event) -> bool:
     """Whether the event names keys or dependencies that must be looked up."""
-    return isinstance(event, Submitted) and any(task.key is not None or task.after for task in event.tasks)
+    return isinstance(event, Submitted | Expanded) and any(task.key is not None or task.after for task in event.tasks)
 
 
 def completed(records: Records, events: Sequence[Event]) -> list[Event]:
     """The events, submissions among them completed with `known` and `known_keys`."""
-    wanted = [event for event in events if isinstance(event, Submitted)]
+    wanted = [event for event in events if isinstance(event, Submitted | Expanded)]
     keys = {task.key for event in wanted for task in event.tasks if task.key is not None}
     ids = {TaskId(need.task) for event in wanted for task in event.tasks for need in task.after if need.task > 0}
     by_key = records.find_keys(sorted(keys)) if keys else {}
     states = records.states_of(sorted(ids)) if ids else {}
     return [
-        _completed(event, by_key, states) if isinstance(event, Submitted) and lacks_records(event) else event
+        _completed(event, by_key, states) if isinstance(event, Submitted | Expanded) and lacks_records(event) else event
         for event in events
     ]
 
 
 def _completed(
-    event: Submitted, by_key: Mapping[str, tuple[TaskId, TaskState]], states: Mapping[TaskId, TaskState]
-) -> Submitted:
+    event: Submitted | Expanded, by_key: Mapping[str, tuple[TaskId, TaskState]], states: Mapping[TaskId, TaskState]
+) -> Submitted | Expanded:
     """Known are final dependencies, and keys whose newest task succeeded or is still live."""
     keys = {task.key for task in event.tasks if task.key is not None}
     kept = {key: by_key[key] for key in keys & by_key.keys() if _is_kept(by_key[key][1])}

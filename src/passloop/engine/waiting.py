@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable
 
-from passloop.kernel.changes import Change, TaskAdded, TaskChanged
+from passloop.kernel.changes import Change, SourceAdded, SourceChanged, TaskAdded, TaskChanged
 from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import TaskState
 
-__all__ = ["Waiting"]
+__all__ = ["SourceWaiting", "Waiting"]
 
 
 class _Waiter:
@@ -75,3 +75,21 @@ class Waiting:
             if not waiter.done.done():
                 waiter.done.set_exception(error)
         self._waiters.clear()
+
+
+class SourceWaiting(Waiting):
+    """Waiters by run, for its source to be over. Runs stand where tasks do."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def note(self, changes: Iterable[Change]) -> None:
+        """A committed turn made these changes."""
+        if self._waiters:
+            self.note_there(
+                TaskId(change.row.run)
+                for change in changes
+                if isinstance(change, SourceAdded | SourceChanged) and change.row.ended_at is not None
+            )

@@ -32,6 +32,7 @@ from .records import (
     read_task,
 )
 from .samples import Sample, read_samples
+from .sources import SourceView, sources_of
 from .sql import statement
 
 __all__ = ["Reader", "RunView", "TaskView"]
@@ -53,11 +54,12 @@ class TaskView(NamedTuple):
 
 
 class RunView(NamedTuple):
-    """A run with the JSON text about it and how many of its tasks are in which state."""
+    """A run with the JSON text about it, how many of its tasks are in which state, and the source of tasks to come."""
 
     row: RunRow
     about: str
     counts: dict[str, int]
+    source: SourceView | None = None
 
 
 class Reader:
@@ -163,6 +165,16 @@ class Reader:
             found = _with_counts(connection, rows)
         return found[0] if found else None
 
+    def source(self, run: int) -> SourceView | None:
+        """The source of a run, if it has one."""
+        with self._asking() as connection:
+            return sources_of(connection, (run,)).get(run)
+
+    def unit_tasks(self, run: int, unit: int) -> list[int]:
+        """The tasks that one unit of a run's source brought, in their order."""
+        with self._asking() as connection:
+            return [task for (task,) in connection.execute(statement("select_unit_tasks"), (run, unit))]
+
     def journal(self, *, after: int = 0, limit: int = -1) -> list[JournalRow]:
         """Journal rows after number `after`, at most `limit` (-1: all)."""
         with self._asking() as connection:
@@ -208,4 +220,5 @@ def _with_counts(connection: apsw.Connection, rows: Sequence[Values]) -> list[Ru
     counts: dict[int, dict[str, int]] = {row[0]: {} for row in rows}
     for run, state, count in connection.execute(statement("count_by_run"), (encode_json(list(counts)),)):
         counts[run][state] = count
-    return [RunView(RunRow._make(row[:4]), row[4], counts[row[0]]) for row in rows]
+    sources = sources_of(connection, counts)
+    return [RunView(RunRow._make(row[:4]), row[4], counts[row[0]], sources.get(row[0])) for row in rows]

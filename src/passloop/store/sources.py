@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import apsw
 import msgspec
@@ -18,6 +19,7 @@ from .sql import statement
 
 __all__ = [
     "SOURCE_FIELDS",
+    "SourceView",
     "add_sources",
     "change_sources",
     "load_cells",
@@ -32,6 +34,14 @@ SOURCE_FIELDS = len(SourceRow._fields)
 
 _plan = msgspec.json.Decoder(SourcePlan)
 _STATES = {str(state): state for state in SourceState}
+
+
+class SourceView(NamedTuple):
+    """A source with what never changes of it; `spec` is the JSON text for who expands it."""
+
+    row: SourceRow
+    plan: SourcePlan
+    spec: str
 
 
 def add_sources(connection: apsw.Connection, added: Sequence[SourceAdded]) -> None:
@@ -83,7 +93,13 @@ def load_cells(connection: apsw.Connection) -> dict[int, Cell]:
     return {int(task): Cell(unit, node) for task, unit, node in connection.execute(statement("select_live_cells"))}
 
 
-def sources_of(connection: apsw.Connection, runs: Iterable[int]) -> dict[int, Values]:
-    """The rows of the sources of these runs, as they stand, by run."""
+def sources_of(connection: apsw.Connection, runs: Iterable[int]) -> dict[int, SourceView]:
+    """The sources of these runs, by run, with their specs; runs without one are left out."""
     asked = encode_json(sorted(set(runs)))
-    return {int(values[0]): values for values in connection.execute(statement("select_sources"), (asked,))}
+    rows = connection.execute(statement("select_sources"), (asked,))
+    return {int(values[0]): _view(values) for values in rows}
+
+
+def _view(values: Values) -> SourceView:
+    plan, spec = values[SOURCE_FIELDS:]
+    return SourceView(read_source(values), decode_json(_plan.decode, plan, "source plan"), spec)

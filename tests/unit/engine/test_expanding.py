@@ -1,0 +1,244 @@
+"""Units are written out by the app's expander, off the turn, and enter once, whatever dies between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passloop.engine.errors import EngineStopped, Refused
+from passloop.engine.expanding import ExpandAsk, Expansion, in_thread
+from passloop.kernel.events import Cancelled, Held, Released, SourceDeclared, SourceRetried
+from passloop.kernel.ids import RunId
+from passloop.kernel.resources import Request
+from passloop.kernel.source_rows import ResidentGuard, SourcePlan, SourceState, TemplateNode
+from passloop.kernel.tasks import TaskState
+from passloop.store.reader import RunView
+from passloop.store.sources import SourceView
+from tests.support.builders import ask
+from tests.support.engines import Rig, one_cpu
+from tests.support.expanding import ScriptedExpander, unit_of
+
+CELL = TemplateNode(one_cpu().request, completes=True)
+
+
+def source(**plan: Any) -> SourceDeclared:
+    return SourceDeclared("matrix", "scripted", SourcePlan((CELL,), **plan), spec='{"cells": 3}', about='{"kind": "x"}')
+
+
+def three_units(asked: ExpandAsk) -> Expansion:
+    return Expansion(unit_of(2, first=2 * asked.unit), exhausted=asked.unit == 2)
+
+
+async def stored(rig: Rig, run: int) -> SourceView:
+    found = await rig.engine.read(lambda reader: reader.source(run))
+    assert found is not None
+    return found
+
+
+async def run_view(rig: Rig, run: int) -> RunView:
+    found = await rig.engine.read(lambda reader: reader.run(str(run)))
+    assert found is not None
+    return found
+
+
+async def started(path: Path, expander: ScriptedExpander) -> Rig:
+    rig = Rig(path)
+    await reopened(rig, expander)
+    return rig
+
+
+async def reopened(rig: Rig, expander: ScriptedExpander) -> None:
+    engine = rig.open()
+    engine.expansions.register("scripted", expander)
+    await engine.start()
+
+
+async def all_end(rig: Rig, run: RunId) -> None:
+    """What runs ends well, again and again, until the source is over."""
+    over = asyncio.ensure_future(rig.engine.wait_source(run))
+    while not over.done():
+        for attempt in list(rig.outside.live):
+            rig.driver.finish(attempt)
+        await rig.heard()
+    await over
+
+
+async def test_units_come_one_after_the_other_until_the_source_is_exhausted(tmp_path: Path) -> None:
+    expander = ScriptedExpander(three_units)
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    await all_end(rig, run)
+    assert expander.asked == [0, 1, 2]
+    view = await run_view(rig, run)
+    assert view.counts == {"succeeded": 6}
+    assert view.source is not None
+    assert view.source.row.state is SourceState.EXHAUSTED
+    assert view.about == '{"kind": "x"}'
+    await rig.close()
+
+
+async def test_the_expander_is_told_what_was_declared_and_may_ask_the_store(tmp_path: Path) -> None:
+    told: list[Any] = []
+
+    class Curious:
+        async def expand(self, asked: ExpandAsk) -> Expansion:
+            view = await asked.read(lambda reader: reader.run(str(asked.run)))
+            told.append((asked.unit, json.loads(asked.spec), view.row.name if view else None))
+            return Expansion(exhausted=True)
+
+    rig = Rig(tmp_path)
+    rig.open().expansions.register("scripted", Curious())
+    await rig.engine.start()
+    run = (await rig.engine.declare_source(source())).run
+    assert await rig.engine.wait_source(run)
+    assert told == [(0, {"cells": 3}, "matrix")]
+    await rig.close()
+
+
+async def test_a_unit_can_be_made_in_a_thread(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.open().expansions.register("scripted", in_thread(three_units))
+    await rig.engine.start()
+    await all_end(rig, (await rig.engine.declare_source(source())).run)
+    assert rig.store.reader().counts() == {"succeeded": 6}
+    await rig.close()
+
+
+async def test_a_slow_expander_holds_up_nobody_else(tmp_path: Path) -> None:
+    expander = ScriptedExpander(three_units)
+    expander.gate.clear()
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    await expander.begun.wait()
+    other = await rig.engine.declare_source(source())
+    assert other.run == run + 1
+    await rig.heard()
+    assert expander.asked == [0, 0]
+    await rig.close()
+
+
+async def test_what_an_expander_raises_ends_its_source_and_nothing_is_tried_again(tmp_path: Path) -> None:
+    expander = ScriptedExpander(lambda asked: ValueError("no such subset") if asked.unit else three_units(asked))
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    await all_end(rig, run)
+    row = (await stored(rig, run)).row
+    assert (row.state, row.message) == (SourceState.FAILED, "unit 1: no such subset")
+    assert expander.asked == [0, 1]
+    expander.script = three_units
+    await rig.engine.send(SourceRetried(run))
+    await all_end(rig, run)
+    assert expander.asked == [0, 1, 1, 2]
+    assert (await run_view(rig, run)).counts == {"succeeded": 6}
+    await rig.close()
+
+
+async def test_a_source_of_an_unknown_kind_says_so(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    await rig.open().start()
+    run = (await rig.engine.declare_source(source())).run
+    assert await rig.engine.wait_source(run)
+    assert "no expander" in (await stored(rig, run)).row.message
+    await rig.close()
+
+
+async def test_a_unit_that_was_asked_for_is_asked_for_again_after_a_crash(tmp_path: Path) -> None:
+    expander = ScriptedExpander(three_units)
+    expander.gate.clear()
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    await expander.begun.wait()
+    await rig.kill()
+    again = ScriptedExpander(three_units)
+    await reopened(rig, again)
+    await all_end(rig, run)
+    assert (expander.asked, again.asked) == ([0], [0, 1, 2])
+    assert (await run_view(rig, run)).counts == {"succeeded": 6}
+    await rig.close()
+
+
+async def test_a_unit_that_entered_is_not_asked_for_again_after_a_crash(tmp_path: Path) -> None:
+    rig = await started(tmp_path, ScriptedExpander(three_units))
+    run = (await rig.engine.declare_source(source(guard=ResidentGuard(units=1)))).run
+    await rig.until(lambda: rig.outside.live)
+    await rig.kill()
+    again = ScriptedExpander(three_units)
+    await reopened(rig, again)
+    await all_end(rig, run)
+    assert again.asked == [1, 2]
+    assert (await run_view(rig, run)).counts == {"succeeded": 6}
+    await rig.close()
+
+
+async def test_a_cancelled_run_gives_up_what_is_being_written_out(tmp_path: Path) -> None:
+    expander = ScriptedExpander(three_units)
+    expander.gate.clear()
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    await expander.begun.wait()
+    answer = await rig.engine.send(Cancelled((), sources=(run,)))
+    assert answer.sources == (run,)
+    assert await rig.engine.wait_source(run)
+    expander.gate.set()
+    await rig.heard()
+    assert (await run_view(rig, run)).counts == {}
+    await rig.close()
+
+
+async def test_a_held_run_is_not_expanded_until_it_is_released(tmp_path: Path) -> None:
+    expander = ScriptedExpander(three_units)
+    expander.gate.clear()
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    await expander.begun.wait()
+    await rig.engine.send(Held((), sources=(run,)))
+    expander.gate.set()
+    await rig.until(lambda: rig.engine.turns.machine.counts().get(TaskState.HELD) == 2)
+    await rig.heard()
+    assert expander.asked == [0]
+    await rig.engine.send(Released((), sources=(run,)))
+    await all_end(rig, run)
+    assert (await run_view(rig, run)).counts == {"succeeded": 6}
+    await rig.close()
+
+
+async def test_a_key_that_succeeded_before_is_not_run_again(tmp_path: Path) -> None:
+    rig = await started(tmp_path, ScriptedExpander(lambda _: Expansion(unit_of(2, key="cell"), exhausted=True)))
+    first = (await rig.engine.declare_source(source())).run
+    await all_end(rig, first)
+    second = (await rig.engine.declare_source(source())).run
+    assert await rig.engine.wait_source(second)
+    assert ((await run_view(rig, first)).counts, (await run_view(rig, second)).counts) == ({"succeeded": 2}, {})
+    await rig.close()
+
+
+async def test_a_source_that_can_never_fit_is_refused(tmp_path: Path) -> None:
+    rig = await started(tmp_path, ScriptedExpander(three_units))
+    large = TemplateNode(Request((ask(cpus=9),)), completes=True)
+    with pytest.raises(Refused, match="CPU") as refused:
+        await rig.engine.declare_source(SourceDeclared("large", "scripted", SourcePlan((large,))))
+    assert refused.value.exit_code == 7
+    await rig.close()
+
+
+async def test_who_waits_for_a_source_is_told_that_the_engine_stops(tmp_path: Path) -> None:
+    expander = ScriptedExpander(three_units)
+    expander.gate.clear()
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    waiting = asyncio.ensure_future(rig.engine.wait_source(run))
+    await expander.begun.wait()
+    await rig.close()
+    with pytest.raises(EngineStopped):
+        await waiting
+
+
+async def test_one_kind_has_one_expander(tmp_path: Path) -> None:
+    rig = await started(tmp_path, ScriptedExpander(three_units))
+    with pytest.raises(ValueError, match="scripted"):
+        rig.engine.expansions.register("scripted", ScriptedExpander(three_units))
+    await rig.close()
