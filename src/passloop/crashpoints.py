@@ -60,6 +60,11 @@ CRASHPOINTS: dict[str, str] = {
     "shim_before_exit_report": "the exit record is there, the engine was not told",
     "shim_after_exit_report": "the engine was told of the end, the exit record may be in memory only",
     "shim_after_exit_sync": "the exit record is on the disk, the shim may stand over another attempt",
+    "worker_before_start_record": "a warm worker has a cell's folder, nothing is in it",
+    "worker_after_start_record": "the cell is this worker's, the engine was not told",
+    "worker_before_exit_record": "the function has returned, how the cell ended is written nowhere",
+    "worker_before_exit_report": "the cell's exit record is there, the engine was not told",
+    "worker_after_exit_report": "the engine was told of the cell's end, the worker lives on",
 }
 """Every name with what is true at that place."""
 

@@ -18,9 +18,11 @@ from passloop.drivers.base import Driver, Launch
 from passloop.drivers.fake import FakeDriver, FakeWorld, Play
 from passloop.drivers.identity import boot_id, ticks_of
 from passloop.drivers.leases import LeaseDriver
-from passloop.kernel.events import Event, Started
+from passloop.drivers.workers.driver import WorkerDriver
+from passloop.kernel.events import Event, Exited, Started
 from passloop.kernel.tasks import Outcome, OutcomeKind
 from tests.support.attempts import Heard, Lifeline, Stage, live_of, order_for, tree_command
+from tests.support.warm import call_of, call_order
 
 GRACE = 200
 LIMIT = 300
@@ -162,6 +164,61 @@ class FakeStage:
         self.driver, self.heard = FakeDriver(self.world), Heard()
         await self.driver.start(self.heard)
         await self.driver.reattach([live_of(self._orders[attempt], state=state) for attempt in attempts])
+
+
+class WorkerStage:
+    """The driver of warm workers, with real workers; each attempt has one of its own."""
+
+    offers = frozenset({"fails", "stubborn", "time_limit", "lost"})
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.driver: WorkerDriver = WorkerDriver(home)
+        self.heard = Heard()
+        self._orders: dict[int, Launch] = {}
+        self._lifelines: dict[int, Lifeline] = {}
+
+    async def open(self) -> None:
+        await self.driver.start(self.heard)
+
+    async def close(self) -> None:
+        for order in self._orders.values():
+            if self.heard.find(Exited, order.attempt) is None:
+                self.driver.halt(order.attempt, order.epoch, grace=0, reason="cancelled")
+                await self.heard.until(Exited, order.attempt)
+        await self.driver.stop()
+        for lifeline in self._lifelines.values():
+            lifeline.close()
+
+    def launch(self, play: str, attempt: int = 1, *, time_limit: int | None = None) -> Launch:
+        lifeline = self._lifelines[attempt] = Lifeline(self._home / f"lifeline-{attempt}")
+        call = {
+            "succeeds": call_of("nothing"),
+            "fails": call_of("leave_with", 3),
+            "waits": call_of("stay", tree_command("double_fork", lifeline)),
+            "stubborn": call_of("stay_stubbornly", tree_command("stubborn", lifeline)),
+        }[play]
+        order = call_order(self._home, attempt, call, time_limit=time_limit, grace=GRACE)
+        self._orders[attempt] = order
+        self.driver.launch(order)
+        return order
+
+    async def ready(self, attempt: int = 1) -> None:
+        await self._lifelines[attempt].until(2)
+
+    async def until(self, kind: type[Kind], attempt: int = 1) -> Kind:
+        return await self.heard.until(kind, attempt)
+
+    def kill(self, attempt: int = 1) -> None:
+        started = self.heard.find(Started, attempt)
+        assert started is not None
+        os.kill(json.loads(started.process)["pid"], signal.SIGKILL)
+
+    async def renew(self, *attempts: int, state: str = "running") -> None:
+        await self.driver.stop()
+        self.driver, self.heard = WorkerDriver(self._home), Heard()
+        await self.driver.start(self.heard)
+        await self.driver.reattach([live_of(self._orders[at], state=state) for at in attempts])
 
 
 class LeaseStage:

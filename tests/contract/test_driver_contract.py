@@ -12,12 +12,13 @@ from passloop.kernel.ids import AttemptId
 from passloop.kernel.tasks import OutcomeKind
 from tests.support.attempts import live_of, order_for
 
-from .stages import GRACE, LIMIT, ContractStage, FakeStage, LeaseStage, ProcessStage
+from .stages import GRACE, LIMIT, ContractStage, FakeStage, LeaseStage, ProcessStage, WorkerStage
 
 STAGES: dict[str, Callable[[Path], ContractStage]] = {
     "processes": ProcessStage,
     "fake": FakeStage,
     "leases": LeaseStage,
+    "workers": WorkerStage,
 }
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from passloop.crashpoints import crashpoint
-from passloop.drivers.base import Driver, Launch, Report
-from passloop.kernel.events import Exited
+from passloop.drivers.base import Driver, Launch, Report, WarmDriver
+from passloop.kernel.events import Exited, WorkerGone
 from passloop.kernel.ids import AttemptId
-from passloop.kernel.instructions import Start, Stop, WatchDevices
+from passloop.kernel.instructions import Evict, Start, Stop, WatchDevices
 from passloop.kernel.resources import MEMORY
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
@@ -69,6 +69,8 @@ class Dispatch:
                 crashpoint("before_stop")
                 self._stop(order)
                 crashpoint("after_stop")
+            elif isinstance(order, Evict):
+                self._evict(order)
             elif isinstance(order, WatchDevices) and self._gate is not None:
                 self._gate.watch(order.uuids)
 
@@ -105,6 +107,13 @@ class Dispatch:
         if driver is not None:
             driver.halt(order.attempt, order.epoch, grace=order.grace, reason=order.reason)
 
+    def _evict(self, order: Evict) -> None:
+        driver = self._drivers.get(order.driver)
+        if isinstance(driver, WarmDriver):
+            driver.evict(order.worker)
+        else:
+            self._report(WorkerGone(order.worker))
+
     def _launch_of(self, order: Start, loaded: Loaded) -> Launch:
         folder, name = self._place(order)
         payload = loaded.payloads.get(order.task, {})
@@ -123,6 +132,8 @@ class Dispatch:
             payload=payload,
             environment=environment,
             environment_id=environment_id,
+            warm_key=order.warm_key,
+            worker=order.worker,
         )
 
     def _fail(self, order: Start, message: str) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from passloop.crashpoints import crashpoint
-from passloop.drivers.base import Driver, LiveAttempt
+from passloop.drivers.base import Driver, LiveAttempt, LiveWorker, WarmDriver
 from passloop.kernel.events import DrainChanged, PauseChanged
-from passloop.kernel.ids import RunId
+from passloop.kernel.ids import AttemptId, RunId
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import TaskState
+from passloop.kernel.workers import WORKERS, Worker, workers_in
 from passloop.store.database import Store
 
 from .attempts import attempt_folder, attempt_name
@@ -27,6 +28,7 @@ __all__ = ["declare_box", "live_attempts", "reattach"]
 def live_attempts(store: Store, saved: Saved) -> dict[str, list[LiveAttempt]]:
     """What drivers must find again, by driver. Strays of tasks that are final are among them."""
     tasks = {task.row.id: task for task in saved.tasks}
+    workers = {attempt: AttemptId(worker.id) for worker in _workers(saved) for attempt in worker.attempts}
     found: dict[str, list[LiveAttempt]] = {}
     for row in saved.attempts:
         task = tasks[row.task]
@@ -42,6 +44,7 @@ def live_attempts(store: Store, saved: Saved) -> dict[str, list[LiveAttempt]]:
             process=row.process,
             grace=task.spec.grace,
             allocation=row.allocation,
+            worker=workers.get(row.id),
         )
         found.setdefault(row.driver, []).append(live)
     return found
@@ -50,12 +53,28 @@ def live_attempts(store: Store, saved: Saved) -> dict[str, list[LiveAttempt]]:
 async def reattach(drivers: Mapping[str, Driver], live: Mapping[str, Sequence[LiveAttempt]], saved: Saved) -> None:
     """Let each driver find its attempts again, then give it the stops once more that the last engine decided on."""
     crashpoint("before_reattach")
+    for name, warm in drivers.items():
+        if isinstance(warm, WarmDriver):
+            await warm.reattach_workers(_live_workers(name, saved))
     for name, attempts in live.items():
         driver = drivers.get(name)
         if driver is not None:
             await driver.reattach(attempts)
     _stop_again(drivers, saved)
     crashpoint("after_reattach")
+
+
+def _workers(saved: Saved) -> list[Worker]:
+    text = next((pool.state for pool in saved.pools if pool.kind == WORKERS), None)
+    return [] if text is None else workers_in(text)
+
+
+def _live_workers(driver: str, saved: Saved) -> list[LiveWorker]:
+    return [
+        LiveWorker(AttemptId(worker.id), worker.lying, worker.evicted)
+        for worker in _workers(saved)
+        if worker.driver == driver
+    ]
 
 
 def _stop_again(drivers: Mapping[str, Driver], saved: Saved) -> None:

@@ -16,8 +16,10 @@ from .events import PoolKind
 from .fitting import could_ever_fit, fit, lacks_of, may_pass
 from .misfits import explain_misfit, misfitting_devices, misfitting_draw
 from .pools import ScalarPool
+from .presence import in_the_way
 from .records import ShapeVariant, Task
 from .reservations import Ends, Room, bound_of, last_resort, room_for
+from .resources import GPU, MEMORY
 from .state import State
 from .tasks import TaskState
 
@@ -73,6 +75,8 @@ def explain(state: State, task_id: int, now: int) -> tuple[Blocker, ...]:
             return (_backoff(task),)
         case TaskState.READY:
             return tuple(_ready(state, task, now))
+        case TaskState.ADMITTED:
+            return tuple(_evicting(state, task))
         case _:
             return ()
 
@@ -124,6 +128,18 @@ def _ready(state: State, task: Task, now: int) -> Iterator[Blocker]:
         yield from _node_lack(state, variant, mask)
         if not mask:
             yield from _reservations(state, task, variant, rooms, now)
+
+
+def _evicting(state: State, task: Task) -> Iterator[Blocker]:
+    """Admitted, and its start is kept back until workers that lie in its way are gone."""
+    if task.attempt is None or task.attempt.id not in state.workers.kept_back:
+        return
+    for worker in in_the_way(state, task.attempt):
+        pool = GPU if worker.devices else MEMORY
+        sentence = (
+            f"worker {worker.id} of run {worker.run}, which keeps {worker.warm_key} loaded, is being ended for it"
+        )
+        yield Blocker(BlockerCode.EVICTING, pool, sentence=sentence)
 
 
 def _misfit(state: State, task: Task, now: int) -> Blocker:

@@ -45,7 +45,10 @@ DEFAULT_WEIGHTS = Weights()
 
 
 class Device:
-    """One device and who holds what of it. VRAM in MiB, shares in 1/10,000."""
+    """One device and who holds what of it. VRAM in MiB, shares in 1/10,000.
+
+    `parked` are the workers that lie here, with what each has and since when: free, but not empty yet.
+    """
 
     __slots__ = (
         "fault",
@@ -57,6 +60,7 @@ class Device:
         "links",
         "name",
         "numa",
+        "parked",
         "score",
         "state",
         "strays",
@@ -73,6 +77,7 @@ class Device:
         self.free_share = SHARE_WHOLE
         self.free_vram = seen.vram_mib
         self.holders: dict[AttemptId, Grant] = {}
+        self.parked: dict[int, tuple[Grant, int]] = {}
         self.state = DeviceState.AVAILABLE
         self.fault = ""
         self.foreign: tuple[Foreign, ...] = ()
@@ -134,6 +139,17 @@ class Device:
             return room and self.could_serve(ask)
         return not self.holders and self.could_serve(ask)
 
+    def disturbs(self, ask: DeviceAsk) -> int:
+        """0 if the ask fits beside the workers that are parked here, else when the latest used of them was."""
+        if not self.parked:
+            return 0
+        share, vram = self.free_share, self.free_vram
+        for grant, _ in self.parked.values():
+            share, vram = share - grant.share, vram - grant.vram_mib
+        if ask.share and share >= ask.share and vram >= self.vram_for(ask):
+            return 0
+        return max(since for _, since in self.parked.values())
+
     def would_hold(self, ask: DeviceAsk) -> bool:
         """Whether a device of this size could ever serve the ask, whatever its state."""
         return self.vram_for(ask) <= self.vram and (ask.vram_mib or 0) <= self.vram
@@ -189,6 +205,11 @@ class DevicePool:
                 device.free_share += held.share
                 device.free_vram += held.vram_mib
 
+    def leaves(self, grant: Grant, ask: DeviceAsk, spare: Spare) -> bool:
+        """Whether this device can be granted for the ask, and leaves each reservation what `spare` says."""
+        device = self.devices.get(grant.uuid)
+        return device is not None and device.fits(ask) and _within(device, ask, spare)
+
     def could_serve(self, ask: DeviceAsk) -> bool:
         """Whether the ask would fit if all our attempts ended now."""
         able = [device for device in self.devices.values() if device.could_serve(ask)]
@@ -229,15 +250,15 @@ def _share(able: list[Device], ask: DeviceAsk, last: frozenset[str]) -> tuple[Gr
     """Best fit: the device that is left with the least, so that whole devices stay whole."""
     if not able:
         return None
-    best = min(able, key=lambda d: (d.uuid in last, d.free_share, d.free_vram, -d.score, d.index))
+    best = min(able, key=lambda d: (d.uuid in last, d.disturbs(ask), d.free_share, d.free_vram, -d.score, d.index))
     return (Grant(best.uuid, ask.share, best.vram_for(ask)),)
 
 
 def _whole(able: list[Device], ask: DeviceAsk, last: frozenset[str]) -> list[Device] | None:
     """Unreserved first; for several, one NVLink group, else one NUMA node, else the best scores; balanced if it can."""
     if ask.count == 1:
-        return [min(able, key=lambda d: (d.uuid in last, -d.score, d.index))]
-    able.sort(key=lambda d: (d.uuid in last, -d.score, d.index))
+        return [min(able, key=lambda d: (d.uuid in last, d.disturbs(ask), -d.score, d.index))]
+    able.sort(key=lambda d: (d.uuid in last, d.disturbs(ask), -d.score, d.index))
     for near in (*_neighbourhoods(able, ask.count), able):
         chosen = _balanced(near, ask.count)
         if chosen is not None:

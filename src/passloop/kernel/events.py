@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .ids import AttemptId, PoolName, RunId, TaskId
+from .resources import Grant
 from .source_rows import SourcePlan
 from .tasks import NewTask, Outcome, TaskState
 
@@ -22,6 +23,7 @@ __all__ = [
     "GroupHeld",
     "GroupReleased",
     "Held",
+    "Parked",
     "PauseChanged",
     "PoolDeclared",
     "PoolKind",
@@ -36,6 +38,7 @@ __all__ = [
     "StrayGone",
     "Submitted",
     "UnitResized",
+    "WorkerGone",
 ]
 
 
@@ -151,13 +154,26 @@ class StartRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """A worker that lives on after its task: its id, and what it still holds (VRAM with the devices; memory in MiB)."""
+
+    worker: AttemptId
+    devices: tuple[Grant, ...] = ()
+    memory_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
-    """The attempt ended and its whole tree is proven gone, unless `stray`: then its allocation stays charged."""
+    """The attempt ended and its whole tree is proven gone, unless `stray`: then its allocation stays charged.
+
+    With `parked` its worker lives on, and whatever the attempt left running belongs to that worker.
+    """
 
     attempt: AttemptId
     epoch: int
     outcome: Outcome
     stray: bool = False
+    parked: Parked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +182,13 @@ class StrayGone:
 
     attempt: AttemptId
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerGone:
+    """A parked worker and its whole tree are proven gone."""
+
+    worker: AttemptId
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +337,7 @@ Event = (
     | StartRefused
     | Exited
     | StrayGone
+    | WorkerGone
     | Cancelled
     | Held
     | Released

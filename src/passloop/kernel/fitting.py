@@ -11,8 +11,9 @@ from functools import reduce
 from operator import or_
 from typing import Protocol
 
-from .device_pool import Device
+from .device_pool import Device, Spare
 from .events import PoolKind
+from .presence import parked_grants
 from .records import Shape, ShapeVariant
 from .reservations import Room, bound_of
 from .resources import Grant
@@ -63,7 +64,7 @@ def _grants(
 ) -> Sequence[Grant] | None:
     """Devices for a variant whose amounts fit; () if it asks none, None if it may not start."""
     if not rooms:
-        return () if variant.devices is None else state.devices.choose(variant.devices, last=last, spare={})
+        return () if variant.devices is None else _choose(state, task, variant, last, {})
     bound = bound_of(state, task.shape)
     end = None if bound is None else now + bound[0]
     if any(_short_amounts(task, variant, room, end) for room in rooms):
@@ -76,7 +77,20 @@ def _grants(
             for uuid, left in room.devices.items():
                 other = spare.get(uuid, left)
                 spare[uuid] = (min(left[0], other[0]), min(left[1], other[1]))
-    return state.devices.choose(variant.devices, last=last, spare=spare)
+    return _choose(state, task, variant, last, spare)
+
+
+def _choose(
+    state: State, task: Asker, variant: ShapeVariant, last: frozenset[str], spare: Spare
+) -> Sequence[Grant] | None:
+    """Devices for a variant: those of a parked worker that could serve it, else those that suit best."""
+    ask = variant.devices
+    assert ask is not None
+    if task.shape.spec.warm_key is not None:
+        for grants in parked_grants(state, task.run, task.shape, variant):
+            if all(state.devices.leaves(grant, ask, spare) for grant in grants):
+                return grants
+    return state.devices.choose(ask, last=last, spare=spare)
 
 
 def _short_amounts(task: Asker, variant: ShapeVariant, room: Room, end: int | None) -> int:

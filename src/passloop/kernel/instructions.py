@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .ids import AttemptId, RunId, TaskId
 from .resources import Allocation
 
-__all__ = ["Expand", "Instruction", "Start", "Stop", "WatchDevices"]
+__all__ = ["Evict", "Expand", "Instruction", "Start", "Stop", "WatchDevices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class Start:
     """Start this attempt with exactly this allocation. Spans in ms.
 
     `usable_mib` is, for each device granted, how much VRAM in MiB must still be usable: a whole device is granted
-    whole, though a stranger may show a picture on it. Empty = as much as was granted.
+    whole, though a stranger may show a picture on it. Empty = as much as was granted. `worker` is the parked worker
+    that is to run it, or to run it next; None with a `warm_key` means a new one, whose id is the attempt's.
     """
 
     attempt: AttemptId
@@ -27,6 +28,8 @@ class Start:
     time_limit: int | None
     grace: int
     usable_mib: tuple[int, ...] = ()
+    warm_key: str | None = None
+    worker: AttemptId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,18 @@ class Expand:
 
 
 @dataclass(frozen=True, slots=True)
+class Evict:
+    """End this parked worker; `WorkerGone` follows when its whole tree is gone."""
+
+    worker: AttemptId
+    driver: str
+
+
+@dataclass(frozen=True, slots=True)
 class WatchDevices:
     """Look at these vetoed or quarantined devices at a low rate while somebody waits for them; empty = stop looking."""
 
     uuids: tuple[str, ...]
 
 
-Instruction = Start | Stop | Expand | WatchDevices
+Instruction = Start | Stop | Evict | Expand | WatchDevices

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from .amounts import SHARE_WHOLE
 from .events import PoolKind
-from .instructions import Start
 from .pools import RatePool
+from .presence import order_start, serve
 from .records import Attempt, ShapeVariant, Task
 from .reservations import bound_of
 from .resources import Allocation, Grant
 from .state import State
 from .tasks import AttemptRow
 from .transitions import Verb, move
+from .workers import Worker
 
-__all__ = ["admit", "charge", "correct_draws", "discharge"]
+__all__ = ["admit", "admit_behind", "charge", "correct_draws", "discharge"]
 
 UNKNOWN_RUN_TIME = 60_000
 """What a group is charged for a task of which nothing is known, in ms."""
@@ -25,6 +26,21 @@ def admit(state: State, task: Task, variant: ShapeVariant, grants: Sequence[Gran
     """Claim a ready task for a new attempt, charge it and order its start."""
     amounts = tuple((pool.name, amount) for pool, amount in variant.draws)
     allocation = Allocation(variant.index, tuple(grants), amounts, variant.exclusive)
+    worker = serve(state, task, variant, grants)
+    attempt = _claim(state, task, allocation)
+    charge(state, attempt)
+    _begin_probes(state, task, variant)
+    _charge_group(state, attempt)
+    order_start(state, attempt, worker)
+
+
+def admit_behind(state: State, task: Task, worker: Worker, variant: int) -> None:
+    """Claim a ready task for an attempt that waits behind a worker's live one, and holds nothing until that ended."""
+    attempt = _claim(state, task, Allocation(variant))
+    order_start(state, attempt, worker)
+
+
+def _claim(state: State, task: Task, allocation: Allocation) -> Attempt:
     attempt = _new_attempt(state, task, allocation)
     move(task, Verb.ADMIT)
     if task.cell is not None:
@@ -32,31 +48,9 @@ def admit(state: State, task: Task, variant: ShapeVariant, grants: Sequence[Gran
     task.reservation = None
     task.head_since = task.patience = None
     task.message = ""
-    charge(state, attempt)
-    _begin_probes(state, task, variant)
-    _charge_group(state, attempt)
     state.touch(task)
     state.touch_attempt(attempt)
-    spec = task.shape.spec
-    state.turn.instructions.append(
-        Start(
-            attempt.id,
-            attempt.epoch,
-            task.run,  # type: ignore[arg-type]
-            task.id,  # type: ignore[arg-type]
-            spec.driver,
-            allocation,
-            spec.time_limit,
-            spec.grace,
-            _usable(state, variant, grants),
-        )
-    )
-
-
-def _usable(state: State, variant: ShapeVariant, grants: Sequence[Grant]) -> tuple[int, ...]:
-    """How much VRAM in MiB must be usable of each device granted."""
-    ask = variant.devices
-    return () if ask is None else tuple(state.devices.devices[grant.uuid].least_usable(ask) for grant in grants)
+    return attempt
 
 
 def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:

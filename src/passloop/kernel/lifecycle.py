@@ -10,6 +10,7 @@ from .events import Exited, Started, StartRefused, StrayGone
 from .ids import AttemptId
 from .instructions import Stop
 from .ledger import correct_draws, discharge
+from .parking import leave_worker, start_refused
 from .pools import ScalarPool
 from .records import Attempt, Task
 from .retries import Counts, after_outcome
@@ -78,6 +79,7 @@ def on_start_refused(state: State, event: StartRefused) -> None:
     attempt.outcome = Outcome(OutcomeKind.LOST, message=event.reason, engine_lost=True)
     state.touch_attempt(attempt)
     discharge(state, attempt)
+    start_refused(state, attempt)
     task.attempt = None
     if task.stop_reason and task.stop_reason != "down":
         _close(state, task, Verb.CANCEL, attempt.outcome)
@@ -107,6 +109,7 @@ def on_exited(state: State, event: Exited) -> None:
         correct_draws(state, attempt)
     else:
         discharge(state, attempt)
+    leave_worker(state, attempt, event)
     _decide(state, task, outcome, stray=event.stray)
     for pool in dead:
         _fail_parked(state, pool)
@@ -147,9 +150,19 @@ def stop_attempt(state: State, task: Task, reason: str) -> None:
         attempt.state = "stopping"
         state.touch_attempt(attempt)
     state.touch(task)
+    if attempt.id in state.workers.kept_back:
+        _end_unstarted(state, attempt, down=reason == "down")
+        return
     grace = task.shape.spec.grace
     why = "down" if reason == "down" else "cancelled"
     state.turn.instructions.append(Stop(attempt.id, attempt.epoch, attempt.driver, grace, why))
+
+
+def _end_unstarted(state: State, attempt: Attempt, *, down: bool) -> None:
+    """No driver was given it yet, so there is nothing to wait for."""
+    kind = OutcomeKind.LOST if down else OutcomeKind.CANCELLED
+    outcome = Outcome(kind, message="stopped before it started", engine_lost=down)
+    on_exited(state, Exited(attempt.id, attempt.epoch, outcome))
 
 
 def _blame_device(state: State, outcome: Outcome) -> None:
@@ -290,6 +303,8 @@ def _end(state: State, task: Task, verb: Verb) -> None:
     task.reservation = None
     state.touch(task)
     state.final.append(task)
+    if task.shape.spec.warm_key is not None:
+        state.workers.unfinished[task.run] -= 1
     leave(state, task)
     if task.key is not None and state.keys.get(task.key) == task.id and task.state is not TaskState.SUCCEEDED:
         del state.keys[task.key]

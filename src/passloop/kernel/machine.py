@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import capacity, events, expansion, lifecycle, saving, submission, user_requests
+from . import capacity, events, expansion, lifecycle, parking, saving, submission, user_requests
 from .admission import Admission
 from .blockers import Blocker, explain
 from .changes import Answer, Change, Turn
@@ -34,6 +34,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], Answer]] = {
     events.StartRefused: lifecycle.on_start_refused,
     events.Exited: lifecycle.on_exited,
     events.StrayGone: lifecycle.on_stray_gone,
+    events.WorkerGone: parking.on_worker_gone,
     events.Cancelled: user_requests.on_cancelled,
     events.Held: user_requests.on_held,
     events.Released: user_requests.on_released,
@@ -84,6 +85,7 @@ class Machine:
         expansion.forget_over(state)
         answers: list[Answer] = [_HANDLERS[type(event)](state, event) for event in batch]
         capacity.on_due(state)
+        parking.settle(state)
         passed = state.turn.admission
         if passed:
             self.passes += 1
@@ -91,6 +93,7 @@ class Machine:
                 pass  # to a fixpoint: each walk but the last started somebody
             capacity.watch_devices(state)
             expansion.ask(state)
+        parking.finish_turn(state)
         return self._close_turn(tuple(answers), passed=passed)
 
     def explain(self, task: TaskId, now: int) -> tuple[Blocker, ...]:

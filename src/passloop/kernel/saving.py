@@ -23,6 +23,7 @@ from .expansion import shapes_of
 from .ids import AttemptId, PoolName
 from .ledger import charge
 from .lifecycle import STRAY
+from .parking import restore_workers
 from .pools import RatePool, ScalarPool
 from .records import Attempt, Group, Task
 from .resources import GPU
@@ -32,6 +33,7 @@ from .source_rows import Cell
 from .state import PoolPolicy, State
 from .tasks import AttemptRow, TaskState
 from .wakeups import WakeUp
+from .workers import WORKERS
 
 __all__ = ["changes", "forget_final", "restore"]
 
@@ -75,6 +77,8 @@ def _pool_row(state: State, name: str) -> PoolChanged:
     if name == GPU:
         devices = [_device_state(device) for device in state.devices.devices.values()]
         return PoolChanged(name, PoolKind.DEVICES, json.dumps(devices))
+    if name == WORKERS:
+        return PoolChanged(WORKERS, WORKERS, state.workers.text())
     pool = state.pools[name]
     policy = state.policies.get(name, PoolPolicy())
     body: dict[str, object] = {
@@ -142,12 +146,17 @@ def restore(state: State, saved: Saved) -> None:
         _restore_task(state, one)
     for row in sorted(saved.attempts, key=lambda row: row.id):
         _restore_attempt(state, row)
+    for kept in saved.pools:
+        if kept.kind == WORKERS:
+            restore_workers(state, kept.state)
     _restore_places(state, dict(saved.known))
 
 
 def _restore_pools(state: State, saved: Saved) -> None:
     bodies = {}
     for kept in saved.pools:
+        if kept.kind == WORKERS:
+            continue
         body = json.loads(kept.state)
         if kept.kind == PoolKind.DEVICES:
             _restore_devices(state, body)
@@ -190,6 +199,8 @@ def _restore_devices(state: State, kept: list[dict[str, object]]) -> None:
 def _restore_task(state: State, one: SavedTask) -> None:
     task = Task(one.row, state.shape(one.spec), state.group(one.row.group), one.after)
     state.tasks[task.id] = task
+    if not task.final and one.spec.warm_key is not None:
+        state.workers.unfinished[task.run] += 1
     if task.final:
         state.final.append(task)
     elif one.cell is not None:

@@ -22,6 +22,7 @@ from .source_records import Source, Unit
 from .source_rows import Cell
 from .tasks import Dependency, TaskSpec
 from .wakeups import WakeUps
+from .workers import Workers
 
 __all__ = ["KernelSettings", "PoolPolicy", "State"]
 
@@ -92,6 +93,7 @@ class State:
         self.reserved: list[Task] = []
         self.durations = Durations()
         self.wakeups = WakeUps()
+        self.workers = Workers()
         self.watched: tuple[str, ...] = ()
         self.turn = Touched()
         self.final: list[Task] = []

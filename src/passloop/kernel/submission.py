@@ -128,6 +128,8 @@ def _add(state: State, intake: Intake, new: NewTask, shape: Shape, after: tuple[
     state.tasks[task.id] = task
     if new.key is not None:
         state.keys[new.key] = task.id
+    if new.spec.warm_key is not None:
+        state.workers.unfinished[intake.run] += 1
     cell = None
     if intake.unit is not None:
         cell = _join(task, intake.unit, new.node)

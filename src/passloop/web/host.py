@@ -17,6 +17,7 @@ from passloop.devices.opening import open_inventory
 from passloop.drivers.base import Driver
 from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.processes.driver import ProcessDriver
+from passloop.drivers.workers.driver import WorkerDriver
 from passloop.engine.attempts import Attempts
 from passloop.engine.device_desk import DeviceDesk, holdings_of
 from passloop.engine.drain import DownMode
@@ -117,8 +118,9 @@ def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) 
     attempts = Attempts()
     desk = open_desk(store, settings, attempts, clock)
     processes = ProcessDriver(store.home.path, inherit_fds=desk.descriptors)
+    workers = WorkerDriver(store.home.path, inherit_fds=desk.descriptors)
     leases = LeaseDriver()
-    drivers: dict[str, Driver] = {processes.name: processes, leases.name: leases}
+    drivers: dict[str, Driver] = {one.name: one for one in (processes, workers, leases)}
     return Engine(store, clock, drivers, desk=desk, attempts=attempts, settings=settings)
 
 

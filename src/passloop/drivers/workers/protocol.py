@@ -1,13 +1,13 @@
-"""What the engine's driver and a worker say to each other: frames of JSON over a Unix socket, four bytes of length first.
+"""What driver and worker say to each other: frames of JSON over a Unix socket, four bytes of length first.
 
-Records are the truth; whatever is said here only makes it known at once. Used by both sides and by user's interpreters,
-so it imports nothing that is not in the standard library.
+Records are the truth; whatever is said here only makes it known at once. Used by both sides, and by interpreters of
+users, so it imports nothing that is not in the standard library.
 
-    driver to worker   {"cell": ATTEMPT, ...}       run this after those that were said before
-    worker to driver   {"worker": ID, "pid": PID}   the first word on a connection
-                       {"started": ATTEMPT}         its start record is made
-                       {"exited": ATTEMPT, "record": {...}, "kept": BOOL}   its exit record is; `kept`: the worker lives on
-                       {"taken": ATTEMPT}           its start record was made by somebody else; it was not run
+    driver to worker   {"cell": ATTEMPT, ...}           run this after those that were said before
+    worker to driver   {"worker": ID, "shim": {...}}    the first word on a connection, said between two cells
+                       {"started": ATTEMPT}             its start record is made
+                       {"exited": ATTEMPT, "record": {...}, "kept": BOOL}   its exit record is; kept: it lives on
+                       {"taken": ATTEMPT}               its start record was made by somebody else; it was not run
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ UNSAYABLE = 1
 def function_at(target: str) -> Callable[..., Any]:
     """The function at `package.module:function`, imported now if it was not before."""
     module, _, path = target.partition(":")
-    found: Callable[..., Any] = reduce(getattr, path.split("."), import_module(module))
-    return found
+    found: Any = import_module(module)
+    function: Callable[..., Any] = reduce(getattr, path.split("."), found)
+    return function
 
 
 def call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:

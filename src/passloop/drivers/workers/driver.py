@@ -1,0 +1,367 @@
+"""The driver for calls on warm workers. Each worker is an attempt of a process driver of its own, in `workers/` of the
+home: so it has a shim, its tree dies with it, and it outlives the engine. Cells go to it over a socket.
+
+An attempt's end is told with `parked` if its worker lives on, and else only when that is proven gone. Must never give
+a cell to a worker twice, nor call a worker gone before its shim does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from passloop.drivers.base import Launch, LiveAttempt, LiveWorker, Report
+from passloop.drivers.processes.driver import LockFds, ProcessDriver
+from passloop.kernel.events import Event, Exited, PauseChanged, Started, StrayGone, WorkerGone
+from passloop.kernel.ids import AttemptId
+from passloop.kernel.resources import Allocation
+from passloop.kernel.tasks import Outcome, OutcomeKind
+
+from .endings import Ending, halted, look_at, outcome_after, said_outcome
+from .finding import found_workers, worker_named_by
+from .orders import cell_message, worker_launch, worker_name
+from .pool import Channel, Hold, Life, Order
+from .protocol import DOOR, SOCKET
+
+__all__ = ["WorkerDriver"]
+
+EVICTION_GRACE = 5_000
+"""How long in ms an idle worker gets to end politely."""
+
+STOPPED_WORKER = Outcome(OutcomeKind.LOST, message="its worker had ended", engine_lost=True)
+_UNKNOWN_ENDS_WITHIN = 30.0
+
+
+def _no_fds(_allocation: Allocation) -> Sequence[int]:
+    return ()
+
+
+class WorkerDriver:
+    """Runs calls on Python workers that stay. `home` is the engine's; nothing is made in it before it is needed."""
+
+    name = "workers"
+
+    def __init__(self, home: Path, *, inherit_fds: LockFds = _no_fds, name: str = "workers") -> None:
+        self.name = name
+        self._home = home / "workers"
+        self._processes = ProcessDriver(self._home, inherit_fds=inherit_fds)
+        self._folder = -1
+        self._door: asyncio.Server | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._waiting: list[Callable[[], None]] = []
+        self._holds: dict[AttemptId, Hold] = {}
+        self._of: dict[AttemptId, Hold] = {}
+        self._channels: set[Channel] = set()
+        self._forbidden: set[AttemptId] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._were_found = False
+        self._counts = dict.fromkeys(("launched", "ended", "workers"), 0)
+
+    async def start(self, report: Report) -> None:
+        """Report to `report` from now on. What workers stand on is opened with the first of them."""
+        self._report = report
+
+    async def stop(self) -> None:
+        """Stop watching. Busy workers go on; idle ones are told to end."""
+        if self._opening is not None:
+            await self._opening
+        for hold in self._holds.values():
+            if hold.alive and not hold.orders:
+                self._processes.halt(hold.worker, 1, grace=EVICTION_GRACE, reason="down")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for channel in list(self._channels):
+            channel.close()
+        if self._door is not None:
+            self._door.close()
+            await self._processes.stop()
+            os.close(self._folder)
+            self._door = None
+
+    def launch(self, order: Launch) -> None:
+        """Give a cell to its worker, or to a new one."""
+        if order.attempt in self._forbidden:
+            self._report(Exited(order.attempt, order.epoch, halted("cancelled")))
+            return
+        hold = None if order.worker is None else self._holds.get(order.worker)
+        if order.worker is not None and hold is None:
+            self._report(Exited(order.attempt, order.epoch, STOPPED_WORKER))
+            return
+        try:
+            message = cell_message(order)
+            hold = self._new_worker(order) if hold is None else hold
+        except ValueError as error:
+            outcome = Outcome(OutcomeKind.FAILURE, exit_code=126, message=str(error), final=True)
+            self._report(Exited(order.attempt, order.epoch, outcome, parked=hold.parked() if hold else None))
+            return
+        if order.allocation.amounts or order.allocation.devices:
+            hold.allocation = order.allocation
+        self._counts["launched"] += 1
+        cell = Order.of_launch(order)
+        cell.message = message
+        self._of[order.attempt] = hold
+        hold.send(cell)
+
+    def _new_worker(self, order: Launch) -> Hold:
+        directory = self._home / str(order.attempt)
+        launch = worker_launch(order, directory)
+        hold = Hold(order.attempt, worker_name(order), directory, order.allocation)
+        self._holds[hold.worker] = hold
+        self._counts["workers"] += 1
+        self._when_open(lambda: self._processes.launch(launch))
+        return hold
+
+    def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
+        """Forbid a cell that has not begun; end the worker of one that has, unless it is only called back."""
+        hold = self._of.get(attempt)
+        if hold is None:
+            self._forbidden.add(attempt)
+            return
+        order = hold.orders[attempt]
+        if hold.alive and not order.started and not look_at(order).begun:
+            self._tell_end(hold, order, halted(reason), kept=True)
+        elif reason != "recall":
+            hold.halted = hold.halted or (attempt, reason)
+            self._end_worker(hold, grace, reason)
+
+    def evict(self, worker: AttemptId) -> None:
+        """End a parked worker."""
+        hold = self._holds.get(worker)
+        if hold is None:
+            self._report(WorkerGone(worker))
+        else:
+            self._end_worker(hold, EVICTION_GRACE, "cancelled")
+
+    def _end_worker(self, hold: Hold, grace: int, reason: str) -> None:
+        hold.life = Life.ENDING
+        self._when_open(lambda: self._processes.halt(hold.worker, 1, grace=grace, reason=reason))
+
+    async def reattach_workers(self, workers: Sequence[LiveWorker]) -> None:
+        """Find the workers that are there, end those that nobody knows, and say which are gone."""
+        if workers or self._home.exists():
+            await self._find()
+        known = {one.worker: one for one in workers}
+        unknown = [hold for hold in self._holds.values() if hold.worker not in known]
+        for hold in unknown:
+            self._end_worker(hold, 0, "down")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_UNKNOWN_ENDS_WITHIN):
+                await asyncio.gather(*(hold.gone.wait() for hold in unknown))
+        for one in workers:
+            if one.lying and (one.evicted or one.worker not in self._holds):
+                self.evict(one.worker)
+
+    async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
+        """Settle each attempt by its records and its worker."""
+        await self._find()
+        for live in attempts:
+            order = Order.of_live(live)
+            ending = await asyncio.to_thread(look_at, order)
+            hold = self._holds.get(live.worker or worker_named_by(live))
+            if live.state == "stray":
+                self._reattach_stray(hold, order)
+                continue
+            if hold is None:
+                lost = Hold(live.attempt, "", live.directory, live.allocation, came_up=True)
+                self._tell_end(lost, order, outcome_after(lost, order, ending), kept=False)
+                continue
+            if live.allocation.amounts or live.allocation.devices:
+                hold.allocation = live.allocation
+            self._of[order.attempt] = hold
+            hold.orders[order.attempt] = order
+            self._take_up(hold, order, ending, begun_before=live.state != "admitted")
+
+    def _take_up(self, hold: Hold, order: Order, ending: Ending, *, begun_before: bool) -> None:
+        """An attempt of an earlier engine, whose worker is there."""
+        if not ending.begun:
+            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=hold.alive)
+        elif ending.outcome is not None and ending.kept and hold.alive:
+            self._tell_end(hold, order, ending.outcome, kept=True)
+        elif not begun_before:
+            order.started = False
+            self._begin(hold, order)
+
+    def _reattach_stray(self, hold: Hold | None, order: Order) -> None:
+        if hold is None:
+            self._report(StrayGone(order.attempt, order.epoch))
+        else:
+            hold.stray = order
+
+    def statistics(self) -> Mapping[str, int]:
+        """Counts since the start; `watched` attempts and `alive` workers now."""
+        alive = sum(hold.alive for hold in self._holds.values())
+        return self._counts | {"watched": len(self._of), "alive": alive}
+
+    async def _find(self) -> None:
+        """Take up the workers whose folders are there, once."""
+        await self._open_once()
+        if self._were_found:
+            return
+        self._were_found = True
+        lives = [live for live in await asyncio.to_thread(found_workers, self._home) if live.attempt not in self._holds]
+        for live in lives:
+            hold = Hold(live.attempt, live.name, live.directory, live.allocation, life=Life.UP, came_up=True)
+            self._holds[live.attempt] = hold
+        await self._processes.reattach(lives)
+        for live in lives:
+            if live.attempt in self._holds:
+                self._spawn(self._connect(self._holds[live.attempt]))
+
+    async def _connect(self, hold: Hold) -> None:
+        """Call at a worker's own socket. One that does not listen yet will come to the door."""
+        path = f"/proc/self/fd/{self._folder}/{hold.worker}/{SOCKET}"
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().create_unix_connection(self._channel, path)
+
+    def _channel(self) -> Channel:
+        channel = Channel(self._hear, self._channels.discard)
+        self._channels.add(channel)
+        return channel
+
+    def _when_open(self, act: Callable[[], None]) -> None:
+        """Do it as soon as the process driver runs, in order."""
+        if self._door is not None:
+            act()
+            return
+        self._waiting.append(act)
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+
+    async def _open_once(self) -> None:
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        await self._opening
+
+    async def _open(self) -> None:
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._processes.start(self._hear_processes)
+        self._folder = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        (self._home / DOOR).unlink(missing_ok=True)
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        door.bind(f"/proc/self/fd/{self._folder}/{DOOR}")
+        self._door = await asyncio.get_running_loop().create_unix_server(self._channel, sock=door)
+        waiting, self._waiting = self._waiting, []
+        for act in waiting:
+            act()
+
+    def _hear(self, channel: Channel, message: dict[str, Any]) -> None:
+        """A worker says something."""
+        if "worker" in message:
+            self._greet(channel, message)
+            return
+        hold = channel.hold
+        number = message.get("started") or message.get("exited") or message.get("taken")
+        order = hold.orders.get(AttemptId(number)) if hold is not None and number is not None else None
+        if hold is None or order is None:
+            return
+        if "started" in message:
+            self._begin(hold, order)
+        elif "exited" in message:
+            self._hear_end(hold, order, message)
+        else:
+            self._spawn(self._settle(hold, order))
+
+    def _greet(self, channel: Channel, message: dict[str, Any]) -> None:
+        hold = self._holds.get(message["worker"])
+        if hold is None or hold.channel is not None:
+            channel.close()
+            return
+        channel.hold = hold
+        hold.process = json.dumps(message["shim"])
+        hold.came_up = True
+        if hold.life is Life.STARTING:
+            hold.life = Life.UP
+        for order in list(hold.orders.values()):
+            if order.started:
+                self._spawn(self._settle(hold, order))
+        hold.connect(channel)
+
+    async def _settle(self, hold: Hold, order: Order) -> None:
+        """Find out by its records what became of an attempt that nothing was heard of."""
+        ending = await asyncio.to_thread(look_at, order)
+        if order.attempt not in hold.orders:
+            return
+        if ending.outcome is not None:
+            self._end(hold, order, ending.outcome, kept=ending.kept)
+        elif not ending.begun:
+            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=hold.alive)
+
+    def _begin(self, hold: Hold, order: Order) -> None:
+        if not order.started:
+            order.started = True
+            order.message = b""
+            self._report(Started(order.attempt, order.epoch, hold.process))
+
+    def _hear_end(self, hold: Hold, order: Order, message: dict[str, Any]) -> None:
+        record = message["record"]
+        if "full" not in record:
+            self._begin(hold, order)
+        elif record["full"]:
+            self._report(PauseChanged(paused=True, reason="disk full: no room for attempts"))
+        self._end(hold, order, said_outcome(record, order.directory), kept=message["kept"])
+
+    def _end(self, hold: Hold, order: Order, outcome: Outcome, *, kept: bool) -> None:
+        """An attempt has ended. If its worker ends with it, that is told when its tree is gone."""
+        if kept and hold.alive:
+            self._tell_end(hold, order, outcome, kept=True)
+        elif not kept:
+            hold.life = Life.ENDING
+
+    def _tell_end(self, hold: Hold, order: Order, outcome: Outcome, *, kept: bool, stray: bool = False) -> None:
+        hold.orders.pop(order.attempt, None)
+        self._of.pop(order.attempt, None)
+        self._counts["ended"] += 1
+        parked = hold.parked() if kept else None
+        self._report(Exited(order.attempt, order.epoch, outcome, stray, parked))
+
+    def _hear_processes(self, event: Event) -> None:
+        """The process driver tells of a worker's process."""
+        if isinstance(event, PauseChanged):
+            self._report(event)
+            return
+        hold = self._holds.get(getattr(event, "attempt", AttemptId(0)))
+        if hold is None:
+            return
+        if isinstance(event, Started):
+            hold.process = event.process
+        elif isinstance(event, Exited):
+            hold.life, hold.ended = Life.ENDING, event.outcome
+            self._spawn(self._bury(hold, stray=event.stray))
+        elif isinstance(event, StrayGone):
+            self._gone(hold)
+
+    async def _bury(self, hold: Hold, *, stray: bool) -> None:
+        """A worker has ended: so have its attempts, each as its records say."""
+        for order in list(hold.orders.values()):
+            ending = await asyncio.to_thread(look_at, order)
+            left = stray and ending.begun and hold.stray is None
+            if left:
+                hold.stray = order
+            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=False, stray=left)
+        if not stray:
+            self._gone(hold)
+
+    def _gone(self, hold: Hold) -> None:
+        """Nothing is left of a worker."""
+        hold.life = Life.GONE
+        self._holds.pop(hold.worker, None)
+        if hold.channel is not None:
+            hold.channel.close()
+        if hold.stray is not None:
+            self._report(StrayGone(hold.stray.attempt, hold.stray.epoch))
+        for order in list(hold.orders.values()):
+            self._tell_end(hold, order, STOPPED_WORKER, kept=False)
+        self._report(WorkerGone(hold.worker))
+        hold.gone.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,128 @@
+"""Workers are parked when their task ends, promoted to the next task behind it, evicted when they lie too long, gone.
+
+A worker is proven gone in one of two ways: its attempt ends without leaving it parked, or `WorkerGone` says so.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .device_pool import DeviceState
+from .events import Exited, Parked, WorkerGone
+from .ids import MEMORY
+from .ledger import charge
+from .presence import evict, forget, give_starts, lay_down, make_room
+from .records import Attempt
+from .state import State
+from .wakeups import WakeUp
+from .workers import WORKERS, Worker
+
+__all__ = ["IDLE_MOST", "PARKED_MOST", "leave_worker", "on_worker_gone", "restore_workers", "settle", "start_refused"]
+
+IDLE_MOST = 300_000
+"""How long a worker may lie parked, in ms."""
+
+PARKED_MOST = 16
+"""How many workers may lie parked: those that ask for no device and no memory would be held back by nothing else."""
+
+_UNUSABLE = (DeviceState.LOST, DeviceState.QUARANTINED)
+
+
+def leave_worker(state: State, attempt: Attempt, event: Exited) -> None:
+    """An attempt has ended and given back what it held: its worker goes on, is parked, or is gone with it."""
+    state.workers.kept_back.pop(attempt.id, None)
+    worker = state.workers.of(attempt.id)
+    if worker is None:
+        return
+    state.touch_pool(WORKERS)
+    was_first = worker.attempts[0] == attempt.id
+    if was_first and (event.parked is None or event.stray):
+        forget(state, worker)
+        return
+    state.workers.take(worker, attempt.id)
+    if not was_first:
+        return
+    worker.process = attempt.process
+    if worker.attempts:
+        _promote(state, state.attempts[worker.attempts[0]], attempt)
+    else:
+        assert event.parked is not None
+        _park(state, worker, event.parked, attempt)
+
+
+def _promote(state: State, following: Attempt, ended: Attempt) -> None:
+    """Who waited behind takes over what the ended one held."""
+    following.allocation = ended.allocation
+    charge(state, following)
+    state.touch_attempt(following)
+
+
+def _park(state: State, worker: Worker, told: Parked, attempt: Attempt) -> None:
+    """The worker lies from now on. It holds what the driver says, and never more than its task was granted."""
+    granted = {grant.uuid: grant for grant in attempt.allocation.devices}
+    worker.devices = tuple(granted[grant.uuid] for grant in told.devices if grant.uuid in granted)
+    worker.memory = min(told.memory_mib, dict(attempt.allocation.amounts).get(MEMORY, 0))
+    worker.since = state.now
+    lay_down(state, worker)
+    state.wakeups.add(state.now + IDLE_MOST, WakeUp.PASS)
+    state.stir()
+
+
+def start_refused(state: State, attempt: Attempt) -> None:
+    """Nothing was started: a new worker never was, one that lay parked lies there again."""
+    worker = state.workers.of(attempt.id)
+    if worker is None:
+        return
+    if worker.id == attempt.id:
+        forget(state, worker)
+        return
+    state.workers.take(worker, attempt.id)
+    memory = dict(attempt.allocation.amounts).get(MEMORY, 0)
+    _park(state, worker, Parked(worker.id, attempt.allocation.devices, memory), attempt)  # type: ignore[arg-type]
+
+
+def on_worker_gone(state: State, event: WorkerGone) -> None:
+    """A worker that lay is proven gone. Of a busy one the end of its attempt tells."""
+    worker = state.workers.by_id.get(event.worker)
+    if worker is not None and worker.lying:
+        forget(state, worker)
+        state.stir()
+
+
+def settle(state: State) -> None:
+    """Evict the parked workers that may not stay: idle too long, too many, nothing left to do, a device unusable."""
+    if not state.workers.by_id:
+        return
+    staying = state.workers.parked()
+    for number, worker in enumerate(staying):
+        too_many = len(staying) - number > PARKED_MOST
+        if too_many or worker.since + IDLE_MOST <= state.now or _is_over(state, worker):
+            evict(state, worker)
+    make_room(state, [grant.uuid for worker in staying for grant in worker.devices])
+
+
+def _is_over(state: State, worker: Worker) -> bool:
+    """Whether no task of its run can want it any more, or a device of it is not to be used."""
+    devices = state.devices.devices
+    unusable = any(grant.uuid not in devices or devices[grant.uuid].state in _UNUSABLE for grant in worker.devices)
+    source = state.sources.get(worker.run)
+    return unusable or not (state.workers.unfinished[worker.run] or (source is not None and source.is_open))
+
+
+def restore_workers(state: State, text: str) -> None:
+    """Put the workers back as they were kept, beside the attempts that are charged again."""
+    body: dict[str, Any] = json.loads(text)
+    for kept in body["workers"]:
+        worker = Worker.of_body(kept)
+        state.workers.add(worker)
+        if worker.lying:
+            lay_down(state, worker)
+            state.wakeups.add(worker.since + IDLE_MOST, WakeUp.PASS)
+    state.workers.kept_back.update(dict.fromkeys(body["kept_back"]))
+
+
+def finish_turn(state: State) -> None:
+    """Once who starts is decided: give the starts that nothing is in the way of any more."""
+    if state.workers.kept_back:
+        give_starts(state)
