@@ -23,9 +23,20 @@ __all__ = ["adapter_kind", "adapter_names", "benchmark_kind", "benchmark_names"]
 ADAPTERS = {
     "command": "passloop.apps.bench.adapters.command:KIND",
     "fake": "passloop.apps.bench.adapters.fake:KIND",
+    "hf": "passloop.apps.bench.adapters.hf:KIND",
+    "lm_eval": "passloop.apps.bench.adapters.lm_eval:KIND",
     "python": "passloop.apps.bench.adapters.python:KIND",
 }
-BENCHMARKS: dict[str, str] = {}
+BENCHMARKS = {
+    "cwe": "passloop.apps.bench.benchmarks.cwe:KIND",
+    "files": "passloop.apps.bench.benchmarks.local_files:FILES",
+    "humaneval": "passloop.apps.bench.benchmarks.humaneval:KIND",
+    "lm_eval": "passloop.apps.bench.benchmarks.lm_eval:KIND",
+    "longbench": "passloop.apps.bench.benchmarks.local_files:LONGBENCH",
+    "niah": "passloop.apps.bench.benchmarks.niah:KIND",
+    "ruler": "passloop.apps.bench.benchmarks.local_files:RULER",
+    "vt": "passloop.apps.bench.benchmarks.vt:KIND",
+}
 INSTALL = "pip install 'passloop[bench]'"
 
 

@@ -95,4 +95,5 @@ def vram_peak_mib(torch: Any) -> float:
     """The peak of memory reserved on all devices together since `reset_peaks`, in MiB; 0 without one."""
     if not torch.cuda.is_available():
         return 0.0
-    return round(sum(torch.cuda.max_memory_reserved(each) for each in range(torch.cuda.device_count())) / MIB, 1)
+    reserved = [int(torch.cuda.max_memory_reserved(each)) for each in range(torch.cuda.device_count())]
+    return round(sum(reserved) / MIB, 1)
