@@ -114,7 +114,10 @@ def test_why_says_what_is_short_and_who_holds_it(box: Box, tmp_path: Path) -> No
     assert (answer["task"], answer["state"]) == (waiting, "ready")
     assert answer["blockers"][0]["pool"] == "gpu"
     assert answer["blockers"][0]["holders"] == [holder]
-    assert answer["blockers"][0]["sentence"] in box.run("why", str(waiting)).out
+    told = box.run("why", str(waiting)).out
+    assert answer["blockers"][0]["sentence"] in told
+    assert told.count(f"held by task {holder}") == 1
+    assert "held by:" not in told
     gate.open()
 
 

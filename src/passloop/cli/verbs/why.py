@@ -15,6 +15,9 @@ from passloop.cli.wording import FINAL, STATE_COLOURS, ids_text, result_text, st
 
 __all__ = ["command"]
 
+_NAMED = 4
+"""How many holders the sentence itself names."""
+
 
 @click.command("why")
 @id_argument
@@ -38,7 +41,7 @@ def command(ctx: click.Context, *, task: str, as_json: bool) -> None:
 
 def _emit_blocker(blocker: dict[str, Any]) -> None:
     streams.emit(f"  {streams.clean(blocker['sentence'])}")
-    if blocker.get("holders"):
+    if len(blocker.get("holders") or ()) > _NAMED:
         streams.emit(f"    held by: {ids_text(blocker['holders'])}")
     if blocker.get("until"):
         streams.emit(f"    expected: {local_time(blocker['until'])}")
