@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from passloop.devices.sampler import AttemptSample
 from passloop.devices.virtual import VirtualInventory
 from passloop.engine.device_desk import holdings_of
 from passloop.kernel.device_pool import DeviceState
-from passloop.kernel.events import Cancelled, Exited, Foreign
+from passloop.kernel.events import Cancelled, DeviceSeen, Exited, Foreign, StrayGone
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.tasks import TaskSpec, TaskState
@@ -110,6 +111,40 @@ async def test_the_look_after_an_end_no_longer_counts_the_attempt_as_live(tmp_pa
         one.engine.report(Exited(AttemptId(1), 1, SUCCESS))
         assert desk.holdings() == ()
         await one.engine.wait_final([TaskId(1)])
+
+
+class Overtaken(AsIfReal):
+    """From `begin` on the first look lasts until the second is done."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__(sizes)
+        self.looks = -1
+        self._second = threading.Event()
+
+    def begin(self) -> None:
+        self.looks = 0
+
+    def look(self, uuids: Collection[str] | None = None) -> tuple[DeviceSeen, ...]:
+        if self.looks >= 0:
+            self.looks += 1
+            if self.looks == 1:
+                assert self._second.wait(10)
+            else:
+                self._second.set()
+        return super().look(uuids)
+
+
+async def test_an_end_is_told_before_that_its_stray_is_gone_though_the_second_look_is_faster(tmp_path: Path) -> None:
+    inventory = Overtaken((80_000,))
+    async with with_gpus(tmp_path, inventory) as one:
+        await one.engine.submit(commands(1, spec=one_gpu()))
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.RUNNING})
+        inventory.begin()
+        one.outside.end(AttemptId(1))
+        one.engine.report(Exited(AttemptId(1), 1, SUCCESS, stray=True))
+        one.engine.report(StrayGone(AttemptId(1), 1))
+        await one.until(lambda: not len(one.engine.attempts))
+        assert await states(one) == [DeviceState.AVAILABLE]
 
 
 async def test_a_holding_tells_shim_and_devices(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from passloop.engine.errors import Unwritable
 from passloop.engine.pause import Pause, drop_ballast, has_room, lay_ballast
 from passloop.kernel.events import PauseChanged
 from passloop.kernel.tasks import TaskState
+from passloop.store.database import Batch
+from passloop.store.errors import StoreFull
 from tests.support.engines import Rig, commands, rig
 
 
@@ -41,6 +43,20 @@ async def test_a_full_disk_pauses_and_the_kept_events_are_handled_when_there_is_
         answer = await big
         assert len(answer.tasks) == 3_000
         assert one.engine.status().state == "running"
+
+
+async def test_a_stop_ends_though_the_disk_is_full_by_then(tmp_path: Path) -> None:
+    one = Rig(tmp_path)
+    await one.open().start()
+    await one.engine.submit(commands(1))
+    one.store.commit = refuse  # type: ignore[method-assign]
+    async with asyncio.timeout(20):
+        await one.close()
+
+
+def refuse(_batch: Batch) -> int:
+    """The disk is full."""
+    raise StoreFull("the disk is full")
 
 
 async def test_a_paused_engine_starts_nothing_and_stops_nothing(tmp_path: Path) -> None:

@@ -286,6 +286,13 @@ def test_a_correction_gives_back_what_was_not_used() -> None:
     assert world.state(second) is TaskState.RUNNING
 
 
+def test_a_correction_does_not_wait_for_a_stray() -> None:
+    world = rated(100)
+    first = world.submit(tokens=32)
+    world.send(world.exit_of(first, "success", stray=True, used=((PoolName("tokens"), 90),)))
+    assert world.state(world.submit(tokens=32)) is TaskState.READY
+
+
 def test_a_restart_forgets_no_draw() -> None:
     world = rated(100)
     world.finish(world.submit(tokens=64))

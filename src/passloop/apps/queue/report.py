@@ -153,19 +153,28 @@ class Report:
         return {name: tuple(row for row in self.rows if row.failure_class == name) for name, _ in names.most_common()}
 
     @property
+    def counted_until(self) -> int:
+        """Until when (ms) what still runs counts: the moment of making, or the last thing on record where that is later,
+        because the wall clock was set back since."""
+        moments = (at for row in self.ever for t in row.attempts for at in (t.admitted_at, t.started_at, t.ended_at))
+        return max([self.made_at, *(at for at in moments if at is not None)])
+
+    @property
     def span(self) -> tuple[int, int] | None:
-        """First and last moment that this run worked, in ms; what still runs counts until `made_at`."""
+        """First and last moment that this run worked, in ms; what still runs counts until `counted_until`."""
         attempts = [t for row in self.ever for t in row.attempts if t.started_at is not None]
         if not attempts:
             return None
         first = min(t.started_at or 0 for t in attempts)
-        return first, max(first, *(self.made_at if t.ended_at is None else t.ended_at for t in attempts))
+        until = self.counted_until
+        return first, max(first, *(until if t.ended_at is None else t.ended_at for t in attempts))
 
     @property
     def active(self) -> list[tuple[int, int]]:
         """The times in which something of this run ran, in ms."""
+        until = self.counted_until
         return merged_spans(
-            (t.started_at, self.made_at if t.ended_at is None else t.ended_at)
+            (t.started_at, until if t.ended_at is None else t.ended_at)
             for row in self.ever
             for t in row.attempts
             if t.started_at is not None
@@ -174,9 +183,10 @@ class Report:
     @property
     def busy_seconds(self) -> float:
         """Seconds of all attempts together."""
+        until = self.counted_until
         return (
             sum(
-                (self.made_at if t.ended_at is None else t.ended_at) - t.started_at
+                (until if t.ended_at is None else t.ended_at) - t.started_at
                 for row in self.ever
                 for t in row.attempts
                 if t.started_at is not None

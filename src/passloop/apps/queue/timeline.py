@@ -101,11 +101,12 @@ def build_timeline(report: Report) -> Timeline | None:
     start, end = span
     devices: dict[str, list[Bar]] = {}
     others: list[Bar] = []
+    until = report.counted_until
     for row in report.ever:
         for attempt in row.attempts:
             if attempt.started_at is None:
                 continue
-            bar = Bar(attempt.started_at, attempt.ended_at or report.made_at, 0, row, attempt)
+            bar = Bar(attempt.started_at, attempt.ended_at or until, 0, row, attempt)
             for uuid in attempt.gpus:
                 devices.setdefault(uuid, []).append(bar)
             if not attempt.gpus:
@@ -178,12 +179,13 @@ def _cut(start: int, end: int, why: Sequence[Gap]) -> Iterator[Gap]:
 
 def _reasons(report: Report, span: tuple[int, int], *, gpus: bool) -> list[Gap]:
     """For every moment of `span`, what the tasks of this kind (with or without GPUs) were waiting for."""
-    ends = {row.id: row.ended_at or report.made_at for row in report.ever}
+    until = report.counted_until
+    ends = {row.id: row.ended_at or until for row in report.ever}
     waits = [
         wait
         for row in report.ever
         if row.wants_gpus == gpus
-        for wait in _waits(row, ends, report.made_at)
+        for wait in _waits(row, ends, until)
         if wait.end > wait.start
     ]
     changes: list[tuple[int, str, int]] = []

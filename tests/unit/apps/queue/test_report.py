@@ -57,6 +57,13 @@ def sweep() -> Report:
     )
 
 
+def test_what_still_runs_never_counts_less_than_nothing_when_the_clock_was_set_back() -> None:
+    report = build_report([task(1, attempt(0, 5), attempt(10, None, outcome=None))], made_at=START - 3_600_000)
+    assert report.busy_seconds == 5
+    assert report.active == [(START, START + 5_000), (START + 10_000, START + 10_000)]
+    assert report.span == (START, START + 10_000)
+
+
 class Reader(html.parser.HTMLParser):
     """Collects the elements and attributes of a page, as a browser would see them."""
 
