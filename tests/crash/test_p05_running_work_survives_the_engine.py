@@ -13,6 +13,7 @@ import pytest
 
 import passloop
 from passloop.drivers.identity import process_from_json
+from passloop.drivers.processes.keeper.records import sealed
 from passloop.engine.attempts import attempt_folder
 from passloop.kernel.tasks import OutcomeKind, TaskState
 from passloop.store.database import Store
@@ -125,7 +126,7 @@ def end_shim(field: Field, task: int, **changes: int | str) -> None:
         signal.pidfd_send_signal(held, signal.SIGKILL)
         os.close(held)
     path = attempt_folder(field.home, row.run, task, row.attempts) / "start.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_bytes(sealed(json.dumps(json.loads(path.read_bytes()) | changes).encode()))
 
 
 def test_p05_an_upgrade_finds_what_the_older_version_started(eight: Field, nursery: Nursery, tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from passloop.drivers.base import LiveAttempt
-from passloop.drivers.identity import boot_id, process_from_json, ticks_of
+from passloop.drivers.identity import process_from_json
 from passloop.drivers.processes.strays import find, wait_gone
 from passloop.kernel.events import Exited, Started, StrayGone
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -185,53 +184,6 @@ async def test_a_tombstone_forbids_the_start_for_ever(stage: Stage) -> None:
     exited = await stage.run(["touch", str(stage.home / "ran")])
     assert exited.outcome.kind is OutcomeKind.LOST
     assert not (stage.home / "ran").exists()
-
-
-def _innocent() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["cat"], stdin=subprocess.PIPE)
-
-
-def _leave_start_record(home: Path, **fields: object) -> LiveAttempt:
-    order = order_for(home, 1, [])
-    order.directory.mkdir(parents=True)
-    record = {"attempt": 1, "epoch": 1, "name": order.name, "boot": boot_id()} | fields
-    (order.directory / "start.json").write_text(json.dumps(record))
-    return live_of(order)
-
-
-@pytest.mark.parametrize("change", ["recycled-pid", "changed-boot"])
-async def test_another_process_under_the_recorded_pid_is_never_signalled(stage: Stage, change: str) -> None:
-    with _innocent() as innocent:
-        ticks = ticks_of(innocent.pid)
-        assert ticks is not None
-        if change == "recycled-pid":
-            live = _leave_start_record(stage.home, pid=innocent.pid, ticks=ticks - 1)
-        else:
-            live = _leave_start_record(stage.home, pid=innocent.pid, ticks=ticks, boot="another-boot")
-        await stage.driver.reattach([live])
-        stage.driver.halt(live.attempt, 1, grace=0, reason="cancelled")
-        exited = await stage.ended()
-        assert (exited.outcome.kind, exited.outcome.engine_lost) == (OutcomeKind.LOST, False)
-        assert innocent.poll() is None
-        assert innocent.stdin is not None
-        innocent.stdin.close()
-        assert innocent.wait(timeout=20) == 0
-
-
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"pid": "x"}', '{"name": 5}'])
-async def test_a_damaged_start_record_is_a_lost_attempt_not_a_crash(stage: Stage, text: str) -> None:
-    live = _leave_start_record(stage.home)
-    (live.directory / "start.json").write_text(text)
-    await stage.driver.reattach([live])
-    assert (await stage.ended()).outcome.kind is OutcomeKind.LOST
-
-
-@pytest.mark.parametrize("text", ["", "{", '{"name": "%s"}', '{"name": "%s", "kind": "no such"}'])
-async def test_a_damaged_exit_record_is_a_lost_attempt_not_a_crash(stage: Stage, text: str) -> None:
-    live = _leave_start_record(stage.home, pid=2**22 - 1, ticks=1)
-    (live.directory / "exit.json").write_text(text.replace("%s", live.name))
-    await stage.driver.reattach([live])
-    assert (await stage.ended()).outcome.kind is OutcomeKind.LOST
 
 
 async def test_a_stray_of_an_earlier_engine_is_ended_and_said_to_be_gone(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Homes as a killed engine leaves them, and ways to damage what is in them.
+"""Homes as a killed engine leaves them, attempts as a killed shim does, and ways to damage what is in them.
 
 In such a home the older half of what was committed is in the database and the newer half in its log, as after a
 checkpoint. Its truth is what a whole copy of it says.
@@ -6,16 +6,22 @@ checkpoint. Its truth is what a whole copy of it says.
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
+from passloop.drivers.base import LiveAttempt
+from passloop.drivers.identity import boot_id
+from passloop.drivers.processes.keeper.records import sealed
 from passloop.kernel.changes import AttemptChanged, TaskChanged
 from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.store.connection import open_writing
 from passloop.store.database import Store
 from passloop.store.home import Home
 from tests.support.store_rows import a_batch, a_submission, a_task, an_attempt, an_end
 
-__all__ = ["PAGE", "TASKS", "copy_of", "flip", "killed_home", "states_of"]
+__all__ = ["PAGE", "TASKS", "copy_of", "flip", "journal_pages", "killed_home", "leave_records", "states_of"]
 
 PAGE = 4_096
 RUNS = 6
@@ -50,6 +56,28 @@ def _end_some(store: Store) -> None:
     ended = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_code": 0, "ended_at": 2_000}
     done = [TaskChanged(a_task(n, attempts=1, **ended)) for n in range(1, 11)]
     store.commit(a_batch([*done, TaskChanged(a_task(11, attempts=1, state=TaskState.RUNNING))]))
+
+
+def journal_pages(home: Home) -> list[int]:
+    """The pages of the database, its log apart, that hold journal rows; the copy of a home is spoilt by the look."""
+    for ending in ("-wal", "-shm"):
+        home.database.with_name(home.database.name + ending).unlink()
+    connection = open_writing(home.database)
+    query = "SELECT pageno FROM dbstat WHERE name = 'journal'"
+    pages = [int(str(row[0])) for row in connection.execute(query)]
+    connection.close()
+    return pages
+
+
+def leave_records(live: LiveAttempt, *, ended: Mapping[str, object] | None = None, **began: object) -> None:
+    """The records of an attempt: who began it, and how it ended if it did."""
+    live.directory.mkdir(parents=True)
+    identity = {"attempt": live.attempt, "epoch": live.epoch, "name": live.name}
+    found = {"start.json": identity | {"boot": boot_id()} | began}
+    if ended is not None:
+        found["exit.json"] = identity | {**ended}
+    for name, record in found.items():
+        (live.directory / name).write_bytes(sealed(json.dumps(record).encode()))
 
 
 def copy_of(home: Home, path: Path) -> Home:

@@ -8,8 +8,9 @@ from passloop.apps.queue.gather import gather
 from passloop.apps.queue.report import Report
 from passloop.cli.exits import CliError, Exit
 from passloop.clock import SystemClock
+from passloop.store.errors import StoreMissing
 from passloop.store.home import Home
-from passloop.store.reader import Reader
+from passloop.store.integrity import open_checked
 
 __all__ = ["report_of"]
 
@@ -20,8 +21,13 @@ def report_of(home: str, text: str) -> Report:
     Runs of the same sweep count as one. Raises `CliError` or what the store raises.
     """
     place = Home(Path(home))
-    if not place.database.exists():
-        raise CliError(f"there are no runs in {home} yet", hint="passloop submit SPEC.yaml", exit_code=Exit.NOT_FOUND)
+    lacking = CliError(f"there are no runs in {home} yet", hint="passloop submit SPEC.yaml", exit_code=Exit.NOT_FOUND)
+    if not place.path.exists():
+        raise lacking
     place.check()
-    with Reader.open(place) as reader:
+    try:
+        opened = open_checked(place)
+    except StoreMissing:
+        raise lacking from None
+    with opened as reader:
         return gather(reader, place, text, made_at=SystemClock().wall())

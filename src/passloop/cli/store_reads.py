@@ -15,6 +15,7 @@ from passloop.cli.reads import Ask
 from passloop.kernel.tasks import FINAL_STATES, TaskState
 from passloop.store.errors import StoreMissing
 from passloop.store.home import Home
+from passloop.store.integrity import open_checked
 from passloop.store.reader import Reader, TaskView
 
 __all__ = ["StoreReads"]
@@ -106,6 +107,6 @@ def _opened(home: str) -> Reader | None:
     place = Home(Path(home))
     place.check()
     try:
-        return Reader.open(place)
+        return open_checked(place)
     except StoreMissing:
         return None

@@ -19,6 +19,7 @@ __all__ = [
     "StoreMissing",
     "StoreRefused",
     "StoreTooNew",
+    "StoreTooOld",
 ]
 
 
@@ -66,6 +67,12 @@ class StoreDamaged(StoreError):
 
 class StoreTooNew(StoreError):
     """The store was written by a newer passloop, or SQLite is one that must not write it."""
+
+    exit_code = 4
+
+
+class StoreTooOld(StoreError):
+    """The store is of an older passloop, or its making was cut short; the next engine brings it to this version."""
 
     exit_code = 4
 

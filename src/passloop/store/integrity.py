@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import apsw
 
 from .connection import REPAIR_HINT, open_reading, translated
-from .errors import StoreDamaged
+from .errors import StoreDamaged, StoreMissing, StoreTooOld
 from .home import Home
 from .journal import JournalRow, last_row, rows_after
 from .mark import Mark
 from .migrate import latest_version, stored_version, too_new
+from .reader import Reader
 from .sql import statement
 
-__all__ = ["check_beginning", "check_home", "check_journal", "check_pages", "check_store"]
+__all__ = ["check_beginning", "check_home", "check_journal", "check_pages", "check_store", "open_checked"]
 
 JOURNAL_CHECKED = 20_000
 """How many of the newest journal rows are checked at start; `doctor` checks all."""
@@ -28,6 +31,34 @@ def check_beginning(home: Home, marked: int) -> None:
 
 def _has_entries(home: Home) -> bool:
     return home.runs.is_dir() and any(home.runs.iterdir())
+
+
+def open_checked(home: Home) -> Reader:
+    """Read the store of a home that may have no engine, but none that is gone or ends too early: who asked would take
+    what is left for all there is. Raises `StoreMissing` where nothing was ever stored, `StoreDamaged`, `StoreTooOld`.
+    """
+    marked = Mark(home.mark).read()
+    check_beginning(home, marked)
+    if not home.database.exists() or home.database.stat().st_size == 0:
+        raise StoreMissing(f"there is no store in {home.path}", hint="Submit something first.")
+    _require_readable(home)
+    reader = Reader.open(home)
+    try:
+        _require_end(reader.last_seq(), marked)
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+def _require_readable(home: Home) -> None:
+    with translated(home.database), closing(open_reading(home.database)) as connection:
+        found = stored_version(connection)
+    if found < latest_version():
+        raise StoreTooOld(
+            f"the store in {home.path} has schema {found}, this passloop reads {latest_version()}",
+            hint="Let an engine bring it to this version: passloop up",
+        )
 
 
 def check_home(home: Home) -> None:

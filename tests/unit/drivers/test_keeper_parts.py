@@ -72,7 +72,7 @@ def test_a_record_is_a_json_object() -> None:
 def test_only_the_first_makes_the_start_record(folder: int, tmp_path: Path) -> None:
     assert records.claim_start(folder, b"first")
     assert not records.claim_start(folder, b"second")
-    assert (tmp_path / "start.json").read_bytes() == b"first"
+    assert (tmp_path / "start.json").read_bytes() == records.sealed(b"first")
     assert [path.name for path in tmp_path.iterdir()] == ["start.json"]
 
 
@@ -97,7 +97,22 @@ def test_the_exit_record_has_its_bytes_before_it_is_written(folder: int, tmp_pat
     records.store_exit(folder, fd, b"{}")
     records.sync_exit(folder, fd)
     os.close(fd)
-    assert (tmp_path / "exit.json").read_bytes() == b"{}"
+    assert (tmp_path / "exit.json").read_bytes() == records.sealed(b"{}")
+
+
+def test_a_sealed_record_is_json_and_comes_back_as_it_was() -> None:
+    record = records.to_json({"a": "x, }", "b": None})
+    assert json.loads(records.sealed(record))["a"] == "x, }"
+    found = records.unsealed(records.sealed(record))
+    assert found is not None
+    assert json.loads(found) == json.loads(record)
+
+
+def test_a_sealed_record_with_any_bit_flipped_or_cut_anywhere_is_known_for_it() -> None:
+    text = records.sealed(records.to_json({"kind": "success", "exit_code": 0}))
+    flipped = [text[:at] + bytes([text[at] ^ 1 << bit]) + text[at + 1 :] for at in range(len(text)) for bit in range(8)]
+    cut = [text[:at] for at in range(len(text))]
+    assert {records.unsealed(one) for one in flipped + cut} == {None}
 
 
 def test_the_latest_wish_to_stop_counts(folder: int, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from passloop.crashpoints import crashpoint
 from passloop.drivers.identity import Process, boot_id, ticks_of
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
-from .keeper.records import EXIT_FILE, START_FILE, STOP_LINK, TOMBSTONE
+from .keeper.records import EXIT_FILE, START_FILE, STOP_LINK, TOMBSTONE, sealed, unsealed
 from .own_word import explained, storable_text
 
 __all__ = ["Finding", "ask_to_stop", "look", "outcome_of", "process_of"]
@@ -120,7 +120,7 @@ def _bury(directory: Path, name: str) -> bool:
     """Make the tombstone; False if a start record is there after all."""
     directory.mkdir(0o700, parents=True, exist_ok=True)
     temporary = directory / f"start.engine.{os.getpid()}"
-    temporary.write_text(json.dumps({"name": name, TOMBSTONE: True}), encoding="utf-8")
+    temporary.write_bytes(sealed(json.dumps({"name": name, TOMBSTONE: True}).encode()))
     crashpoint("before_tombstone")
     try:
         os.link(temporary, directory / _START)
@@ -135,11 +135,11 @@ def _bury(directory: Path, name: str) -> bool:
 def _read(path: Path) -> dict[str, Any] | None:
     """A record; None if there is none. A damaged one reads as empty: it was there, and it names no process."""
     try:
-        text = path.read_bytes()
+        text = unsealed(path.read_bytes())
     except FileNotFoundError:
         return None
     try:
-        record = json.loads(text)
+        record = json.loads(text or b"{}")
     except ValueError:
         return {}
     return record if isinstance(record, dict) else {}

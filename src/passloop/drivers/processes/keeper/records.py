@@ -3,7 +3,8 @@ shim.
 
 start.json comes into being whole and once (its rename refuses an existing name), before the command is run;
 whoever makes it first decides whether the attempt runs. exit.json's bytes are reserved at the start, so that
-a full disk can still say how an attempt ended. This file must never decide how an attempt ended.
+a full disk can still say how an attempt ended. Both carry a checksum, so that a record that is not as it was written
+is known for that. This file must never decide how an attempt ended.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ctypes
 import errno
 import os
 import time
+import zlib
 
 from .crashpoints import crashpoint
 
@@ -26,9 +28,11 @@ __all__ = [
     "quote",
     "read_stop",
     "reserve_exit",
+    "sealed",
     "store_exit",
     "sync_exit",
     "to_json",
+    "unsealed",
 ]
 
 START_FILE = b"start.json"
@@ -83,6 +87,18 @@ def to_json(fields: dict[str, str | int | bool | None]) -> bytes:
     return ("{" + ", ".join(parts) + "}\n").encode()
 
 
+def sealed(record: bytes) -> bytes:
+    """A JSON object with the checksum of its text as its last member."""
+    body = record.removesuffix(b"\n").removesuffix(b"}")
+    return b'%s, "check": "%08x"}\n' % (body, zlib.crc32(body))
+
+
+def unsealed(text: bytes) -> bytes | None:
+    """The JSON object that was sealed; None if it is not as it was written."""
+    body, _, check = text.rpartition(b', "check": ')
+    return body + b"}" if check == b'"%08x"}\n' % zlib.crc32(body) else None
+
+
 def own_ticks() -> int:
     """When this process started, in clock ticks since boot; with the pid it names a process for ever."""
     fd = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
@@ -96,7 +112,7 @@ def own_ticks() -> int:
 def claim_start(folder: int, record: bytes) -> bool:
     """Make start.json in the open `folder`, whole and only if there is none. False: another was first."""
     temporary = b"start.%d" % os.getpid()
-    _write(folder, temporary, record)
+    _write(folder, temporary, sealed(record))
     crashpoint("shim_start_record_unnamed")
     try:
         _rename_to_free_name(folder, temporary, START_FILE)
@@ -130,8 +146,9 @@ def reserve_exit(folder: int) -> int:
 
 def store_exit(folder: int, fd: int, record: bytes) -> None:
     """Write the exit record and give it its name. Whether it is on the disk is for `sync_exit`."""
-    os.pwrite(fd, record, 0)
-    os.ftruncate(fd, len(record))
+    text = sealed(record)
+    os.pwrite(fd, text, 0)
+    os.ftruncate(fd, len(text))
     crashpoint("shim_exit_record_unnamed")
     os.rename(RESERVED_FILE, EXIT_FILE, src_dir_fd=folder, dst_dir_fd=folder)
 
