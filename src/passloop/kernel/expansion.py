@@ -12,11 +12,12 @@ from .misfits import explain_misfit
 from .records import Shape
 from .source_records import Source
 from .source_rows import SourcePlan, SourceRow, SourceState, UnitRow
-from .sources import wants_unit
+from .sources import next_refill, wants_unit
 from .state import State
 from .submission import Intake, bad_dependency, take_in
 from .tasks import RunRow, TaskSpec
 from .units import end_source, leave_unit
+from .wakeups import WakeUp
 
 __all__ = [
     "ask",
@@ -88,11 +89,17 @@ def ask(state: State) -> None:
     if state.draining or state.paused:
         return
     for source in state.sources.values():
-        if source.state is SourceState.OPEN and not source.held and wants_unit(state, source):
+        if source.state is not SourceState.OPEN or source.held:
+            continue
+        if wants_unit(state, source):
             source.state = SourceState.ASKED
             source.asked_with = source.final_tasks
             state.touch_source(source)
             state.turn.instructions.append(Expand(source.run, source.kind, source.unit))
+            continue
+        refill = next_refill(state, source)
+        if refill is not None:
+            state.wakeups.add(refill, WakeUp.PASS)
 
 
 def _asked(state: State, run: RunId, unit: int) -> Source | None:

@@ -12,6 +12,7 @@ pools count together. Whether a pool is open changes no count, so opening one ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
 from .cooldowns import Gate
@@ -24,14 +25,14 @@ from .resources import DeviceAsk
 from .source_records import Node, Source
 from .state import State
 
-__all__ = ["fed_node", "guard_allows", "wants_unit"]
+__all__ = ["Walk", "guard_allows", "next_refill", "walk", "wants_unit"]
 
 UNBOUNDED = 1 << 62
 
 
 def wants_unit(state: State, source: Source) -> bool:
     """Whether the next unit would feed a pool, and memory allows it."""
-    return guard_allows(source) and fed_node(state, source) is not None
+    return guard_allows(source) and walk(state, source).fed is not None
 
 
 def guard_allows(source: Source) -> bool:
@@ -44,18 +45,39 @@ def guard_allows(source: Source) -> bool:
     return guard.bytes is None or source.bytes < guard.bytes
 
 
-def fed_node(state: State, source: Source) -> int | None:
-    """The first node of the template that the walk reaches and that is worth a unit; None if there is none."""
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Where a walk came to: the first node that is worth a unit, if any, and the nodes that stopped it before."""
+
+    fed: int | None
+    stops: tuple[int, ...]
+
+
+def walk(state: State, source: Source) -> Walk:
+    """Walk the template from its roots to the first node that is worth a unit."""
     ready = [0] * len(source.nodes)
     for node in source.nodes:
         ready[node.kin] += node.ready
     passed: list[bool] = []
+    stops = []
     for number, node in enumerate(source.nodes):
-        wants = all(passed[before] for before in node.after) and _wants_work(state, source, node, ready[node.kin])
+        reached = all(passed[before] for before in node.after)
+        wants = reached and _wants_work(state, source, node, ready[node.kin])
         if wants and node.counts:
-            return number
+            return Walk(number, tuple(stops))
+        if reached and not wants:
+            stops.append(number)
         passed.append(wants)
-    return None
+    return Walk(None, tuple(stops))
+
+
+def next_refill(state: State, source: Source) -> int | None:
+    """When a rate that a source waits for is refilled: time alone brings that, so somebody must look then."""
+    if source.plan.ahead:
+        return None
+    draws = [draw for node in source.nodes for variant in node.shape.variants for draw in variant.draws]
+    refills = (pool.next_refill(amount, state.now) for pool, amount in draws if pool.kind is PoolKind.RATE)
+    return min((refill for refill in refills if refill is not None), default=None)
 
 
 def _wants_work(state: State, source: Source, node: Node, ready: int) -> bool:
