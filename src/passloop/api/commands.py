@@ -123,8 +123,9 @@ def submission_of_commands(commands: Sequence[Command], shared: Shared, place: P
 
     if not commands:
         raise PassloopError("there is nothing to submit", hint="give one command or more", code="invalid")
-    parts = [submission_from(document_of(_options(one, shared), one.words, place)) for one in commands]
-    first = parts[0]
+    first = submission_from(document_of(_options(commands[0], shared), commands[0].words, place))
+    others = (document_of(_options(one, shared), one.words, place, environment={}) for one in commands[1:])
+    parts = [first, *map(submission_from, others)]
     tasks = [_placed(task, one, part, first) for one, part in zip(commands, parts, strict=True) for task in part.tasks]
     return msgspec.structs.replace(first, name=shared.name or first.name, tasks=tuple(tasks))
 

@@ -63,7 +63,7 @@ def test_submit_imports_nothing_slow_from_its_start_to_its_answer(tmp_path: Path
     code = f"from passloop.cli.main import main\nassert main(['submit', '--home', {str(tmp_path)!r}, 'true']) == 0"
     with answering_engine(tmp_path, b'{"run": {"id": 1, "name": "true"}, "tasks": [1], "existing": []}') as bodies:
         assert imported(code, *NOT_IN_A_SUBMIT) == []
-    assert json.loads(bodies[0])["tasks"] == [{"command": ["true"], "env": {}}]
+    assert json.loads(bodies[0])["tasks"] == [{"command": ["true"]}]
 
 
 def test_help_imports_no_verb() -> None:

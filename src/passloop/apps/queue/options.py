@@ -72,8 +72,18 @@ class Place(NamedTuple):
         return self.snapshot(directory)
 
 
-def document_of(options: SubmitOptions, command: Sequence[str], place: Place, *, verb: str = "submit") -> Document:
-    """The submission that `options` and `command` of this verb ask for. Raises `SpecError` with every mistake found."""
+def document_of(
+    options: SubmitOptions,
+    command: Sequence[str],
+    place: Place,
+    *,
+    verb: str = "submit",
+    environment: Mapping[str, str] | None = None,
+) -> Document:
+    """The submission that `options` and `command` of this verb ask for. Raises `SpecError` with every mistake found.
+
+    `environment` is what the submission has for its environment; None: what may be stored of the place's.
+    """
     found = ProblemList()
     words = found.read("command", lambda _: check_words(tuple(command)), "")
     spec = _spec(options, words or (), found)
@@ -93,7 +103,7 @@ def document_of(options: SubmitOptions, command: Sequence[str], place: Place, *,
         group=options.group,
         priority=options.priority,
         cwd=cwd,
-        environment=storable(place.environment).stored,
+        environment=storable(place.environment).stored if environment is None else environment,
         spec=spec,
         after=after,
         held=options.held,
@@ -161,7 +171,7 @@ def _tasks(
         lines = found.read("--each-line", lines_of, options.each_line) or ()
         return _many(options, words, variables, list(enumerate(lines, start=1)))
     command = Template(words, (PYTHON,)).fill({PYTHON: sys.executable})
-    return [present(command=command, name=options.name, key=options.key, env=variables)]
+    return [present(command=command, name=options.name, key=options.key, env=variables or None)]
 
 
 def _many(
@@ -174,17 +184,17 @@ def _many(
     names = (PYTHON, INDEX) if options.each_line is None else (PYTHON, INDEX, LINE)
     template = Template(words, names)
     name = options.name or words[0].rpartition("/")[2][:100] or "task"
-    return [
-        present(
-            command=template.fill({PYTHON: sys.executable, INDEX: str(index), LINE: line or ""}),
-            name=f"{name}[{index}]",
-            key=None if options.key is None else f"{options.key}:{index}",
-            index=index,
-            line=line,
-            env=variables,
-        )
-        for index, line in points
-    ]
+    common = {"env": variables} if variables else {}
+    tasks: list[Document] = []
+    for index, line in points:
+        filled = template.fill({PYTHON: sys.executable, INDEX: str(index), LINE: line or ""})
+        task = {"command": filled, "name": f"{name}[{index}]", "index": index, **common}
+        if line is not None:
+            task["line"] = line
+        if options.key is not None:
+            task["key"] = f"{options.key}:{index}"
+        tasks.append(task)
+    return tasks
 
 
 def _variables(options: SubmitOptions, place: Place, found: ProblemList) -> dict[str, str]:
