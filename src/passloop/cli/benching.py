@@ -17,7 +17,7 @@ from passloop.apps.bench.results import CellResult, counts_of
 from passloop.apps.bench.session import Looked, Session
 from passloop.apps.bench.summary import exit_code_of, failures_of, summary_of, write_summary
 from passloop.apps.bench.table import table_of
-from passloop.apps.bench.table_text import table_lines
+from passloop.apps.bench.table_text import failure_lines, table_lines
 from passloop.apps.bench.tasks import BenchTask, Box, Form
 from passloop.apps.queue.environment import storable
 from passloop.apps.queue.wire import (
@@ -29,10 +29,11 @@ from passloop.apps.queue.wire import (
     encode_submission,
 )
 from passloop.cli import streams
+from passloop.cli.bench_following import Following
 from passloop.cli.client import Client
 from passloop.cli.wording import counted, ids_text
 
-__all__ = ["Bench", "Told", "box_of", "box_of_views", "document_of", "table_of_told"]
+__all__ = ["Bench", "Told", "box_of", "box_of_views", "document_of", "table_of_told", "variant_of"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 _GENERATIONS = 20
@@ -78,8 +79,8 @@ class Bench:
         tasks = self._session.tasks(self._looked, box_of(client))
         self._say_begin(len(tasks))
         ids = self._submit(client, tasks, note) if tasks else []
-        ended = _followed(client, ids, quiet=quiet, fail_fast=self._session.invocation.fail_fast)
-        return self.told(ended)
+        following = Following(client, self._session, tasks)
+        return self.told(following.to_the_end(ids, quiet=quiet) if ids else [])
 
     def told(self, ended: Sequence[Mapping[str, Any]]) -> Told:
         """The answers, once the tasks have ended."""
@@ -104,11 +105,11 @@ class Bench:
             fresh = [task for task in answer["tasks"] if task not in stale]
             found += fresh
             note(fresh)
-            left = [task for task, number in zip(left, answer["tasks"], strict=True) if number in stale]
+            again = [pair for pair in zip(left, answer["tasks"], strict=True) if pair[1] in stale]
+            left = [task for task, _ in again]
             if not left:
                 break
-            numbers = dict(zip((task.cell.hash for task in tasks), answer["tasks"], strict=False))
-            keys |= {task.cell.hash: f"{task.key}:{numbers[task.cell.hash]}" for task in left}
+            keys |= {task.cell.hash: f"{task.key}:{number}" for task, number in again}
         return found
 
     def _submission(self, tasks: Sequence[BenchTask], keys: Mapping[str, str]) -> WireSubmission:
@@ -138,7 +139,7 @@ class Bench:
             env={**dict.fromkeys(_THREADS, threads), **spec.env, ORDER: task.order},
             rank=task.rank,
             spec=WireSpec(
-                request=tuple(_variant(form) for form in task.forms),
+                request=tuple(variant_of(form) for form in task.forms),
                 time_limit=task.time_limit,
                 grace=spec.grace,
                 retries=WireRetries(**task.budgets._asdict()),
@@ -182,10 +183,11 @@ def table_of_told(bench: Bench, told: Told) -> list[str]:
     lines = table_lines(table_of(bench.planned, told.results))
     counts = counts_of(told.results)
     said = ", ".join(f"{number:,} {status}" for status, number in counts.items() if number and status != "total")
-    return [*lines, "", f"{counted(counts['total'], 'cell')}: {said}"]
+    return [*lines, "", *failure_lines(told.results), f"{counted(counts['total'], 'cell')}: {said}"]
 
 
-def _variant(form: Form) -> WireVariant:
+def variant_of(form: Form) -> WireVariant:
+    """A form of a request, as it travels."""
     return WireVariant(gpus=form.gpus, share=form.share, vram_mib=form.vram_mib, amounts=dict(form.amounts))
 
 
@@ -199,12 +201,3 @@ def _succeeded(client: Client, ids: Sequence[int]) -> set[int]:
         chosen = [("select", word) for word in words[at : at + 500]]
         found |= {task["id"] for task in client.get("/tasks", chosen)["tasks"] if task["state"] == "succeeded"}
     return found
-
-
-def _followed(client: Client, ids: Sequence[int], *, quiet: bool, fail_fast: bool) -> list[dict[str, Any]]:
-    """The tasks once all of them are final."""
-    if not ids:
-        return []
-    from passloop.cli.progress import watch_tasks
-
-    return watch_tasks(client, ids)

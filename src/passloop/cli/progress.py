@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +46,7 @@ class Progress:
         self.words = tuple(ids_text(tasks).split())
         self.tasks = {task["id"]: task for task in self._read(self.words)}
         self.started = time.monotonic()
+        self.estimate: Callable[[Progress], int | None] | None = None
         self._learned = self._learned_mean()
 
     @property
@@ -72,6 +73,8 @@ class Progress:
 
     def left(self) -> int | None:
         """Milliseconds until all have ended, by what these took, else what their class took; None if unknown."""
+        if self.estimate is not None:
+            return self.estimate(self)
         spans = [span for task in self.tasks.values() if task["state"] == "succeeded" and (span := task_span(task))]
         counts = self.counts
         open_tasks = sum(number for state, number in counts.items() if state not in FINAL)
@@ -97,16 +100,29 @@ class Progress:
         return found
 
 
-def watch_tasks(client: Client, tasks: Iterable[int]) -> list[dict[str, Any]]:
-    """Show progress until all tasks are final, then the summary; returns the tasks."""
+def watch_tasks(
+    client: Client,
+    tasks: Iterable[int],
+    *,
+    on_ended: Callable[[list[dict[str, Any]]], None] | None = None,
+    left: Callable[[Progress], int | None] | None = None,
+) -> list[dict[str, Any]]:
+    """Show progress until all tasks are final, then the summary; returns the tasks.
+
+    `on_ended` is told the tasks as they end; `left` knows better than a mean how long it will take (in ms).
+    """
     with client.events() as events:
         progress = Progress(client, tasks)
+        progress.estimate = left
         with _view() as view:
             failures = _Failures(view)
             failures.tell(task for task in progress.tasks.values() if task["state"] in FINAL)
             view.show(progress)
             while not progress.ended:
-                failures.tell(progress.take(events.ready()))
+                ended = progress.take(events.ready())
+                failures.tell(ended)
+                if on_ended is not None and ended:
+                    on_ended(ended)
                 view.show(progress)
     for line in _summary(progress, failures.left_out):
         streams.say(line)

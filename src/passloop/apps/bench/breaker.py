@@ -22,11 +22,21 @@ Line = dict[str, Any]
 class Breaker:
     """The breaker as one cell sees it, run as `task` on `devices` (UUIDs)."""
 
-    def __init__(self, invocation: Invocation, *, cell: str, model: str, task: int, devices: Sequence[str]) -> None:
+    def __init__(
+        self,
+        invocation: Invocation,
+        *,
+        cell: str,
+        model: str,
+        sparse_attention: str,
+        task: int,
+        devices: Sequence[str],
+    ) -> None:
         self._invocation = invocation
         self._path = Path(invocation.log) if invocation.log else None
         self._cell = cell
         self._model = model
+        self._sparse_attention = sparse_attention
         self._task = task
         self._devices = tuple(devices)
 
@@ -39,9 +49,11 @@ class Breaker:
         failed = [line for line in lines if line.get("sort") == "failed"]
         if self._invocation.fail_fast and any(line.get("cell") != self._cell for line in failed):
             return "another cell failed, and the first failure ends all (--fail-fast)"
-        cells = {line.get("cell") for line in self._of_model(lines)}
+        blaming = self._of_model(lines)
+        cells = {line.get("cell") for line in blaming}
+        spread = len({line.get("sparse_attention") for line in blaming})
         most = self._invocation.model_cells
-        if most and len(cells) >= most:
+        if most and len(cells) >= most and spread >= self._invocation.spread:
             return f"the model {self._model} is taken out: {len(cells)} different cells of it failed"
         return ""
 
@@ -54,6 +66,7 @@ class Breaker:
                 "cell": self._cell,
                 "task": self._task,
                 "model": self._model if of_model else None,
+                "sparse_attention": self._sparse_attention,
                 "devices": on,
                 "class": error_class,
             }

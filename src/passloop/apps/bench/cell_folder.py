@@ -14,14 +14,13 @@ and is not is set aside, never deleted; what was only interrupted goes on with t
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .durable import digest_of, read_json, sync_folder, write_json, write_whole
+from .durable import digest_of, json_bytes, read_json, sync_folder, write_json, write_whole
 from .identity import recomputed
 from .samples import SampleLog, lines_of
 
@@ -91,8 +90,7 @@ def _document(folder: Path, name: str) -> tuple[Mapping[str, Any], Finding | Non
 
 def _proof(folder: Path, name: str, said: Any) -> Finding | None:
     """Whether a file is as DONE.json says; it may name several digests while the cell is scored again."""
-    accepted = said if isinstance(said, list) else [said]
-    known = {(each["size"], each["sha256"]) for each in accepted if _is_proof(each)}
+    known = {(each["size"], each["sha256"]) for each in _all_of(said) if _is_proof(each)}
     if not known:
         return Finding("unreadable", DONE, f"it does not tell what {name} is")
     found = digest_of(folder / name)
@@ -173,7 +171,7 @@ class CellFolder:
         """Write samples and metrics, then DONE.json with `facts`; after that the cell is complete."""
         log.sync()
         write_whole(self.path / SAMPLES, lines_of(log.answers.values()))
-        write_json(self.path / METRICS, metrics)
+        write_whole(self.path / METRICS, json_bytes(metrics))
         write_json(self.path / DONE, self._done(facts))
         (self.path / ANSWERS).unlink(missing_ok=True)
 
@@ -181,19 +179,19 @@ class CellFolder:
         files = {name: _proof_of(self.path / name) for name in PROVEN}
         return {"version": VERSION, "cell": self.cell, "files": files, **facts}
 
-    def rescored(self, metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Replace the metrics. At every moment DONE.json accepts the metrics that lie there."""
+    def rescored(self, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
+        """Replace proven files (metrics, samples). At every moment DONE.json accepts what lies there."""
         done = dict(read_json(self.path / DONE))
-        old = done["files"][METRICS]
-        text = (json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-        aside = self.path / f".{METRICS}.scored"
-        write_whole(aside, text)
-        both = {**done["files"], METRICS: [*(old if isinstance(old, list) else [old]), _proof_of(aside)]}
-        write_json(self.path / DONE, {**done, "files": both})
-        os.replace(aside, self.path / METRICS)
+        proofs = dict(done["files"])
+        for name, data in files.items():
+            write_whole(self.path / f".{name}.scored", data)
+        new = {name: _proof_of(self.path / f".{name}.scored") for name in files}
+        both = {name: [*_all_of(proofs[name]), proof] for name, proof in new.items()}
+        write_json(self.path / DONE, {**done, "files": {**proofs, **both}})
+        for name in files:
+            os.replace(self.path / f".{name}.scored", self.path / name)
         sync_folder(self.path)
-        new = {**done["files"], METRICS: _proof_of(self.path / METRICS)}
-        write_json(self.path / DONE, {**done, "files": new, **facts})
+        write_json(self.path / DONE, {**done, "files": {**proofs, **new}, **facts})
 
     def _set_aside(self) -> None:
         """Give what lies here another name, and begin with an empty folder."""
@@ -205,6 +203,10 @@ class CellFolder:
                 sync_folder(self.path.parent)
                 return
         raise OSError(f"{self.path} was set aside too often: remove some of its .aside folders")
+
+
+def _all_of(proof: Any) -> list[Any]:
+    return proof if isinstance(proof, list) else [proof]
 
 
 def _proof_of(path: Path) -> dict[str, Any]:

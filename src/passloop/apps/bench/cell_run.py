@@ -6,9 +6,8 @@ a device, never retries, never ends the process.
 
 from __future__ import annotations
 
-import math
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from .cell_folder import METRICS, CellFolder, state_of
 from .cell_order import CellOrder
 from .durable import read_json
 from .errors import CellError, ErrorClass, Phase, Reason, classed
+from .metrics import storable
 from .plugins import adapter_kind, benchmark_kind
 from .policy import POLICIES
 from .samples import SampleLog
@@ -79,7 +79,12 @@ def run_cell(order: CellOrder, place: Place, warm: Warm, clock: Clock) -> CellEn
 
 def _breaker(order: CellOrder, place: Place) -> Breaker:
     return Breaker(
-        order.invocation, cell=order.cell, model=order.model.name, task=place.task, devices=place.granted.gpus
+        order.invocation,
+        cell=order.cell,
+        model=order.model.name,
+        sparse_attention=order.sparse_attention.name,
+        task=place.task,
+        devices=place.granted.gpus,
     )
 
 
@@ -181,7 +186,7 @@ class _Running:
             report = self._warm.adapter.run_cell(work, CellRecorder(self._answers, self._log))
         expected = self._expected(work, benchmark)
         with self._timed("score", Phase.SCORE):
-            metrics = _storable(self._metrics(report, benchmark))
+            metrics = storable(self._metrics(report, benchmark))
         self._phase = Phase.STORE
         self._folder.finish(self._answers, metrics, self._facts(report, benchmark, number, expected))
         return metrics
@@ -315,18 +320,3 @@ class _Timed:
 
     def __exit__(self, *_: object) -> None:
         self._spans[self._name] = self._clock.now() - self._start
-
-
-def _storable(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics as JSON can say them: NaN and infinity become their names."""
-    return {str(name): _plain(value) for name, value in metrics.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return _storable(value)
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    return [_plain(each) for each in value] if isinstance(value, Iterable) else str(value)

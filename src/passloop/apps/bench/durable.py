@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["digest_of", "read_json", "sync_folder", "write_json", "write_whole"]
+__all__ = ["digest_of", "json_bytes", "read_json", "sync_folder", "write_json", "write_whole"]
 
 CHUNK = 2**20
 
@@ -29,10 +29,15 @@ def write_whole(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """`write_whole` of a JSON document that people read too. Raises `ValueError` for NaN."""
+def json_bytes(value: Any) -> bytes:
+    """A JSON document that people read too. Raises `ValueError` for NaN."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(path, f"{text}\n".encode("utf-8", "replace"))
+    return f"{text}\n".encode("utf-8", "replace")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_whole` of a JSON document. Raises `ValueError` for NaN."""
+    write_whole(path, json_bytes(value))
 
 
 def read_json(path: Path, *, most: int = 2**26) -> Any:

@@ -82,6 +82,10 @@ class Matrix:
         entries = self.spec.sparse_attention
         return frozenset(name for name, entry in entries.items() if entry.method is None and not entry.parameters)
 
+    def places(self) -> int:
+        """How many places of the matrix are kept, equal cells counted each."""
+        return _Expansion(self).resolve()
+
     def cells(self) -> Iterator[Cell]:
         """Every cell, made one after another. Equal ones come once."""
         seen: set[str] = set()

@@ -71,7 +71,7 @@ def answers_of(path: Path) -> list[StoredAnswer]:
 
 def lines_of(answers: Iterable[StoredAnswer]) -> bytes:
     """The answers as JSON lines."""
-    return "".join(_line(each) for each in answers).encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
+    return "".join(_line(each) for each in answers).encode("utf-8", "replace")
 
 
 def _line(answer: StoredAnswer) -> str:

@@ -5,7 +5,7 @@ It holds no connection and waits for nothing; the command line submits what it m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +53,7 @@ class Session:
         self.invocation = Invocation(
             log=str(self.root / PRIVATE / f"breaker-{name}.jsonl"),
             model_cells=breaker.model_cells,
+            spread=min(2, len(matrix.spec.sparse_attention)),
             device_models=breaker.device_models,
             fail_fast=fail_fast,
         )
@@ -99,8 +100,3 @@ def note_end(folder: Path, cell: str, task: Mapping[str, Any]) -> None:
         error_class, message = error_of_task(task)
         word = {"class": error_class, "phase": None, "message": message, "final": True, "at": task.get("ended_at")}
         write_json(path / ERROR, {**word, "task": task["id"], "by": "engine"})
-
-
-def failed_first(tasks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The first of these tasks that failed and was not taken out itself."""
-    return next((each for each in tasks if each["state"] == "failed" and error_of_task(each)[0] != "skipped"), None)

@@ -188,7 +188,7 @@ class BenchSpec(Model):
     resources: Resources = Field(default=Resources(), examples=["{gpus: auto, cpus: 1}"])
     time_limit: Limit | None = Field(default=None, examples=["30m"])
     grace: Duration = Field(default=30_000, examples=["30s"])
-    retries: dict[ErrorClass, Count] = Field(
+    retries: Annotated[dict[ErrorClass, Count], BeforeValidator(check.check_retries)] = Field(
         default_factory=dict, examples=["{network: 5}"], description="how often a cell is tried again, by class"
     )
     breaker: Breaker = Field(default=Breaker(), examples=["{model_cells: 3}"])

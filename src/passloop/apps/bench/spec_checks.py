@@ -10,6 +10,7 @@ from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.text import UNSAFE, check_name, check_words, shown
 from passloop.apps.units import GpuAsk, cpus_milli, duration_ms, gpu_ask, size_mib
 
+from .errors import ErrorClass
 from .order import First
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "check_cpus",
     "check_first",
     "check_limit",
+    "check_retries",
     "check_row",
     "check_seeds",
     "check_subsets",
@@ -144,6 +146,17 @@ def check_first(value: object) -> First:
     if value not in names:
         raise BadValue(f"first is {_sort(value)}", did_you_mean(str(value), names))
     return First(value)
+
+
+def check_retries(value: object) -> object:
+    """Classes of errors to how often a cell is tried again."""
+    if not isinstance(value, dict):
+        raise BadValue(f"retries is {_sort(value)}", "write a mapping: retries: {network: 5}")
+    names = [each.value for each in ErrorClass]
+    for name in value:
+        if name not in names:
+            raise BadValue(f"{shown(str(name))} is no class of errors", did_you_mean(str(name), names), path=(name,))
+    return {ErrorClass(name): count for name, count in value.items()}
 
 
 def check_limit(value: object) -> int:

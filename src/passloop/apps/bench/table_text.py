@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from passloop.apps.figures import number_text
 from passloop.apps.markup import plain_text
 
+from .results import CellResult
 from .table import Column, Field, Row, Table
 
-__all__ = ["column_name", "csv_text", "field_text", "markdown_text", "table_lines"]
+__all__ = ["column_name", "csv_text", "failure_lines", "field_text", "markdown_text", "table_lines"]
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+MOST_FAILURES = 5
 HEADINGS = ("model", "sparse attention")
 
 
@@ -23,9 +25,9 @@ def column_name(column: Column) -> str:
 
 
 def field_text(field: Field | None) -> str:
-    """`0.75 (-0.25) [0.50, 1.00]`; what is missing is `-` with its reason."""
+    """`0.75 (-0.25) [0.50, 1.00]`; what is missing is `-` with its reason, what is not in the matrix is empty."""
     if field is None:
-        return "-"
+        return ""
     if field.value is None:
         return f"- {field.why}".strip()
     text = f"{field.value:.4g}"
@@ -48,6 +50,21 @@ def markdown_text(table: Table) -> str:
     head, *rows = [[plain_text(text).replace("|", "\\|") for text in row] for row in _texts(table)]
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(row) + " |\n" for row in lines)
+
+
+def failure_lines(results: Sequence[CellResult]) -> list[str]:
+    """What failed or was taken out, by class, the first of each with its sentence."""
+    groups: dict[str, list[CellResult]] = {}
+    for each in results:
+        if each.status in ("failed", "skipped"):
+            groups.setdefault(each.error_class, []).append(each)
+    lines: list[str] = []
+    for name, some in sorted(groups.items(), key=lambda pair: -len(pair[1])):
+        lines.append(f"{len(some)} {plain_text(name)}:")
+        lines += [f"  {plain_text(each.cell.label)}: {plain_text(each.message)}" for each in some[:MOST_FAILURES]]
+        if len(some) > MOST_FAILURES:
+            lines.append(f"  ... and {len(some) - MOST_FAILURES} more")
+    return lines
 
 
 def csv_text(table: Table) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from passloop.apps.errors import Problem, SpecError, did_you_mean
 
 __all__ = ["SCHEMAS", "schema_of"]
 
+NONE: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType({})
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema_of(kind: str) -> dict[str, Any]:
-    """The JSON Schema of `kind` (`run`, `wire`). Raises `SpecError` for an unknown one."""
-    make = SCHEMAS.get(kind)
+def schema_of(kind: str, others: Mapping[str, Callable[[], dict[str, Any]]] = NONE) -> dict[str, Any]:
+    """The JSON Schema of `kind` (`run`, `wire`, or one of the `others`). Raises `SpecError` for an unknown one."""
+    known = {**SCHEMAS, **others}
+    make = known.get(kind)
     if make is None:
-        problem = Problem(f"there is no schema `{kind[:40]}`", did_you_mean(kind, SCHEMAS), "schema")
+        problem = Problem(f"there is no schema `{kind[:40]}`", did_you_mean(kind, known), "schema")
         raise SpecError([problem], next_command="passloop schema run")
     return {"$schema": DIALECT, **make()}
 

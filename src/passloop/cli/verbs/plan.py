@@ -15,9 +15,11 @@ from passloop.cli.homes import home_of
 from passloop.cli.options import engine_options, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from passloop.apps.queue.plan import Box
+    from passloop.apps.bench.plan import BenchPlan
+    from passloop.apps.queue.plan import Box, Plan
+    from passloop.apps.spec_file import SpecFile
 
 __all__ = ["command"]
 
@@ -38,28 +40,40 @@ def command(
     as_json: bool,
 ) -> int:
     """Expand and check a spec: count, exact commands, estimate, what can never fit. Submits nothing."""
-    from passloop.apps.queue.options import Place
-    from passloop.apps.queue.plan import plan_of
-    from passloop.apps.queue.sweep import sweep_of
     from passloop.apps.spec_file import load_spec
     from passloop.cli.launching import engine_environment
-    from passloop.store.estimates import learned_means
-    from passloop.store.home import Home
 
     home = home_of(ctx)
-    place = Place(cwd=os.getcwd(), environment=os.environ, snapshot=lambda folder: folder)
-    sweep = sweep_of(load_spec(spec), place)
+    file = load_spec(spec)
     client = Client(home)
     environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
-    box = _box_of_engine(client) if client.alive() else _box_here(environment)
-    first = sweep.points if whole else 10
-    learned = learned_means(Home(Path(home)))
-    plan = plan_of(sweep, box=box, learned=learned, states=lambda keys: _states(home, keys), first=first)
+    make = _bench_plan if file.kind == "bench" else _sweep_plan
+    plan = make(file, home, lambda: _box_of_engine(client) if client.alive() else _box_here(environment), whole)
     if as_json:
         streams.emit_json(plan.as_json())
     else:
         streams.emit(plan.as_text())
-    return int(Exit.NEVER_FITS if plan.impossible is not None else Exit.OK)
+    return int(Exit.NEVER_FITS if plan.impossible else Exit.OK)
+
+
+def _sweep_plan(file: SpecFile, home: str, box: Callable[[], Box], whole: bool) -> Plan:
+    from passloop.apps.queue.options import Place
+    from passloop.apps.queue.plan import plan_of
+    from passloop.apps.queue.sweep import sweep_of
+    from passloop.store.estimates import learned_means
+    from passloop.store.home import Home
+
+    place = Place(cwd=os.getcwd(), environment=os.environ, snapshot=lambda folder: folder)
+    sweep = sweep_of(file, place)
+    learned = learned_means(Home(Path(home)))
+    first = sweep.points if whole else 10
+    return plan_of(sweep, box=box(), learned=learned, states=lambda keys: _states(home, keys), first=first)
+
+
+def _bench_plan(file: SpecFile, _home: str, box: Callable[[], Box], whole: bool) -> BenchPlan:
+    from passloop.cli.bench_plans import bench_plan
+
+    return bench_plan(file, box, first=None if whole else 10)
 
 
 def _box_of_engine(client: Client) -> Box:

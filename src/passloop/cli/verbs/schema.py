@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from passloop.cli import streams
@@ -12,7 +14,13 @@ __all__ = ["command"]
 @click.command("schema")
 @click.argument("kind", default="run", metavar="[KIND]")
 def command(*, kind: str) -> None:
-    """Print the JSON Schema of a spec: run (the default), or wire for the request body of a submission."""
+    """Print the JSON Schema of a spec: run (the default), bench, or wire for the request body of a submission."""
     from passloop.apps.queue.schema import schema_of
 
-    streams.emit_json(schema_of(kind))
+    streams.emit_json(schema_of(kind, {"bench": _bench}))
+
+
+def _bench() -> dict[str, Any]:
+    from passloop.apps.bench.schema import bench_schema
+
+    return bench_schema()

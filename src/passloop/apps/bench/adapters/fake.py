@@ -9,7 +9,7 @@ same table as one without.
       rules:                   the first that names the cell adds its faults
         - where: {model: a, sparse_attention: b, benchmark: c, subset: d}
           fault: run_oom       any class that an adapter can cause, or `exit` (the process dies), or `mutate`
-          times: 1             in so many first attempts of the cell; 0: in all
+          times: 1             in so many first attempts of the cell; 0: in all; load_oom, model_missing: at each load
           after_samples: 2     how many samples are answered before
 """
 
@@ -109,6 +109,9 @@ class FakeAdapter:
         self._needs = needs
         self._changed = 0
         _pass(self._options["load_seconds"])
+        for rule, script in self._rules:
+            if script.get("fault") in OF_LOADING and rule.matches({"model": needs.model}):
+                raise FAULTS[script["fault"]](f"scripted {script['fault']}")
 
     def run_cell(self, cell: CellWork, record: Recorder) -> CellReport:
         """Answer the samples, and do what the script says."""

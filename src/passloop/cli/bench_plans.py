@@ -1,0 +1,59 @@
+"""`plan` of a bench spec: the matrix, the machine, and the kernel's word on what can never fit there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from passloop.apps.bench.matrix import matrix_of_file
+from passloop.apps.bench.memory import Device
+from passloop.apps.bench.plan import BenchPlan, plan_of
+from passloop.apps.bench.session import Session
+from passloop.apps.bench.tasks import BenchTask, TaskMaker
+from passloop.apps.bench.tasks import Box as Machine
+from passloop.apps.queue.plan import Box, never_fits
+from passloop.apps.queue.wire import WireSpec
+from passloop.apps.spec_file import SpecFile
+from passloop.cli.benching import variant_of
+from passloop.clock import SystemClock
+
+__all__ = ["bench_plan"]
+
+_MOST_TOLD = 5
+
+
+def bench_plan(file: SpecFile, box: Callable[[], Box], *, first: int | None) -> BenchPlan:
+    """Plan the matrix of `file` on the machine that `box` finds; the `first` cells are listed (None: all)."""
+    matrix = matrix_of_file(file, cwd=os.getcwd())
+    session = Session(matrix, clock=SystemClock())
+    looked = session.look()
+    found = box()
+    machine = _machine(found)
+    cpus = next((pool.capacity for pool in found.pools if pool.name == "cpu"), 1_000)
+    plan = plan_of(session, looked, machine, cpus_milli=cpus, first=len(looked.cells) if first is None else first)
+    maker = TaskMaker(matrix, box=machine, learned=session.learned, invocation=session.invocation)
+    return replace(plan, impossible=tuple(_impossible(maker.tasks(looked.missing), found)))
+
+
+def _machine(box: Box) -> Machine:
+    memory = [pool.capacity for pool in box.pools if pool.name == "memory"]
+    return Machine(
+        devices=tuple(Device(each.vram_mib, each.virtual) for each in box.devices),
+        mem_mib=memory[0] if memory else None,
+    )
+
+
+def _impossible(tasks: list[BenchTask], box: Box) -> list[str]:
+    """Why cells can never fit, one sentence for all that ask the same."""
+    counts: dict[tuple[object, ...], tuple[BenchTask, int]] = {}
+    for task in tasks:
+        _, count = counts.get(task.forms, (task, 0))
+        counts[task.forms] = (task, count + 1)
+    told = []
+    for task, count in counts.values():
+        why = never_fits(WireSpec(request=tuple(variant_of(form) for form in task.forms)), box)
+        if why is not None:
+            more = f" and {count - 1:,} more" if count > 1 else ""
+            told.append(f"{task.name}{more}: {why}")
+    return told[:_MOST_TOLD]
