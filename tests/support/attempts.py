@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,6 +81,12 @@ class Lifeline:
                     self._take()
         finally:
             loop.remove_reader(self._fd)
+
+    def wait(self, count: int) -> None:
+        """As `until`, for tests without a loop."""
+        while self._heard.count(b"x") < count:
+            assert select.select([self._fd], [], [], PATIENCE)[0], f"{count} processes do not come up"
+            self._take()
 
     def survivors(self) -> bool:
         """Whether a process of the tree still holds the pipe."""

@@ -36,7 +36,9 @@ elif shape == "setsid":
 elif shape == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     fork_and_stay()
-elif shape == "leaves_daemon":
+elif shape in ("leaves_daemon", "leaves_stubborn_daemon"):
+    if shape == "leaves_stubborn_daemon":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.fork() == 0:
         os.setsid()
         fork_and_stay()
