@@ -23,7 +23,8 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     if min(values) == max(values):
         return values[0], values[0]
     rounds = max(100, RESAMPLES * 100 // max(100, min(len(values), MOST_VALUES)))
-    chance = random.Random(repr(sorted(values)[:MOST_VALUES]))
-    means = sorted(statistics.fmean(chance.choices(values, k=len(values))) for _ in range(rounds))
+    ordered = sorted(values)
+    chance = random.Random(repr(ordered[:MOST_VALUES]))
+    means = sorted(statistics.fmean(chance.choices(ordered, k=len(ordered))) for _ in range(rounds))
     cut = int(OUTSIDE * rounds)
     return means[cut], means[-1 - cut]
