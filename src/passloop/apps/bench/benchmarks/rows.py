@@ -36,9 +36,7 @@ def rows_of(path: Path) -> Iterator[Row]:
     """The rows of a file (`.gz` too). Raises `DatasetError` with the line."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file):
-                if line.strip():
-                    yield _row(number, line, path)
+            yield from (_row(number, line, path) for number, line in enumerate(file) if line.strip())
     except (OSError, UnicodeDecodeError, EOFError) as wrong:
         raise DatasetError(f"{path} cannot be read: {wrong}") from wrong
 

@@ -65,7 +65,7 @@ class Method:
 COMPRESSION = Parameter(0.0, least=0.0, below=1.0)
 SINK = Parameter(4, least=0)
 SHARE = Parameter(0.2, least=0.0, most=1.0)
-NEEDS_FILES = "take a method that computes its scores from the model itself, such as snapkv or expected_attention"
+TAKE_ANOTHER = "take a method that computes its scores from the model itself, such as snapkv or expected_attention"
 
 
 def _scorer(press: str, /, **more: Parameter) -> Method:
@@ -217,19 +217,19 @@ BLOCKED: dict[str, Method] = {
         problem="finch wants a delimiter token in the text and resizes the model's embeddings for it",
         fix="take snapkv with a window, or leave this configuration out",
     ),
-    "qfilter": _blocked("QFilterPress", "qfilter wants filters that are fetched from a hub", NEEDS_FILES),
-    "kvzap": _blocked("KVzapPress", "kvzap wants a trained model that is fetched from a hub", NEEDS_FILES),
-    "fastkvzip": _blocked("FastKVzipPress", "fastkvzip wants trained gates that are fetched from a hub", NEEDS_FILES),
+    "qfilter": _blocked("QFilterPress", "qfilter wants filters that are fetched from a hub", TAKE_ANOTHER),
+    "kvzap": _blocked("KVzapPress", "kvzap wants a trained model that is fetched from a hub", TAKE_ANOTHER),
+    "fastkvzip": _blocked("FastKVzipPress", "fastkvzip wants trained gates that are fetched from a hub", TAKE_ANOTHER),
     "duo_attention": Method(
         "DuoAttentionPress",
         {"head_compression_ratio": COMPRESSION},
         problem="duo_attention wants the pattern of heads that is fetched from a site",
-        fix=NEEDS_FILES,
+        fix=TAKE_ANOTHER,
     ),
     "expected_attention_stats": _blocked(
-        "ExpectedAttentionStatsPress", "expected_attention_stats wants statistics fetched from a hub", NEEDS_FILES
+        "ExpectedAttentionStatsPress", "expected_attention_stats wants statistics fetched from a hub", TAKE_ANOTHER
     ),
-    "lukv": _blocked("LUKVPress", "lukv wants budget curves that are fetched from a site", NEEDS_FILES),
+    "lukv": _blocked("LUKVPress", "lukv wants budget curves that are fetched from a site", TAKE_ANOTHER),
 }
 METHODS: Mapping[str, Method] = {**SCORERS, **WHOLE, **WRAPPERS, **BLOCKED}
 """Every method by the name that a spec gives it."""
