@@ -59,12 +59,13 @@ def _run(words: list[str]) -> int:
 
 
 def _tell(error: CliError) -> int:
-    first, *more = error.message.split("\n")
+    """Say it. What it quotes may hold anything: no code in it reaches the terminal."""
+    first, *more = map(streams.clean, error.message.split("\n"))
     streams.say(f"{streams.paint('error', 'red', sys.stderr)}: {first}")
     for line in more:
         streams.say(f"       {line}")
     if error.hint:
-        streams.say(f"  hint: {error.hint}")
+        streams.say(f"  hint: {streams.clean(error.hint)}")
     return error.exit_code
 
 

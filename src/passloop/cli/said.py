@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 __all__ = ["COMMON_OPTIONS", "ENGINE_OPTIONS", "SUBMIT_OPTIONS", "TASK_OPTIONS", "Option", "Read", "read_words"]
 
 
+LONGEST_NUMBER = 18
+"""Digits; Python refuses to read some thousands, and click says why."""
+
+
 class Option(NamedTuple):
     """One option. `kind` is text, many (may be repeated), whole (an integer) or flag."""
 
@@ -108,7 +112,7 @@ def _keep(option: Option, given: str, values: dict[str, Any]) -> bool:
     if option.kind == "many":
         values[option.field] += (given,)
     elif option.kind == "whole":
-        if not given.isdecimal():
+        if not given.isdecimal() or len(given) > LONGEST_NUMBER:
             return False
         values[option.field] = int(given)
     else:
