@@ -35,7 +35,8 @@ def _has_entries(home: Home) -> bool:
 
 def open_checked(home: Home) -> Reader:
     """Read the store of a home that may have no engine, but none that is gone or ends too early: who asked would take
-    what is left for all there is. Raises `StoreMissing` where nothing was ever stored, `StoreDamaged`, `StoreTooOld`.
+    what is left for all there is. Raises `StoreMissing` where nothing was ever stored, `StoreDamaged`, `StoreTooOld`,
+    `StoreTooNew`.
     """
     marked = Mark(home.mark).read()
     check_beginning(home, marked)
@@ -54,6 +55,8 @@ def open_checked(home: Home) -> Reader:
 def _require_readable(home: Home) -> None:
     with translated(home.database), closing(open_reading(home.database)) as connection:
         found = stored_version(connection)
+    if found > latest_version():
+        raise too_new(found)
     if found < latest_version():
         raise StoreTooOld(
             f"the store in {home.path} has schema {found}, this passloop reads {latest_version()}",

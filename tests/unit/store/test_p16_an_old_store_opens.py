@@ -1,0 +1,185 @@
+"""P16: the store of every older schema opens, comes to this one whole or stays where it was, and loses nothing; a
+newer one is refused with exit code 4 and left alone.
+
+A golden store of each schema lies in tests/golden. Who adds a migration adds one: `python -m tests.support.golden`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from passloop.cli.main import main
+from passloop.kernel import invariants
+from passloop.kernel.machine import Machine
+from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.store.connection import open_writing
+from passloop.store.database import Store
+from passloop.store.home import Home
+from passloop.store.integrity import check_home
+from passloop.store.migrate import latest_version, migrate, migration_files, stored_version
+from passloop.store.reader import Reader
+from tests.support.golden import GOLDEN, golden_file, unpack
+from tests.support.promises import record
+
+VERSIONS = range(1, latest_version() + 1)
+JOURNAL_ROWS = 19
+
+
+@pytest.fixture(params=VERSIONS)
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    """A home whose store an older passloop wrote (or this one)."""
+    home = Home(tmp_path / "old")
+    home.prepare()
+    unpack(request.param, home.database)
+    return home
+
+
+def test_every_schema_has_its_golden_store() -> None:
+    missing = [golden_file(version).name for version in VERSIONS if not golden_file(version).exists()]
+    assert not missing, "make it with: python -m tests.support.golden"
+    assert len(list(GOLDEN.iterdir())) == latest_version()
+
+
+def test_an_old_store_has_the_schema_its_steps_make(old: Home, tmp_path: Path) -> None:
+    connection = open_writing(old.database)
+    version = stored_version(connection)
+    assert schema(connection) == schema_after(version, tmp_path), "its step was changed after stores were made by it"
+    connection.close()
+
+
+def test_an_old_store_opens_with_everything_in_it(old: Home) -> None:
+    store = Store.open(old)
+    machine = Machine.restore(store.load())
+    machine.handle([], store.last_now, 0)
+    invariants.check(machine, store.last_now)
+    assert store.last_seq == JOURNAL_ROWS
+    store.close()
+    with contextlib.closing(open_writing(old.database)) as connection:
+        assert stored_version(connection) == latest_version()
+    check_home(old)
+    with Reader.open(old) as reader:
+        check_contents(reader)
+    record("P16", f"stores of {len(VERSIONS)} schemas open with everything in them")
+
+
+def check_contents(reader: Reader) -> None:
+    """What `tests.support.golden` put there, read by this version."""
+    tasks = {task.row.id: task for task in reader.tasks()}
+    states = [str(tasks[task].row.state) for task in range(1, 9)]
+    assert states == ["succeeded", "failed", "running", "running", "waiting", "backoff", "held", "held"]
+    assert tasks[1].results == '{"accuracy": 0.5}'
+    assert tasks[1].payload == '{"command":["true"],"cwd":"/","environment":"e1"}'
+    assert (tasks[2].row.exit_code, tasks[2].row.outcome) == (3, OutcomeKind.FAILURE)
+    assert (tasks[3].row.key, tasks[3].spec.task_class, tasks[3].run_name) == ("a/b", "train", "chain")
+    assert [need.task for need in tasks[5].after] == [4]
+    assert tasks[6].row.message == "näher \u202e"
+    assert tasks[6].row.not_before is not None
+    assert [attempt.epoch for attempt in reader.attempts(6)] == [1]
+    assert [sample.memory_mib for sample in reader.samples(1)] == [1_024]
+    rows = reader.journal()
+    assert len(rows) == JOURNAL_ROWS
+    assert all(row.decoded_events() is not None for row in rows)
+    assert reader.counts()[str(TaskState.HELD)] == 2
+
+
+def schema(connection: apsw.Connection) -> list[tuple[str, str]]:
+    """Every table, index and trigger."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+    return [(str(name), str(sql)) for name, sql in rows]
+
+
+def schema_after(steps: int, folder: Path) -> list[tuple[str, str]]:
+    """What the first steps make of an empty database."""
+    some = folder / f"steps-{steps}"
+    some.mkdir(exist_ok=True)
+    for path in migration_files()[:steps]:
+        (some / path.name).write_bytes(path.read_bytes())
+    connection = open_writing(some / "db")
+    migrate(connection, some)
+    try:
+        return schema(connection)
+    finally:
+        connection.close()
+
+
+class Interruption:
+    """Ends a migration at its n-th statement, as a killed process would: nothing after it is carried out."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+        self.struck = False
+
+    def __call__(self, _cursor: object, statement: str, _bindings: object) -> bool:
+        if statement == "ROLLBACK":
+            return True
+        self.left -= 1
+        self.struck = self.struck or self.left == 0
+        return self.left != 0
+
+
+def interrupted(start: int, folder: Path) -> Iterator[tuple[int, apsw.Connection]]:
+    """A store of schema `start` (0: an empty file) whose migration was interrupted: at each statement in turn."""
+    nth = 0
+    while True:
+        nth += 1
+        path = folder / f"interrupted-{nth}"
+        if start:
+            unpack(start, path)
+        connection = open_writing(path)
+        strike = Interruption(nth)
+        connection.exec_trace = strike
+        with contextlib.suppress(apsw.ExecTraceAbort):
+            migrate(connection)
+        connection.exec_trace = None
+        if not strike.struck:
+            connection.close()
+            return
+        yield nth, connection
+        connection.close()
+
+
+@pytest.mark.parametrize("start", [0, *VERSIONS[:-1]])
+def test_a_migration_interrupted_anywhere_leaves_a_whole_step_and_goes_on(start: int, tmp_path: Path) -> None:
+    wholes = {version: schema_after(version, tmp_path) for version in (0, *VERSIONS)}
+    places = 0
+    for nth, connection in interrupted(start, tmp_path):
+        version = stored_version(connection)
+        assert start <= version < latest_version()
+        assert schema(connection) == wholes[version], f"half-migrated at statement {nth}"
+        migrate(connection)
+        assert schema(connection) == wholes[latest_version()]
+        places = nth
+    assert places > 3 * (latest_version() - start)
+    record("P16", f"from schema {start}: interrupted at {places} places, 0 half-migrated", places=places)
+
+
+@pytest.mark.parametrize("words", [["ls"], ["show", "1"], ["logs", "1"], ["doctor"], ["why", "1"], ["report", "1"]])
+def test_a_newer_store_is_refused_with_exit_code_4_and_left_alone(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    unpack(latest_version(), home.database)
+    with contextlib.closing(open_writing(home.database)) as connection:
+        connection.pragma("user_version", latest_version() + 1)
+    before = home.database.read_bytes()
+    monkeypatch.setenv("PASSLOOP_HOME", str(home.path))
+    monkeypatch.chdir(tmp_path)
+    code, said = told(words)
+    assert code == 4, said
+    assert f"schema {latest_version() + 1}" in said
+    assert "Traceback" not in said
+    assert home.database.read_bytes() == before
+
+
+def told(words: list[str]) -> tuple[int, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(words)
+    return code, out.getvalue() + err.getvalue()
