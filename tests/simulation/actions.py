@@ -1,130 +1,257 @@
-"""What happens in a simulated history: clients ask, devices change, attempts die, the engine dies, the disk is full."""
+"""What happens in a simulated history: clients ask, attempts die, devices and endpoints change, disks fill.
+
+Each action happens to one home, at once; what follows from it, the engine shows. `PLANS` says how often each happens.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import replace
 
-from passloop.engine.retrying import retry
-from passloop.kernel.events import Cancelled, Held, Released, Reprioritised, Submitted
-from passloop.kernel.ids import TaskId
+from passloop.engine.retrying import Retried, retry
+from passloop.kernel.changes import SubmitAnswer
+from passloop.kernel.events import (
+    Cancelled,
+    Event,
+    Foreign,
+    GroupHeld,
+    GroupReleased,
+    Held,
+    PoolOpened,
+    QuarantineReleased,
+    Released,
+    Reprioritised,
+    Submitted,
+)
+from passloop.kernel.ids import PoolName, TaskId
+from passloop.kernel.resources import Variant
 from passloop.kernel.tasks import Dependency, NewTask, RetryBudgets, TaskSpec
 from tests.support.builders import ask, spec_of
 
-from .world import Simulation
+from .homes import SimulatedHome
 
-__all__ = ["ACTIONS", "act"]
+__all__ = ["PLANS", "Action"]
 
-VARIANTS = [
-    [ask(cpus=1)], [ask(cpus=2)], [ask(gpus=1)], [ask(gpus=2, cpus=1)], [ask(gpus=4)], [ask(share=0.5)],
-    [ask(share=0.25)], [ask(gpus=2), ask(cpus=4)], [ask(cpus=1, memory=1_024)],
-]  # fmt: skip
+HOUR = 3_600_000
+DAY = 24 * HOUR
+REQUESTS: tuple[tuple[Variant, ...], ...] = (
+    (ask(cpus=1),), (ask(cpus=2),), (ask(cpus=5),), (ask(gpus=1),), (ask(gpus=2, cpus=1),), (ask(gpus=4),),
+    (ask(share=0.5),), (ask(share=0.25),), (ask(gpus=2), ask(cpus=4)), (ask(cpus=1, memory=6_000),),
+    (ask(cpus=3, exclusive=True),),
+)  # fmt: skip
+CALLS = ((ask(chat=1),), (ask(code=1),), (ask(chat=1, tokens=30),), (ask(provider=1, tokens=8),))
+DEVICES = ((ask(gpus=1),), (ask(gpus=2),), (ask(gpus=3),), (ask(share=0.5),), (ask(share=0.25),))
+GROUPS = ("default", "default", "night")
 
-Action = Callable[[Simulation], Awaitable[None]]
+Action = Callable[[SimulatedHome], None]
 
 
-async def submit(one: Simulation) -> None:
-    """A run of a few tasks; some with keys, limits, retries, and after earlier tasks."""
-    chance = one.random
-    known = sorted(one.acknowledged)
+def submit(home: SimulatedHome) -> None:
+    """A run of a few tasks; some with keys, limits, retries, deadlines, and after earlier tasks."""
+    chance = home.box.chance
+    spec = a_spec(home)
     tasks: list[NewTask] = []
-    for index in range(chance.randrange(1, 6)):
-        after: list[Dependency] = []
-        if index and chance.random() < 0.3:
-            after.append(Dependency(-chance.randrange(1, index + 1), any_end=chance.random() < 0.5))
-        if known and chance.random() < 0.2:
-            after.append(Dependency(chance.choice(known), any_end=chance.random() < 0.5))
-        key = f"k{chance.randrange(20)}" if chance.random() < 0.3 else None
-        tasks.append(NewTask(spec=a_spec(one), key=key, index=index, after=tuple(after)))
+    for index in range(chance.choice([1, 1, 2, 3, 5])):
+        key = f"k{chance.randrange(12)}" if chance.random() < 0.2 else None
+        after = _after(home, index)
+        mine = a_spec(home) if chance.random() < 0.3 else spec
+        tasks.append(NewTask(spec=mine, key=key, index=index, after=after, held=chance.random() < 0.03))
     event = Submitted(
         name="run",
         tasks=tuple(tasks),
-        group=chance.choice(["default", "night"]),
+        group=chance.choice(GROUPS),
         priority=chance.choice([0, 0, 0, 5]),
         refuse_impossible=False,
     )
-    answer = await one.ask(one.engine.submit(event))
-    if answer is not None:
-        one.acknowledged.update(answer.tasks)
+    home.ask(lambda engine: engine.submit(event), lambda answer: _acknowledge(home, answer))
 
 
-def a_spec(one: Simulation) -> TaskSpec:
+def _acknowledge(home: SimulatedHome, answer: SubmitAnswer) -> None:
+    home.witness.acknowledged.update(answer.tasks)
+
+
+def _after(home: SimulatedHome, index: int) -> tuple[Dependency, ...]:
+    chance, known = home.box.chance, sorted(home.witness.acknowledged)
+    after: list[Dependency] = []
+    if index and chance.random() < 0.3:
+        after.append(Dependency(-chance.randrange(1, index + 1), any_end=chance.random() < 0.5))
+    if known and chance.random() < 0.15:
+        after.append(Dependency(chance.choice(known[-10:]), any_end=chance.random() < 0.5))
+    return tuple(after)
+
+
+def a_spec(home: SimulatedHome) -> TaskSpec:
     """A spec as users write them."""
-    chance = one.random
+    chance = home.box.chance
+    calls = chance.random() < 0.25
+    request = chance.choice(CALLS if calls else REQUESTS if home.box.alone else DEVICES)
     return spec_of(
-        *chance.choice(VARIANTS),
-        limit=chance.choice([None, 5_000, 30_000]),
+        *request,
+        limit=chance.choice([None, 2_000, 30_000, 30_000]),
         grace=chance.choice([0, 1_000]),
-        retries=RetryBudgets(failure=chance.choice([0, 0, 2])),
+        patience=chance.choice([None, None, 0, 60_000]),
+        deadline=chance.choice([None] * 9 + [600_000]),
+        retries=RetryBudgets(failure=chance.choice([0, 0, 2]), timeout=chance.choice([0, 1])),
+        driver="calls" if calls else "processes",
+        task_class=chance.choice(["", "short", "long"]),
+        program="program",
     )
 
 
-def some(one: Simulation) -> tuple[TaskId, ...]:
-    """A few tasks that were acknowledged."""
-    known = sorted(one.acknowledged)
-    return tuple(one.random.sample(known, min(len(known), 3)))
+def some(home: SimulatedHome, most: int = 3) -> tuple[TaskId, ...]:
+    """A few tasks that are known, unfinished ones mostly."""
+    chance = home.box.chance
+    known = home.witness.unfinished() if chance.random() < 0.8 else sorted(home.witness.acknowledged)
+    return tuple(chance.sample(known, min(len(known), chance.randrange(1, most + 1))))
 
 
-async def cancel(one: Simulation) -> None:
-    await one.ask(one.engine.send(Cancelled(some(one)[:1])))
+def send(home: SimulatedHome, event: Event) -> None:
+    """A client asks for something and waits for the answer."""
+    home.ask(lambda engine: engine.send(event), lambda _answer: None)
 
 
-async def hold(one: Simulation) -> None:
-    await one.ask(one.engine.send(Held(some(one))))
+def cancel(home: SimulatedHome) -> None:
+    send(home, Cancelled(some(home, 2)))
 
 
-async def release(one: Simulation) -> None:
-    await one.ask(one.engine.send(Released(tuple(sorted(one.acknowledged)))))
+def hold(home: SimulatedHome) -> None:
+    send(home, Held(some(home)))
 
 
-async def reorder(one: Simulation) -> None:
-    await one.ask(one.engine.send(Reprioritised(some(one), one.random.randrange(-5, 5))))
+def release(home: SimulatedHome) -> None:
+    send(home, Released(tuple(home.witness.unfinished())))
 
 
-async def try_again(one: Simulation) -> None:
-    done = await one.ask(retry(one.engine, some(one)))
-    if done is not None:
-        one.acknowledged.update(done.created)
+def hold_group(home: SimulatedHome) -> None:
+    send(home, GroupHeld(home.box.chance.choice(GROUPS)))
 
 
-async def pass_time(one: Simulation) -> None:
-    await one.advance(one.random.choice([100, 1_000, 10_000, 60_000]))
+def release_groups(home: SimulatedHome) -> None:
+    for group in sorted(set(GROUPS)):
+        send(home, GroupReleased(group))
 
 
-async def change_device(one: Simulation) -> None:
-    one.change_a_device()
-    await one.settle()
+def reorder(home: SimulatedHome) -> None:
+    send(home, Reprioritised(some(home), home.box.chance.randrange(-2, 7)))
 
 
-async def lose_attempt(one: Simulation) -> None:
-    one.kill_an_attempt()
-    await one.settle()
+def try_again(home: SimulatedHome) -> None:
+    """A client retries what ended badly; what was made of it is known from then on."""
+    tasks = some(home)
+
+    def told(done: Retried) -> None:
+        home.witness.acknowledged.update(done.created)
+
+    home.ask(lambda engine: retry(engine, tasks), told)
 
 
-async def die(one: Simulation) -> None:
-    """The engine dies between two turns, or around its next commit."""
-    one.fault = one.random.choice(["", "die before", "die after"])
-    if not one.fault:
-        one.deaths += 1
-        await one.close()
-        await one.open()
-    await one.settle()
+def open_pool(home: SimulatedHome) -> None:
+    send(home, PoolOpened(PoolName(home.box.chance.choice(["provider", "chat", "code"]))))
 
 
-async def fill_the_disk(one: Simulation) -> None:
-    """Commits fail for a while; then there is room again."""
-    one.fault = "full"
-    one.tell(Held(()))
-    await one.settle()
-    one.fault = ""
-    await one.settle()
+def vouch(home: SimulatedHome) -> None:
+    """A user vouches for a device."""
+    send(home, QuarantineReleased(home.box.chance.choice(list(home.box.devices.by_uuid))))
 
 
-ACTIONS: list[Action] = [
-    submit, submit, submit, pass_time, pass_time, pass_time, cancel, hold, release, reorder, try_again,
-    change_device, lose_attempt, die, fill_the_disk,
-]  # fmt: skip
+def change_device(home: SimulatedHome) -> None:
+    """A stranger comes or goes, a device is lost or back, breaks or is repaired."""
+    chance = home.box.chance
+    device = chance.choice(list(home.box.devices.by_uuid.values()))
+    what = chance.random()
+    if what < 0.6:
+        stranger = Foreign(pid=4_242, user="ann", name="train", vram_mib=chance.choice([100, 60_000]))
+        device.foreign = () if device.foreign else (stranger,)
+        device.foreign_since = home.box.clock.now()
+    elif what < 0.85:
+        device.there = not device.there
+    else:
+        device.fault = "" if device.fault else "it fell off the bus"
 
 
-async def act(one: Simulation) -> None:
-    """One thing happens."""
-    await one.random.choice(ACTIONS)(one)
+def lose_attempt(home: SimulatedHome) -> None:
+    """What stands over an attempt dies; what it started may live on for a while."""
+    _with_one(home, home.processes.kill)
+
+
+def tear_record(home: SimulatedHome) -> None:
+    """The record of how an attempt ended cannot be read."""
+    _with_one(home, home.processes.tear)
+
+
+def zombie(home: SimulatedHome) -> None:
+    """What stands over an attempt dies, and its tree holds on."""
+    _with_one(home, lambda attempt: _leave_a_tree(home, attempt))
+
+
+def _leave_a_tree(home: SimulatedHome, attempt: int) -> None:
+    act = home.processes.acts[attempt]  # type: ignore[index]
+    act.play = replace(act.play, stray_for=home.box.chance.choice([5_000, 300_000]))
+    home.processes.kill(act.attempt)
+
+
+def _with_one(home: SimulatedHome, do: Callable[[int], None]) -> None:
+    live = home.processes.live()
+    if live:
+        do(home.box.chance.choice(live))
+        home.look_outside()
+
+
+def trouble_endpoint(home: SimulatedHome) -> None:
+    home.box.endpoints.close_one()
+
+
+def mend_endpoint(home: SimulatedHome) -> None:
+    home.box.endpoints.open_one()
+
+
+def die(home: SimulatedHome) -> None:
+    """The engine is killed, now or at one of the next boundaries."""
+    if home.box.chance.random() < 0.25:
+        home.life.end()
+    else:
+        home.life.dies_in = home.box.chance.randrange(1, 25)
+
+
+def fill_disk(home: SimulatedHome) -> None:
+    """Commits fail from now on, all or some, or the next one does; or there is no room where attempts would begin."""
+    if home.box.chance.random() < 0.2:
+        home.fill(runs=True)
+    else:
+        home.fill(disk=home.box.chance.choice(["full", "leaky", "error", "error", "busy"]))
+
+
+def free_disk(home: SimulatedHome) -> None:
+    home.fill()
+
+
+def jump_clock(home: SimulatedHome) -> None:
+    """The wall clock is set, by a time zone, a user, or a suspended machine; hours or days, back or forth."""
+    chance, clock = home.box.chance, home.box.clock
+    skew = clock.wall() - clock.now()
+    by = chance.choice([HOUR, -HOUR, 7 * HOUR, -7 * HOUR, 3 * DAY, -3 * DAY, 400 * DAY, -400 * DAY, 90_000, -1])
+    clock.set_wall(max(-clock.now() // 2, skew + by))
+
+
+def drain(home: SimulatedHome) -> None:
+    """The engine is told to claim no more, or to end what runs as well; it goes on only after a restart."""
+    stop_running = home.box.chance.random() < 0.5
+    home.ask(lambda engine: engine.drain(stop_running=stop_running), lambda _done: None)
+
+
+Plan = dict[Action, int]
+
+CLIENTS: Plan = {
+    submit: 30, cancel: 4, hold: 2, release: 3, hold_group: 1, release_groups: 2, reorder: 3, try_again: 3,
+    open_pool: 1, vouch: 2,
+}  # fmt: skip
+WORLD: Plan = {change_device: 6, lose_attempt: 4, tear_record: 2, zombie: 1, trouble_endpoint: 2, mend_endpoint: 3}
+ENGINE: Plan = {die: 5, fill_disk: 3, free_disk: 6, jump_clock: 1, drain: 1}
+
+PLANS: dict[str, Plan] = {
+    "safety": {**CLIENTS, **WORLD, **ENGINE},
+    "liveness": {**CLIENTS, **{action: max(1, often // 2) for action, often in (WORLD | ENGINE).items()}},
+    "clocks": {**CLIENTS, jump_clock: 20, die: 10, lose_attempt: 1},
+    "devices": {submit: 30, cancel: 4, release: 2, vouch: 4, change_device: 14, zombie: 4, lose_attempt: 3, die: 6},
+}
+"""How often each action happens, by the mode of a history."""

@@ -1,0 +1,127 @@
+"""The devices of the simulated box as they really are, and how each home sees them.
+
+A home sees at once what strangers run and what its own dead attempts left; what another home runs shows up on a device
+only after a while, as a process does that has yet to open it. `Desk` is the engine's own, without its sampler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from passloop.clock import FakeClock
+from passloop.devices.base import Sample
+from passloop.devices.sampler import Sampler
+from passloop.drivers.base import Report
+from passloop.engine.device_desk import DeviceDesk
+from passloop.kernel.events import DeviceSeen, Foreign
+from tests.support.builders import seen
+
+__all__ = ["Desk", "Devices", "HomeView", "Occupant"]
+
+SHOWS_UP_AFTER = 1_000
+LOOKED_AT_LAST = 30
+"""How old (ms) a look may be when a start follows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """An attempt on a device; it is there until it is `gone`, whoever knows of it. `share` in 1/10,000."""
+
+    home: int
+    attempt: int
+    share: int
+    since: int
+    gone: Callable[[int], bool]
+
+
+@dataclass
+class TrueDevice:
+    """One device: whether it is there and works, strangers on it (with the time they came), attempts on it."""
+
+    index: int
+    there: bool = True
+    fault: str = ""
+    foreign: tuple[Foreign, ...] = ()
+    foreign_since: int = 0
+    occupants: list[Occupant] = field(default_factory=list)
+
+
+class Devices:
+    """All devices of the box. Whoever starts on one is held against all that is there."""
+
+    def __init__(self, clock: FakeClock, count: int) -> None:
+        self.clock = clock
+        self.by_uuid = {seen(index).uuid: TrueDevice(index) for index in range(count)}
+
+    def occupy(self, uuid: str, newcomer: Occupant) -> None:
+        """An attempt starts here. Raises AssertionError if it must not."""
+        device, now = self.by_uuid[uuid], self.clock.now()
+        device.occupants = [one for one in device.occupants if not one.gone(now)]
+        others = device.occupants
+        elsewhere = [one for one in others if one.home != newcomer.home]
+        assert not elsewhere, f"{uuid} of home {elsewhere[0].home} was given to home {newcomer.home}, too"
+        share = sum(one.share for one in others) + newcomer.share
+        assert share <= 10_000, f"{uuid} is given to attempt {newcomer.attempt} beside {others}"
+        late = device.foreign and now - device.foreign_since > LOOKED_AT_LAST
+        assert not late, f"attempt {newcomer.attempt} starts on {uuid} beside {device.foreign}"
+        device.occupants.append(newcomer)
+
+    def heal(self) -> None:
+        """All are there and work, and no stranger is left."""
+        for device in self.by_uuid.values():
+            device.there, device.fault, device.foreign = True, "", ()
+
+
+class HomeView:
+    """The inventory of one home. `ours` are its attempts that hold devices by right."""
+
+    virtual = False
+    absent_reason = ""
+
+    def __init__(self, devices: Devices, home: int) -> None:
+        self._devices = devices
+        self._home = home
+        self.ours: Callable[[], Collection[int]] = tuple
+
+    def look(self, uuids: Collection[str] | None = None) -> tuple[DeviceSeen, ...]:
+        """Every device that is there, or those of these that are."""
+        ours, now = set(self.ours()), self._devices.clock.now()
+        found = self._devices.by_uuid.items()
+        return tuple(
+            self._seen(device, ours, now) for uuid, device in found if device.there and (uuids is None or uuid in uuids)
+        )
+
+    def samples(self, uuids: Sequence[str]) -> tuple[Sample, ...]:
+        """None: the simulation does not ask how busy devices are."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _seen(self, device: TrueDevice, ours: set[int], now: int) -> DeviceSeen:
+        there = [one for one in device.occupants if not one.gone(now)]
+        strays = tuple(one.attempt for one in there if one.home == self._home and one.attempt not in ours)
+        others = tuple(
+            Foreign(pid=one.attempt, user="ben", name="another home")
+            for one in there
+            if one.home != self._home and now - one.since >= SHOWS_UP_AFTER
+        )
+        foreign = (*device.foreign, *others)
+        plain = seen(device.index)
+        usable = plain.vram_mib - sum(one.vram_mib for one in foreign)
+        return seen(device.index, usable_mib=usable, foreign=foreign, strays=strays, fault=device.fault)
+
+
+class Desk(DeviceDesk):
+    """The engine's way to the devices, which samples nobody."""
+
+    def connect(self, report: Report, deliver: Callable[..., None]) -> None:
+        """Say where events go; before `start`."""
+        super().connect(report, deliver)
+        self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver, pause=_for_ever)
+
+
+async def _for_ever(_millis: int) -> None:
+    await asyncio.get_running_loop().create_future()

@@ -1,0 +1,239 @@
+"""One history: a seed, a mode and a number of events give a story of one or two homes, always the same.
+
+`safety`: anything may go wrong at any time, and nothing that was promised breaks. `liveness`: the same, then all that
+was wrong heals, and everything ends. `clocks`: the wall clock jumps, engines restart. `devices`: two homes share one
+box. A history that breaks a promise raises, with the command that replays it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from passloop.clock import FakeClock
+from passloop.kernel import invariants
+from passloop.kernel.events import GroupReleased, PoolOpened, QuarantineReleased, Released
+from passloop.kernel.ids import PoolName
+from passloop.store.home import Home
+
+from .actions import GROUPS, PLANS, Action, send
+from .endpoints import POOLS
+from .homes import Box, SimulatedHome
+from .loop import SimulatedLoop, watched_crashpoints
+from .reasons import check_reasons, named_reasons_are_true
+
+__all__ = ["MODES", "Look", "Told", "command", "play"]
+
+MODES = tuple(PLANS)
+START = 1_700_000_000_000
+GAPS = {0: 60, 1: 15, 10: 15, 100: 15, 1_000: 30, 5_000: 15, 20_000: 10, 60_000: 5, 600_000: 3}
+"""How long (ms) after one action the next one happens, and how often that is so."""
+HEALING = 30 * 24 * 3_600_000
+"""Within how long (ms) of simulated time everything must end once nothing is wrong any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a history was: its events by kind, how engines died, how attempts ended, and a fingerprint of it all."""
+
+    events: int
+    turns: int
+    kinds: Counter[str]
+    deaths: Counter[str]
+    outcomes: Counter[str]
+    pauses: int
+    explained: int
+    fingerprint: int
+
+
+def command(mode: str, seed: int, events: int) -> str:
+    """What replays a history."""
+    return f"python -m tests.simulation.replay --mode {mode} --seed {seed} --events {events}"
+
+
+Look = Callable[[Home, int], None]
+"""Looks at a home, at this wall time (ms)."""
+
+
+def play(mode: str, seed: int, events: int, *, trace: bool = False, look: Look | None = None) -> Told:
+    """Play one history; `look` sees each home before all heals. Raises what it breaks, with what replays it."""
+    memory = Path("/dev/shm")
+    path = Path(tempfile.mkdtemp(prefix="passloop-simulation-", dir=memory if memory.is_dir() else None))
+    said = io.StringIO()
+    try:
+        with watched_crashpoints(), contextlib.redirect_stderr(said):
+            told = _History(path, mode, seed, events, trace=trace, look=look).played()
+        assert "dropped an event" not in said.getvalue(), said.getvalue()
+    except BaseException as broken:
+        broken.add_note(f"{mode}, seed {seed}; replay it with: {command(mode, seed, events)}")
+        raise
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+    return told
+
+
+class _History:
+    def __init__(self, path: Path, mode: str, seed: int, events: int, *, trace: bool, look: Look | None) -> None:
+        self.mode, self.most, self.trace, self.look = mode, events, trace, look
+        self.chance = random.Random(f"{mode} {seed}")
+        self.loop = SimulatedLoop(FakeClock(START), self.chance)
+        if mode == "devices":
+            (path / "locks").mkdir(mode=0o700)
+        self.box = Box(self.loop, self.chance, path, gpus=4, homes=2 if mode == "devices" else 1)
+        for home in self.box.homes:
+            home.watch = self._watch
+        self.plan = PLANS[mode]
+        self.healing = False
+        self.explained = 0
+        self.turns = 0
+
+    def played(self) -> Told:
+        try:
+            self.loop.run_until_complete(self._story())
+        finally:
+            for home in self.box.homes:
+                home.processes.end_all()
+            self.loop.close()
+        return self._told()
+
+    @property
+    def events(self) -> int:
+        return sum(home.witness.events for home in self.box.homes)
+
+    async def _story(self) -> None:
+        try:
+            for home in self.box.homes:
+                await home.open()
+                self._declare(home)
+            await self._go_on()
+            if self.look is not None:
+                for home in self.box.homes:
+                    self.look(home.home, self.loop.clock.wall())
+            if self.mode != "safety":
+                await self._heal()
+            for home in self.box.homes:
+                await self._check_what_is_kept(home)
+        finally:
+            for home in self.box.homes:
+                await home.close()
+
+    def _declare(self, home: SimulatedHome) -> None:
+        for pool in POOLS:
+            send(home, pool)
+
+    async def _go_on(self) -> None:
+        """Actions and gaps, until there were enough events."""
+        actions, weights = list(self.plan), list(self.plan.values())
+        gaps, often = list(GAPS), list(GAPS.values())
+        for _ in range(20 * self.most):
+            if self.events >= self.most:
+                return
+            await self.box.rest(self.chance.choices(gaps, often)[0])
+            await self._revive()
+            home = self.chance.choice(self.box.homes)
+            action = self.chance.choices(actions, weights)[0]
+            self._note(home, action)
+            action(home)
+            if self.chance.random() < 0.01 and home.alive:
+                await home.go_down()
+        raise AssertionError(f"only {self.events} of {self.most} events came to be")
+
+    async def _revive(self) -> None:
+        """Dead engines are started again, at once or after a while."""
+        for home in self.box.homes:
+            while home.life.dead:
+                await self.box.rest(self.chance.choice([0, 50, 5_000, 120_000]))
+                await home.open()
+
+    async def _heal(self) -> None:
+        """From now on nothing is wrong, nothing new comes, and all that was held is let go: everything ends."""
+        self.healing = True
+        self.box.devices.heal()
+        self.box.endpoints.heal()
+        for home in self.box.homes:
+            home.fill()
+            home.life.end()
+            home.processes.heal()
+        until = self.loop.clock.now() + HEALING
+        await self._revive()
+        while any(home.witness.unfinished() or home.witness.attempts for home in self.box.homes):
+            assert self.loop.clock.now() < until, self._stranded()
+            for home in self.box.homes:
+                self._let_go(home)
+            await self.box.rest(600_000)
+            await self._revive()
+
+    def _let_go(self, home: SimulatedHome) -> None:
+        """A user releases what is held, vouches for devices and opens pools."""
+        for group in sorted(set(GROUPS)):
+            send(home, GroupReleased(group))
+        send(home, Released(tuple(home.witness.unfinished())))
+        for uuid in self.box.devices.by_uuid:
+            send(home, QuarantineReleased(uuid))
+        for pool in POOLS:
+            send(home, PoolOpened(PoolName(pool.name)))
+
+    def _stranded(self) -> str:
+        lines = []
+        for home in self.box.homes:
+            if home.engine is None:
+                continue
+            machine, now = home.engine.turns.machine, home.engine.clock.now()
+            for task in home.witness.unfinished():
+                why = [blocker.sentence for blocker in machine.explain(task, now)]
+                lines.append(f"task {task} is {home.witness.rows[task].state}: {why}")
+            lines.append(f"attempts: {home.witness.attempts}")
+        return "stranded: " + "; ".join(lines)
+
+    async def _check_what_is_kept(self, home: SimulatedHome) -> None:
+        """After the last engine, all that was committed is in the store."""
+        await home.close()
+        home.fill()
+        await home.open()
+        assert home.engine is not None
+        home.witness.check_store(home.engine.store)
+
+    def _watch(self, home: SimulatedHome) -> None:
+        """After each turn that changed something: the machine's laws, and a reason for those that wait."""
+        assert home.engine is not None
+        self.turns += 1
+        if home.witness.batches == home.looked_at:
+            return
+        home.looked_at = home.witness.batches
+        machine = home.engine.turns.machine
+        now = machine.state.now
+        invariants.check(machine, now)
+        if self.turns % 4 == 0 or self.healing:
+            check_reasons(machine, now, self.chance)
+        if self.mode == "liveness" and self.chance.random() < 0.02:
+            self.explained += named_reasons_are_true(machine, home.engine, self.chance)
+
+    def _note(self, home: SimulatedHome, action: Action) -> None:
+        if self.trace:
+            alive = "" if home.alive else " (no engine)"
+            print(
+                f"{self.events:5d} {self.loop.clock.now() - START:10d} ms  home {home.number}{alive}: {action.__name__}"
+            )
+
+    def _told(self) -> Told:
+        homes = self.box.homes
+        kinds: Counter[str] = sum((home.witness.kinds for home in homes), Counter())
+        outcomes: Counter[str] = sum((home.witness.outcomes for home in homes), Counter())
+        text = repr([sorted(home.witness.rows.items()) for home in homes])
+        return Told(
+            events=self.events,
+            turns=self.turns,
+            kinds=kinds,
+            deaths=Counter(self.box.deaths),
+            outcomes=outcomes,
+            pauses=sum(home.pauses for home in homes),
+            explained=self.explained,
+            fingerprint=random.Random(text).getrandbits(64),
+        )

@@ -1,0 +1,171 @@
+"""An event loop on which no time passes by itself, and the lives of the engines on it.
+
+When nothing is left to do the clock is moved to what is due next, so that hours cost nothing. What the engine does off
+the loop (commits, reads, looks at devices) is done on it, after a delay by chance and in the order of each thread, so
+that one seed is one history. A `Life` is one engine's process: it ends at a boundary (before or after a commit, a call
+of a driver, any work off the loop) or from outside; from then on nothing of it does anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import math
+import random
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from passloop import crashpoints
+from passloop.clock import FakeClock
+
+__all__ = ["Killed", "Life", "SimulatedLoop", "living", "watched_crashpoints"]
+
+DELAYS = (0, 0, 0, 0, 1, 1, 6)
+"""How long (ms) work off the loop takes: a read, or the fsync of a commit."""
+
+
+class Killed(BaseException):
+    """The engine dies here; nothing in it may catch this."""
+
+
+class Life:
+    """One engine's process, from its start to its death. `killed_at` is the boundary at which it died, if at one."""
+
+    __slots__ = ("_on_death", "dead", "dies_in", "killed_at", "tasks")
+
+    def __init__(self, on_death: Callable[[], None]) -> None:
+        self.dead = False
+        self.dies_in: int | None = None
+        self.killed_at = ""
+        self.tasks: list[asyncio.Task[Any]] = []
+        self._on_death = on_death
+
+    def reach(self, boundary: str) -> None:
+        """A boundary is reached: die here, if it is the one. What is dead already goes no further."""
+        if self.dead:
+            raise Killed
+        if self.dies_in is not None:
+            self.dies_in -= 1
+            if self.dies_in <= 0:
+                self.killed_at = boundary
+                self.end()
+                raise Killed
+
+    def end(self) -> None:
+        """Dead from now on."""
+        if not self.dead:
+            self.dead = True
+            self._on_death()
+
+
+living: contextvars.ContextVar[Life | None] = contextvars.ContextVar("living", default=None)
+"""The life that the code under way belongs to; none for the world outside."""
+
+
+def reach(boundary: str) -> None:
+    """The code under way reaches a boundary."""
+    life = living.get()
+    if life is not None:
+        life.reach(boundary)
+
+
+@contextmanager
+def watched_crashpoints() -> Iterator[None]:
+    """Let every crash point of the code be a boundary of the life that reaches it, until the block ends."""
+    real = crashpoints.crashpoint
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith("passloop")]
+    watched = [module for module in modules if getattr(module, "crashpoint", None) is real]
+    for module in watched:
+        module.crashpoint = reach  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for module in watched:
+            module.crashpoint = real  # type: ignore[attr-defined]
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """See above. `failure` is the first error that nobody caught."""
+
+    def __init__(self, clock: FakeClock, chance: random.Random) -> None:
+        super().__init__()
+        self.clock = clock
+        self.failure: BaseException | None = None
+        self._chance = chance
+        self._numbers = itertools.count()
+        self._busy_until: dict[object, int] = {}
+        self._selector = self
+        self._clock_resolution = 1e-4
+        self.set_task_factory(_make_task)
+        self.set_exception_handler(self._note_failure)
+
+    def time(self) -> float:
+        """The clock's time in seconds."""
+        return self.clock.now() / 1000
+
+    def select(self, timeout: float | None) -> tuple[()]:
+        """Nothing is ready: let time pass to what is due next."""
+        if timeout is None:
+            raise AssertionError("nothing will ever happen again")
+        if timeout > 0:
+            self.clock.advance(max(1, math.ceil(timeout * 1000 - 0.01)))
+        return ()
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """Do the work on the loop, after a delay; that of one thread (a writer's) in its order."""
+        future = self.create_future()
+        now = self.clock.now()
+        at = now + self._chance.choice(DELAYS)
+        if executor is not None:
+            at = max(at, self._busy_until.get(executor, 0))
+            self._busy_until[executor] = at + 1 if at > now else at
+        if at <= now:
+            self.call_soon(_do, future, func, args)
+        else:
+            self.call_at(at / 1000, _do, future, func, args)
+        return future
+
+    def call_after(self, millis: int, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back in so many ms."""
+        return self.call_at((self.clock.now() + millis) / 1000, callback)
+
+    def _process_events(self, event_list: Any) -> None:
+        """There are none."""
+
+    def _write_to_self(self) -> None:
+        """There are no other threads."""
+
+    def _note_failure(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Killed) or error is None or self.failure is not None:
+            return
+        self.failure = error
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], *, context: contextvars.Context | None = None
+) -> asyncio.Task[Any]:
+    task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, context=context)
+    life = living.get() if context is None else context.get(living)
+    if life is not None:
+        life.tasks.append(task)
+    return task
+
+
+def _do(future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """Work off the loop; a dead engine does none, and one that dies in it learns nothing of it."""
+    try:
+        reach("off the loop, before")
+        result = func(*args)
+        reach("off the loop, after")
+    except Killed:
+        return
+    except Exception as error:
+        if not future.cancelled():
+            future.set_exception(error)
+        return
+    if not future.cancelled():
+        future.set_result(result)

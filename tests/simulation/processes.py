@@ -1,0 +1,214 @@
+"""What runs for one home and outlives its engines, and the drivers that play it.
+
+How each attempt goes is drawn when it is launched. Here stands the truth that the engine's record is held against:
+nothing is launched twice, no task has two attempts that live, no device is given to two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Sequence
+
+from passloop.clock import FakeClock
+from passloop.drivers.base import Launch
+from passloop.drivers.fake import Act, FakeDriver, FakeWorld, Play
+from passloop.kernel.events import Exited, PauseChanged
+from passloop.kernel.ids import AttemptId
+from passloop.kernel.resources import Allocation
+from passloop.kernel.tasks import Outcome, OutcomeKind
+
+from .devices import Devices, Occupant
+from .endpoints import Endpoints
+from .loop import Killed, Life, SimulatedLoop
+
+__all__ = ["Driver", "Processes"]
+
+ENDS = [
+    *[OutcomeKind.SUCCESS] * 6, OutcomeKind.FAILURE, OutcomeKind.FAILURE, OutcomeKind.OUT_OF_MEMORY, OutcomeKind.LOST,
+]  # fmt: skip
+DURATIONS = (0, 1, 200, 3_000, 20_000, 90_000)
+TORN = Outcome(OutcomeKind.LOST, message="its exit record is torn")
+NO_ROOM = Outcome(OutcomeKind.LOST, message="no room for its folder", engine_lost=True)
+
+Descriptors = Callable[[Allocation], Sequence[int]]
+
+
+class Processes(FakeWorld):
+    """The attempts of home number `home`. `healthy` ones neither hang nor fail. Spans in ms."""
+
+    def __init__(
+        self, home: int, clock: FakeClock, chance: random.Random, devices: Devices, endpoints: Endpoints
+    ) -> None:
+        super().__init__(clock, script=self._play)
+        self.home = home
+        self.healthy = False
+        self.launched = 0
+        self.orders: dict[AttemptId, Launch] = {}
+        self.descriptors: Descriptors = lambda _allocation: ()
+        self._chance = chance
+        self._devices = devices
+        self._endpoints = endpoints
+        self._once: set[AttemptId] = set()
+        self._locks: dict[AttemptId, list[int]] = {}
+
+    def is_gone(self, attempt: AttemptId, now: int) -> bool:
+        """Whether nothing of the attempt lives at `now`."""
+        act = self.acts.get(attempt)
+        at = None if act is None else act.gone_at()
+        return act is None or (at is not None and at <= now)
+
+    def is_live(self, attempt: AttemptId) -> bool:
+        """Whether its process runs."""
+        act = self.acts.get(attempt)
+        return act is not None and (act.ends_at is None or act.ends_at > self.clock.now())
+
+    def live(self) -> list[AttemptId]:
+        """The attempts that run, by age."""
+        return [attempt for attempt in self.acts if self.is_live(attempt)]
+
+    def truth(self, attempt: AttemptId) -> OutcomeKind | None:
+        """How the attempt ended or would end; None if it never was."""
+        act = self.acts.get(attempt)
+        return None if act is None else act.outcome.kind
+
+    def tear(self, attempt: AttemptId) -> None:
+        """The exit record of an attempt that nobody has read yet cannot be read."""
+        act = self.acts[attempt]
+        if not act.ended:
+            act.outcome = TORN
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Its end is on record: it is not asked for again."""
+        if self.is_gone(attempt, self.clock.now()):
+            self.acts.pop(attempt, None)
+            self.orders.pop(attempt, None)
+
+    def heal(self) -> None:
+        """From now on all ends well: what would never end dies now, and what is left of the dead goes at last."""
+        self.healthy = True
+        for attempt, act in list(self.acts.items()):
+            if act.ends_at is None:
+                self.kill(attempt)
+
+    def reap(self) -> None:
+        """What is gone holds no lock any more."""
+        now = self.clock.now()
+        for attempt in [one for one in self._locks if self.is_gone(one, now)]:
+            for descriptor in self._locks.pop(attempt):
+                os.close(descriptor)
+
+    def end_all(self) -> None:
+        """Let go of every lock, at the end of the history."""
+        for descriptors in self._locks.values():
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._locks.clear()
+
+    def _play(self, order: Launch) -> Play:
+        """An attempt begins. Raises AssertionError if it must not."""
+        assert order.attempt not in self._once, f"attempt {order.attempt} is launched twice"
+        now = self.clock.now()
+        beside = [
+            other for other, its in self.orders.items() if its.task == order.task and not self.is_gone(other, now)
+        ]
+        assert not beside, f"attempts {beside} and {order.attempt} of task {order.task} live at once"
+        self._once.add(order.attempt)
+        self.orders[order.attempt] = order
+        self.launched += 1
+        play = self._drawn(order)
+        for grant in order.allocation.devices:
+            gone = _gone_by(self, order.attempt)
+            self._devices.occupy(grant.uuid, Occupant(self.home, order.attempt, grant.share, now, gone))
+        self._locks[order.attempt] = [os.dup(one) for one in self.descriptors(order.allocation)]
+        return play
+
+    def _drawn(self, order: Launch) -> Play:
+        refused = self._endpoints.refusal(order.allocation)
+        if refused is not None:
+            return Play(duration=self._chance.choice([20, 900]), outcome=refused)
+        if self.healthy:
+            return Play(duration=self._chance.choice(DURATIONS), outcome=self._success(order))
+        chance = self._chance
+        kind = chance.choice(ENDS)
+        outcome = self._success(order) if kind is OutcomeKind.SUCCESS else Outcome(kind, exit_code=1)
+        if order.allocation.devices and chance.random() < 0.03:
+            uuid = order.allocation.devices[0].uuid
+            outcome = Outcome(OutcomeKind.DEVICE_FAULT, device=uuid, message="the device failed")
+        return Play(
+            duration=None if chance.random() < 0.06 else chance.choice(DURATIONS),
+            outcome=outcome,
+            start_after=chance.choice([0, 0, 50]),
+            stubborn=chance.random() < 0.2,
+            stray_for=chance.choice([0, 0, 0, 0, 3_000, 60_000]),
+        )
+
+    def _success(self, order: Launch) -> Outcome:
+        return Outcome(OutcomeKind.SUCCESS, exit_code=0, used=self._endpoints.used(order.allocation))
+
+
+def _gone_by(processes: Processes, attempt: AttemptId) -> Callable[[int], bool]:
+    return lambda now: processes.is_gone(attempt, now)
+
+
+class Driver(FakeDriver):
+    """Plays the attempts of one engine's life and wakes by itself when something happens to them.
+
+    With `no_room` no attempt can begin: there is no room for its folder.
+    """
+
+    def __init__(self, world: Processes, life: Life, loop: SimulatedLoop, *, name: str = "processes") -> None:
+        super().__init__(world, name=name)
+        self.no_room: Callable[[], bool] = bool
+        self._life = life
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._at: int | None = None
+
+    def launch(self, order: Launch) -> None:
+        """Let the attempt begin."""
+        self._must_live()
+        if self.no_room():
+            self._tell(PauseChanged(paused=True, reason="disk full: the folder of runs"))
+            self._tell(Exited(order.attempt, order.epoch, NO_ROOM))
+            return
+        super().launch(order)
+
+    def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
+        """End the attempt, or forbid its start."""
+        self._must_live()
+        super().halt(attempt, epoch, grace=grace, reason=reason)
+
+    def catch_up(self) -> None:
+        """Report what has happened, and be back when something happens next."""
+        if self._life.dead or self._report is None:
+            return
+        super().catch_up()
+        at = self._next()
+        if at == self._at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._at, self._timer = at, None
+        if at is not None:
+            self._timer = self._loop.call_after(at - self._loop.clock.now(), self._ring)
+
+    def _ring(self) -> None:
+        self._at = None
+        self.catch_up()
+
+    def _next(self) -> int | None:
+        """When something happens next to what is watched; something may have died before that."""
+        times = [at for act in self._acts() if (at := _next_of(act)) is not None]
+        return min(times, default=None)
+
+    def _must_live(self) -> None:
+        if self._life.dead:
+            raise Killed
+
+
+def _next_of(act: Act) -> int | None:
+    if not act.started:
+        return act.starts_at if act.ends_at is None else min(act.starts_at, act.ends_at)
+    return act.gone_at() if act.ended else act.ends_at

@@ -1,0 +1,176 @@
+"""Whether `explain` tells the truth: nobody waits without a reason, and what a reason names is what stands in the way.
+
+A reason is put to the test on a copy of the machine: all that it names is freed there, and the task must start, or wait
+for something else, which is freed in turn. Other tasks that merely wait are held meanwhile: they are named by nobody,
+so they must not matter.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from passloop.engine.engine import Engine
+from passloop.kernel.blockers import Blocker, BlockerCode
+from passloop.kernel.events import (
+    Cancelled,
+    DevicesSeen,
+    DrainChanged,
+    Event,
+    Exited,
+    Held,
+    PauseChanged,
+    PoolOpened,
+    QuarantineReleased,
+    Released,
+    StrayGone,
+)
+from passloop.kernel.ids import PoolName, TaskId
+from passloop.kernel.machine import Machine
+from passloop.kernel.records import Attempt, Task
+from passloop.kernel.tasks import Outcome, OutcomeKind, TaskState
+from tests.support.builders import seen
+
+__all__ = ["check_reasons", "named_reasons_are_true"]
+
+WAITS = {TaskState.WAITING, TaskState.HELD, TaskState.BACKOFF, TaskState.READY}
+ROUNDS = 12
+ASKED = 4
+DONE = Outcome(OutcomeKind.SUCCESS, exit_code=0)
+GONE = Outcome(OutcomeKind.CANCELLED)
+
+
+def check_reasons(machine: Machine, now: int, chance: random.Random) -> None:
+    """At rest every task that waits has a reason; a few of them are asked."""
+    wake_at = machine.state.wakeups.next()
+    if machine.state.turn.admission or (wake_at is not None and wake_at <= now):
+        return
+    waiting = [task for task in machine.state.tasks.values() if task.state in WAITS]
+    for task in chance.sample(waiting, min(len(waiting), ASKED)):
+        assert machine.explain(TaskId(task.id), now), f"task {task.id} is {task.state} for no reason"
+
+
+def named_reasons_are_true(machine: Machine, engine: Engine, chance: random.Random) -> int:
+    """Put the reasons of one waiting task to the test; gives how many rounds it took, 0 if nobody waits."""
+    waiting = [task.id for task in machine.state.tasks.values() if task.state in WAITS]
+    if not waiting:
+        return 0
+    copy = Machine.restore(engine.store.load(), machine.state.settings)
+    return _Trial(copy, [device.uuid for device in machine.devices()]).free(chance.choice(waiting))
+
+
+class _Trial:
+    def __init__(self, machine: Machine, uuids: list[str]) -> None:
+        self.machine = machine
+        self.uuids = uuids
+        self.now = machine.state.now
+
+    def free(self, task_id: int) -> int:
+        """Free what is named until the task starts, while all others that merely wait are held."""
+        tasks = self.machine.state.tasks
+        family = self._family(task_id)
+        others = tuple(
+            TaskId(task.id)
+            for task in tasks.values()
+            if task.state in WAITS and task.reservation is None and task.id not in family
+        )
+        self._handle([Held(others), DrainChanged(draining=self.machine.state.draining)])
+        return self._start(task_id)
+
+    def _start(self, task_id: int) -> int:
+        """Free what is named until the task starts. Raises AssertionError if it never does."""
+        tasks = self.machine.state.tasks
+        before: list[tuple[object, ...]] = []
+        for count in range(ROUNDS + len(self.machine.state.reserved)):
+            task = tasks.get(task_id)
+            if task is None or task.state not in WAITS:
+                return count + 1
+            blockers = self.machine.explain(TaskId(task_id), self.now)
+            named = [(one.code, one.pool, one.holders, one.until) for one in blockers]
+            assert named, f"task {task_id} is {task.state} for no reason"
+            assert named not in before, f"task {task_id} waits though all is freed of {blockers}"
+            before.append(named)
+            self._free_all(task, blockers)
+        raise AssertionError(f"task {task_id} never starts, though all it named was freed: {before}")
+
+    def _family(self, task_id: int) -> set[int]:
+        """The task and all it waits for, directly or not."""
+        family, more = {task_id}, [task_id]
+        while more:
+            task = self.machine.state.tasks.get(more.pop())
+            fresh = (task.unmet if task is not None else set()) - family
+            family |= fresh
+            more.extend(fresh)
+        return family
+
+    def _handle(self, events: Iterable[Event]) -> None:
+        self.machine.handle(tuple(events), self.now)
+
+    def _free_all(self, task: Task, blockers: Iterable[Blocker]) -> None:
+        for blocker in blockers:
+            if task.state in WAITS:
+                self._free_one(task, blocker)
+
+    def _free_one(self, task: Task, blocker: Blocker) -> None:
+        """What one blocker names is so no longer."""
+        match blocker.code:
+            case BlockerCode.DEPENDENCY:
+                self._bring_to_success(blocker.holders[0])
+            case BlockerCode.HELD:
+                self._handle([Released((TaskId(task.id),))])
+            case BlockerCode.BACKOFF | BlockerCode.RATE:
+                self._wait(blocker)
+            case BlockerCode.POOL_BUSY | BlockerCode.LIMIT | BlockerCode.RESERVED:
+                self._remove(blocker.holders)
+            case BlockerCode.COOLING | BlockerCode.DEAD:
+                assert blocker.pool is not None
+                self._handle([PoolOpened(PoolName(blocker.pool))])
+            case BlockerCode.PROBING:
+                self._succeed(blocker.holders)
+            case BlockerCode.VETOED | BlockerCode.QUARANTINED | BlockerCode.CAPACITY:
+                self._mend_devices()
+            case BlockerCode.DRAINING:
+                self._handle([DrainChanged(draining=False)])
+            case BlockerCode.PAUSED:
+                self._handle([PauseChanged(paused=False)])
+            case code:
+                raise AssertionError(f"nobody has said how to free a task of {code}")
+
+    def _wait(self, blocker: Blocker) -> None:
+        assert blocker.until is not None, f"nobody can say until when: {blocker}"
+        self.now = max(self.now, blocker.until)
+        self._handle([])
+
+    def _bring_to_success(self, task_id: int) -> None:
+        for _ in range(ROUNDS):
+            task = self.machine.state.tasks.get(task_id)
+            if task is None or task.final:
+                return
+            self._start(task_id)
+            self._succeed([task_id])
+        raise AssertionError(f"task {task_id} never ends well")
+
+    def _succeed(self, holders: Iterable[int]) -> None:
+        for task_id in holders:
+            for attempt in self._attempts_of(task_id):
+                self._handle([_end_of(attempt, DONE)])
+
+    def _remove(self, holders: Iterable[int]) -> None:
+        """Tasks that hold something are gone, with all that is left of them."""
+        for task_id in holders:
+            self._handle([Cancelled((TaskId(task_id),))])
+            for attempt in self._attempts_of(task_id):
+                self._handle([_end_of(attempt, GONE)])
+
+    def _attempts_of(self, task_id: int) -> list[Attempt]:
+        return [attempt for attempt in self.machine.state.attempts.values() if attempt.task == task_id]
+
+    def _mend_devices(self) -> None:
+        mended = tuple(seen(int(uuid.removeprefix("GPU-"))) for uuid in self.uuids)
+        self._handle([*(QuarantineReleased(uuid) for uuid in self.uuids), DevicesSeen(mended)])
+
+
+def _end_of(attempt: Attempt, outcome: Outcome) -> Event:
+    if attempt.state == "stray":
+        return StrayGone(attempt.id, attempt.epoch)
+    return Exited(attempt.id, attempt.epoch, outcome)

@@ -1,0 +1,103 @@
+"""Replays one history, or plays many: `python -m tests.simulation.replay --help`.
+
+python -m tests.simulation.replay --mode safety --seed 17 --events 500 --trace
+python -m tests.simulation.replay --seeds 1..20000 --workers 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from .history import MODES, Told, command, play
+
+__all__ = ["many"]
+
+EVENTS = 500
+
+
+class Played(NamedTuple):
+    """One history of many: what it was, or what it broke."""
+
+    mode: str
+    seed: int
+    told: Told | None
+    broken: str
+    cpu_s: float
+
+
+def _play(one: tuple[str, int, int]) -> Played:
+    mode, seed, events = one
+    begun = time.process_time()
+    try:
+        told, broken = play(mode, seed, events), ""
+    except BaseException:
+        told, broken = None, traceback.format_exc()
+    return Played(mode, seed, told, broken, time.process_time() - begun)
+
+
+def many(modes: Sequence[str], seeds: Sequence[int], events: int, *, workers: int) -> Iterator[Played]:
+    """Play all these seeds in each mode, in so many processes; in the order in which they end."""
+    wanted = [(mode, seed, events) for seed in seeds for mode in modes]
+    if workers == 1:
+        yield from map(_play, wanted)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap_unordered(_play, wanted, chunksize=4)
+
+
+def seeds_of(text: str) -> range:
+    """`17`, `1..200`; a number over 0 alone is so many from 1 on where many are asked for."""
+    first, dots, last = text.partition("..")
+    return range(int(first), int(last) + 1) if dots else range(1, int(first) + 1)
+
+
+def main() -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.replay", description="Play simulated histories.")
+    parser.add_argument("--mode", choices=MODES, action="append", help="default: safety and liveness by turns")
+    parser.add_argument("--seed", type=int, help="one history, as it was")
+    parser.add_argument("--seeds", type=seeds_of, default=range(1, 201), help="200, or 1..200")
+    parser.add_argument("--events", type=int, default=EVENTS, help="how many events one history has")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--trace", action="store_true", help="say what happens")
+    wanted = parser.parse_args()
+    modes = wanted.mode or ["safety", "liveness"]
+    if wanted.seed is not None:
+        for mode in modes:
+            print(play(mode, wanted.seed, wanted.events, trace=wanted.trace))
+        return 0
+    return _play_many(modes, wanted.seeds, wanted.events, wanted.workers)
+
+
+def _play_many(modes: Sequence[str], seeds: Sequence[int], events: int, workers: int) -> int:
+    begun, cpu, histories = time.monotonic(), 0.0, 0
+    kinds: Counter[str] = Counter()
+    deaths: Counter[str] = Counter()
+    broken: list[Played] = []
+    for one in many(modes, seeds, events, workers=workers):
+        histories += 1
+        cpu += one.cpu_s
+        if one.told is None:
+            broken.append(one)
+            print(f"{one.broken}\n{command(one.mode, one.seed, events)}\n", flush=True)
+        else:
+            kinds += one.told.kinds
+            deaths += one.told.deaths
+    took = time.monotonic() - begun
+    print(f"{histories} histories of {events} events in {took:.0f} s, {len(broken)} broke a promise")
+    print(f"{60 * histories / max(cpu, 0.001):.0f} histories a minute and core; {kinds.total()} events: {dict(kinds)}")
+    print(f"{deaths.total()} engines died: {dict(deaths)}")
+    for one in broken:
+        print(command(one.mode, one.seed, events))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

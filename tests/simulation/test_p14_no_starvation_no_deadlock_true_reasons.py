@@ -1,0 +1,53 @@
+"""P14: no starvation, no deadlock, and a true reason for every task that waits. Seeded histories of the real engine.
+
+*safety*: whatever fails, no invariant and no promise breaks. *liveness*: once all heals everything becomes final, and
+what a reason names is what stands in the way. A failing seed prints what replays it and becomes a named test in
+`test_found.py`. `make simulate SEEDS=20000` plays as many as one likes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from passloop.crashpoints import CRASHPOINTS
+from tests.support.promises import record
+
+from .history import play
+
+MODES = ("safety", "liveness")
+CHUNKS, SEEDS = 10, 500
+OFTEN = {"before_commit", "after_commit", "before_launch", "after_launch", "before_answers"}
+"""The crash points that any hundred histories reach."""
+
+
+def play_all(seeds: range, events: int) -> Counter[str]:
+    """Play each seed in the mode that is its turn; gives how engines died."""
+    deaths: Counter[str] = Counter()
+    explained = 0
+    for seed in seeds:
+        told = play(MODES[seed % 2], seed, events)
+        assert told.events >= events
+        deaths += told.deaths
+        explained += told.explained
+    assert explained, "no reason was put to the test"
+    return deaths
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_history_keeps_every_promise(chunk: int) -> None:
+    size = SEEDS // CHUNKS
+    deaths = play_all(range(chunk * size, (chunk + 1) * size), 150)
+    assert sum(deaths.values()) > size
+    record("P14", f"{size} seeds of 150 events, 0 breaks", seeds=size, events=150, engines_killed=sum(deaths.values()))
+
+
+@pytest.mark.large
+@pytest.mark.timeout(36_000)
+@pytest.mark.parametrize("chunk", range(20))
+def test_every_history_keeps_every_promise_at_length(chunk: int) -> None:
+    first = 10_000 + 1_000 * chunk
+    deaths = play_all(range(first, first + 1_000), 500)
+    assert deaths.keys() & CRASHPOINTS.keys() >= OFTEN
+    record("P14", "1,000 seeds of 500 events, 0 breaks", seeds=1_000, events=500, engines_killed=sum(deaths.values()))

@@ -1,0 +1,153 @@
+"""What one home's store was given, batch by batch, and the promises held against it. It asks the machine nothing.
+
+It sees each commit after it is durable. It knows what clients were told, what was launched and how it really went, and
+says so at once when the record does not agree: a final state that changed, a second attempt beside a live one, an
+attempt called lost or timed out that was not, more drawn on a pool than it has, a start on a pool that cools.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from passloop.kernel.changes import AttemptChanged, PoolChanged, TaskAdded, TaskChanged
+from passloop.kernel.events import PoolOpened
+from passloop.kernel.ids import AttemptId, TaskId
+from passloop.kernel.pools import RATE_WINDOW
+from passloop.kernel.tasks import FINAL_STATES, AttemptRow, OutcomeKind, TaskRow
+from passloop.store.database import Batch, Store
+
+from .endpoints import POOLS
+from .processes import Processes
+
+__all__ = ["Witness"]
+
+CAPACITIES = {str(pool.name): pool for pool in POOLS}
+RESCUES = (OutcomeKind.LOST, OutcomeKind.TIMEOUT)
+
+
+class Witness:
+    """One home's record. `events` counts what the machine was told, `acknowledged` are tasks that clients know of."""
+
+    def __init__(self, processes: Processes) -> None:
+        self.events = 0
+        self.batches = 0
+        self.now = 0
+        self.kinds: Counter[str] = Counter()
+        self.acknowledged: set[TaskId] = set()
+        self.rows: dict[int, TaskRow] = {}
+        self.attempts: dict[AttemptId, AttemptRow] = {}
+        self.outcomes: Counter[str] = Counter()
+        self._processes = processes
+        self._live: dict[int, AttemptId] = {}
+        self._draws: deque[list[int]] = deque()
+        self._latest: dict[int, list[int]] = {}
+        self._gates: dict[str, tuple[str, int | None]] = {}
+
+    def take(self, batch: Batch) -> None:
+        """A batch is durable."""
+        assert batch.now >= self.now, f"engine time went back from {self.now} to {batch.now}"
+        self.now = batch.now
+        self.batches += 1
+        self.events += len(batch.events)
+        opened = set()
+        for event in batch.events:
+            self.kinds[type(event).__name__] += 1
+            if isinstance(event, PoolOpened):
+                opened.add(str(event.name))
+        attempts: list[AttemptRow] = []
+        pools: list[PoolChanged] = []
+        for change in batch.changes:
+            if isinstance(change, TaskAdded | TaskChanged):
+                self._task(change.row)
+            elif isinstance(change, AttemptChanged):
+                attempts.append(change.row)
+            elif isinstance(change, PoolChanged):
+                pools.append(change)
+        self._attempts(attempts, opened)
+        self._pools(pools)
+
+    def unfinished(self) -> list[TaskId]:
+        """Tasks that are not final."""
+        return [TaskId(task) for task, row in self.rows.items() if row.state not in FINAL_STATES]
+
+    def check_store(self, store: Store) -> None:
+        """The store holds what was committed, and all that was acknowledged."""
+        states = store.states_of(self.rows)
+        assert self.acknowledged <= states.keys(), f"lost: {sorted(self.acknowledged - states.keys())}"
+        wrong = {task: (row.state, states.get(TaskId(task))) for task, row in self.rows.items()}
+        wrong = {task: pair for task, pair in wrong.items() if pair[0] != pair[1]}
+        assert not wrong, f"committed and stored differ: {wrong}"
+
+    def _task(self, row: TaskRow) -> None:
+        old = self.rows.get(row.id)
+        if old is not None and old.state in FINAL_STATES:
+            assert row.state is old.state, f"task {row.id} was {old.state} and is {row.state}"
+        assert old is None or old.attempts <= row.attempts, f"task {row.id} has fewer attempts than before"
+        self.rows[row.id] = row
+
+    def _attempts(self, rows: Iterable[AttemptRow], opened: set[str]) -> None:
+        """Ends first: one batch may end an attempt of a task and admit its next."""
+        rows = list(rows)
+        for row in rows:
+            old = self.attempts.get(row.id)
+            if row.outcome is not None and (old is None or old.outcome is None):
+                self._ended(row)
+            if row.state == "ended":
+                if self._live.get(row.task) == row.id:
+                    del self._live[row.task]
+                self.attempts.pop(row.id, None)
+                self._processes.forget(row.id)
+        for row in rows:
+            if row.state != "ended":
+                if row.id not in self.attempts:
+                    self._admitted(row, opened)
+                self.attempts[row.id] = row
+
+    def _ended(self, row: AttemptRow) -> None:
+        """How it ended is how it really went."""
+        assert row.outcome is not None
+        kind = row.outcome.kind
+        self.outcomes[kind.value] += 1
+        truth = self._processes.truth(row.id)
+        if kind in RESCUES and truth is not None:
+            assert truth is kind, f"attempt {row.id} is called {kind}; it was {truth}"
+            live = self._processes.is_live(row.id)
+            assert not live, f"attempt {row.id} is called {kind} while it lives"
+        draw = self._latest.pop(row.id, None)
+        for _tokens, used in row.outcome.used:
+            if draw is not None:
+                draw[1] = used
+
+    def _admitted(self, row: AttemptRow, opened: set[str]) -> None:
+        other = self._live.get(row.task)
+        assert other is None, f"attempt {row.id} of task {row.task} is admitted beside {other}"
+        self._live[row.task] = row.id
+        for name, amount in row.allocation.amounts:
+            pool = CAPACITIES.get(name)
+            if pool is None:
+                continue
+            if pool.kind == "rate":
+                self._draw(row, amount, pool.capacity)
+                continue
+            gate, until = self._gates.get(name, ("open", None))
+            cools = gate == "cooling" and until is not None and until > self.now and name not in opened
+            assert not cools, f"attempt {row.id} calls {name}, which cools until {until}; it is {self.now}"
+            held = sum(dict(one.allocation.amounts).get(name, 0) for one in self.attempts.values())
+            assert held + amount <= pool.capacity, f"{name} of {pool.capacity} is given {held} and {amount}"
+
+    def _draw(self, row: AttemptRow, amount: int, rate: int) -> None:
+        while self._draws and self._draws[0][0] + RATE_WINDOW <= self.now:
+            self._draws.popleft()
+        drawn = sum(draw[1] for draw in self._draws)
+        assert drawn + amount <= rate, f"attempt {row.id} draws {amount} where {drawn} of {rate} a minute are drawn"
+        draw = [self.now, amount]
+        self._draws.append(draw)
+        self._latest[row.id] = draw
+
+    def _pools(self, changes: Iterable[PoolChanged]) -> None:
+        for change in changes:
+            if change.name in CAPACITIES and change.kind == "limit":
+                closure = json.loads(change.state).get("closure", {})
+                self._gates[change.name] = (closure.get("gate", "open"), closure.get("until"))
