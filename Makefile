@@ -1,6 +1,7 @@
 # What a person runs here. Every target does its own set-up in .venv; nothing outside this folder is touched.
 #   make test    what CI runs: style, types, arrows, tests with coverage      make demo   a real sweep on this machine
 #   make prove   the large figures of the guarantees (long)                   make bench  the performance suite
+#   make simulate SEEDS=20000   histories of faults, each replayable by its seed
 #   make docs    the documentation as HTML in docs/_build/html                make help   this list
 #   make guarantees   the page of promises anew, with what the last `make test` and `make prove` wrote down
 
@@ -14,6 +15,8 @@ PROMISES := .promises
 WORKERS ?= 2
 COVERAGE ?= 90
 CORE_COVERAGE ?= 95
+SEEDS ?= 200
+EVENTS ?= 500
 SOURCES := src tests examples $(wildcard benchmarks)
 BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies table
 
@@ -21,7 +24,7 @@ BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks id
 .PHONY: help setup test style types arrows tests prove guarantees demo bench docs clean
 
 help:
-	@sed -n '2,5s/^# *//p' Makefile
+	@sed -n '2,6s/^# *//p' Makefile
 
 # uv where it is present, else pip. Torch is never installed from here.
 define install
@@ -70,6 +73,10 @@ tests: $(VENV)/.dev
 	@$(BIN)/coverage report --format=total --include='src/passloop/kernel/*,src/passloop/store/*,src/passloop/engine/*' \
 	  --fail-under=$(CORE_COVERAGE) | sed 's/^/kernel, store, engine, by branch: /; s/$$/ %/'
 	@$(BIN)/coverage report --format=total --fail-under=$(COVERAGE) | sed 's/^/all, by branch: /; s/$$/ %/'
+
+# SEEDS=20000 is so many, SEEDS=17..17 that one; MODE=safety, liveness, clocks or devices.
+simulate: $(VENV)/.dev
+	$(BIN)/python -m tests.simulation.replay --seeds $(SEEDS) --events $(EVENTS) --workers $(WORKERS) $(MODE:%=--mode %)
 
 prove: $(VENV)/.dev
 	@rm -f $(PROMISES).large
