@@ -13,7 +13,7 @@ from .durable import read_json, write_json
 from .matrix import Cell, Matrix
 from .tasks import metric_of
 
-__all__ = ["PLAN", "Planned", "PlannedCell", "planned_of", "read_planned", "write_planned"]
+__all__ = ["PLAN", "Planned", "PlannedCell", "planned_of", "planned_of_tasks", "read_planned", "write_planned"]
 
 PLAN = "matrix.json"
 VERSION = 1
@@ -70,6 +70,26 @@ def planned_of(matrix: Matrix, cells: Iterable[Cell]) -> Planned:
             for cell in cells
         ),
     )
+
+
+def planned_of_tasks(bench: str, tasks: Iterable[Mapping[str, Any]]) -> Planned:
+    """The plan as far as the tasks of a matrix (JSON shape) tell it, where the results are gone."""
+    cells: dict[str, PlannedCell] = {}
+    for task in sorted(tasks, key=lambda each: int(each["id"])):
+        params = task.get("params") or {}
+        if "cell" in params:
+            cell = PlannedCell(
+                model=str(params["model"]),
+                sparse_attention=str(params["sparse_attention"]),
+                benchmark=str(params["benchmark"]),
+                subset=str(params["subset"]),
+                seed=int(params["seed"]),
+                cell=str(params["cell"]),
+                path="",
+                metric=None,
+            )
+            cells.setdefault(cell.cell, cell)
+    return Planned(bench, ("dense",), tuple(cells.values()))
 
 
 def write_planned(root: Path, planned: Planned) -> None:

@@ -7,11 +7,10 @@ scripts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib import resources
 
 from passloop.apps.figures import Value, lower_is_better, number_text, span_text, value_text
 from passloop.apps.markup import Markup, element, plain_log
-from passloop.clock import iso_utc
+from passloop.apps.page import moment_text, page_of, grid
 
 from .report import Cell, Report, Row
 from .report_text import spread_text
@@ -20,7 +19,6 @@ from .timeline_html import timeline_section
 
 __all__ = ["report_html"]
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 MOST_ROWS = 2_000
 MOST_LOGS = 50
 TONES = {
@@ -38,18 +36,7 @@ TONES = {
 def report_html(report: Report) -> str:
     """The complete file as text, to be written as UTF-8."""
     title = f"{report.name or 'run'} · run {report.run}"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("style", Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8"))),
-    )
-    made = element("footer", f"Made by passloop on {_moment(report.made_at)}. This file is complete: it loads nothing.")
-    body = element("body", _header(report, title), element("main", *_sections(report)), made)
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return page_of(title, _header(report, title), element("main", *_sections(report)), made_at=report.made_at)
 
 
 def _sections(report: Report) -> Iterator[Markup]:
@@ -105,7 +92,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "attempts", str(attempts)
     if report.span is not None:
         wall = (report.span[1] - report.span[0]) / 1000
-        yield "first start", _moment(report.span[0])
+        yield "first start", moment_text(report.span[0])
         yield "first start to last end", span_text(wall)
         yield "work done", span_text(report.busy_seconds)
         active = sum(end - start for start, end in report.active) / 1000
@@ -135,7 +122,7 @@ def _cells(report: Report) -> Markup:
             fields.append(element("td", _strip(cell, report.ranked_by or "", bounds), class_="strip"))
         rows.append(fields)
     order = f"By {report.ranked_by}, best first; mean ± standard deviation over repeats." if report.ranked_by else ""
-    return element("section", element("h2", "Results"), element("p", order, class_="note"), _table(headings, rows))
+    return element("section", element("h2", "Results"), element("p", order, class_="note"), grid(headings, rows))
 
 
 def _bounds(report: Report) -> tuple[float, float] | None:
@@ -213,7 +200,7 @@ def _tasks(report: Report) -> Markup:
     rows = [_task(row, report) for row in report.rows[:MOST_ROWS]]
     left = len(report.rows) - len(rows)
     note = f"The first {MOST_ROWS} of {len(report.rows)}; all of them: passloop export {report.run}" if left else ""
-    return element("section", element("h2", "Every task"), element("p", note, class_="note"), _table(headings, rows))
+    return element("section", element("h2", "Every task"), element("p", note, class_="note"), grid(headings, rows))
 
 
 def _task(row: Row, report: Report) -> list[Markup]:
@@ -234,19 +221,3 @@ def _task(row: Row, report: Report) -> list[Markup]:
 def _field(value: Value) -> Markup:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return element("td", value_text(value), class_="number" if number else None)
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[Markup]]) -> Markup:
-    """A table that scrolls by itself; a column with numbers has its heading on their side."""
-    head = []
-    for place, heading in enumerate(headings):
-        numbers = any('class="number"' in row[place] and not row[place].endswith("></td>") for row in rows)
-        head.append(element("th", heading, scope="col", class_="number" if numbers else None))
-    body = element("tbody", *(element("tr", *row) for row in rows))
-    table = element("table", element("thead", element("tr", *head)), body)
-    return element("div", table, class_="scroll", tabindex=0)
-
-
-def _moment(millis: int) -> str:
-    text = iso_utc(millis) or ""
-    return f"{text[:10]} {text[11:19]} UTC"

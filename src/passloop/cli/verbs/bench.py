@@ -79,7 +79,12 @@ def _opened(path: str, *, first: str | None, fail_fast: bool) -> Bench:
 
 
 def _act(home: str, words: tuple[str, ...], *, as_json: bool) -> int:
-    raise CliError(f"{words[0]} comes soon", hint="passloop bench --help")
+    from passloop.cli.bench_actions import rescore_results, verify_results
+
+    if len(words) != 2:
+        raise CliError(f"bench {words[0]} takes one run or folder", hint=f"passloop bench {words[0]} last")
+    act = verify_results if words[0] == "verify" else rescore_results
+    return act(home, words[1], as_json=as_json)
 
 
 def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: bool, quiet: bool) -> Told | None:

@@ -21,14 +21,24 @@ __all__ = ["command"]
 @click.option("--no-html", is_flag=True, help="Print the table only.")
 @click.pass_context
 def command(ctx: click.Context, *, run: str, out: str | None, no_html: bool) -> None:
-    """Print the table of a run (an id, a name or last) and write it as one HTML file."""
+    """Print the table of a run (an id, a name or last, or a folder of a matrix) and write it as one HTML file."""
+    from passloop.cli.bench_reports import find_bench, is_bench, write_report
+
+    home = home_of(ctx)
+    if is_bench(home, run):
+        write_report(home, find_bench(home, run), out, files=not no_html)
+        return
+    _report_sweep(home, run, out, no_html=no_html)
+
+
+def _report_sweep(home: str, run: str, out: str | None, *, no_html: bool) -> None:
     from rich.console import Console
 
     from passloop.apps.queue.report_html import report_html
     from passloop.apps.queue.report_text import print_report
     from passloop.cli.reporting import report_of
 
-    report = report_of(home_of(ctx), run)
+    report = report_of(home, run)
     colour = streams.colour_wanted()
     console = Console(
         file=sys.stdout,

@@ -1,0 +1,112 @@
+"""Results of a matrix for the verbs that look at them: which folder is meant, the answers, the files of a report.
+
+The tree of results is asked first; where it is gone the store tells what it knows.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from passloop.apps.bench.planned import PLAN, Planned, planned_of_tasks, read_planned
+from passloop.apps.bench.report_html import report_html
+from passloop.apps.bench.results import CellResult, results_of_tasks, results_of_tree
+from passloop.apps.bench.summary import summary_of, write_summary
+from passloop.apps.bench.table import table_of
+from passloop.apps.bench.table_text import csv_text, failure_lines, markdown_text, table_lines
+from passloop.apps.markup import Markup
+from passloop.apps.queue.gather import gather
+from passloop.apps.queue.timeline import build_timeline
+from passloop.apps.queue.timeline_html import timeline_section
+from passloop.apps.queue.views import run_view
+from passloop.cli import streams
+from passloop.cli.exits import CliError, Exit
+from passloop.cli.reads import Ask
+from passloop.cli.store_reads import StoreReads
+from passloop.clock import SystemClock
+from passloop.engine.errors import NotFound
+from passloop.store.home import Home
+from passloop.store.reader import Reader
+
+__all__ = ["Found", "find_bench", "is_bench", "write_report"]
+
+
+class Found(NamedTuple):
+    """A matrix with what came of it. `root` is its folder, `run` a selector of its tasks ("" if only the tree is)."""
+
+    planned: Planned
+    results: list[CellResult]
+    root: Path
+    run: str
+
+
+def is_bench(home: str, word: str) -> bool:
+    """Whether `word` means a matrix: a folder of results, or a run that was started by `bench`."""
+    return (Path(word) / PLAN).exists() or _about(home, word).get("kind") == "bench"
+
+
+def find_bench(home: str, word: str) -> Found:
+    """The matrix that `word` means. Raises `CliError` (exit 3)."""
+    root, run = Path(word), ""
+    if not (root / PLAN).exists():
+        about = _about(home, word)
+        if about.get("kind") != "bench":
+            raise CliError(f"{word} is no run of a matrix and no folder of results", hint="passloop ls", exit_code=3)
+        root, run = Path(str(about["out"])), f"@{about['name']}"
+    planned = read_planned(root)
+    if planned is not None:
+        return Found(planned, results_of_tree(planned, root), root, run or f"@{planned.bench}")
+    tasks = StoreReads(home).tasks(Ask((run,)))["tasks"] if run else []
+    if not tasks:
+        raise CliError(f"there are no results in {root}", hint="passloop bench SPEC.yaml", exit_code=Exit.NOT_FOUND)
+    planned = planned_of_tasks(run.removeprefix("@"), tasks)
+    return Found(planned, results_of_tasks(planned, tasks), root, run)
+
+
+def write_report(home: str, found: Found, html: str | None, *, files: bool = True) -> None:
+    """Write summary, Markdown, CSV and HTML beside the results (HTML to `html` if named), and print the table."""
+    table = table_of(found.planned, found.results)
+    if files:
+        folder = found.root
+        page = Path(html) if html else folder / "report.html"
+        made_at = SystemClock().wall()
+        timeline = _timeline(home, found.run, made_at)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_summary(folder, summary_of(found.planned, found.results))
+            (folder / "report.md").write_text(f"# {found.planned.bench}\n\n{markdown_text(table)}", encoding="utf-8")
+            (folder / "report.csv").write_text(csv_text(table), encoding="utf-8")
+            page.write_text(
+                report_html(found.planned, found.results, made_at=made_at, timeline=timeline), encoding="utf-8"
+            )
+        except OSError as refused:
+            what = f"{refused.filename or page} cannot be written: {refused.strerror}"
+            raise CliError(what, hint="passloop report --out FILE") from None
+        streams.say(f"written: {page} (and report.md, report.csv, execution_summary.json in {folder})")
+    for line in [*table_lines(table), "", *failure_lines(found.results)]:
+        streams.emit(line)
+
+
+def _about(home: str, word: str) -> dict[str, Any]:
+    """What is known about the run that `word` means, with its name; nothing if there is none."""
+    place = Home(Path(home))
+    if not place.database.exists():
+        return {}
+    with Reader.open(place) as reader:
+        newest = reader.runs(limit=1) if word == "last" else []
+        run = newest[0] if newest else reader.run(word.removeprefix("@"))
+        return {} if run is None else {**run_view(run)["about"], "name": run.row.name}
+
+
+def _timeline(home: str, run: str, made_at: int) -> Markup | None:
+    """The devices over time, if this home ran the matrix."""
+    place = Home(Path(home))
+    if not run or not os.path.exists(place.database):
+        return None
+    try:
+        with Reader.open(place) as reader:
+            timeline = build_timeline(gather(reader, place, run.removeprefix("@"), made_at=made_at))
+    except NotFound:
+        return None
+    return None if timeline is None else timeline_section(timeline)
