@@ -8,7 +8,7 @@ from importlib import resources
 from passloop.apps.markup import Markup, element
 from passloop.clock import iso_utc
 
-__all__ = ["moment_text", "page_of", "grid"]
+__all__ = ["grid", "moment_text", "page_of"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 

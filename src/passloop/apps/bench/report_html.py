@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from passloop.apps.figures import lower_is_better, number_text, span_text, value_text
 from passloop.apps.markup import Markup, element
-from passloop.apps.page import page_of, grid
+from passloop.apps.page import grid, page_of
 
 from .planned import Planned
 from .plots import STYLE, Axis, Point, scatter

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from passloop.apps.figures import Value, lower_is_better, number_text, span_text, value_text
 from passloop.apps.markup import Markup, element, plain_log
-from passloop.apps.page import moment_text, page_of, grid
+from passloop.apps.page import grid, moment_text, page_of
 
 from .report import Cell, Report, Row
 from .report_text import spread_text
