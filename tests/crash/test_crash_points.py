@@ -29,18 +29,20 @@ from passloop.cli.inotify import watcher
 from passloop.crashpoints import CRASHPOINTS, VARIABLE
 from passloop.drivers.identity import process_from_json
 from passloop.drivers.processes.strays import wait_gone
-from passloop.kernel.events import Started
+from passloop.drivers.workers.driver import WorkerDriver
+from passloop.kernel.events import Exited, Started, WorkerGone
 from passloop.kernel.tasks import FINAL_STATES, OutcomeKind
 from passloop.store.database import Store
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
 from passloop.store.reader import Reader
 from tests.support import store_to_kill
-from tests.support.attempts import PATIENCE, Stage
+from tests.support.attempts import PATIENCE, Heard, Stage
 from tests.support.damage import PAGE, TASKS, copy_of, flip, killed_home, states_of
 from tests.support.killing import ROOT, SECONDS, Field, Nursery, Victim
 from tests.support.promises import record
 from tests.support.store_rows import a_submission
+from tests.support.warm import call_of, call_order
 
 DELETED = 0x200
 """Of inotify: a file is gone from a folder."""
@@ -75,6 +77,14 @@ SHIM = {
     "shim_after_exit_sync": (OutcomeKind.SUCCESS, {1}),
 }
 """Where a shim dies, how its attempt ends, and how often its command may have run."""
+WORKER = {
+    "worker_before_start_record": (OutcomeKind.LOST, False),
+    "worker_after_start_record": (OutcomeKind.LOST, False),
+    "worker_before_exit_record": (OutcomeKind.LOST, True),
+    "worker_before_exit_report": (OutcomeKind.SUCCESS, True),
+    "worker_after_exit_report": (OutcomeKind.SUCCESS, True),
+}
+"""Where a warm worker dies, how its cell ends, and whether the function was called."""
 ZYGOTE = ("zygote_before_order", "zygote_after_order")
 
 
@@ -89,9 +99,18 @@ def named_in_the_source() -> set[str]:
     return found
 
 
+def named_in_other_crash_tests() -> set[str]:
+    """Crash points that other files in this folder name: those of a driver may be hit beside its other tests."""
+    others = (path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in others)
+    words = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {word for word in words if isinstance(word, str) and word in CRASHPOINTS}
+
+
 def test_every_crash_point_is_registered_used_and_hit_by_a_scenario() -> None:
     assert named_in_the_source() == set(CRASHPOINTS)
-    assert set(CRASHPOINTS) == {*NEVER_BEGAN, *FULL_DISK, *STORE_IN_USE, *REPAIR, *ENGINE, *SHIM, *ZYGOTE}
+    here = {*NEVER_BEGAN, *FULL_DISK, *STORE_IN_USE, *REPAIR, *ENGINE, *SHIM, *ZYGOTE, *WORKER}
+    assert set(CRASHPOINTS) == here | named_in_other_crash_tests()
 
 
 def dies(field: Field, nursery: Nursery, acknowledged: dict[int, str | None], place: str) -> bool:
@@ -314,6 +333,25 @@ async def test_p02_p05_a_zygote_dies_at(name: str, nth: int, tmp_path: Path) -> 
             assert (await stage.run(counting(tmp_path), attempt)).outcome.kind is OutcomeKind.SUCCESS
             assert times_run(tmp_path, attempt) == 1
         assert stage.driver.statistics()["zygote_starts"] == 2, f"no scenario reaches {name}"
+
+
+@pytest.mark.parametrize("name", WORKER)
+async def test_p02_p05_a_warm_worker_dies_at(name: str, tmp_path: Path) -> None:
+    kind, called = WORKER[name]
+    driver, heard = WorkerDriver(tmp_path), Heard()
+    await driver.start(heard)
+    try:
+        call = {"target": "os:mkdir", "args": [str(tmp_path / "called")], "kwargs": {}}
+        driver.launch(call_order(tmp_path, 1, call, environment={"PATH": os.environ["PATH"], VARIABLE: name}))
+        exited = await heard.until(Exited, 1)
+        assert exited.outcome.kind is kind
+        assert (tmp_path / "called").exists() is called
+        if kind is OutcomeKind.SUCCESS:
+            await heard.until(WorkerGone, 1)
+        driver.launch(call_order(tmp_path, 2, call_of("nothing")))
+        assert (await heard.until(Exited, 2)).outcome.kind is OutcomeKind.SUCCESS
+    finally:
+        await driver.stop()
 
 
 def command(field: Field, *words: str, place: str = "") -> subprocess.CompletedProcess[str]:

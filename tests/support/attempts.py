@@ -40,9 +40,10 @@ class Heard:
         self._changed.set()
 
     def find(self, kind: type[Kind], attempt: int) -> Kind | None:
-        """The first event of this kind about an attempt."""
+        """The first event of this kind about an attempt, or about the worker of that id."""
         for event in self.events:
-            if isinstance(event, kind) and getattr(event, "attempt", None) == attempt:
+            about = getattr(event, "attempt", getattr(event, "worker", None))
+            if isinstance(event, kind) and about == attempt:
                 return event
         return None
 
