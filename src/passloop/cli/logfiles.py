@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from io import FileIO
 from typing import BinaryIO
 
 from passloop.cli.inotify import MODIFIED, Watcher
 
-__all__ = ["STREAMS", "AttemptLogs", "attempt_folder", "last_lines", "pieces", "without_controls"]
+__all__ = ["STREAMS", "AttemptLogs", "attempt_folder", "last_lines", "pieces"]
 
 STREAMS = ("stdout", "stderr")
 Write = Callable[[str, bytes], None]
 _PIECE = 1 << 16
-_CONTROLS = re.compile(
-    rb"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor movement
-    rb"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, clipboards and other strings for the terminal
-    rb"|\x1b[ -/]*[0-~]"
-    rb"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
-    rb"|\xc2[\x80-\x9f]"  # the same codes as single characters
-)
 
 
 def attempt_folder(home: str, run: int, task: int, attempt: int) -> str:
     """Where an attempt's files lie."""
     return os.path.join(home, "runs", str(run), str(task), str(attempt))
-
-
-def without_controls(data: bytes) -> bytes:
-    """Output made safe for a terminal: what moves the cursor, sets titles or rings is taken out."""
-    return _CONTROLS.sub(b"", data)
 
 
 def pieces(path: str) -> Iterator[bytes]:

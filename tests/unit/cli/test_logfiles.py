@@ -1,4 +1,4 @@
-"""Reading an attempt's output: the last lines, what terminals must not see, and growth as it happens."""
+"""Reading an attempt's output: the last lines, and growth as it happens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from passloop.cli.inotify import CREATED, watcher
-from passloop.cli.logfiles import AttemptLogs, attempt_folder, last_lines, pieces, without_controls
+from passloop.cli.logfiles import AttemptLogs, attempt_folder, last_lines, pieces
 
 
 @pytest.mark.parametrize(
@@ -33,22 +33,6 @@ def test_last_lines_are_found_from_the_end(tmp_path: Path, text: bytes, count: i
 def test_a_file_that_is_not_there_has_no_output(tmp_path: Path) -> None:
     assert list(pieces(str(tmp_path / "no"))) == []
     assert list(last_lines(str(tmp_path / "no"), 3)) == []
-
-
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        (b"\x1b[31mred\x1b[0m", b"red"),
-        (b"\x1b]0;title\x07text", b"text"),
-        (b"\x1b]52;c;c2VjcmV0\x1b\\text", b"text"),
-        (b"a\x08b\x00c\x07", b"abc"),
-        (b"10%\r20%\ttab\n", b"10%\r20%\ttab\n"),
-        ("\u009b31mü".encode(), "31mü".encode()),
-        (b"\x1bPstring\x1b\\\x1b(Bend", b"end"),
-    ],
-)
-def test_controls_are_taken_out_and_text_is_kept(raw: bytes, shown: bytes) -> None:
-    assert without_controls(raw) == shown
 
 
 def test_growth_is_written_once_and_noticed_without_looking(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def cells_table(report: Report) -> Table:
     axes = [axis for axis in report.axes if any(axis in cell.params for cell in report.cells)]
     metrics = [name for name in report.metrics if any(name in cell.metrics for cell in report.cells)][:MOST_METRICS]
     order = f", by {report.ranked_by}" if report.ranked_by else ""
-    table = Table(title=Text(f"{report.name or 'run'} (run {report.run}){order}"), title_justify="left", box=None)
+    title = Text(plain_text(f"{report.name or 'run'} (run {report.run}){order}"))
+    table = Table(title=title, title_justify="left", box=None)
     for axis in axes or ["task"]:
         table.add_column(Text(plain_text(axis)), overflow="fold")
     table.add_column("done", justify="right")

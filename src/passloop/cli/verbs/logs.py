@@ -13,9 +13,10 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.following import Part, follow_task
-from passloop.cli.logfiles import STREAMS, attempt_folder, last_lines, pieces, without_controls
+from passloop.cli.logfiles import STREAMS, attempt_folder, last_lines, pieces
 from passloop.cli.picking import id_argument, one_task
 from passloop.cli.reads import Reads, open_reads
+from passloop.cli.terminal_text import TerminalText
 from passloop.cli.wording import FINAL
 
 __all__ = ["command", "writer"]
@@ -63,12 +64,13 @@ def writer(*, merged: bool, raw: bool = False) -> Callable[[str, bytes], None]:
     Control codes do not reach a terminal unless `raw`: the output of a command that the user runs right now.
     """
     sinks = {"stdout": sys.stdout, "stderr": sys.stdout if merged else sys.stderr}
+    texts = {stream: TerminalText() for stream, sink in sinks.items() if sink.isatty() and not raw}
 
     def write(stream: str, data: bytes) -> None:
         sink = sinks[stream]
         try:
             sink.flush()
-            sink.buffer.write(without_controls(data) if sink.isatty() and not raw else data)
+            sink.buffer.write(texts[stream].feed(data) if stream in texts else data)
             sink.buffer.flush()
         except OSError as error:
             raise streams.unwritable(error) from None
