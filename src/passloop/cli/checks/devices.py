@@ -47,7 +47,10 @@ def _locks(place: Place) -> Finding:
         locks = device_locks("doctor", place.environment, virtual=False)
     except DeviceError as refused:
         return fail(str(refused), f"name another folder in {LOCK_FOLDER_VARIABLE}")
-    return ok("other homes on this box are kept off our GPUs by locks" if locks else "no locks are needed")
+    if locks is None:
+        return ok("no locks are needed")
+    locks.close()
+    return ok("other homes on this box are kept off our GPUs by locks")
 
 
 DEVICE_CHECKS = (Check("gpus", _gpus), Check("device locks", _locks))
