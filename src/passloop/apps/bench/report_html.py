@@ -121,7 +121,7 @@ def _plots(table: Table) -> Iterator[Markup]:
     ]
     if plots:
         left = len(table.rows) - len(whole)
-        note = f"{left} rows with gaps are not drawn." if left else ""
+        note = "Rows with gaps are not drawn." if left else ""
         title = element("h2", "What it costs")
         yield element("section", title, element("p", note, class_="note"), element("div", *plots, class_="plots"))
 
