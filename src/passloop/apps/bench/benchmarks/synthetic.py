@@ -89,7 +89,8 @@ class SyntheticKind:
 
     def contexts(self, ask: DataAsk, tokenizer: Tokenizer | None) -> Iterator[Context]:
         """One text after another, each with its questions, until there are enough samples."""
-        task, tokens, options = self._parsed(ask.subset, {name: int(value) for name, value in ask.options.items()})
+        given = {name: int(ask.options.get(name, known.default)) for name, known in self.known.items()}
+        task, tokens, options = self._parsed(ask.subset, given)
         left = DEFAULT_SAMPLES if ask.samples is None else ask.samples
         number = 0
         while left > 0:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from passloop.apps.bench.errors import ConfigError
 from passloop.apps.bench.methods.presses import Applied
 
 __all__ = ["ReadContext", "Reader"]
@@ -40,6 +41,7 @@ class Reader:
         ids = torch.tensor([list(tokens)], device=self._model.device)
         with self._method.reading(self._model):
             self._model.model(input_ids=ids, past_key_values=cache)
+        self._check_lengths(cache)
         length = int(cache.get_seq_length())
         return ReadContext(
             cache=cache,
@@ -47,6 +49,16 @@ class Reader:
             tokens=len(tokens),
             kept_tokens=self._kept(cache) if self._method.measured else None,
         )
+
+    def _check_lengths(self, cache: Any) -> None:
+        """transformers makes one mask for all layers of a type, so they have to keep equally many tokens."""
+        types = getattr(self._model.config.get_text_config(), "layer_types", None)
+        lengths = {layer.keys.shape[2] for layer in cache.layers}
+        if len(lengths) > 1 and len(set(types or ())) < 2:
+            kept = f"{min(lengths)} to {max(lengths)} tokens"
+            raise ConfigError(
+                f"the method kept {kept}, by layer, of this context; transformers attends to one length only"
+            )
 
     def _kept(self, cache: Any) -> float:
         """Tokens in the cache less those that single heads do not attend to, over layers and heads."""
