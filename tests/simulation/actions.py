@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from passloop.engine.retrying import Retried, retry
-from passloop.kernel.changes import SubmitAnswer
+from passloop.kernel.changes import SubmitAnswer, TasksAnswer
 from passloop.kernel.events import (
     Cancelled,
     Event,
@@ -111,7 +111,13 @@ def send(home: SimulatedHome, event: Event) -> None:
 
 
 def cancel(home: SimulatedHome) -> None:
-    send(home, Cancelled(some(home, 2)))
+    """A client cancels tasks; what it is told was cancelled must stay so."""
+    tasks = some(home, 2)
+
+    def told(answer: TasksAnswer) -> None:
+        home.witness.must_cancel.update(answer.changed)
+
+    home.ask(lambda engine: engine.send(Cancelled(tasks)), told)
 
 
 def hold(home: SimulatedHome) -> None:

@@ -159,8 +159,11 @@ class _History:
         self.box.endpoints.heal()
         for home in self.box.homes:
             home.fill()
-            home.life.end()
             home.processes.heal()
+            home.look_outside()
+            home.life.dies_in = None
+            if home.is_draining() or self.chance.random() < 0.5:
+                home.life.end()  # else this engine must bring all to an end, with what it has forgotten
         until = self.loop.clock.now() + HEALING
         await self._revive()
         while any(home.witness.unfinished() or home.witness.attempts for home in self.box.homes):
@@ -169,6 +172,9 @@ class _History:
                 self._let_go(home)
             await self.box.rest(600_000)
             await self._revive()
+        await self.box.rest(60_000)
+        waiting = [client for home in self.box.homes for client in home.clients if not client.done()]
+        assert not waiting, f"clients were never answered: {waiting}"
 
     def _let_go(self, home: SimulatedHome) -> None:
         """A user releases what is held, vouches for devices and opens pools."""
@@ -207,6 +213,7 @@ class _History:
         if home.witness.batches == home.looked_at:
             return
         home.looked_at = home.witness.batches
+        home.witness.check_stops(home.opened_at)
         machine = home.engine.turns.machine
         now = machine.state.now
         invariants.check(machine, now)

@@ -139,7 +139,7 @@ class SimulatedHome:
         self.watch: Callable[[SimulatedHome], None] = lambda _home: None
         self.disk = ""
         self.runs_full = False
-        self.pauses = self.looked_at = 0
+        self.pauses = self.looked_at = self.opened_at = 0
         self.clients: list[asyncio.Task[Any]] = []
         self.engine: WatchedEngine | None = None
         self.life = Life(lambda: None)
@@ -159,6 +159,10 @@ class SimulatedHome:
         """Whether an engine is there that has started and has not died."""
         return self.engine is not None and not self.life.dead
 
+    def is_draining(self) -> bool:
+        """Whether the engine was told to claim no more."""
+        return self.engine is None or self.engine.turns.machine.state.draining
+
     async def open(self) -> None:
         """Start an engine on the home as it is. It may die on the way."""
         await self.close()
@@ -174,6 +178,7 @@ class SimulatedHome:
             error = starting.exception()
             if error is not None and not isinstance(error, Killed):
                 raise error
+        self.opened_at = self.box.clock.now()
 
     async def close(self) -> None:
         """Whatever is left of the last engine's process is gone: its memory, its descriptors, its connections."""

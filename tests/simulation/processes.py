@@ -173,7 +173,11 @@ class Driver(FakeDriver):
             self._tell(PauseChanged(paused=True, reason="disk full: the folder of runs"))
             self._tell(Exited(order.attempt, order.epoch, NO_ROOM))
             return
-        super().launch(order)
+        try:
+            super().launch(order)
+        except AssertionError as broken:
+            self._loop.failure = self._loop.failure or broken  # a task that nobody awaits would keep it to itself
+            raise
 
     def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
         """End the attempt, or forbid its start."""

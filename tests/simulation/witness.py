@@ -15,7 +15,7 @@ from passloop.kernel.changes import AttemptChanged, PoolChanged, TaskAdded, Task
 from passloop.kernel.events import PoolOpened
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.pools import RATE_WINDOW
-from passloop.kernel.tasks import FINAL_STATES, AttemptRow, OutcomeKind, TaskRow
+from passloop.kernel.tasks import FINAL_STATES, AttemptRow, OutcomeKind, TaskRow, TaskState
 from passloop.store.database import Batch, Store
 
 from .endpoints import POOLS
@@ -24,6 +24,8 @@ from .processes import Processes
 __all__ = ["Witness"]
 
 CAPACITIES = {str(pool.name): pool for pool in POOLS}
+SOON = 15_000
+"""The longest grace and what the design adds to it, and some more, in ms."""
 RESCUES = (OutcomeKind.LOST, OutcomeKind.TIMEOUT)
 
 
@@ -39,6 +41,8 @@ class Witness:
         self.rows: dict[int, TaskRow] = {}
         self.attempts: dict[AttemptId, AttemptRow] = {}
         self.outcomes: Counter[str] = Counter()
+        self.must_cancel: set[TaskId] = set()
+        self._stopping: dict[AttemptId, int] = {}
         self._processes = processes
         self._live: dict[int, AttemptId] = {}
         self._draws: deque[list[int]] = deque()
@@ -72,6 +76,13 @@ class Witness:
         """Tasks that are not final."""
         return [TaskId(task) for task, row in self.rows.items() if row.state not in FINAL_STATES]
 
+    def check_stops(self, opened_at: int) -> None:
+        """What an engine was to stop is over soon after: `opened_at` is when (ms) the present engine was there."""
+        now = self._processes.clock.now()
+        for attempt, since in self._stopping.items():
+            late = max(since, opened_at) + SOON < now
+            assert not (late and self._processes.is_live(attempt)), f"attempt {attempt} was to stop and runs on"
+
     def check_store(self, store: Store) -> None:
         """The store holds what was committed, and all that was acknowledged."""
         states = store.states_of(self.rows)
@@ -85,6 +96,8 @@ class Witness:
         if old is not None and old.state in FINAL_STATES:
             assert row.state is old.state, f"task {row.id} was {old.state} and is {row.state}"
         assert old is None or old.attempts <= row.attempts, f"task {row.id} has fewer attempts than before"
+        if row.id in self.must_cancel and row.state in FINAL_STATES:
+            assert row.state is TaskState.CANCELLED, f"cancelled task {row.id} is {row.state}"
         self.rows[row.id] = row
 
     def _attempts(self, rows: Iterable[AttemptRow], opened: set[str]) -> None:
@@ -99,6 +112,11 @@ class Witness:
                     del self._live[row.task]
                 self.attempts.pop(row.id, None)
                 self._processes.forget(row.id)
+                self._stopping.pop(row.id, None)
+            elif row.state == "stopping":
+                self._stopping.setdefault(row.id, self._processes.clock.now())
+            else:
+                self._stopping.pop(row.id, None)
         for row in rows:
             if row.state != "ended":
                 if row.id not in self.attempts:

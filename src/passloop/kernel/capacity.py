@@ -130,7 +130,7 @@ def watch_devices(state: State) -> None:
         names = [
             d.uuid
             for d in state.devices.devices.values()
-            if d.state in (DeviceState.VETOED, DeviceState.QUARANTINED) or d.usable < d.vram
+            if d.state is not DeviceState.AVAILABLE or d.usable < d.vram
         ]
     watched = tuple(sorted(names))
     if watched != state.watched:

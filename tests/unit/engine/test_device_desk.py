@@ -155,6 +155,21 @@ async def test_a_holding_tells_shim_and_devices(tmp_path: Path) -> None:
         assert (holding.attempt, holding.shim, holding.devices) == (1, 1, ((FIRST, 80_000),))
 
 
+async def test_a_device_that_was_gone_at_the_start_is_used_when_it_is_back(tmp_path: Path) -> None:
+    inventory = VirtualInventory((80_000,))
+    async with with_gpus(tmp_path, inventory) as one:
+        await one.engine.submit(commands(2, spec=one_gpu()))
+        await one.until(lambda: one.outside.live)
+        await one.kill()
+        one.outside.end(AttemptId(1))
+        inventory.vanish(FIRST)
+        await one.open(inventory=inventory).start()
+        assert await states(one) == [DeviceState.LOST]
+        inventory.bring_back(FIRST)
+        await one.until(lambda: one.outside.live)
+        assert [order.task for order in one.outside.live.values()] == [2]
+
+
 async def test_attempts_found_again_hold_their_devices(tmp_path: Path) -> None:
     inventory = VirtualInventory((80_000,))
     one = Rig(tmp_path, cpus=8)
