@@ -10,7 +10,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from passloop.kernel.changes import SubmitAnswer
 from passloop.kernel.events import (
@@ -19,6 +19,7 @@ from passloop.kernel.events import (
     DrainChanged,
     Event,
     Exited,
+    Expanded,
     Foreign,
     GroupHeld,
     GroupReleased,
@@ -36,6 +37,7 @@ from passloop.kernel.events import (
 )
 from passloop.kernel.ids import PoolName, TaskId
 from passloop.kernel.tasks import AttemptRow, Dependency, NewTask, OutcomeKind, RetryBudgets, TaskSpec
+from tests.properties.source_rules import SourceRules
 from tests.support.builders import GIB, HOUR, MINUTE, SECOND, ask, outcome, seen, spec_of
 from tests.support.watched import WatchedWorld
 
@@ -98,7 +100,7 @@ WISHES = ("cancel", "hold", "release", "release", "priority", "hold group", "rel
 LOOKS = ("taken", "free", "free", "lost", "all", "all", "vouched")
 
 
-class MachineLaws(RuleBasedStateMachine):
+class MachineLaws(SourceRules):
     """Everything that can happen, in any order; the watched world judges every turn.
 
     With `later` an event waits in the inbox and is handled in one batch with what comes next.
@@ -195,6 +197,8 @@ class MachineLaws(RuleBasedStateMachine):
         turn = self.world.send(*batch)
         answer = turn.answers[-1]
         assert isinstance(answer, SubmitAnswer)
+        if any(isinstance(event, Expanded) for event in batch):
+            return  # a unit may have brought the key
         if key in found and not self._ended(batch, found[key]):
             assert answer.tasks == answer.existing == (found[key],)
             assert len(self.world.rows.tasks) == count + newcomers
@@ -289,11 +293,12 @@ class MachineLaws(RuleBasedStateMachine):
         """What users ask for, of a few tasks or a group."""
         tasks = self.some_tasks(pick, many)
         group = GROUPS[pick % len(GROUPS)]
+        runs = self.some_runs(pick)
         wishes: dict[str, Event] = {
-            "cancel": Cancelled(tasks),
-            "hold": Held(tasks),
-            "release": Released(tuple(self.world.rows.live())),
-            "priority": Reprioritised(tasks, priority),
+            "cancel": Cancelled(tasks, sources=runs),
+            "hold": Held(tasks, runs),
+            "release": Released(tuple(self.world.rows.live()), tuple(self.world.rows.sources)),  # type: ignore[arg-type]
+            "priority": Reprioritised(tasks, priority, runs),
             "hold group": GroupHeld(group),
             "release group": GroupReleased(group),
         }
@@ -359,7 +364,8 @@ class MachineLaws(RuleBasedStateMachine):
         self.world.send(*(PoolOpened(PoolName(name)) for name in ("provider", "model", "other", "tokens")))
         rows = self.world.rows
         never = [task for task in rows.live() if rows.specs[task].request.variants == (ask(gpus=6),)]
-        self.world.send(Released(tuple(rows.live())), Cancelled(tuple(never)))
+        gone = tuple(row.run for row in rows.sources.values())
+        self.world.send(Released(tuple(rows.live()), gone), Cancelled(tuple(never), sources=gone))
 
     def _end_everything(self) -> None:
         """Every open attempt ends well and every stray goes; if nothing is open, time passes to the next

@@ -14,12 +14,13 @@ from typing import Any
 
 from passloop.kernel.changes import TasksAnswer, Turn
 from passloop.kernel.events import Cancelled, DrainChanged, Event
-from passloop.kernel.instructions import Start, Stop, WatchDevices
+from passloop.kernel.instructions import Evict, Expand, Start, Stop, WatchDevices
 from passloop.kernel.machine import Machine
 from passloop.kernel.tasks import TaskState
 
 from .builders import World
 from .oracle import Oracle
+from .source_oracle import SourceOracle
 
 __all__ = ["WatchedWorld"]
 
@@ -29,6 +30,7 @@ class WatchedWorld(World):
 
     def __init__(self, **words: Any) -> None:
         self.oracle = Oracle()
+        self.sources = SourceOracle()
         self.twin = Machine()
         self.must_cancel: set[int] = set()
         self.trusted = True
@@ -49,6 +51,7 @@ class WatchedWorld(World):
         self._compare_twin(turn, events, seed)
         self._note_cancels(events, turn)
         self.oracle.check(before, self.rows, self.now)
+        self.sources.check(turn, self.rows, self.oracle)
         self._check_cancelled_stay_so()
         self._check_nothing_is_left_to_do()
         return turn
@@ -86,6 +89,7 @@ class WatchedWorld(World):
         assert turn.changes == (), f"a restart changes {turn.changes}"
         _same("device", other.devices(), self.machine.devices())
         _same("pool", other.pools(self.now), self.machine.pools(self.now))
+        _same("source", other.sources(), self.machine.sources())
         assert sorted(map(repr, other.running())) == sorted(map(repr, self.machine.running()))
         assert other.next_ids == self.machine.next_ids
         for task in self.rows.live():
@@ -118,6 +122,6 @@ def _same(what: str, restored: Sequence[object], live: Sequence[object]) -> None
 
 
 def _orders(turn: Turn) -> list[object]:
-    """Starts and stops in order; which devices are looked at is told again after a restart."""
-    assert all(isinstance(order, Start | Stop | WatchDevices) for order in turn.instructions)
+    """Starts, stops and asks of sources in order; which devices are looked at is told again after a restart."""
+    assert all(isinstance(order, Start | Stop | Evict | Expand | WatchDevices) for order in turn.instructions)
     return [order for order in turn.instructions if not isinstance(order, WatchDevices)]

@@ -23,7 +23,7 @@ from .resources import GPU, MEMORY
 from .state import State
 from .tasks import TaskState
 
-__all__ = ["Blocker", "BlockerCode", "explain"]
+__all__ = ["Blocker", "BlockerCode", "closed_pool", "explain", "unusable_device"]
 
 
 class BlockerCode(StrEnum):
@@ -176,7 +176,7 @@ def _scalar_lacks(
             if gate is Gate.OPEN:
                 yield _short(state, pool, amount, ends, now)
             else:
-                yield _closed(state, pool, gate)
+                yield closed_pool(state, pool, gate)
 
 
 def _short(state: State, pool: ScalarPool, amount: int, ends: Ends, now: int) -> Blocker:
@@ -203,7 +203,8 @@ def _unit(pool: str) -> str:
     return {"memory": " MiB", "disk": " MiB"}.get(pool, "")
 
 
-def _closed(state: State, pool: ScalarPool, gate: Gate) -> Blocker:
+def closed_pool(state: State, pool: ScalarPool, gate: Gate) -> Blocker:
+    """A pool that is not open as the reason."""
     closure = pool.closure
     assert closure is not None
     if gate is Gate.HALF_OPEN:
@@ -233,10 +234,11 @@ def _device_lacks(state: State, task: Task, variant: ShapeVariant, mask: int, en
         yield Blocker(BlockerCode.POOL_BUSY, "gpu", need, len(free), holders, until, sentence)
     for device in devices:
         if not device.could_serve(ask) and device.state is not DeviceState.LOST:
-            yield _unusable(device)
+            yield unusable_device(device)
 
 
-def _unusable(device: Device) -> Blocker:
+def unusable_device(device: Device) -> Blocker:
+    """A device that is vetoed or quarantined as the reason."""
     name = f"GPU {device.index} ({device.uuid})"
     if device.state is DeviceState.QUARANTINED:
         why = device.fault or f"a process of ended attempt {device.strays[0]} still holds it"

@@ -19,6 +19,7 @@ from .ids import TaskId
 from .ledger import admit
 from .overview import DeviceView, PoolView, device_views, pool_views
 from .saved import Saved
+from .source_status import SourceStatus, source_statuses
 from .state import KernelSettings, State
 
 __all__ = ["KernelSettings", "Machine"]
@@ -107,6 +108,10 @@ class Machine:
     def devices(self) -> tuple[DeviceView, ...]:
         """Every device as it is, frozen."""
         return device_views(self.state)
+
+    def sources(self) -> tuple[SourceStatus, ...]:
+        """Every source that is not over, with why it is not asked for more, frozen."""
+        return source_statuses(self.state)
 
     def running(self) -> tuple[int, ...]:
         """The ids of attempts that hold something: admitted, running, stopping or stray."""

@@ -59,7 +59,7 @@ def walk(state: State, source: Source) -> Walk:
     for node in source.nodes:
         ready[node.kin] += node.ready
     passed: list[bool] = []
-    stops = []
+    stops: list[int] = []
     for number, node in enumerate(source.nodes):
         reached = all(passed[before] for before in node.after)
         wants = reached and _wants_work(state, source, node, ready[node.kin])

@@ -1,0 +1,111 @@
+"""What must be true of sources after any turn, judged from stored rows and from what was ordered.
+
+A second opinion on when a unit is asked for and on when it is over. It counts anew from all tasks each time, which the
+machine must never do, and is silent where it cannot know better (pools that may be closed, devices).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from passloop.kernel.changes import Turn
+from passloop.kernel.events import PoolKind
+from passloop.kernel.instructions import Expand
+from passloop.kernel.resources import Variant
+from passloop.kernel.source_rows import OPEN_STATES, SourceRow, SourceState, UnitRow
+from passloop.kernel.tasks import FINAL_STATES, TaskState
+
+from .oracle import Oracle
+from .rows import Rows
+
+__all__ = ["SourceOracle"]
+
+
+@dataclass
+class SourceOracle:
+    """What was asked so far, by run, and the laws over it."""
+
+    asked: dict[int, int] = field(default_factory=dict)
+
+    def check(self, turn: Turn, rows: Rows, oracle: Oracle) -> None:
+        """Raise AssertionError if a law does not hold after this turn."""
+        orders = [order for order in turn.instructions if isinstance(order, Expand)]
+        assert len({order.source for order in orders}) == len(orders), "a source is asked twice in one turn"
+        for order in orders:
+            self._check_order(order, rows, oracle)
+        for run, row in rows.sources.items():
+            self._check_units(row, rows)
+            self._check_end(row, rows)
+            if row.state is SourceState.OPEN and not row.held and not oracle.draining and not oracle.paused:
+                assert not self._must_be_asked(row, rows, oracle), f"source {run} is left alone: {row}"
+
+    def _check_order(self, order: Expand, rows: Rows, oracle: Oracle) -> None:
+        row = rows.sources[order.source]
+        assert (row.state, row.unit) == (SourceState.ASKED, order.unit), f"{order} for {row}"
+        assert not row.held, f"a held source is asked: {row}"
+        assert not (oracle.draining or oracle.paused), "a source is asked though nothing could start"
+        assert self._has_room(row, rows), f"a source is asked over its guard: {row}"
+        enough = self._most_ready(row, rows, oracle)
+        ready = len(self._tasks(row, rows, TaskState.READY))
+        assert enough is None or ready < enough, f"a source is asked though {ready} of its tasks are ready: {row}"
+
+    @staticmethod
+    def _tasks(row: SourceRow, rows: Rows, *states: TaskState) -> list[int]:
+        return [task for task in rows.cells if rows.tasks[task].run == row.run and rows.state(task) in states]
+
+    @staticmethod
+    def _open_units(row: SourceRow, rows: Rows) -> list[UnitRow]:
+        return [unit for (run, _), unit in rows.units.items() if run == row.run and unit.ended_at is None]
+
+    def _has_room(self, row: SourceRow, rows: Rows) -> bool:
+        """Invariant 12: resident bytes are under the guard before a unit comes."""
+        guard = rows.plans[row.run].guard
+        units = self._open_units(row, rows)
+        few = guard.units is None or len(units) < guard.units
+        small = guard.bytes is None or sum(unit.bytes for unit in units) < guard.bytes
+        return not units or (few and small)
+
+    def _most_ready(self, row: SourceRow, rows: Rows, oracle: Oracle) -> int | None:
+        """How many tasks may be ready before a unit is asked for: the sum over nodes, where all are amounts."""
+        plan = rows.plans[row.run]
+        variants = [variant for node in plan.template for variant in node.request.variants]
+        if any(variant.devices is not None for variant in variants):
+            return None
+        return max(1, plan.ahead) * sum(self._places(variant, oracle) for variant in variants)
+
+    @staticmethod
+    def _places(variant: Variant, oracle: Oracle) -> int:
+        return min((max(1, oracle.capacities[name][1] // amount) for name, amount in variant.amounts), default=10**9)
+
+    def _must_be_asked(self, row: SourceRow, rows: Rows, oracle: Oracle) -> bool:
+        """A root that completes an output, draws on amounts alone, fits, and has nothing ready."""
+        plan = rows.plans[row.run]
+        if not plan.ahead or not self._has_room(row, rows) or self._tasks(row, rows, TaskState.READY):
+            return False
+        return any(
+            not node.after and node.completes and self._is_plain(variant, oracle)
+            for node in plan.template
+            for variant in node.request.variants
+        )
+
+    @staticmethod
+    def _is_plain(variant: Variant, oracle: Oracle) -> bool:
+        draws = [(*oracle.capacities[name], amount) for name, amount in variant.amounts]
+        return variant.devices is None and all(k is PoolKind.AMOUNT and amount <= most for k, most, amount in draws)
+
+    def _check_units(self, row: SourceRow, rows: Rows) -> None:
+        """A unit is over exactly when all its tasks are final, and units come in order, each once."""
+        units = sorted(number for run, number in rows.units if run == row.run)
+        assert units == list(range(row.unit)), f"units {units} of {row}"
+        for number in units:
+            mine = [t for t, cell in rows.cells.items() if cell.unit == number and rows.tasks[t].run == row.run]
+            over = all(rows.state(task) in FINAL_STATES for task in mine)
+            ended = rows.units[row.run, number].ended_at is not None
+            assert ended == over, f"unit {number} of run {row.run} is {'' if ended else 'not '}over"
+
+    def _check_end(self, row: SourceRow, rows: Rows) -> None:
+        over = row.state not in OPEN_STATES and not self._open_units(row, rows)
+        assert (row.ended_at is not None) == over, f"source is {'' if over else 'not '}over: {row}"
+        if row.state is SourceState.RESTING:
+            live = [t for t in rows.cells if rows.tasks[t].run == row.run and rows.state(t) not in FINAL_STATES]
+            assert live, f"a source rests though none of its tasks is live: {row}"
