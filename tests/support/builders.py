@@ -23,17 +23,20 @@ from passloop.kernel.events import (
     GroupHeld,
     GroupReleased,
     Held,
+    Parked,
     PoolDeclared,
     PoolKind,
+    QuarantineReleased,
     Released,
     Reprioritised,
     Started,
     StartRefused,
     StrayGone,
     Submitted,
+    WorkerGone,
 )
 from passloop.kernel.ids import AttemptId, PoolName, TaskId
-from passloop.kernel.instructions import Start, Stop, WatchDevices
+from passloop.kernel.instructions import Evict, Start, Stop, WatchDevices
 from passloop.kernel.machine import Machine
 from passloop.kernel.resources import CPU, MEMORY, DeviceAsk, Request, Variant
 from passloop.kernel.tasks import (
@@ -228,6 +231,32 @@ class World:
         self.ends.append((self.now, task))
         return Exited(attempt.id, attempt.epoch, outcome(how, **rest), stray=stray)
 
+    def park(self, *tasks: TaskId, how: str | OutcomeKind = OutcomeKind.SUCCESS) -> Turn:
+        """The open attempts of these tasks end so, and their workers live on."""
+        return self.send(*(self.parking(task, how) for task in tasks))
+
+    def parking(self, task: TaskId, how: str | OutcomeKind = OutcomeKind.SUCCESS) -> Exited:
+        """The event with which the task's open attempt ends and leaves its worker parked."""
+        attempt = self.rows.attempt_of(task)
+        self.ends.append((self.now, task))
+        memory = dict(attempt.allocation.amounts).get(MEMORY, 0)
+        parked = Parked(AttemptId(self.rows.worker_of(attempt.id).id), attempt.allocation.devices, memory)
+        return Exited(attempt.id, attempt.epoch, outcome(how), parked=parked)
+
+    def worker_gone(self, worker: int) -> Turn:
+        """A worker that lay is proven gone."""
+        return self.send(WorkerGone(AttemptId(worker)))
+
+    @property
+    def evicted(self) -> list[int]:
+        """The workers that drivers were told to end, in order."""
+        return [order.worker for order in self.orders if isinstance(order, Evict)]
+
+    def started_on(self, task: TaskId) -> int | None:
+        """The parked or busy worker on which the task was last started; None = on one of its own, or not at all."""
+        orders = [order for order in self.orders if isinstance(order, Start) and order.task == task]
+        return orders[-1].worker if orders else None
+
     def finish(self, *tasks: TaskId) -> Turn:
         """These running tasks succeed, together."""
         return self.send(*(self.exit_of(task, OutcomeKind.SUCCESS) for task in tasks))
@@ -265,6 +294,10 @@ class World:
         """A pool comes to be."""
         above = PoolName(parent) if parent is not None else None
         return self.send(PoolDeclared(PoolName(name), kind, capacity, parent=above))
+
+    def vouch(self, uuid: str) -> Turn:
+        """A user vouches for a device."""
+        return self.send(QuarantineReleased(uuid))
 
     def see(self, *devices: DeviceSeen) -> Turn:
         """A look at exactly these devices; those of the pool not named are lost."""
@@ -372,6 +405,7 @@ def _spec_from(variants: Iterable[Variant], words: dict[str, Any]) -> TaskSpec:
         "limit",
         "grace",
         "driver",
+        "warm_key",
         "patience",
         "deadline",
         "wait_for_capacity",

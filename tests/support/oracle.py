@@ -23,7 +23,7 @@ from passloop.kernel.events import (
     QuarantineReleased,
     StartRefused,
 )
-from passloop.kernel.resources import Allocation, DeviceAsk, Variant
+from passloop.kernel.resources import MEMORY, Allocation, DeviceAsk, Variant
 from passloop.kernel.tasks import OutcomeKind, TaskRow, TaskState
 
 from .rows import Rows
@@ -96,6 +96,7 @@ class Oracle:
         """Raise AssertionError if the rows after a turn break a law."""
         self._check_ledger(rows)
         self._check_node(rows)
+        self._check_owners(rows)
         admitted = [
             row
             for task, row in rows.tasks.items()
@@ -120,6 +121,16 @@ class Oracle:
         for pool, used in _amount_use(open_attempts).items():
             kind, capacity = self.capacities[pool]
             assert kind is not PoolKind.AMOUNT or used <= capacity, f"{pool} holds {used} of {capacity}"
+
+    def _check_owners(self, rows: Rows) -> None:
+        """Never two owners: what was started and what lies, until it is proven gone, fit together on each device."""
+        waiting = set(rows.kept_back())
+        present = [row.allocation for row in rows.open_attempts() if row.id not in waiting]
+        present += [Allocation(0, worker.devices, ((MEMORY, worker.memory),)) for worker in rows.workers()]
+        for uuid, held in _device_use(present).items():
+            assert held.share <= SHARE_WHOLE, f"{uuid} has two owners: {held}"
+        kind, capacity = self.capacities.get(MEMORY, (PoolKind.AMOUNT, 0))
+        assert _amount_use(present).get(MEMORY, 0) <= capacity, f"memory has two owners: {kind} of {capacity}"
 
     @staticmethod
     def _check_node(rows: Rows) -> None:

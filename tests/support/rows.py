@@ -8,6 +8,7 @@ second row for one id in one turn, a change of a final task, a row for a task th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -37,6 +38,7 @@ from passloop.kernel.tasks import (
     TaskSpec,
     TaskState,
 )
+from passloop.kernel.workers import WORKERS, Worker, workers_in
 
 __all__ = ["Rows"]
 
@@ -143,7 +145,9 @@ class Rows:
         old = self.attempts.get(row.id)
         if old is not None:
             assert old.state != "ended", f"attempt {row.id} changed after its end"
-            assert (row.task, row.epoch, row.allocation) == (old.task, old.epoch, old.allocation)
+            assert (row.task, row.epoch) == (old.task, old.epoch)
+            waited_behind = not old.allocation.amounts and not old.allocation.devices
+            assert row.allocation == old.allocation or waited_behind, f"attempt {row.id} holds something else"
         self.attempts[row.id] = row
 
     def state(self, task: int) -> TaskState:
@@ -161,6 +165,24 @@ class Rows:
     def live(self) -> list[TaskId]:
         """Ids of the tasks that are not final, ascending."""
         return [TaskId(task) for task, row in sorted(self.tasks.items()) if row.state not in FINAL_STATES]
+
+    def workers(self) -> list[Worker]:
+        """The workers that are not proven gone, as stored."""
+        kept = self.pools.get(WORKERS)
+        return [] if kept is None else workers_in(kept.state)
+
+    def worker_of(self, attempt: int) -> Worker:
+        """The worker that has an attempt."""
+        return next(worker for worker in self.workers() if attempt in worker.attempts)
+
+    def kept_back(self) -> list[int]:
+        """Admitted attempts whose start no driver was given yet."""
+        kept = self.pools.get(WORKERS)
+        return [] if kept is None else list(json.loads(kept.state)["kept_back"])
+
+    def behind(self) -> list[int]:
+        """Attempts that wait behind the live one of their worker."""
+        return [attempt for worker in self.workers() for attempt in worker.attempts[1:]]
 
     def open_attempts(self) -> list[AttemptRow]:
         """Attempts that have not ended, strays included, oldest first."""

@@ -24,6 +24,7 @@ from .reservations import Ends, Room, bound_of, last_resort, plan, renew, room_f
 from .resources import Grant
 from .state import State
 from .wakeups import WakeUp
+from .warm_order import is_parked_for, note_overtaking, overtaking_lane
 
 __all__ = ["Admission", "patience_of"]
 
@@ -83,7 +84,9 @@ class Admission:
                 return
             lanes = level[name]
             lane = lanes[cursors[name]]
-            if self._is_hopeless(lane, exhausted):
+            if self._serve_first(lanes, cursors[name]):
+                exhausted = self._exhausted()
+            elif self._is_hopeless(lane, exhausted):
                 cursors[name] += 1
             elif self._try_lane(lane):
                 exhausted = self._exhausted()
@@ -139,6 +142,20 @@ class Admission:
             state.touch(task)
         self._keep(task)
         walk.lacked |= blocked.mask
+
+    def _serve_first(self, lanes: list[Lane], at: int) -> bool:
+        """Serve a later task of the run by a worker that is parked for it, before the lane at `at`, if it may be."""
+        state = self._state
+        lane = overtaking_lane(state, lanes, at)
+        if lane is None or lane.head is None:
+            return False
+        task = state.tasks[lane.head[3]]
+        found = None if lack(state, task.shape, task.variant_from, task.run, self._now).mask else self._fit(task)
+        if found is None or not is_parked_for(state, task, found[0].index, found[1]):
+            return False
+        self._start(task, found, reserved=False)
+        note_overtaking(state, task)
+        return True
 
     def _try_lane(self, lane: Lane) -> bool:
         """Try the first task of a lane. True if it left the lane: started, or took a reservation."""

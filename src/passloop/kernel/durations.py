@@ -77,6 +77,11 @@ class Durations:
                     return p95
         return self._all.p95()
 
+    def of_class(self, task_class: str) -> int | None:
+        """The p95 in ms of the class alone; None while too little is learned of it."""
+        record = self._classes.get(task_class)
+        return None if record is None else record.p95()
+
     def mean(self, spec: TaskSpec) -> int | None:
         """The mean run time in ms of the class; None if it has no success yet."""
         record = self._classes.get(spec.task_class)

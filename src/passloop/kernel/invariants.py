@@ -28,6 +28,7 @@ def check(machine: Machine, now: int) -> None:
     for law in (
         _conserved,
         _devices_conserved,
+        _workers_conserved,
         _attempts_match,
         _queue_matches,
         _dependencies_hold,
@@ -62,6 +63,25 @@ def _devices_conserved(state: State, now: int) -> Iterator[str]:
         for attempt in device.holders:
             if attempt not in state.attempts:
                 yield f"{device.uuid} is held by attempt {attempt}, which is not live"
+
+
+def _workers_conserved(state: State, now: int) -> Iterator[str]:
+    """1. what lies parked is promised to nobody who was started, and only who waits behind holds nothing"""
+    behind = {attempt for worker in state.workers.by_id.values() for attempt in worker.attempts[1:]}
+    for attempt in state.attempts.values():
+        if attempt.id in behind and (attempt.allocation.amounts or attempt.allocation.devices):
+            yield f"attempt {attempt.id} waits behind another and holds {attempt.allocation}"
+    for worker in state.workers.by_id.values():
+        if any(attempt not in state.attempts for attempt in worker.attempts):
+            yield f"worker {worker.id} has attempts {worker.attempts} that are not live"
+    for device in state.devices.devices.values():
+        lying = [grant for grant, _ in device.parked.values()]
+        waiting = sum(g.share for a, g in device.holders.items() if a in state.workers.kept_back)
+        if device.free_share + waiting < sum(grant.share for grant in lying):
+            yield f"{device.uuid} has two owners: {device.holders} and {device.parked}"
+        staying = [g for number, (g, _) in device.parked.items() if not state.workers.by_id[number].evicted]
+        if device.free_share < sum(grant.share for grant in staying):
+            yield f"{device.uuid} is promised twice: {device.holders} and {staying}"
 
 
 def _attempts_match(state: State, now: int) -> Iterator[str]:

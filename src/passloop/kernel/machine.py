@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import capacity, events, expansion, lifecycle, parking, saving, submission, user_requests
+from . import capacity, events, expansion, lifecycle, parking, saving, submission, user_requests, warm_order
 from .admission import Admission
 from .blockers import Blocker, explain
 from .changes import Answer, Change, Turn
@@ -87,14 +87,15 @@ class Machine:
         answers: list[Answer] = [_HANDLERS[type(event)](state, event) for event in batch]
         capacity.on_due(state)
         parking.settle(state)
+        parking.give_starts(state)
+        warm_order.call_back(state)
         passed = state.turn.admission
         if passed:
             self.passes += 1
-            while Admission(state, self._admit).run():
+            while Admission(state, self._admit).run() or warm_order.claim_ahead(state):
                 pass  # to a fixpoint: each walk but the last started somebody
             capacity.watch_devices(state)
             expansion.ask(state)
-        parking.finish_turn(state)
         return self._close_turn(tuple(answers), passed=passed)
 
     def explain(self, task: TaskId, now: int) -> tuple[Blocker, ...]:

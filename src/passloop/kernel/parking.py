@@ -18,7 +18,16 @@ from .state import State
 from .wakeups import WakeUp
 from .workers import WORKERS, Worker
 
-__all__ = ["IDLE_MOST", "PARKED_MOST", "leave_worker", "on_worker_gone", "restore_workers", "settle", "start_refused"]
+__all__ = [
+    "IDLE_MOST",
+    "PARKED_MOST",
+    "give_starts",
+    "leave_worker",
+    "on_worker_gone",
+    "restore_workers",
+    "settle",
+    "start_refused",
+]
 
 IDLE_MOST = 300_000
 """How long a worker may lie parked, in ms."""
@@ -31,11 +40,14 @@ _UNUSABLE = (DeviceState.LOST, DeviceState.QUARANTINED)
 
 def leave_worker(state: State, attempt: Attempt, event: Exited) -> None:
     """An attempt has ended and given back what it held: its worker goes on, is parked, or is gone with it."""
-    state.workers.kept_back.pop(attempt.id, None)
-    worker = state.workers.of(attempt.id)
-    if worker is None:
+    known = state.workers
+    worker = known.of(attempt.id)
+    if worker is None and attempt.id not in known.kept_back:
         return
     state.touch_pool(WORKERS)
+    known.kept_back.pop(attempt.id, None)
+    if worker is None:
+        return
     was_first = worker.attempts[0] == attempt.id
     if was_first and (event.parked is None or event.stray):
         forget(state, worker)
@@ -120,9 +132,3 @@ def restore_workers(state: State, text: str) -> None:
             lay_down(state, worker)
             state.wakeups.add(worker.since + IDLE_MOST, WakeUp.PASS)
     state.workers.kept_back.update(dict.fromkeys(body["kept_back"]))
-
-
-def finish_turn(state: State) -> None:
-    """Once who starts is decided: give the starts that nothing is in the way of any more."""
-    if state.workers.kept_back:
-        give_starts(state)

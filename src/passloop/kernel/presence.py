@@ -16,7 +16,7 @@ from .instructions import Evict, Start
 from .records import Attempt, Shape, ShapeVariant, Task
 from .resources import Grant
 from .state import State
-from .workers import WORKERS, Worker, request_of
+from .workers import WORKERS, Worker
 
 __all__ = [
     "evict",
@@ -54,7 +54,7 @@ def _able(state: State, run: int, shape: Shape, variant: ShapeVariant) -> list[W
     """Parked workers of this run, key and request, least recently used first."""
     if not state.workers.by_id:
         return []
-    wanted = (run, shape.spec.warm_key, request_of(variant))
+    wanted = (run, shape.spec.warm_key, state.workers.request(variant))
     return [w for w in state.workers.parked() if (w.run, w.warm_key, w.request) == wanted]
 
 
@@ -89,7 +89,7 @@ def order_start(state: State, attempt: Attempt, worker: Worker | None) -> None:
     known = state.workers
     spec = attempt.shape.spec
     if worker is None and spec.warm_key is not None:
-        request = request_of(attempt.shape.variants[attempt.allocation.variant])
+        request = known.request(attempt.shape.variants[attempt.allocation.variant])
         worker = Worker(attempt.id, attempt.driver, attempt.run, spec.warm_key, request)
         known.add(worker)
     if worker is not None:

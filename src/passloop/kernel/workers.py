@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 from .events import PoolKind
 from .ids import AttemptId, PoolName
-from .records import ShapeVariant
+from .records import Shape, ShapeVariant
 from .resources import Grant
 
-__all__ = ["WORKERS", "Worker", "Workers", "request_of", "workers_in"]
+__all__ = ["WORKERS", "Worker", "Workers", "workers_in"]
 
 WORKERS = PoolName(":workers")
 """The name under which the store keeps them among the pools. No user's pool can have it."""
@@ -104,7 +104,7 @@ class Workers:
     order of admission; `unfinished` counts tasks with a warm key that are not final, by run.
     """
 
-    __slots__ = ("_of", "by_id", "kept_back", "recall_at", "unfinished")
+    __slots__ = ("_of", "_requests", "by_id", "kept_back", "recall_at", "unfinished")
 
     def __init__(self) -> None:
         self.by_id: dict[int, Worker] = {}
@@ -112,6 +112,7 @@ class Workers:
         self.unfinished: Counter[int] = Counter()
         self.recall_at: int | None = None
         self._of: dict[AttemptId, Worker] = {}
+        self._requests: dict[ShapeVariant, str] = {}
 
     def of(self, attempt: AttemptId) -> Worker | None:
         """The worker that has an attempt, if it has one."""
@@ -140,6 +141,17 @@ class Workers:
         worker.attempts.remove(attempt)
         del self._of[attempt]
 
+    def request(self, variant: ShapeVariant) -> str:
+        """What a task asks, without limits and rates: tasks with equal ones may share a worker."""
+        found = self._requests.get(variant)
+        if found is None:
+            found = self._requests[variant] = _request_of(variant)
+        return found
+
+    def requests(self, shape: Shape) -> set[str]:
+        """What the tasks of a shape may ask."""
+        return {self.request(variant) for variant in shape.variants}
+
     def lying(self) -> Iterator[Worker]:
         """Workers that are parked or evicted."""
         return (worker for worker in self.by_id.values() if worker.lying)
@@ -159,8 +171,7 @@ def workers_in(text: str) -> list[Worker]:
     return [Worker.of_body(body) for body in json.loads(text)["workers"]]
 
 
-def request_of(variant: ShapeVariant) -> str:
-    """What a task asks, without limits and rates: tasks with equal ones may share a worker."""
+def _request_of(variant: ShapeVariant) -> str:
     ask = variant.devices
     wants = "" if ask is None else f"gpu={ask.count}/{ask.share}/{ask.vram_mib}/{int(ask.balance)} "
     return wants + " ".join(f"{pool.name}={n}" for pool, n in variant.draws if pool.kind is PoolKind.AMOUNT)

@@ -1,0 +1,151 @@
+"""Who comes sooner because a worker is warm: a key is drained before it is switched, within bounds; short tasks are
+claimed ahead of their turn behind a live one."""
+
+from __future__ import annotations
+
+from passloop.kernel import warm_order
+from passloop.kernel.changes import DurationLearned
+from passloop.kernel.events import Exited, Parked, Started, Submitted
+from passloop.kernel.ids import AttemptId, TaskId
+from passloop.kernel.tasks import NewTask, Outcome, OutcomeKind, TaskState
+from tests.support.builders import MINUTE, SECOND, World, ask, spec_of
+
+
+def mixed(world: World, keys: str, **rest: str) -> dict[int, TaskId]:
+    """One run of one-GPU tasks with these warm keys, in this order; "-" is a command of the same request."""
+    specs = {key: spec_of(ask(gpus=1), driver="workers", warm_key=key, **rest) for key in set(keys) - {"-"}}
+    specs["-"] = spec_of(ask(gpus=1))
+    world.send(Submitted(name="run", tasks=tuple(NewTask(specs[key], index=i) for i, key in enumerate(keys))))
+    return dict(enumerate(sorted(world.rows.tasks)))  # type: ignore[arg-type]
+
+
+def run_to_the_end(world: World) -> None:
+    """Each task that runs ends well and leaves its worker parked; each evicted worker goes."""
+    while world.running:
+        for worker in world.rows.workers():
+            if worker.evicted:
+                world.worker_gone(worker.id)
+        for task in world.running:
+            row = world.rows.attempt_of(task)
+            if row.state == "running":
+                world.end(task) if row.driver != "workers" else world.park(task)
+
+
+def test_a_key_is_drained_before_it_is_switched() -> None:
+    world = World(gpus=1)
+    tasks = mixed(world, "ababab")
+    run_to_the_end(world)
+    assert world.started == [tasks[i] for i in (0, 2, 4, 1, 3, 5)]
+    assert len(world.evicted) == 2
+
+
+def test_a_command_of_the_same_request_is_passed_by_too_but_no_other_run() -> None:
+    world = World(gpus=1)
+    first = mixed(world, "a-a")
+    other = world.submit(gpus=1, driver="workers", warm_key="a")
+    run_to_the_end(world)
+    assert world.started == [first[0], first[2], first[1], other]
+
+
+def test_a_task_is_passed_by_sixty_four_times_at_most() -> None:
+    world = World(gpus=1)
+    tasks = mixed(world, "ab" + "a" * 100)
+    run_to_the_end(world)
+    assert world.started.index(tasks[1]) == 1 + warm_order.OVERTAKES_MOST
+
+
+def test_a_task_is_passed_by_for_ten_minutes_at_most() -> None:
+    world = World(gpus=1)
+    tasks = mixed(world, "ab" + "a" * 30)
+    while tasks[1] not in world.started:
+        (task,) = world.running
+        if world.rows.attempt_of(task).state == "running":
+            world.advance(MINUTE)
+            world.park(task)
+        for worker in world.evicted:
+            world.worker_gone(worker)
+    assert world.started.index(tasks[1]) == 12
+
+
+def test_a_higher_priority_is_never_passed_by() -> None:
+    world = World(gpus=1)
+    tasks = mixed(world, "aba")
+    world.prioritise(tasks[1], 1)
+    run_to_the_end(world)
+    assert world.started == [tasks[i] for i in (0, 1, 2)]
+
+
+def quick(world: World, count: int, *, cpus: int = 1) -> list[TaskId]:
+    """A run of tasks on warm workers whose class is known to be short."""
+    for _ in range(12):
+        world.machine.state.durations.learn(DurationLearned("quick", "", 1))
+    spec = spec_of(ask(cpus=cpus), driver="workers", warm_key="a", task_class="quick")
+    world.send(Submitted(name="run", tasks=tuple(NewTask(spec, index=i) for i in range(count))))
+    newest = max(world.rows.runs)
+    return [TaskId(task) for task, row in sorted(world.rows.tasks.items()) if row.run == newest]
+
+
+def behind(world: World) -> list[TaskId]:
+    """The tasks that wait behind a live one, in order."""
+    return [world.rows.attempts[attempt].task for attempt in world.rows.behind()]
+
+
+def test_short_tasks_wait_behind_a_live_one_and_take_over_what_it_holds() -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    tasks = quick(world, 60)
+    assert behind(world) == tasks[1:33]
+    assert world.state(tasks[1]) is TaskState.ADMITTED
+    assert world.rows.attempt_of(tasks[1]).allocation.amounts == ()
+    world.park(tasks[0])
+    assert world.rows.attempt_of(tasks[1]).allocation.amounts == (("cpu", 1000),)
+    assert behind(world) == tasks[2:34]
+
+
+def test_two_workers_share_what_is_claimed_ahead() -> None:
+    world = World(gpus=0, cpus=2, auto_start=False)
+    quick(world, 100)
+    assert [len(worker.attempts) for worker in world.rows.workers()] == [33, 33]
+
+
+def test_unknown_or_long_tasks_are_not_claimed_ahead() -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    quick(world, 1)
+    spec = spec_of(ask(cpus=1), driver="workers", warm_key="a", task_class="unknown")
+    world.send(Submitted(name="more", tasks=(NewTask(spec), NewTask(spec))))
+    assert behind(world) == []
+
+
+def test_nobody_is_claimed_ahead_of_another_group_or_kind_of_task() -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    other = world.submit(cpus=1, group="other")
+    waiting = world.submit(cpus=1, group="other")
+    tasks = quick(world, 10)
+    world.end(other)
+    assert (world.state(waiting), world.state(tasks[0]), behind(world)) == (TaskState.ADMITTED, TaskState.READY, [])
+
+
+def test_who_waits_behind_a_task_that_turns_out_long_is_called_back() -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    tasks = quick(world, 3)
+    first = world.rows.attempt_of(tasks[0])
+    world.send(Started(first.id, first.epoch))
+    world.advance(SECOND)
+    assert all(world.stopped(task) for task in tasks[1:])
+    for task in tasks[1:]:
+        row = world.rows.attempt_of(task)
+        lost = Outcome(OutcomeKind.LOST, message="called back", engine_lost=True)
+        world.send(Exited(row.id, row.epoch, lost, parked=Parked(AttemptId(1))))
+    assert [world.state(task) for task in tasks[1:]] == [TaskState.READY, TaskState.READY]
+    assert behind(world) == []
+    world.park(tasks[0])
+    assert world.state(tasks[1]) is TaskState.ADMITTED
+
+
+def test_a_dead_worker_takes_nobody_with_it() -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    tasks = quick(world, 3)
+    world.end(tasks[0], "lost")
+    assert all(not worker.attempts or worker.id != 1 for worker in world.rows.workers())
+    row = world.rows.attempt_of(tasks[1])
+    world.send(Exited(row.id, row.epoch, Outcome(OutcomeKind.LOST, engine_lost=True)))
+    assert world.row(tasks[1]).losses == 0
