@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from io import FileIO
-from typing import BinaryIO
 
 from passloop.cli.inotify import MODIFIED, Watcher
 
-__all__ = ["STREAMS", "AttemptLogs", "attempt_folder", "last_lines", "pieces"]
+__all__ = ["STREAMS", "AttemptLogs", "attempt_folder", "last_lines", "open_plain", "pieces"]
 
 STREAMS = ("stdout", "stderr")
 Write = Callable[[str, bytes], None]
@@ -21,10 +21,22 @@ def attempt_folder(home: str, run: int, task: int, attempt: int) -> str:
     return os.path.join(home, "runs", str(run), str(task), str(attempt))
 
 
+def open_plain(path: str) -> FileIO:
+    """An attempt's own file, unbuffered. Raises FileNotFoundError for a link or a pipe that it put in its place."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise FileNotFoundError(path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(path)
+    return FileIO(descriptor)
+
+
 def pieces(path: str) -> Iterator[bytes]:
     """A file's content in pieces; nothing if there is no such file."""
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             yield from iter(lambda: file.read(_PIECE), b"")
     except FileNotFoundError:
         return
@@ -33,14 +45,14 @@ def pieces(path: str) -> Iterator[bytes]:
 def last_lines(path: str, count: int) -> Iterator[bytes]:
     """The last `count` lines of a file, read from its end."""
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             file.seek(_start_of_last(file, count))
             yield from iter(lambda: file.read(_PIECE), b"")
     except FileNotFoundError:
         return
 
 
-def _start_of_last(file: FileIO | BinaryIO, count: int) -> int:
+def _start_of_last(file: FileIO, count: int) -> int:
     at = file.seek(0, os.SEEK_END)
     if count <= 0:
         return at
@@ -95,7 +107,7 @@ class AttemptLogs:
         for stream in list(self._wanted):
             path = os.path.join(self._folder, f"{stream}.log")
             try:
-                file = open(path, "rb", buffering=0)  # noqa: SIM115 (kept open until `close`)
+                file = open_plain(path)
             except FileNotFoundError:
                 continue
             self._open[stream] = (file, self._watcher.add(path, MODIFIED))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from passloop.store.artifacts import open_artifact
+from passloop.store.errors import ArtifactRefused
 from passloop.web import read_models
 from passloop.web.port import EngineHere
 
@@ -37,10 +40,12 @@ async def task_log(
 
 
 def _read(path: Path, offset: int, limit: int) -> tuple[int, bytes]:
+    """Only a plain file of the attempt itself: a task may have put a link or a pipe in its place."""
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(min(offset, size))
-            return size, file.read(limit)
-    except FileNotFoundError:
+        descriptor = open_artifact(path.parent, path.name)
+    except ArtifactRefused:
         return 0, b""
+    with os.fdopen(descriptor, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(min(offset, size))
+        return size, file.read(limit)
