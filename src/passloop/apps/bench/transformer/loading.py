@@ -22,7 +22,13 @@ from .torch_edge import importing, loading
 
 __all__ = ["LoadedModel"]
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+SURROUNDINGS = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",
+}
+"""What the libraries look for before they are imported: nothing is fetched, no bars, no threads of their own."""
 CHUNK = 2**24
 """Numbers of a tensor that are digested at a time."""
 QUANTISATION = {"8bit": {"load_in_8bit": True}, "4bit": {"load_in_4bit": True}}
@@ -32,7 +38,7 @@ class LoadedModel:
     """A model and its tokenizer. `source` is a folder, or what `models.sources` says has to be converted first."""
 
     def __init__(self, needs: LoadNeeds, granted: Granted) -> None:
-        os.environ.update({name: value for name, value in OFFLINE.items() if name not in os.environ})
+        os.environ.update({name: value for name, value in SURROUNDINGS.items() if name not in os.environ})
         with importing():
             import torch
             import transformers

@@ -37,6 +37,8 @@ class Reader:
         from transformers import DynamicCache
 
         cache = DynamicCache(config=self._model.config)
+        if not tokens:
+            return ReadContext(cache=cache, position=0, tokens=0, kept_tokens=None)
         torch.manual_seed(seed)
         ids = torch.tensor([list(tokens)], device=self._model.device)
         with self._method.reading(self._model):
