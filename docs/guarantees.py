@@ -60,7 +60,7 @@ PROMISES = (
         "no device is double-booked, across crashes and strays too",
         "0",
         "20,000 / 100,000 events",
-        ("properties/test_machine_laws.py", "unit/devices/test_locks.py", "unit/devices/test_gate.py"),
+        ("properties/test_p15_the_machine_is_right.py", "unit/devices/test_locks.py", "unit/devices/test_gate.py"),
     ),
     Promise(
         5,
@@ -120,7 +120,7 @@ PROMISES = (
         "500 / 20,000 seeds",
         absent=UNWRITTEN,
     ),
-    Promise(15, "the machine is right", "0", "300 x 50 / 20,000", ("properties/test_machine_laws.py",)),
+    Promise(15, "the machine is right", "0", "300 x 50 / 20,000"),
     Promise(
         16,
         "an old store opens in a new version; a newer one is refused",

@@ -1,5 +1,6 @@
-"""The laws of the machine under any sequence of what can happen to it: P15, against the rows a store would
-keep.
+"""The laws of the machine under any sequence of what can happen to it, against the rows a store would keep.
+
+The rules alone: `test_p15_the_machine_is_right.py` runs them.
 """
 
 from __future__ import annotations
@@ -8,8 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import hypothesis.strategies as st
-import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import initialize, precondition, rule
 
 from passloop.kernel.changes import SubmitAnswer
@@ -382,22 +381,3 @@ class MachineLaws(SourceRules):
         wake_at = self.world.wake_at
         assert wake_at is not None, f"stranded: {[self.world.row(task) for task in self.world.rows.live()]}"
         self.world.advance(max(0, wake_at - self.world.now))
-
-
-CI = settings(
-    max_examples=300,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
-
-
-@pytest.mark.timeout(600)
-class TestMachineLaws(MachineLaws.TestCase):  # type: ignore[misc,name-defined]
-    settings = CI
-
-
-@pytest.mark.large
-@pytest.mark.timeout(36_000)
-class TestMachineLawsAtLength(MachineLaws.TestCase):  # type: ignore[misc,name-defined]
-    settings = settings(CI, max_examples=20_000)
