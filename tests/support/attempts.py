@@ -39,6 +39,12 @@ class Heard:
         self.events.append(event)
         self._changed.set()
 
+    async def another(self) -> None:
+        """Wait for the next event."""
+        self._changed.clear()
+        async with asyncio.timeout(PATIENCE):
+            await self._changed.wait()
+
     def find(self, kind: type[Kind], attempt: int) -> Kind | None:
         """The first event of this kind about an attempt, or about the worker of that id."""
         for event in self.events:

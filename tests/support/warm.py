@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -52,3 +54,91 @@ def stay_stubbornly(tree: list[str]) -> None:
             signal.pause()
         except worker.Stopped:
             continue
+
+
+def count() -> dict[str, int]:
+    """How often this worker was asked, and which process it is."""
+    worker.kept["calls"] = worker.kept.get("calls", 0) + 1
+    return {"calls": worker.kept["calls"], "pid": os.getpid(), "number": worker.cell().number}
+
+
+def surroundings() -> dict[str, Any]:
+    """What a call sees of the task and of what it was granted."""
+    cell = worker.cell()
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "OWN", "PASSLOOP_INDEX")
+    said = {name: os.environ.get(name) for name in names}
+    same = os.environ["PASSLOOP_ATTEMPT_ID"] == cell.attempt_id and os.environ["PASSLOOP_OUT"] == str(cell.out)
+    return said | {
+        "task": cell.task,
+        "warm_key": cell.warm_key,
+        "same": same,
+        "out": cell.out.is_dir(),
+        "cwd": os.getcwd(),
+    }
+
+
+def write() -> None:
+    """Write to both outputs, from Python, from C and from a process of its own."""
+    print("from python")
+    os.write(2, b"from below\n")
+    subprocess.run(["echo", "from a child"], check=True)
+
+
+def fail(kind: str, *words: str) -> None:
+    """Raise an exception of this kind."""
+    kinds: dict[str, type[Exception]] = {
+        "value": ValueError,
+        "memory": MemoryError,
+        "ours": worker.OutOfMemory,
+        "device": worker.DeviceFault,
+        "refused": worker.Refused,
+    }
+    raise kinds[kind](*words)
+
+
+def die(number: int) -> None:
+    """Die of a signal."""
+    os.kill(os.getpid(), number)
+
+
+def hang_in_c(seconds: float) -> None:
+    """Hold the interpreter's lock and heed no signal handler: only the kernel can end this."""
+    ctypes.PyDLL(None).usleep(int(seconds * 1e6))
+
+
+def say_and_stay(path: str) -> None:
+    """Say on a named pipe that it is there, and stay until stopped."""
+    with open(path, "w", encoding="ascii") as pipe:
+        pipe.write("x")
+        pipe.flush()
+        while True:
+            signal.pause()
+
+
+def await_gate(pipe: str, gate: str) -> int:
+    """Say on a pipe that it is there, and wait at a gate."""
+    with open(pipe, "w", encoding="ascii") as said:
+        said.write("x")
+    with open(gate, encoding="ascii") as passage:
+        passage.readline()
+    return os.getpid()
+
+
+def mutate() -> None:
+    """Spoil what is kept."""
+    worker.mutated("the embeddings were resized")
+
+
+def grow(mib: int) -> None:
+    """Keep that much memory."""
+    worker.kept.setdefault("grown", []).append(bytearray(os.urandom(1 << 10) * (mib << 10)))
+
+
+def opaque() -> object:
+    """Return what JSON cannot say."""
+    return object()
+
+
+async def later(value: int) -> int:
+    """A coroutine."""
+    return value

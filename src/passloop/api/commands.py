@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from passloop.apps.queue.options import Place, SubmitOptions
-    from passloop.apps.queue.wire import WireSubmission, WireTask
+    from passloop.apps.queue.wire import WireCall, WireSubmission, WireTask
 
 __all__ = ["Command", "Options", "Shared", "call", "command", "submission_of_commands"]
 
 LONGEST_ARGUMENTS = 120_000
+LONGEST_KEY = 500
 TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -61,11 +62,22 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Warm:
+    """A call that is to run on a warm worker: calls with the same key share workers that stay between them."""
+
+    key: str
+    target: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
-    """A command to submit: its words, and what was said about it."""
+    """A command to submit: its words, and what was said about it. With `warm` it is a call on a warm worker."""
 
     words: tuple[str, ...]
     said: Mapping[str, Any] = field(default_factory=dict)
+    warm: Warm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +102,19 @@ def command(*words: str | os.PathLike[str], **options: Unpack[Options]) -> Comma
 
 
 def call(
-    target: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Unpack[Options]
+    target: str,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    warm: str | None = None,
+    **options: Unpack[Options],
 ) -> Command:
     """A call of `"package.module:function"` in a Python process of its own, with arguments that JSON can say.
 
     The function is imported there, from the directory of the submission. What it returns goes to `result.json` in the
     attempt's folder (`await run.values()`), and what of it is a number, a text or a boolean into the task's metrics.
-    Raises `ValueError` for a target or arguments that cannot be.
+    With `warm`, calls of one submission with the same key run one after the other on workers that stay between them,
+    and may keep things in `passloop.worker.kept`. Raises `ValueError` for a target or arguments that cannot be.
     """
     if not TARGET.fullmatch(target):
         raise ValueError(f"{target!r} is no import path: write package.module:function")
@@ -111,7 +129,14 @@ def call(
         raise ValueError(f"the arguments of {target} have {len(text)} characters; pass the path of a file")
     plain = text.replace("{python}", "\\u007bpython}")
     words = (sys.executable, "-m", "passloop.api.callee", target, plain)
-    return Command(words, {"name": target, **options})
+    said = {"name": target, **options}
+    return Command(words, said, None if warm is None else _warm(warm, target, args, kwargs))
+
+
+def _warm(key: str, target: str, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Warm:
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise ValueError(f"a warm key has 1 to {LONGEST_KEY} characters; this one has {len(key)}")
+    return Warm(key, target, tuple(args), dict(kwargs or {}))
 
 
 def submission_of_commands(commands: Sequence[Command], shared: Shared, place: Place) -> WireSubmission:
@@ -123,11 +148,26 @@ def submission_of_commands(commands: Sequence[Command], shared: Shared, place: P
 
     if not commands:
         raise PassloopError("there is nothing to submit", hint="give one command or more", code="invalid")
-    first = submission_from(document_of(_options(commands[0], shared), commands[0].words, place))
+    first = _warmed(submission_from(document_of(_options(commands[0], shared), commands[0].words, place)), commands[0])
     others = (document_of(_options(one, shared), one.words, place, environment={}) for one in commands[1:])
-    parts = [first, *map(submission_from, others)]
+    parts = [first, *(_warmed(submission_from(other), one) for other, one in zip(others, commands[1:], strict=True))]
     tasks = [_placed(task, one, part, first) for one, part in zip(commands, parts, strict=True) for task in part.tasks]
     return msgspec.structs.replace(first, name=shared.name or first.name, tasks=tuple(tasks))
+
+
+def _warmed(part: WireSubmission, one: Command) -> WireSubmission:
+    """The submission of one command, with its warm key if it has one."""
+    import msgspec
+
+    if one.warm is None:
+        return part
+    return msgspec.structs.replace(part, spec=msgspec.structs.replace(part.spec, warm_key=one.warm.key))
+
+
+def _wire_call(warm: Warm) -> WireCall:
+    from passloop.apps.queue.wire import WireCall
+
+    return WireCall(warm.target, warm.args, dict(warm.kwargs), python=sys.executable)
 
 
 def _placed(task: WireTask, one: Command, part: WireSubmission, first: WireSubmission) -> WireTask:
@@ -137,6 +177,7 @@ def _placed(task: WireTask, one: Command, part: WireSubmission, first: WireSubmi
     params = one.said.get("params")
     return msgspec.structs.replace(
         task,
+        call=None if one.warm is None else _wire_call(one.warm),
         spec=None if part.spec == first.spec else part.spec,
         cwd=None if part.cwd == first.cwd else part.cwd,
         params=task.params if params is None else dict(params),
