@@ -21,6 +21,7 @@ from passloop.apps.bench.table_text import failure_lines, table_lines
 from passloop.apps.bench.tasks import BenchTask, Box, Form
 from passloop.apps.queue.environment import storable
 from passloop.apps.queue.wire import (
+    WireCall,
     WireRetries,
     WireSpec,
     WireSubmission,
@@ -36,6 +37,7 @@ from passloop.cli.wording import counted, ids_text
 __all__ = ["Bench", "Told", "box_of", "box_of_views", "document_of", "table_of_told", "variant_of"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
+_CELL = "passloop.apps.bench.cell"
 _GENERATIONS = 20
 """How often a cell may have succeeded before and lost its results since."""
 
@@ -58,6 +60,7 @@ class Bench:
         self._looked = looked
         self._spec = spec
         self._run: Mapping[str, Any] | None = None
+        self._specs: dict[object, WireSpec] = {}
 
     @property
     def planned(self) -> Planned:
@@ -129,16 +132,20 @@ class Bench:
 
     def _task(self, task: BenchTask, key: str, place: int) -> WireTask:
         spec = self._session.matrix.spec
+        wire_spec = self._wire_spec(task)
+        if task.warm_key is not None:
+            call = WireCall(target=f"{_CELL}:run", args=(task.order,))
+            return _placed(task, key, place, wire_spec, env=spec.env, call=call)
         threads = str(max(1, task.cpus_milli // 1000))
-        return WireTask(
-            command=(sys.executable, "-P", "-m", "passloop.apps.bench.cell"),
-            name=task.name,
-            key=key,
-            index=place,
-            params=dict(task.params),
-            env={**dict.fromkeys(_THREADS, threads), **spec.env, ORDER: task.order},
-            rank=task.rank,
-            spec=WireSpec(
+        env = {**dict.fromkeys(_THREADS, threads), **spec.env, ORDER: task.order}
+        return _placed(task, key, place, wire_spec, env=env)
+
+    def _wire_spec(self, task: BenchTask) -> WireSpec:
+        """What cells of one kind share, made once for all of them."""
+        key = (task.forms, task.time_limit, task.warm_key, task.task_class)
+        if key not in self._specs:
+            spec = self._session.matrix.spec
+            self._specs[key] = WireSpec(
                 request=tuple(variant_of(form) for form in task.forms),
                 time_limit=task.time_limit,
                 grace=spec.grace,
@@ -146,11 +153,28 @@ class Bench:
                 patience=spec.patience,
                 task_class=task.task_class,
                 program="bench",
-            ),
-        )
+                warm_key=task.warm_key,
+            )
+        return self._specs[key]
 
 
 _AXES = ["model", "sparse_attention", "benchmark", "subset", "seed"]
+
+
+def _placed(
+    task: BenchTask, key: str, place: int, spec: WireSpec, *, env: dict[str, str], call: WireCall | None = None
+) -> WireTask:
+    return WireTask(
+        command=(sys.executable, "-P", "-m", _CELL),
+        name=task.name,
+        key=key,
+        index=place,
+        params=dict(task.params),
+        env=env,
+        rank=task.rank,
+        spec=spec,
+        call=call,
+    )
 
 
 def box_of(client: Client) -> Box:

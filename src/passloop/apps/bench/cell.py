@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from passloop import worker
 from passloop.clock import SystemClock
 
 from .adapters.base import Granted
 from .cell_order import CellOrder, decode_order
 from .cell_run import CellEnd, Place, run_cell
-from .errors import CellError, Phase, classed
+from .errors import CellError, ErrorClass, Phase, classed
 from .policy import POLICIES
 from .warm import Warm
 
@@ -25,6 +26,13 @@ __all__ = ["ORDER", "main", "run"]
 
 ORDER = "PASSLOOP_CELL"
 FAILED = 1
+SPOILING = frozenset({ErrorClass.LOAD_OOM, ErrorClass.RUN_OOM, ErrorClass.HOST_OOM, ErrorClass.DEVICE_FAULT})
+"""After these a worker is not used again: memory in pieces, or a device in an unknown state."""
+
+
+class Failed(Exception):
+    """A cell failed; its own word is in `outcome.json`. The message is one sentence for people."""
+
 
 _WARM = Warm()
 
@@ -40,7 +48,10 @@ def run(order: str) -> dict[str, Any]:
         _leave(place.out / "metrics.json", end.metrics)
         return dict(end.metrics)
     _leave(place.out / "outcome.json", _word(end))
-    raise CellError(_message(end))
+    if end.reason is not None and end.reason.error_class in SPOILING:
+        _WARM.clear()
+        worker.mutated(f"{end.reason.error_class}: what is left of it may lie in memory")
+    raise Failed(_message(end))
 
 
 def main() -> int:

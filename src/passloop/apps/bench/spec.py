@@ -191,6 +191,9 @@ class BenchSpec(Model):
     retries: Annotated[dict[ErrorClass, Count], BeforeValidator(check.check_retries)] = Field(
         default_factory=dict, examples=["{network: 5}"], description="how often a cell is tried again, by class"
     )
+    warm: bool = Field(
+        default=True, examples=["false"], description="keep what is loaded for the next cell; not with adapter command"
+    )
     breaker: Breaker = Field(default=Breaker(), examples=["{model_cells: 3}"])
     first: Annotated[First, BeforeValidator(check.check_first)] = Field(default=First.LONGEST, examples=["longest"])
     metric: str | None = Field(default=None, examples=["score"], description="the metric that tables show")

@@ -62,7 +62,7 @@ class BenchTask:
     forms: tuple[Form, ...]
     time_limit: int | None
     budgets: Budgets
-    warm_key: str
+    warm_key: str | None
     task_class: str
     cpus_milli: int
 
@@ -80,11 +80,14 @@ class TaskMaker:
         self._root = hashlib.sha256(matrix.out.encode()).hexdigest()[:16]
         parameters = [entry.parameters for entry in matrix.spec.sparse_attention.values()]
         self._parameters = tuple(dict.fromkeys(name for each in parameters for name in each))
+        self._widest: dict[str, int] = {}
         self._ordered: dict[int, tuple[OrderedModel, OrderedMethod, dict[str, Any]]] = {}
 
     def tasks(self, cells: Sequence[Cell]) -> list[BenchTask]:
         """A task for each cell, in their order."""
         spec = self._matrix.spec
+        for cell in cells:
+            self._widen(cell)
         placed = ranks([self._learned.millis(cell) for cell in cells], [cell.point.dense for cell in cells], spec.first)
         return [self.task(cell, rank) for cell, rank in zip(cells, placed, strict=True)]
 
@@ -111,14 +114,26 @@ class TaskMaker:
             forms=forms,
             time_limit=cell.settled.time_limit,
             budgets=self._budgets,
-            warm_key=cell.point.needs.key,
+            warm_key=cell.point.needs.key if self._is_warm(cell) else None,
             task_class=f"bench {spec.bench} {names.model} {names.benchmark} {names.subset}"[:LONGEST_CLASS].strip(),
             cpus_milli=_cpus(cell.settled.resources),
         )
 
     def estimate_mib(self, cell: Cell) -> int | None:
-        """Memory on a device that the cell is thought to take, in MiB."""
-        return self._estimate(cell, self._learned.peaks)
+        """Memory on a device that the cell is thought to take, in MiB. Cells that share a warm worker ask the same: as
+        much as the largest of them.
+        """
+        own = self._estimate(cell, self._learned.peaks)
+        return max(own, self._widest.get(cell.point.needs.key, own)) if own is not None else None
+
+    def _is_warm(self, cell: Cell) -> bool:
+        return self._matrix.spec.warm and cell.point.adapter.kind.warm
+
+    def _widen(self, cell: Cell) -> None:
+        own = self._estimate(cell, self._learned.peaks) if self._is_warm(cell) else None
+        if own is not None:
+            key = cell.point.needs.key
+            self._widest[key] = max(own, self._widest.get(key, own))
 
     def _estimate(self, cell: Cell, peaks: Mapping[tuple[str, str, int], int]) -> int | None:
         tokens = tokens_of(cell)
@@ -132,11 +147,12 @@ class TaskMaker:
         mem: int | str | None = said.mem
         if mem == AUTO:
             mem = self._estimate(cell, self._learned.host_peaks)
-        first = self._device_form(cell, said)
-        for number, form in enumerate(_twice(first, self._box.devices)):
+        told: list[Form] = []
+        for number, form in enumerate(_twice(self._device_form(cell, said), self._box.devices)):
             memory = _doubled(mem, number, self._box.mem_mib)
             held = {**amounts, MEMORY: memory} if memory else amounts
-            yield Form(form.gpus, form.share, form.vram_mib, tuple(sorted(held.items())))
+            told.append(Form(form.gpus, form.share, form.vram_mib, tuple(sorted(held.items()))))
+        yield from dict.fromkeys(told)
 
     def _device_form(self, cell: Cell, said: Resources) -> Form:
         devices = self._box.devices

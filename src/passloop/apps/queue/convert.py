@@ -27,9 +27,13 @@ from passloop.kernel.ids import PoolName
 from passloop.kernel.resources import DeviceAsk, Request, Variant
 from passloop.kernel.tasks import Dependency, NewTask, RetryBudgets, TaskSpec
 
-from .wire import MOST_TASKS, Scalar, WireSpec, WireSubmission, WireTask, WireVariant
+from .wire import MOST_TASKS, Scalar, WireCall, WireSpec, WireSubmission, WireTask, WireVariant
 
 __all__ = ["Converted", "environment_text", "task_spec_of", "to_submitted"]
+
+
+PROCESSES = "processes"
+WORKERS = "workers"
 
 
 class Converted(NamedTuple):
@@ -39,7 +43,7 @@ class Converted(NamedTuple):
     environments: tuple[tuple[str, str], ...]
 
 
-class _Payload(Struct):
+class _Payload(Struct, omit_defaults=True):
     name: str
     command: tuple[str, ...]
     cwd: str
@@ -48,6 +52,7 @@ class _Payload(Struct):
     index: int | None
     line: str | None
     params: dict[str, Scalar] | None
+    call: WireCall | None = None
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -130,11 +135,13 @@ def _new_task(
         _check_variables(task.env)
     if task.cwd is not None:
         _check_directory(task.cwd)
+    if (task.call is None) != (spec.warm_key is None):
+        raise BadValue("a call and a warm key belong together", "give both, or neither")
     if task.line is not None and "\0" in task.line:
         raise BadValue("the line has a NUL character", "remove it: no program can be given one")
     name = task.name or task.command[0].rpartition("/")[2]
     payload = _Payload(
-        name, task.command, task.cwd or wire.cwd, environment, task.env, task.index, task.line, task.params
+        name, task.command, task.cwd or wire.cwd, environment, task.env, task.index, task.line, task.params, task.call
     )
     return NewTask(
         spec=spec,
@@ -185,6 +192,8 @@ def task_spec_of(wire: WireSpec) -> TaskSpec:
         wait_for_capacity=wire.wait_for_capacity,
         task_class=wire.task_class,
         program=wire.program,
+        driver=PROCESSES if wire.warm_key is None else WORKERS,
+        warm_key=wire.warm_key,
     )
 
 

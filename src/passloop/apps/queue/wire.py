@@ -19,6 +19,7 @@ from passloop.kernel.amounts import SHARE_WHOLE
 from .documents import Document
 
 __all__ = [
+    "WireCall",
     "WireRetries",
     "WireSpec",
     "WireSubmission",
@@ -37,6 +38,7 @@ Span = Annotated[int, Meta(ge=0, le=3_650 * 86_400_000)]
 Order = Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
 Scalar = str | int | float | bool | None
 
+TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 MOST_TASKS = 1_000_000
 
 
@@ -72,10 +74,27 @@ class WireSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     wait_for_capacity: bool = False
     task_class: str = ""
     program: str = ""
+    warm_key: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+
+
+class WireCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A function to call in a warm worker instead of a command: `package.module:function` and its arguments.
+
+    The worker ends after `cells` calls, or once its resident memory has grown by `growth_mib`.
+    """
+
+    target: Annotated[str, Meta(pattern=TARGET, max_length=500)]
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    python: str | None = None
+    cells: Annotated[int, Meta(ge=1)] | None = None
+    growth_mib: Annotated[int, Meta(ge=1)] | None = None
 
 
 class WireTask(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One task. `spec` and `cwd` override those of the submission."""
+    """One task. `spec` and `cwd` override those of the submission. With `call` it runs in a warm worker of its spec's
+    `warm_key`, and `command` is what people are shown.
+    """
 
     command: tuple[str, ...]
     name: str = ""
@@ -87,6 +106,7 @@ class WireTask(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     rank: Order = 0
     spec: WireSpec | None = None
     cwd: str | None = None
+    call: WireCall | None = None
 
 
 class WireSubmission(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

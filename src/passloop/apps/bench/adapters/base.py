@@ -111,12 +111,14 @@ class ResolvedMethod:
 class AdapterKind(Protocol):
     """The light half. `free_names` tells that the names on all axes are the user's own and mean nothing here: they
     are not looked up, and they are part of a cell's identity. Kinds of one `family` create the same adapter, so that
-    what one of them loaded serves the cells of the others.
+    what one of them loaded serves the cells of the others. `warm` tells that cells run in a worker that keeps what is
+    loaded; else each is a process of its own, whose whole tree ends with it.
     """
 
     name: str
     family: str
     free_names: bool
+    warm: bool
 
     def resolve_model(self, ask: ModelAsk) -> ResolvedModel:
         """Find the model. Raises `BadValue` (what, how to fix) when it is not there or an argument is wrong."""

@@ -32,6 +32,7 @@ class CommandKind(FreeNames):
 
     name = "command"
     family = "command"
+    warm = False
 
     def resolve_options(self, options: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         """The command."""

@@ -25,6 +25,8 @@ class HfKind:
     name = "hf"
     family = FAMILY
     free_names = False
+    warm = True
+    warm = True
 
     def resolve_model(self, ask: ModelAsk) -> ResolvedModel:
         """Find the model; nothing is fetched or loaded."""

@@ -13,6 +13,7 @@ class FreeNames:
     """The light half of an adapter that takes any names."""
 
     free_names = True
+    warm = True
 
     def resolve_model(self, ask: ModelAsk) -> ResolvedModel:
         """The model as it was written."""
