@@ -120,6 +120,15 @@ def cancel(home: SimulatedHome) -> None:
     home.ask(lambda engine: engine.send(Cancelled(tasks)), told)
 
 
+def cancel_live(home: SimulatedHome) -> None:
+    """A client cancels what is about to run or runs, and the engine may be killed over it."""
+    live = sorted({row.task for row in home.witness.attempts.values()})
+    if live:
+        send(home, Cancelled((home.box.chance.choice(live),)))
+        if home.box.chance.random() < 0.4:
+            home.life.dies_in = home.box.chance.randrange(1, 10)
+
+
 def hold(home: SimulatedHome) -> None:
     send(home, Held(some(home)))
 
@@ -248,16 +257,27 @@ def drain(home: SimulatedHome) -> None:
 Plan = dict[Action, int]
 
 CLIENTS: Plan = {
-    submit: 30, cancel: 4, hold: 2, release: 3, hold_group: 1, release_groups: 2, reorder: 3, try_again: 3,
-    open_pool: 1, vouch: 2,
+    submit: 30, cancel: 4, cancel_live: 3, hold: 2, release: 3, hold_group: 1, release_groups: 2, reorder: 3,
+    try_again: 3, open_pool: 1, vouch: 2,
 }  # fmt: skip
 WORLD: Plan = {change_device: 6, lose_attempt: 4, tear_record: 2, zombie: 1, trouble_endpoint: 2, mend_endpoint: 3}
 ENGINE: Plan = {die: 5, fill_disk: 3, free_disk: 6, jump_clock: 1, drain: 1}
+HARM: Plan = {change_device: 14, zombie: 4, lose_attempt: 3, die: 6}
 
 PLANS: dict[str, Plan] = {
     "safety": {**CLIENTS, **WORLD, **ENGINE},
     "liveness": {**CLIENTS, **{action: max(1, often // 2) for action, often in (WORLD | ENGINE).items()}},
     "clocks": {**CLIENTS, jump_clock: 20, die: 10, lose_attempt: 1},
-    "devices": {submit: 30, cancel: 4, release: 2, vouch: 4, change_device: 14, zombie: 4, lose_attempt: 3, die: 6},
+    "devices": {
+        submit: 30,
+        cancel: 4,
+        cancel_live: 3,
+        release: 2,
+        vouch: 4,
+        change_device: 14,
+        zombie: 4,
+        lose_attempt: 3,
+        die: 6,
+    },
 }
 """How often each action happens, by the mode of a history."""

@@ -136,6 +136,8 @@ class _History:
             if self.events >= self.most:
                 return
             await self.box.rest(self.chance.choices(gaps, often)[0])
+            for home in self.box.homes:
+                home.check_live()
             await self._revive()
             home = self.chance.choice(self.box.homes)
             action = self.chance.choices(actions, weights)[0]
@@ -165,12 +167,14 @@ class _History:
             if home.is_draining() or self.chance.random() < 0.5:
                 home.life.end()  # else this engine must bring all to an end, with what it has forgotten
         until = self.loop.clock.now() + HEALING
-        await self._revive()
-        while any(home.witness.unfinished() or home.witness.attempts for home in self.box.homes):
-            assert self.loop.clock.now() < until, self._stranded()
+        for _ in range(2):
+            await self._revive()
             for home in self.box.homes:
                 self._let_go(home)
-            await self.box.rest(600_000)
+            await self.box.rest(60_000)
+        while any(home.witness.unfinished() or home.witness.attempts for home in self.box.homes):
+            assert self.loop.clock.now() < until, self._stranded()
+            await self.box.rest(24 * 3_600_000)
             await self._revive()
         await self.box.rest(60_000)
         waiting = [client for home in self.box.homes for client in home.clients if not client.done()]
@@ -213,7 +217,6 @@ class _History:
         if home.witness.batches == home.looked_at:
             return
         home.looked_at = home.witness.batches
-        home.witness.check_stops(home.opened_at)
         machine = home.engine.turns.machine
         now = machine.state.now
         invariants.check(machine, now)

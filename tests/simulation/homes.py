@@ -139,7 +139,7 @@ class SimulatedHome:
         self.watch: Callable[[SimulatedHome], None] = lambda _home: None
         self.disk = ""
         self.runs_full = False
-        self.pauses = self.looked_at = self.opened_at = 0
+        self.pauses = self.looked_at = self.calm_since = 0
         self.clients: list[asyncio.Task[Any]] = []
         self.engine: WatchedEngine | None = None
         self.life = Life(lambda: None)
@@ -158,6 +158,13 @@ class SimulatedHome:
     def alive(self) -> bool:
         """Whether an engine is there that has started and has not died."""
         return self.engine is not None and not self.life.dead
+
+    def check_live(self) -> None:
+        """Hold the engine to what it must have done by now, if it could write."""
+        if not self.alive or self.disk or self.runs_full or self.engine is None or self.engine.turns.pause is not None:
+            self.calm_since = self.box.clock.now()
+        else:
+            self.witness.check_live(self.calm_since)
 
     def is_draining(self) -> bool:
         """Whether the engine was told to claim no more."""
@@ -178,7 +185,7 @@ class SimulatedHome:
             error = starting.exception()
             if error is not None and not isinstance(error, Killed):
                 raise error
-        self.opened_at = self.box.clock.now()
+        self.calm_since = self.box.clock.now()
 
     async def close(self) -> None:
         """Whatever is left of the last engine's process is gone: its memory, its descriptors, its connections."""

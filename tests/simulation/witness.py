@@ -24,8 +24,8 @@ from .processes import Processes
 __all__ = ["Witness"]
 
 CAPACITIES = {str(pool.name): pool for pool in POOLS}
-SOON = 15_000
-"""The longest grace and what the design adds to it, and some more, in ms."""
+SOON = 1_500
+"""The longest grace, and some more, in ms."""
 RESCUES = (OutcomeKind.LOST, OutcomeKind.TIMEOUT)
 
 
@@ -76,12 +76,19 @@ class Witness:
         """Tasks that are not final."""
         return [TaskId(task) for task, row in self.rows.items() if row.state not in FINAL_STATES]
 
-    def check_stops(self, opened_at: int) -> None:
-        """What an engine was to stop is over soon after: `opened_at` is when (ms) the present engine was there."""
-        now = self._processes.clock.now()
+    def check_live(self, calm_since: int) -> None:
+        """What was to stop is over soon after, and what is over is soon on record: by an engine that has been there,
+        and able to write, since `calm_since` (ms).
+        """
+        processes, now = self._processes, self._processes.clock.now()
         for attempt, since in self._stopping.items():
-            late = max(since, opened_at) + SOON < now
-            assert not (late and self._processes.is_live(attempt)), f"attempt {attempt} was to stop and runs on"
+            late = max(since, calm_since) + SOON < now
+            assert not (late and processes.is_live(attempt)), f"attempt {attempt} was to stop and runs on"
+        for attempt, row in self.attempts.items():
+            act = processes.acts.get(attempt)
+            if act is not None and act.ends_at is not None and row.state != "stray":
+                late = max(act.ends_at, row.admitted_at, calm_since) + SOON < now
+                assert not late, f"attempt {attempt} is over and still {row.state}"
 
     def check_store(self, store: Store) -> None:
         """The store holds what was committed, and all that was acknowledged."""
