@@ -42,19 +42,14 @@ def open_checked(home: Home) -> Reader:
     check_beginning(home, marked)
     if not home.database.exists() or home.database.stat().st_size == 0:
         raise StoreMissing(f"there is no store in {home.path}", hint="Submit something first.")
-    _require_readable(home)
-    reader = Reader.open(home)
-    try:
-        _require_end(reader.last_seq(), marked)
-    except BaseException:
-        reader.close()
-        raise
-    return reader
+    _require_readable(home, marked)
+    return Reader.open(home)
 
 
-def _require_readable(home: Home) -> None:
+def _require_readable(home: Home, marked: int) -> None:
     with translated(home.database), closing(open_reading(home.database)) as connection:
         found = stored_version(connection)
+        _require_end(_last_seq(connection), marked)
     if found > latest_version():
         raise too_new(found)
     if found < latest_version():
@@ -108,7 +103,12 @@ def check_pages(connection: apsw.Connection) -> None:
 def _check_older(connection: apsw.Connection, marked: int) -> None:
     """Check what can be checked of a store that the next engine brings to this version's schema."""
     _check_how_pages_hang_together(connection)
-    _require_end(int(connection.execute(statement("select_last_seq")).get) if stored_version(connection) else 0, marked)
+    _require_end(_last_seq(connection), marked)
+
+
+def _last_seq(connection: apsw.Connection) -> int:
+    """How far a store of any schema goes."""
+    return int(connection.execute(statement("select_last_seq")).get) if stored_version(connection) else 0
 
 
 def _require_end(found: int, marked: int) -> None:

@@ -13,10 +13,11 @@ import apsw
 import pytest
 
 from passloop.kernel.saved import Saved
+from passloop.store.connection import open_writing
 from passloop.store.database import Store
-from passloop.store.errors import StoreDamaged
+from passloop.store.errors import StoreDamaged, StoreMissing, StoreTooOld
 from passloop.store.home import Home
-from passloop.store.integrity import check_home
+from passloop.store.integrity import check_home, open_checked
 from passloop.store.migrate import migrate
 from tests.support.store_rows import a_batch, a_submission
 
@@ -169,6 +170,37 @@ def test_a_store_put_back_from_before_is_noticed(home: Home) -> None:
     shutil.copyfile(home.backup, home.database)
     with pytest.raises(StoreDamaged, match="ends at batch 1, but 2 were committed"):
         Store.open(home)
+
+
+def test_who_looks_without_an_engine_is_told_of_a_log_that_was_cut(killed: Home, tmp_path: Path) -> None:
+    home = copy_of(killed, tmp_path / "home")
+    with open_checked(home) as reader:
+        assert reader.count() == TASKS
+    os.truncate(home.path / "store.sqlite-wal", 0)
+    with pytest.raises(StoreDamaged, match="doctor --repair"):
+        open_checked(home)
+
+
+def test_who_looks_is_told_of_a_store_that_is_gone_but_not_where_none_was(stopped: Home, tmp_path: Path) -> None:
+    used, fresh = copy_of(stopped, tmp_path / "used"), Home(tmp_path / "fresh")
+    fresh.prepare()
+    for home, said in ((used, StoreDamaged), (fresh, StoreMissing)):
+        home.database.unlink(missing_ok=True)
+        with pytest.raises(said):
+            open_checked(home)
+        home.database.touch()
+        with pytest.raises(said):
+            open_checked(home)
+
+
+def test_a_store_that_was_not_brought_to_this_schema_yet_is_whole_and_said_to_be_old(home: Home) -> None:
+    connection = open_writing(home.database)
+    connection.execute("CREATE TABLE journal (seq INTEGER PRIMARY KEY)")
+    connection.pragma("user_version", 1)
+    connection.close()
+    check_home(home)
+    with pytest.raises(StoreTooOld, match="schema 1, this passloop reads"):
+        open_checked(home)
 
 
 def test_a_crash_while_the_store_was_made_is_no_damage(home: Home) -> None:
