@@ -261,9 +261,9 @@ def test_numbers_that_no_program_reads_are_answered(said: list[str]) -> None:
     is_submit_answered([*said, "--", "true"])
 
 
-@pytest.mark.parametrize("verb", ["ls", "show", "wait", "pools"])
-def test_an_error_quotes_a_long_word_in_part_and_without_its_codes(verb: str) -> None:
-    are_words_answered(verb, ["--limit", "9" * 5_000, "\x1b[2J\x9b\u202e"], {2})
+@pytest.mark.parametrize("said", [["ls", "--limit"], ["gpus"], ["pools"], ["show"], ["wait"]], ids=" ".join)
+def test_an_error_quotes_a_long_word_in_part_and_without_its_codes(said: list[str]) -> None:
+    are_words_answered(said[0], [*said[1:], "9" * 5_000, "\x1b[2J\x9b\u202e"], {2, 3})
 
 
 @pytest.mark.parametrize("data", [data for data in SPECS if re.search(rb"^run:", data, re.MULTILINE)])

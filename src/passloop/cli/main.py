@@ -15,6 +15,9 @@ from passloop.cli.exits import CliError, Exit
 
 __all__ = ["main"]
 
+_LONGEST = 1_000
+"""Characters of a line of an error."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Never raises for a mistake, be it the user's or ours."""
@@ -59,14 +62,19 @@ def _run(words: list[str]) -> int:
 
 
 def _tell(error: CliError) -> int:
-    """Say it. What it quotes may hold anything: no code in it reaches the terminal."""
-    first, *more = map(streams.clean, error.message.split("\n"))
+    first, *more = map(_shown, error.message.split("\n"))
     streams.say(f"{streams.paint('error', 'red', sys.stderr)}: {first}")
     for line in more:
         streams.say(f"       {line}")
     if error.hint:
-        streams.say(f"  hint: {streams.clean(error.hint)}")
+        streams.say(f"  hint: {_shown(error.hint)}")
     return error.exit_code
+
+
+def _shown(line: str) -> str:
+    """A line of an error. It may quote anything, of any length: codes do not reach the terminal, both ends are kept."""
+    text = streams.clean(line)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
 
 
 def _tell_other(error: Exception, words: list[str]) -> int:

@@ -16,9 +16,6 @@ from passloop.cli.exits import CliError, Exit
 
 __all__ = ["Verbs", "program", "run_program"]
 
-_LONGEST = 1_000
-"""Characters of an error."""
-
 _EXAMPLES = """\b
 passloop run --gpus 1 -- python train.py     run it when a GPU is free
 passloop submit --array 1-100 -- ./cell {index}
@@ -152,6 +149,4 @@ def _usage(error: click.ClickException) -> CliError:
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path} --help" if context is not None else "passloop --help"
     text = error.format_message().strip().rstrip(".")
-    if len(text) > _LONGEST:  # it quotes what was typed, and says at its end what is wrong with it
-        text = f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
     return CliError(text[:1].lower() + text[1:], hint=hint, exit_code=Exit.USAGE)
