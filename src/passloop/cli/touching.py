@@ -55,7 +55,7 @@ def touch(ctx: click.Context, verb: str, done: str, choice: Choice, extra: dict[
         streams.emit_json(answer)
     else:
         _show(answer, done)
-    if not answer.get("changed") and not answer.get("unchanged"):
+    if not any(answer.get(name) for name in ("changed", "unchanged", "sources")):
         raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
 
 
@@ -78,6 +78,8 @@ def _show(answer: dict[str, Any], done: str) -> None:
         streams.emit(f"{done} {counted(len(changed), 'task')}: {ids_text(changed)}")
     if created:
         streams.emit(f"as {ids_text(created)}")
+    for run in answer.get("sources") or []:
+        streams.emit(f"{done} what is still to come of run {run}")
     unchanged = answer.get("unchanged") or []
     for entry in unchanged[:_LISTED]:
         streams.say(f"task {entry['task']} is as it was: {streams.clean(str(entry['reason']))}")

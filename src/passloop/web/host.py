@@ -28,6 +28,7 @@ from passloop.store.database import Store
 from passloop.store.home import Home, HomeLock
 
 from .app import make_app
+from .expanders import app_expanders
 from .serve import SocketServer
 
 __all__ = ["EngineHost", "open_host"]
@@ -113,7 +114,7 @@ async def open_host(path: Path, settings: EngineSettings | None = None) -> Async
 
 
 def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) -> Engine:
-    """Join the parts of an engine: its drivers and its devices, by the settings."""
+    """Join the parts of an engine: its drivers and devices, by the settings, and who writes out the apps' sources."""
     clock = clock or SystemClock(not_before=store.last_now)
     attempts = Attempts()
     desk = open_desk(store, settings, attempts, clock)
@@ -121,7 +122,10 @@ def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) 
     workers = WorkerDriver(store.home.path, inherit_fds=desk.descriptors)
     leases = LeaseDriver()
     drivers: dict[str, Driver] = {one.name: one for one in (processes, workers, leases)}
-    return Engine(store, clock, drivers, desk=desk, attempts=attempts, settings=settings)
+    engine = Engine(store, clock, drivers, desk=desk, attempts=attempts, settings=settings)
+    for kind, expander in app_expanders().items():
+        engine.expansions.register(kind, expander)
+    return engine
 
 
 def open_desk(store: Store, settings: EngineSettings, attempts: Attempts, clock: Clock) -> DeviceDesk:

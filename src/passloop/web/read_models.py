@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from passloop.apps.queue import views
-from passloop.apps.queue.find import filter_of, require_ids, run_id_of
+from passloop.apps.queue.find import filter_of, require_ids, run_id_of, sources_in
 from passloop.apps.queue.selectors import parse_selectors
 from passloop.engine.attempts import attempt_folder
 from passloop.engine.errors import NotFound
 from passloop.kernel.ids import TaskId
+from passloop.kernel.source_rows import SourceRow
+from passloop.kernel.source_status import SourceStatus
 from passloop.store.filters import TaskFilter, ranges_of
 from passloop.store.home import Home
 from passloop.store.reader import Reader, TaskView
@@ -25,6 +27,12 @@ LOOKED_UP = 1_000
 def select(reader: Reader, words: Sequence[str]) -> list[TaskId]:
     """The tasks that these selectors name. Raises `SpecError`, `NotFound`."""
     return [TaskId(task) for task in require_ids(parse_selectors(words), reader)]
+
+
+def select_whole(reader: Reader, words: Sequence[str]) -> tuple[list[TaskId], list[SourceRow]]:
+    """The tasks that these selectors name, and the sources of runs that they name whole. Raises as `select`."""
+    selection = parse_selectors(words)
+    return [TaskId(task) for task in require_ids(selection, reader)], sources_in(selection, reader)
 
 
 def listed(reader: Reader, words: Sequence[str], *, limit: int, before: int | None) -> Json:
@@ -85,6 +93,15 @@ def run_named(reader: Reader, name: str) -> Json:
     if found is None:
         raise NotFound(f"there is no run {name}", hint="passloop ls")
     return views.document(run=views.run_view(found))
+
+
+def source_status(run: int, statuses: Iterable[SourceStatus]) -> Json:
+    """What the machine holds of a run's source, and why it asks for no more; of one that is over, nothing."""
+    for status in statuses:
+        if status.row.run == run:
+            blockers = [views.blocker_view(blocker) for blocker in status.blockers]
+            return {"unfinished": status.units, "bytes": status.bytes, "blockers": blockers}
+    return {"unfinished": 0, "bytes": 0, "blockers": []}
 
 
 def _task(reader: Reader, task: int) -> TaskView:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from passloop.apps.errors import Problem, SpecError, did_you_mean
 from passloop.apps.text import shown
 from passloop.engine.errors import NotFound
+from passloop.kernel.source_rows import SourceRow, SourceState
 from passloop.kernel.tasks import OutcomeKind
 from passloop.store.filters import TaskFilter
 from passloop.store.reader import Reader, RunView
@@ -17,7 +18,7 @@ from passloop.store.reader import Reader, RunView
 from .selectors import Selection
 from .views import run_view
 
-__all__ = ["filter_of", "require_ids", "run_id_of", "runs_of"]
+__all__ = ["filter_of", "require_ids", "run_id_of", "runs_of", "sources_in"]
 
 OUTCOMES = frozenset(outcome.value for outcome in OutcomeKind)
 
@@ -76,10 +77,24 @@ def runs_of(name: str, reader: Reader) -> list[int]:
     """
     run = _run(name, reader)
     sweep = _is_sweep(run)
-    if run.counts and not (sweep and run.row.name == name):
+    if (run.counts or run.source is not None) and not (sweep and run.row.name == name):
         return [run.row.id]
     named = [other for other in reader.runs() if other.row.name == run.row.name]
     return [other.row.id for other in named if (_is_sweep(other) if sweep else other.about == run.about)]
+
+
+def sources_in(selection: Selection, reader: Reader) -> list[SourceRow]:
+    """The sources that a selection means: those of runs that are named whole and still have tasks to come."""
+    if selection.states or selection.classes or selection.keys or selection.groups:
+        return []
+    runs = dict.fromkeys(run for name in selection.runs for run in runs_of(name, reader))
+    found = (reader.source(run) for run in runs)
+    return [one.row for one in found if one is not None and _may_go_on(one.row)]
+
+
+def _may_go_on(source: SourceRow) -> bool:
+    """A failed one may be retried or given up."""
+    return source.ended_at is None or source.state is SourceState.FAILED
 
 
 def _is_sweep(run: RunView) -> bool:

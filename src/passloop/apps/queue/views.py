@@ -25,6 +25,7 @@ from passloop.store.sources import SourceView
 __all__ = [
     "SCHEMA_VERSION",
     "attempt_view",
+    "blocker_view",
     "document",
     "gpu_view",
     "lease_view",
@@ -164,23 +165,25 @@ def run_view(run: RunView) -> Json:
     }
 
 
+def blocker_view(blocker: Blocker) -> Json:
+    """One reason."""
+    return {
+        "code": blocker.code.value,
+        "pool": blocker.pool,
+        "need": blocker.need,
+        "free": blocker.free,
+        "holders": list(blocker.holders),
+        "until": iso_utc(blocker.until),
+        "sentence": blocker.sentence,
+    }
+
+
 def why_view(task: TaskRow, blockers: Iterable[Blocker]) -> Json:
     """`why --json`: the state and every reason."""
     return document(
         task=task.id,
         state=task.state.value,
-        blockers=[
-            {
-                "code": blocker.code.value,
-                "pool": blocker.pool,
-                "need": blocker.need,
-                "free": blocker.free,
-                "holders": list(blocker.holders),
-                "until": iso_utc(blocker.until),
-                "sentence": blocker.sentence,
-            }
-            for blocker in blockers
-        ],
+        blockers=[blocker_view(blocker) for blocker in blockers],
     )
 
 

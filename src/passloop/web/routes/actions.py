@@ -23,8 +23,10 @@ from passloop.kernel.events import (
     Held,
     Released,
     Reprioritised,
+    SourceRetried,
 )
-from passloop.kernel.ids import TaskId
+from passloop.kernel.ids import RunId, TaskId
+from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import FINAL_STATES, TaskState
 from passloop.web import read_models
 from passloop.web.port import EngineHere, json_reply
@@ -33,6 +35,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["actions"])
 Priority = Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
+Wish = Callable[[tuple[TaskId, ...], tuple[RunId, ...]], Event]
 Words = Annotated[list[str], Field(min_length=1, max_length=100_000)]
 
 
@@ -59,33 +62,38 @@ class Reordering(Chosen):
 async def cancel(engine: EngineHere, body: Cancelling) -> Response:
     """End tasks for good: at once what waits, after its grace what runs."""
     reason = body.reason.strip() or "cancelled by user"
-    return await _act(engine, body.select, lambda tasks: Cancelled(tasks=tasks, reason=reason))
+    return await _act(engine, body.select, lambda tasks, runs: Cancelled(tasks=tasks, reason=reason, sources=runs))
 
 
 @router.post("/tasks/hold")
 async def hold(engine: EngineHere, body: Chosen) -> Response:
     """Keep tasks from starting; what runs goes on."""
-    return await _act(engine, body.select, lambda tasks: Held(tasks=tasks))
+    return await _act(engine, body.select, lambda tasks, runs: Held(tasks=tasks, sources=runs))
 
 
 @router.post("/tasks/release")
 async def release(engine: EngineHere, body: Chosen) -> Response:
     """Let held tasks go on to the state they would have now."""
-    return await _act(engine, body.select, lambda tasks: Released(tasks=tasks))
+    return await _act(engine, body.select, lambda tasks, runs: Released(tasks=tasks, sources=runs))
 
 
 @router.post("/tasks/priority")
 async def reprioritise(engine: EngineHere, body: Reordering) -> Response:
     """Give tasks another priority."""
-    return await _act(engine, body.select, lambda tasks: Reprioritised(tasks=tasks, priority=body.priority))
+    return await _act(
+        engine, body.select, lambda tasks, runs: Reprioritised(tasks=tasks, priority=body.priority, sources=runs)
+    )
 
 
 @router.post("/tasks/retry")
 async def retry_tasks(engine: EngineHere, body: Chosen) -> Response:
-    """Make new tasks of those that ended badly, and of the dependents they had aborted."""
-    tasks = await engine.read(lambda reader: read_models.select(reader, body.select))
+    """Make new tasks of those that ended badly, and of the dependents they had aborted; failed sources go on."""
+    tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, body.select))
+    failed = tuple(source.run for source in sources if source.state is SourceState.FAILED)
+    for run in failed:
+        await engine.send(SourceRetried(run))
     done = await retry(engine, tasks)
-    answer = TasksAnswer(done.changed, done.unchanged)
+    answer = TasksAnswer(done.changed, done.unchanged, failed)
     return json_reply(_document(answer) | {"created": list(done.created)})
 
 
@@ -110,9 +118,11 @@ async def release_group(engine: EngineHere, name: Annotated[str, Path(max_length
     return json_reply(_document(await engine.send(GroupReleased(group=name))))
 
 
-async def _act(engine: Engine, words: Sequence[str], event_of: Callable[[tuple[TaskId, ...]], Event]) -> Response:
-    tasks = await engine.read(lambda reader: read_models.select(reader, words))
-    answer = await engine.send(event_of(tuple(tasks))) if tasks else TasksAnswer(())
+async def _act(engine: Engine, words: Sequence[str], event_of: Wish) -> Response:
+    """Do what is wished to the tasks chosen, and to the sources of runs that are named whole."""
+    tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, words))
+    runs = tuple(source.run for source in sources)
+    answer = await engine.send(event_of(tuple(tasks), runs)) if tasks or runs else TasksAnswer(())
     return json_reply(_document(await _with_states(engine, answer)))
 
 
@@ -121,7 +131,7 @@ async def _with_states(engine: Engine, answer: TasksAnswer) -> TasksAnswer:
     left = [task for task, _ in answer.unchanged]
     states = await engine.states_of(left) if left else {}
     unchanged = tuple((task, _reason(states.get(task), reason)) for task, reason in answer.unchanged)
-    return TasksAnswer(answer.changed, unchanged)
+    return TasksAnswer(answer.changed, unchanged, answer.sources)
 
 
 def _reason(state: TaskState | None, reason: str) -> str:
@@ -134,4 +144,5 @@ def _document(answer: TasksAnswer) -> dict[str, object]:
     return document(
         changed=list(answer.changed),
         unchanged=[{"task": task, "reason": reason} for task, reason in answer.unchanged],
+        **({"sources": list(answer.sources)} if answer.sources else {}),
     )

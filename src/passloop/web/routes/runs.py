@@ -23,5 +23,9 @@ async def list_runs(engine: EngineHere, limit: Annotated[int | None, Query(ge=0,
 
 @router.get("/runs/{run}")
 async def show_run(engine: EngineHere, run: str) -> Response:
-    """One run, by id, or the newest of a name."""
-    return json_reply(await engine.read(lambda reader: read_models.run_named(reader, run)))
+    """One run, by id, or the newest of a name. Of one with a source, why no more of it is written out, too."""
+    found = await engine.read(lambda reader: read_models.run_named(reader, run))
+    if "source" in found["run"]:
+        statuses = await engine.look(lambda machine, _: machine.sources())
+        found["run"]["source"] |= read_models.source_status(found["run"]["id"], statuses)
+    return json_reply(found)
