@@ -6,6 +6,7 @@ tests; this function looks at one state alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from .amounts import SHARE_WHOLE
@@ -32,6 +33,7 @@ def check(machine: Machine, now: int) -> None:
         _attempts_match,
         _queue_matches,
         _dependencies_hold,
+        _sources_match,
         _not_stranded,
     ):
         for broken in law(state, now):
@@ -119,6 +121,21 @@ def _dependencies_hold(state: State, now: int) -> Iterator[str]:
     for task in state.tasks.values():
         if task.unmet and task.state not in (TaskState.WAITING, TaskState.HELD) and not task.final:
             yield f"task {task.id} is {task.state} and waits for {sorted(task.unmet)}"
+
+
+def _sources_match(state: State, now: int) -> Iterator[str]:
+    """12. what sources count of their tasks and memory is so"""
+    for source in state.sources.values():
+        mine = [task for task in state.tasks.values() if task.cell is not None and task.cell.unit.source is source]
+        for number, node in enumerate(source.nodes):
+            ready = sum(task.state is TaskState.READY for task in mine if task.cell and task.cell.node is node)
+            if ready != node.ready:
+                yield f"run {source.run} counts {node.ready} ready tasks of node {number}, there are {ready}"
+        left = dict(Counter(task.cell.unit.number for task in mine if task.cell))
+        if left != {unit.number: unit.left for unit in source.units.values()} or source.left != len(mine):
+            yield f"run {source.run} counts {source.left} live tasks, there are {left}"
+        if source.bytes != sum(unit.bytes for unit in source.units.values()):
+            yield f"run {source.run} counts {source.bytes} bytes"
 
 
 def _not_stranded(state: State, now: int) -> Iterator[str]:

@@ -1,0 +1,186 @@
+"""Sources, units and the places of their tasks come back as they were written, and are never mixed up with others'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from passloop.kernel.changes import SourceAdded, SourceChanged, TaskAdded, TaskChanged, UnitChanged
+from passloop.kernel.ids import RunId
+from passloop.kernel.resources import Request
+from passloop.kernel.saved import SavedSource
+from passloop.kernel.source_rows import (
+    Cell,
+    ResidentGuard,
+    SourcePlan,
+    SourceRow,
+    SourceState,
+    TemplateNode,
+    UnitRow,
+)
+from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.store.connection import open_writing
+from passloop.store.database import Store
+from passloop.store.errors import StoreDamaged, StoreRefused
+from passloop.store.home import Home
+from passloop.store.migrate import latest_version, migrate, migration_files
+from passloop.store.repair import repair
+from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task
+
+RUN = RunId(1)
+NODES = (
+    TemplateNode(SPEC.request, completes=True),
+    TemplateNode(Request(SPEC.request.variants[1:]), "calls", (0,)),
+)
+PLAN = SourcePlan(NODES, ResidentGuard(bytes=1 << 40, units=7), ahead=0, units=9, tasks=18)
+ENDED = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_code": 0, "ended_at": 2_000}
+
+
+def a_source(run: RunId = RUN, **fields: object) -> SourceRow:
+    row = SourceRow(run, "bench", "night", -3, SourceState.ASKED, False, 1, 2, 0, "", 1_000, None)
+    return row._replace(**fields)
+
+
+def fill(store: Store, **fields: object) -> None:
+    """A run with a source that has one unit of two tasks, one of them final."""
+    rows = (a_task(1, **ENDED), a_task(2))
+    tasks = [TaskAdded(row, SPEC, "{}", (), Cell(0, row.id - 1)) for row in rows]
+    unit = UnitChanged(UnitRow(RUN, 0, 4_096, 2, 1_000, None))
+    store.commit(a_batch([a_run(), SourceAdded(a_source(**fields), PLAN, '{"cells": 18}'), unit, *tasks]))
+
+
+def test_everything_of_a_source_comes_back(store: Store) -> None:
+    fill(store, held=True, message="näher")
+    saved = store.load()
+    assert saved.sources == (SavedSource(a_source(held=True, message="näher"), PLAN),)
+    assert saved.units == (UnitRow(RUN, 0, 4_096, 2, 1_000, None),)
+    assert [(task.row.id, task.cell) for task in saved.tasks] == [(2, Cell(0, 1))]
+
+
+def test_a_source_is_read_with_its_spec_and_its_run(store: Store) -> None:
+    fill(store)
+    store.commit(a_submission(run=2, first=3))
+    with store.reader() as reader:
+        view = reader.source(RUN)
+        assert view is not None
+        assert (view.row, view.plan, view.spec) == (a_source(), PLAN, '{"cells": 18}')
+        assert reader.source(2) is None
+        assert [run.source is not None for run in reader.runs()] == [False, True]
+        assert (reader.unit_tasks(RUN, 0), reader.unit_tasks(RUN, 1)) == ([1, 2], [])
+
+
+def test_what_is_over_is_not_loaded_but_for_what_failed(store: Store) -> None:
+    fill(store)
+    unit = UnitChanged(UnitRow(RUN, 0, 4_096, 2, 1_000, 3_000))
+    done = TaskChanged(a_task(2, **ENDED))
+    store.commit(a_batch([SourceChanged(a_source(state=SourceState.FAILED, ended_at=3_000)), unit, done]))
+    assert [one.row.state for one in store.load().sources] == [SourceState.FAILED]
+    store.commit(a_batch([SourceChanged(a_source(state=SourceState.EXHAUSTED, ended_at=3_000))]))
+    saved = store.load()
+    assert (saved.sources, saved.units, saved.tasks) == ((), (), ())
+
+
+def test_a_source_that_is_not_there_is_not_changed(store: Store) -> None:
+    with pytest.raises(StoreRefused):
+        store.commit(a_batch([SourceChanged(a_source())]))
+
+
+def test_a_run_has_one_source(store: Store) -> None:
+    fill(store)
+    with pytest.raises(StoreRefused):
+        store.commit(a_batch([SourceAdded(a_source(), PLAN, "{}")]))
+
+
+def test_a_run_with_tasks_to_come_stays_when_its_tasks_are_removed(store: Store) -> None:
+    fill(store)
+    store.remove_tasks([1])
+    assert store.load().sources
+    unit = UnitChanged(UnitRow(RUN, 0, 4_096, 2, 1_000, 3_000))
+    over = SourceChanged(a_source(state=SourceState.EXHAUSTED, ended_at=3_000))
+    store.commit(a_batch([over, unit, TaskChanged(a_task(2, **ENDED))]))
+    store.remove_tasks([2])
+    with store.reader() as reader:
+        assert (reader.run("1"), reader.source(RUN)) == (None, None)
+    rows = open_writing(store.home.database)
+    assert rows.execute("SELECT (SELECT count(*) FROM units), (SELECT count(*) FROM cells)").fetchall() == [(0, 0)]
+    rows.close()
+
+
+def test_an_unknown_state_is_damage(store: Store, home: Home) -> None:
+    fill(store)
+    rows = open_writing(home.database)
+    rows.execute("UPDATE sources SET state = 'nearly'")
+    rows.close()
+    with pytest.raises(StoreDamaged, match="nearly"):
+        store.load()
+
+
+def test_a_store_from_before_sources_opens_with_its_tasks(home: Home, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    older.mkdir()
+    first = migration_files()[0]
+    (older / first.name).write_text(first.read_text(encoding="utf-8"), encoding="utf-8")
+    connection = open_writing(home.database)
+    migrate(connection, older)
+    connection.execute("INSERT INTO runs VALUES (1, 'digits', 'default', 5, '{}')")
+    connection.close()
+    store = Store.open(home)
+    with store.reader() as reader:
+        assert [(run.row.name, run.source) for run in reader.runs()] == [("digits", None)]
+    fill_other = a_batch([a_run(2), SourceAdded(a_source(RunId(2)), PLAN, "{}")])
+    store.commit(fill_other)
+    assert [one.row.run for one in store.load().sources] == [2]
+    store.close()
+    assert latest_version() >= 2
+
+
+def spoil(home: Home, table: str) -> None:
+    """Flip a bit in the first leaf page of a table."""
+    connection = open_writing(home.database)
+    query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' LIMIT 1"
+    page = int(connection.execute(query, (table,)).get)
+    connection.pragma("wal_checkpoint(truncate)")
+    connection.close()
+    with home.database.open("r+b") as file:
+        file.seek((page - 1) * 4_096 + 4_000)
+        byte = file.read(1)[0]
+        file.seek((page - 1) * 4_096 + 4_000)
+        file.write(bytes([byte ^ 4]))
+
+
+@pytest.mark.parametrize("table", ["durations", "units", "cells", "sources"])
+def test_a_repaired_store_can_always_be_gone_on_with(home: Home, table: str) -> None:
+    """Whatever of a source is lost, what is left hangs together: no task waits in a unit that is gone."""
+    store = Store.open(home)
+    fill(store)
+    store.close()
+    spoil(home, table)
+    repair(home)
+    store = Store.open(home)
+    saved = store.load()
+    units = {row.unit for row in saved.units}
+    assert all(task.cell is None or task.cell.unit in units for task in saved.tasks)
+    for source in saved.sources:
+        assert source.row.state is not SourceState.ASKED
+        assert source.row.unit >= 1
+    live = {task.cell.unit for task in saved.tasks if task.cell is not None}
+    assert units == live, "a unit that is left has a task that it waits for"
+    store.close()
+
+
+def test_a_source_restored_from_a_backup_is_held(home: Home) -> None:
+    store = Store.open(home)
+    fill(store)
+    store.backup()
+    store.commit(a_batch([SourceChanged(a_source(unit=2, tasks=4))]))
+    store.close()
+    for ending in ("-wal", "-shm"):
+        home.database.with_name(home.database.name + ending).unlink(missing_ok=True)
+    home.database.write_bytes(b"\0" * 8_192)
+    repair(home)
+    store = Store.open(home)
+    (source,) = store.load().sources
+    assert source.row.held
+    assert "look at it" in source.row.message
+    store.close()
