@@ -88,7 +88,7 @@ def test_what_cannot_be_is_told_together_before_anything_runs(tmp_path: Path) ->
     (tmp_path / "wrong.yaml").write_text(wrong)
     done = run(tmp_path, "plan", "wrong.yaml")
     assert done.returncode == 2
-    for part in ("model_missing", "sngle_2"):
+    for part in ("model_missing", "sngle_2", "pyramidkv"):
         assert part in done.stderr
     assert not (tmp_path / "results").exists()
 

@@ -29,6 +29,9 @@ from .spec import BenchSpec, read_bench
 
 __all__ = ["Cell", "Matrix", "Point", "matrix_of", "matrix_of_file"]
 
+NOT_FOUND = ResolvedModel(weights="")
+"""Stands for a model that is not there, so that mistakes about methods are told together with it."""
+
 
 class Point(NamedTuple):
     """What the cells of one model, configuration and benchmark share."""
@@ -232,10 +235,10 @@ class _Expansion:
         benchmark = resolver.benchmark(names.benchmark)
         adapter = resolver.adapter_of(names.benchmark)
         model = resolver.model(adapter, names.model, settled.load) if adapter is not None else None
-        if adapter is None or model is None or benchmark is None:
+        if adapter is None:
             return None
-        method = resolver.method(adapter, names.sparse_attention, model, model_name=names.model)
-        if method is None:
+        method = resolver.method(adapter, names.sparse_attention, model or NOT_FOUND, model_name=names.model)
+        if method is None or model is None or benchmark is None:
             return None
         load = {**model.load, **method.load}
         needs = _needs(adapter, names, model, load)
