@@ -25,7 +25,6 @@ SIZES = ("small", "large")
 WITH_ENDPOINTS = "comes with endpoints, which are not here yet"
 WITH_RAY = "comes with Ray, which is not here yet"
 UNRECORDED = "asserted, but not written down yet"
-UNWRITTEN = "its test is still to be written"
 
 Result = dict[str, Any]
 
@@ -96,9 +95,7 @@ PROMISES = (
         "200 / 1,000",
         ("unit/store/test_damage.py", "unit/store/test_repair.py"),
     ),
-    Promise(
-        10, "clock jumps do no harm", "0 false rescues, 0 negative durations", "100 / 500 schedules", absent=UNWRITTEN
-    ),
+    Promise(10, "clock jumps do no harm", "0 false rescues, 0 negative durations", "100 / 500 schedules"),
     Promise(
         11,
         "a poison task cannot eat the box",
@@ -118,7 +115,6 @@ PROMISES = (
         "no starvation behind work of its own or lower priority, no deadlock, every waiting task has a true reason",
         "0 breaks",
         "500 / 20,000 seeds",
-        absent=UNWRITTEN,
     ),
     Promise(15, "the machine is right", "0", "300 x 50 / 20,000"),
     Promise(
@@ -217,8 +213,9 @@ def take_in(results: Iterable[Result], lines: Iterable[str]) -> list[Result]:
     kept = [one for one in results if _of(one) not in replaced]
     counted: dict[str, Result] = {}
     for one in new:
-        same = counted.setdefault(json.dumps([*_of(one), one["figure"]]), one | {"times": 0})
+        same = counted.setdefault(json.dumps([*_of(one), one["figure"]]), one | {"times": 0, "cases": 0})
         same["times"] += 1
+        same["cases"] += one["numbers"].get("cases", 0)
         same["date"] = one["date"]
     return sorted([*kept, *counted.values()], key=lambda one: (int(one["promise"][1:]), one["size"], one["test"]))
 
@@ -257,21 +254,30 @@ def _lasts(promise: Promise, results: list[Result]) -> Iterator[str]:
     lacking = {"small": promise.unrecorded, "large": "not written down yet: `make prove`"}
     for size in SIZES:
         found = [one for one in results if (one["promise"], one["size"]) == (promise.name, size)]
-        if not found:
+        if not found and (size == "small" or has_large(promise)):
             yield f"{size}: {lacking[size]}"
-        for figure, times, when in _merged(found):
-            yield f"{size}: {f'{times} x ' if times > 1 else ''}{figure} ({when})"
+        yield from (f"{size}: {text}" for text in _merged(found))
 
 
-def _merged(found: list[Result]) -> Iterator[tuple[str, int, str]]:
-    """Equal figures of several tests as one."""
-    times: dict[str, int] = {}
-    when: dict[str, str] = {}
+def has_large(promise: Promise) -> bool:
+    """Whether a promise has a large figure of its own."""
+    return any("mark.large" in (TESTS / name).read_text(encoding="utf-8") for name in files_of(promise))
+
+
+def _merged(found: list[Result]) -> Iterator[str]:
+    """Equal figures of several tests, or of one with several parameters, as one."""
+    by_figure: dict[str, list[Result]] = {}
     for one in found:
-        figure = one["figure"].replace("|", "/")
-        times[figure] = times.get(figure, 0) + int(one.get("times", 1))
-        when[figure] = max(when.get(figure, ""), f"{one['date']}, {one['version']}")
-    yield from ((figure, times[figure], when[figure]) for figure in times)
+        by_figure.setdefault(one["figure"].replace("|", "/"), []).append(one)
+    for figure, same in by_figure.items():
+        times = sum(int(one.get("times", 1)) for one in same)
+        cases = sum(int(one.get("cases", 0)) for one in same)
+        count = f"{cases:,} cases: " if cases else f"{times} x " if times > 1 else ""
+        yield f"{count}{figure} ({max(_when(one) for one in same)})"
+
+
+def _when(one: Result) -> str:
+    return f"{one['date']}, {one['version']}"
 
 
 def main(files: list[str]) -> None:

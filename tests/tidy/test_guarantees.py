@@ -57,7 +57,7 @@ def test_a_named_file_that_holds_no_test_is_an_error() -> None:
         MAKER.files_of(row)
 
 
-def line(figure: str, **fields: str) -> str:
+def line(figure: str, **fields: object) -> str:
     """What a test wrote down."""
     said = {"promise": "P1", "test": f"tests/{HERE}[0]", "figure": figure, "numbers": {}, "size": "small"}
     return json.dumps(said | {"date": "2026-01-02", "version": "1"} | fields)
@@ -67,6 +67,11 @@ def test_equal_figures_of_one_test_are_counted() -> None:
     (one,) = MAKER.take_in([], [line("50 kills"), line("50 kills", test=f"tests/{HERE}[1]")])
     assert (one["test"], one["times"]) == (HERE, 2)
     assert "2 x 50 kills (2026-01-02, 1)" in MAKER.page([one])
+
+
+def test_cases_of_one_test_are_added_up() -> None:
+    lines = [line("0 wrong", test=f"tests/{HERE}[{n}]", numbers={"cases": 1_000}) for n in range(2)]
+    assert "2,000 cases: 0 wrong (2026-01-02, 1)" in MAKER.page(MAKER.take_in([], lines))
 
 
 def test_a_later_result_takes_the_place_of_an_earlier_one() -> None:
