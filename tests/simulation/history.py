@@ -172,6 +172,10 @@ class _History:
             for home in self.box.homes:
                 self._let_go(home)
             await self.box.rest(60_000)
+            for home in self.box.homes:
+                if home.is_draining():
+                    home.life.end()  # a drain that was still under way
+        await self._revive()
         while any(home.witness.unfinished() or home.witness.attempts for home in self.box.homes):
             assert self.loop.clock.now() < until, self._stranded()
             await self.box.rest(24 * 3_600_000)

@@ -25,6 +25,8 @@ __all__ = ["Killed", "Life", "SimulatedLoop", "living", "watched_crashpoints"]
 
 DELAYS = (0, 0, 0, 0, 1, 1, 6)
 """How long (ms) work off the loop takes: a read, or the fsync of a commit."""
+LOOKS = (*DELAYS, 250)
+"""How long (ms) a look at devices takes."""
 
 
 class Killed(BaseException):
@@ -118,7 +120,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Do the work on the loop, after a delay; that of one thread (a writer's) in its order."""
         future = self.create_future()
         now = self.clock.now()
-        at = now + self._chance.choice(DELAYS)
+        at = now + self._chance.choice(DELAYS if executor is not None else LOOKS)
         if executor is not None:
             at = max(at, self._busy_until.get(executor, 0))
             self._busy_until[executor] = at + 1 if at > now else at

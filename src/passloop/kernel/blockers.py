@@ -120,6 +120,7 @@ def _ready(state: State, task: Task, now: int) -> Iterator[Blocker]:
     ends = Ends(state, now)
     rooms = _rooms_before(state, task, ends, now)
     if fit(state, task, rooms, last_resort(rooms), now) is not None:
+        yield from _behind(state, task)
         return
     for variant in task.shape.variants[task.variant_from :]:
         mask = lacks_of(state, variant, task.run, now)
@@ -140,6 +141,15 @@ def _evicting(state: State, task: Task) -> Iterator[Blocker]:
             f"worker {worker.id} of run {worker.run}, which keeps {worker.warm_key} loaded, is being ended for it"
         )
         yield Blocker(BlockerCode.EVICTING, pool, sentence=sentence)
+
+
+def _behind(state: State, task: Task) -> Iterator[Blocker]:
+    """One that would fit stands behind the first of its kind, which does not: of another run, kept off the node."""
+    for lane in state.queue.lanes():
+        if lane.head is not None and lane.head[3] != task.id and any(place[3] == task.id for place in lane.places()):
+            first = lane.head[3]
+            sentence = f"comes after task {first}, which asks for the same and waits"
+            yield Blocker(BlockerCode.RESERVED, holders=(first,), sentence=sentence)
 
 
 def _misfit(state: State, task: Task, now: int) -> Blocker:
