@@ -6,7 +6,6 @@ exit record's bytes are reserved then. Must never decide what becomes of the tas
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import resource
@@ -24,13 +23,12 @@ from passloop.crashpoints import crashpoint
 from passloop.drivers.processes.keeper import records
 
 from . import results
+from .output import Output
 
 __all__ = ["Cell", "Ended", "Standing", "TakenError"]
 
 _LONGEST_MESSAGE = 400
-_LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-_libc = ctypes.CDLL(None)
 
 
 class TakenError(Exception):
@@ -92,11 +90,12 @@ class Cell:
         message = f"the attempt's folder is not usable: {error.strerror}: {self.order['directory']}"
         return self._identity() | {"kind": "lost", "message": message, "full": error.errno in _NO_ROOM}
 
-    def run(self, number: int) -> Ended:
+    def run(self, number: int, output: Output) -> Ended:
         """Call the function with everything as its task wants it; never raises but what ends the worker itself."""
         self._began = time.monotonic()
         order = self.order
-        with self._output(), _variables(order["variables"], order.get("env") or {}):
+        own = order["env"] or {}
+        with output.into(self._folder, short=order["short"]), _variables(order["variables"], own):
             worker.begin(self._context(number))
             try:
                 return self._called()
@@ -139,7 +138,7 @@ class Cell:
         self._folder = self._exit = -1
 
     def _called(self) -> Ended:
-        order, out = self.order, Path(self.order["directory"]) / "out"
+        order, out = self.order, f"{self.order['directory']}/out"
         if order["cwd"] != os.getcwd():
             os.chdir(order["cwd"])
         function = results.function_at(order["target"])
@@ -161,34 +160,6 @@ class Cell:
 
     def _identity(self) -> dict[str, Any]:
         return {"attempt": self.attempt, "epoch": self.order["epoch"], "name": self.order["name"]}
-
-    @contextmanager
-    def _output(self) -> Iterator[None]:
-        """Send everything that is written, by C code too, to the attempt's own files."""
-        logs = [os.open(name, _LOG_FLAGS, 0o600, dir_fd=self._folder) for name in (b"stdout.log", b"stderr.log")]
-        own = [os.dup(1), os.dup(2)]
-        _put(logs)
-        try:
-            yield
-        finally:
-            _flush()
-            _put(own)
-
-
-def _put(fds: list[int]) -> None:
-    """Make these descriptors standard output and error, and close them."""
-    for target, fd in enumerate(fds, start=1):
-        os.dup2(fd, target)
-        os.close(fd)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            continue  # the cell closed it, or its disk is full: what it wrote is lost as it would be in any program
-    _libc.fflush(None)
 
 
 @contextmanager

@@ -95,7 +95,7 @@ class WorkerDriver:
             self._report(Exited(order.attempt, order.epoch, STOPPED_WORKER))
             return
         try:
-            message = cell_message(order)
+            message = cell_message(order, short=hold is not None and bool(hold.orders))
             hold = self._new_worker(order) if hold is None else hold
         except ValueError as error:
             outcome = Outcome(OutcomeKind.FAILURE, exit_code=126, message=str(error), final=True)
@@ -127,7 +127,9 @@ class WorkerDriver:
         order = hold.orders[attempt]
         if hold.alive and not order.started and not look_at(order).begun:
             self._tell_end(hold, order, halted(reason), kept=True)
-        elif reason != "recall":
+        elif reason == "recall":
+            self._begin(hold, order)
+        else:
             hold.halted = hold.halted or (attempt, reason)
             self._end_worker(hold, grace, reason)
 

@@ -9,13 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from passloop.drivers.base import Launch
 from passloop.kernel.amounts import CPU_UNIT
 from passloop.kernel.ids import CPU
 
-from .protocol import frame
+from .protocol import HEADER
 
 __all__ = ["cell_message", "worker_launch", "worker_name"]
+
+_encode = msgspec.json.Encoder().encode
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -63,8 +67,11 @@ def _threads(launch: Launch) -> dict[str, str]:
     return {name: str(-(-milli // CPU_UNIT)) for name in THREAD_VARIABLES if name not in said}
 
 
-def cell_message(launch: Launch) -> bytes:
-    """The order for one cell as it is sent. Raises `ValueError` for what is no call."""
+def cell_message(launch: Launch, *, short: bool) -> bytes:
+    """The order for one cell as it is sent. Raises `ValueError` for what is no call.
+
+    A `short` cell waits behind another: it is told only when it has ended, with its logs only if there are any.
+    """
     payload = launch.payload
     call = _call_of(payload)
     variables = {
@@ -76,7 +83,7 @@ def cell_message(launch: Launch) -> bytes:
     for key, name in (("index", "PASSLOOP_INDEX"), ("line", "PASSLOOP_LINE")):
         if payload.get(key) is not None:
             variables[name] = str(payload[key])
-    return frame(
+    body = _encode(
         {
             "cell": launch.attempt,
             "epoch": launch.epoch,
@@ -94,8 +101,10 @@ def cell_message(launch: Launch) -> bytes:
             "grace": launch.grace,
             "cells": call.get("cells"),
             "growth_mib": call.get("growth_mib"),
+            "short": short,
         }
     )
+    return len(body).to_bytes(HEADER, "big") + body
 
 
 def _call_of(payload: Mapping[str, Any]) -> Mapping[str, Any]:

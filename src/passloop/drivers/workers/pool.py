@@ -11,6 +11,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from passloop.drivers.base import Launch, LiveAttempt
 from passloop.kernel.events import Parked
 from passloop.kernel.ids import MEMORY, AttemptId
@@ -103,6 +105,8 @@ class Hold:
                 channel.send(order.message)
 
 
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
 Hear = Callable[["Channel", dict[str, Any]], None]
 
 
@@ -124,7 +128,7 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand on each whole message."""
         self._heard += data
-        for message in take_messages(self._heard):
+        for message in take_messages(self._heard, _decode):
             self._hear(self, message)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -13,9 +13,10 @@ users, so it imports nothing that is not in the standard library.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["DOOR", "SOCKET", "frame", "take_messages"]
+__all__ = ["DOOR", "HEADER", "SOCKET", "frame", "take_messages"]
 
 DOOR = "door"
 """The socket in the folder of all workers at which the driver awaits new ones."""
@@ -23,25 +24,29 @@ DOOR = "door"
 SOCKET = "socket"
 """The socket in a worker's own folder, for an engine that comes later."""
 
-_HEADER = 4
+HEADER = 4
+"""Bytes of length before each message."""
+
+Decode = Callable[[bytes], dict[str, Any]]
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def frame(message: dict[str, Any]) -> bytes:
     """One message as it is sent."""
     body = _encode(message).encode()
-    return len(body).to_bytes(_HEADER, "big") + body
+    return len(body).to_bytes(HEADER, "big") + body
 
 
-def take_messages(buffer: bytearray) -> list[dict[str, Any]]:
+def take_messages(buffer: bytearray, decode: Decode = json.loads) -> list[dict[str, Any]]:
     """Take all complete messages from the front of `buffer`."""
     found: list[dict[str, Any]] = []
     start = 0
-    while len(buffer) - start >= _HEADER:
-        end = start + _HEADER + int.from_bytes(buffer[start : start + _HEADER], "big")
+    while len(buffer) - start >= HEADER:
+        end = start + HEADER + int.from_bytes(buffer[start : start + HEADER], "big")
         if end > len(buffer):
             break
-        found.append(json.loads(bytes(buffer[start + _HEADER : end])))
+        found.append(decode(bytes(buffer[start + HEADER : end])))
         start = end
     del buffer[:start]
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import reduce
@@ -34,7 +35,7 @@ def call(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) 
     return asyncio.run(value) if inspect.iscoroutine(value) else value
 
 
-def leave_result(target: str, value: Any, out: Path) -> str:
+def leave_result(target: str, value: Any, out: str | Path) -> str:
     """Write the value to `result.json`, and what of it fits a table to `metrics.json` unless there is one.
 
     Returns what is wrong with it in one sentence, "" for nothing; then it was told on stderr with the fix, and nothing
@@ -47,11 +48,21 @@ def leave_result(target: str, value: Any, out: Path) -> str:
         print(f"passloop: {told}", file=sys.stderr)
         print("  how to fix: return numbers, text, lists, dicts; write other things to PASSLOOP_OUT", file=sys.stderr)
         return told
-    (out / "result.json").write_text(text, encoding="utf-8")
+    _write(f"{out}/result.json", text)
     metrics = _metrics(value)
-    if metrics and not (out / "metrics.json").exists():
-        (out / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    if metrics and not os.path.exists(f"{out}/metrics.json"):
+        _write(f"{out}/metrics.json", json.dumps(metrics))
     return ""
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        data = text.encode()
+        while data:
+            data = data[os.write(fd, data) :]
+    finally:
+        os.close(fd)
 
 
 def _metrics(value: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ It must never run a cell whose start record somebody else has made, nor take ano
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import socket
@@ -23,6 +24,7 @@ from passloop.drivers.processes.keeper import records
 
 from .cell import Cell, Ended, Standing, TakenError
 from .limits import TimeLimit
+from .output import Output
 from .protocol import DOOR, SOCKET, frame, take_messages
 
 __all__ = ["Worker", "main"]
@@ -56,6 +58,7 @@ class Worker:
         self._heard = bytearray()
         self._queue: deque[dict[str, Any]] = deque()
         self._limit = TimeLimit()
+        self._output = Output(self._folder)
         self._calling = self._idle = self._ending = self._timed_out = self._interrupted = False
         self._cells = 0
         self._first_rss = 0
@@ -156,7 +159,8 @@ class Worker:
     def _stand_over(self, cell: Cell) -> bool:
         self._cells += 1
         self._timed_out = self._interrupted = False
-        self._say({"started": cell.attempt})
+        if not cell.order["short"]:
+            self._say({"started": cell.attempt})
         ended = self._limited(cell)
         spoilt = self._spoilt_by(cell, ended)
         if spoilt and ended.kind == "success" and not ended.message:
@@ -177,7 +181,7 @@ class Worker:
         if limit:
             self._limit.arm(limit, cell.order["grace"])
         try:
-            ended = cell.run(self._cells)
+            ended = cell.run(self._cells, self._output)
         except worker.Stopped:
             ended = Ended("stopped", None, "")
         self._calling = False
@@ -209,9 +213,11 @@ class Worker:
         return self._grown(cell.order.get("growth_mib") or GROWTH_MIB)
 
     def _grown(self, most_mib: int) -> str:
-        rss = _resident_mib()
-        self._first_rss = self._first_rss or rss
-        grown = rss - self._first_rss
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        self._first_rss = self._first_rss or _resident_mib()
+        if peak - self._first_rss <= most_mib:
+            return ""
+        grown = _resident_mib() - self._first_rss
         return f"its memory grew by {grown} MiB in {self._cells} cells (a leak?)" if grown > most_mib else ""
 
     def _asked_to_end(self, _number: int, _frame: object) -> None:
