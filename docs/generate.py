@@ -37,12 +37,14 @@ def _verb(command: click.Command, context: click.Context, *, level: int) -> Iter
 
 
 def spec_page(group: click.Group) -> Iterator[str]:
-    """The page of specs: what `passloop schema run` prints."""
-    answer = CliRunner().invoke(group, ["schema", "run"], catch_exceptions=False)
-    schema = json.loads(answer.stdout)
+    """The page of specs: what `passloop schema KIND` prints for each kind."""
     yield "# Specs\n"
-    yield "What `passloop schema run` prints; editors read it, and submit checks by it.\n"
-    yield f"```json\n{json.dumps(schema, indent=2)}\n```\n"
+    for kind in ("run", "bench"):
+        answer = CliRunner().invoke(group, ["schema", kind], catch_exceptions=False)
+        schema = json.loads(answer.stdout)
+        yield f"## `{kind}`\n"
+        yield f"What `passloop schema {kind}` prints; editors read it, and specs are checked by it.\n"
+        yield f"```json\n{json.dumps(schema, indent=2)}\n```\n"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -212,14 +213,10 @@ class Follower:
         """Wait until `count` tasks came to this state; the id of the last. None if the engine went first."""
         try:
             with self.client.events() as events:
-                for event in events:
-                    for task in event.get("tasks", ()):
-                        count -= task["state"] == state
-                        if count == 0:
-                            return int(task["id"])
+                seen = (task for event in events for task in event.get("tasks", ()) if task["state"] == state)
+                return int(next(itertools.islice(seen, count - 1, None))["id"])
         except (CliError, ConnectionError):
             return None
-        return None
 
 
 def disturb(box: Box, spec: str, *, engine: bool, after: int) -> None:

@@ -104,12 +104,12 @@ def watch_tasks(
     client: Client,
     tasks: Iterable[int],
     *,
-    on_ended: Callable[[list[dict[str, Any]]], None] | None = None,
+    on_ended: Callable[[list[dict[str, Any]]], None] = lambda _ended: None,
     left: Callable[[Progress], int | None] | None = None,
 ) -> list[dict[str, Any]]:
     """Show progress until all tasks are final, then the summary; returns the tasks.
 
-    `on_ended` is told the tasks as they end; `left` knows better than a mean how long it will take (in ms).
+    `on_ended` is told the tasks as they end (none, often); `left` knows better than a mean how long it will take (in ms).
     """
     with client.events() as events:
         progress = Progress(client, tasks)
@@ -121,8 +121,7 @@ def watch_tasks(
             while not progress.ended:
                 ended = progress.take(events.ready())
                 failures.tell(ended)
-                if on_ended is not None and ended:
-                    on_ended(ended)
+                on_ended(ended)
                 view.show(progress)
     for line in _summary(progress, failures.left_out):
         streams.say(line)
