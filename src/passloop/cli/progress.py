@@ -109,7 +109,7 @@ def watch_tasks(
 ) -> list[dict[str, Any]]:
     """Show progress until all tasks are final, then the summary; returns the tasks.
 
-    `on_ended` is told the tasks as they end (none, often); `left` knows better than a mean how long it will take (in ms).
+    `on_ended` is told the tasks as they end (often none); `left` knows better than a mean how long it takes (in ms).
     """
     with client.events() as events:
         progress = Progress(client, tasks)
