@@ -33,6 +33,9 @@ from tests.support.recorded_disk import BATCHES, Disk, batches
 from tests.support.recorded_folder import RecordedFolder
 
 MESSAGE = "exit code 4, told at some length: " + "x" * 900
+FIRST_STEPS = 8
+"""What happens to the disk before a new store has a log."""
+
 ROOT = Path(__file__).parents[2]
 EXPECTED = [sum(type(change).__name__ == "TaskAdded" for change in batch.changes) for batch in batches()]
 
@@ -89,6 +92,18 @@ def test_p07_a_power_cut_loses_nothing_that_was_acknowledged(
     recorded: list[dict[str, Any]], tmp_path: Path, seed: int
 ) -> None:
     cut(recorded, Home(tmp_path / "home"), states=250, seed=seed)
+
+
+def test_p07_a_power_cut_while_a_store_is_made_leaves_a_new_home(
+    recorded: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Until its first log is there: a cut leaves it half made, which is no damage."""
+    choice = Random(1)
+    disk = Disk()
+    for line in recorded[: FIRST_STEPS + 1]:
+        for _ in range(40):
+            check(Home(tmp_path / "home"), disk, disk.after_a_cut(choice))
+        disk.take(line)
 
 
 @pytest.mark.large

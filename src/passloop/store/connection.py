@@ -82,7 +82,7 @@ def open_writing(path: Path) -> apsw.Connection:
 
 def _prepare_writing(connection: apsw.Connection, path: Path) -> None:
     connection.set_busy_timeout(BUSY_MILLIS)
-    if path.stat().st_size == 0:
+    if not connection.pragma("page_count"):  # not by its size: what a power cut left of its making is rolled back here
         connection.reserve_bytes(reserve=CHECKSUM_BYTES)
     if connection.pragma("journal_mode", "wal") != "wal":
         raise StoreError(f"{path} cannot use a write-ahead log", hint="Choose a home on a local disk.")
