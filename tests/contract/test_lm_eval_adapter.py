@@ -84,7 +84,8 @@ def cell(tasks: Path, name: str, method: ResolvedMethod = DENSE, **more: Any) ->
     options = {"tasks": [f"{name}.yaml"], **more.pop("options", {})}
     found = KIND.resolve(BenchmarkAsk(name="lm_eval", options=options, folder=tasks))
     names = CellNames(model="tiny", sparse_attention="a", benchmark="lm_eval", subset=name)
-    return CellWork(names=names, adapter="lm_eval", method=method, options=found.options, **more)
+    options = {**found.options, **found.places}
+    return CellWork(names=names, adapter="lm_eval", method=method, options=options, **more)
 
 
 def run(adapter: TransformerAdapter, work: CellWork) -> tuple[Kept, Scores]:

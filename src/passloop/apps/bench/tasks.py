@@ -218,7 +218,7 @@ class TaskMaker:
         return OrderedBenchmark(
             name=cell.names.benchmark,
             subset=cell.names.subset,
-            options=dict(found.resolved.options),
+            options={**found.resolved.options, **found.resolved.places},
             data=cell.subset.data,
             looked_up=found.kind is not None,
             metric=metric_of(self._matrix, cell),

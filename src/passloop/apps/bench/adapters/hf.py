@@ -26,7 +26,6 @@ class HfKind:
     family = FAMILY
     free_names = False
     warm = True
-    warm = True
 
     def resolve_model(self, ask: ModelAsk) -> ResolvedModel:
         """Find the model; nothing is fetched or loaded."""

@@ -68,11 +68,13 @@ class ResolvedSubset:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedBenchmark:
     """A benchmark as it was found: subsets in order (one with an empty name for a whole benchmark), `options` with
-    defaults and absolute paths. `metric` is the one that tables show.
+    defaults, which are part of a cell's identity. `places` are absolute paths, which are not (the subsets' digests say
+    what lies there); a cell gets both as its options. `metric` is the one that tables show.
     """
 
     subsets: tuple[ResolvedSubset, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Any] = field(default_factory=dict)
     metric: str | None = None
 
 

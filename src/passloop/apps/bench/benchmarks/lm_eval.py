@@ -44,14 +44,17 @@ class LmEvalBenchmark:
         tasks = _tasks(ask)
         chosen = _chosen(ask.subsets, tasks)
         options = {
-            "tasks": {name: str(path) for name, (path, _) in tasks.items() if name in chosen},
             "chat": _flag(ask.options.get("chat", False)),
             "num_fewshot": _shots(ask.options.get("num_fewshot")),
         }
+        places = {"tasks": {name: str(path) for name, (path, _) in tasks.items() if name in chosen}}
         subsets = tuple(ResolvedSubset(name=name, data=tasks[name][1].digest, new_tokens=NEW_TOKENS) for name in chosen)
         metrics = {tasks[name][1].metric for name in chosen}
         return ResolvedBenchmark(
-            subsets=subsets, options=options, metric=metrics.pop() if len(metrics) == 1 and "" not in metrics else None
+            subsets=subsets,
+            options=options,
+            places=places,
+            metric=metrics.pop() if len(metrics) == 1 and "" not in metrics else None,
         )
 
     def contexts(self, ask: DataAsk, tokenizer: Tokenizer | None) -> Iterator[Context]:
@@ -70,7 +73,7 @@ class LmEvalBenchmark:
 
 
 def task_path(options: Mapping[str, Any], subset: str) -> Path:
-    """The file of a subset's task."""
+    """The file of a subset's task, from a cell's options."""
     return Path(options["tasks"][subset])
 
 

@@ -69,9 +69,9 @@ class LocalFiles:
             if name not in found:
                 fix = did_you_mean(name, found)
                 raise BadValue(f"{self.name} has no file {shown(name)}.jsonl", fix, path=("subsets", place))
-        options = {"folder": str(folder), SCORER: self._scorer(ask.options), "max_new_tokens": _tokens(ask.options)}
+        options = {SCORER: self._scorer(ask.options), "max_new_tokens": _tokens(ask.options)}
         subsets = tuple(_subset(name, found[name], options) for name in ask.subsets or sorted(found))
-        return ResolvedBenchmark(subsets=subsets, options=options, metric="score")
+        return ResolvedBenchmark(subsets=subsets, options=options, places={"folder": str(folder)}, metric="score")
 
     def contexts(self, ask: DataAsk, tokenizer: Tokenizer | None) -> Iterator[Context]:
         """The rows of a file, in its order."""

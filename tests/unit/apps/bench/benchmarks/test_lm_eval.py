@@ -48,7 +48,8 @@ def test_a_task_is_a_subset_with_its_metric(folder: Path) -> None:
     found = resolved(folder)
     assert [subset.name for subset in found.subsets] == ["sums"]
     assert found.metric == "exact_match"
-    assert task_path(found.options, "sums") == folder / "sums.yaml"
+    assert task_path(found.places, "sums") == folder / "sums.yaml"
+    assert str(folder) not in str(found.options), "where a task lies is no part of what it is"
 
 
 @pytest.mark.parametrize("name", ["sums.yaml", "shared.yaml", "sums.jsonl", "own.py"])

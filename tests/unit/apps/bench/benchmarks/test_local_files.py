@@ -42,8 +42,14 @@ def resolved(place: Path, /, subsets: tuple[str, ...] = (), **options: Any) -> R
 
 
 def made(place: Path, /, samples: int | None = None, **options: Any) -> list[Context]:
-    found = resolved(place, **options)
-    return list(FILES.contexts(DataAsk(subset="rows", options=found.options, samples=samples), None))
+    return list(
+        FILES.contexts(DataAsk(subset="rows", options=given(resolved(place, **options)), samples=samples), None)
+    )
+
+
+def given(found: ResolvedBenchmark) -> dict[str, Any]:
+    """What a cell gets as its options."""
+    return {**found.options, **found.places}
 
 
 def test_rows_with_one_context_are_read_once(tmp_path: Path) -> None:
@@ -72,8 +78,18 @@ def test_every_file_of_the_folder_is_a_subset(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "data" / "packed.jsonl.gz", "wt") as file:
         file.write(json.dumps(ROWS[0]))
     assert [subset.name for subset in resolved(tmp_path).subsets] == ["packed", "rows"]
-    contexts = FILES.contexts(DataAsk(subset="packed", options=resolved(tmp_path).options), None)
+    contexts = FILES.contexts(DataAsk(subset="packed", options=given(resolved(tmp_path))), None)
     assert [context.text for context in contexts] == ["C1"]
+
+
+def test_data_that_moved_are_the_same_data(tmp_path: Path) -> None:
+    written(tmp_path / "data")
+    before = resolved(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "data").rename(tmp_path / "other" / "data")
+    after = resolved(tmp_path / "other")
+    assert (after.options, after.subsets) == (before.options, before.subsets)
+    assert after.places != before.places
 
 
 def test_other_data_is_another_digest(tmp_path: Path) -> None:
@@ -93,7 +109,7 @@ def test_a_wrong_row_is_told_with_its_line(tmp_path: Path, line: str) -> None:
 
 def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
     path = written(tmp_path / "data")
-    options = resolved(tmp_path).options
+    options = given(resolved(tmp_path))
     path.unlink()
     with pytest.raises(DatasetError, match="cannot be read"):
         list(FILES.contexts(DataAsk(subset="rows", options=options), None))
