@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
-from .cooldowns import Gate
 from .events import PoolKind
 from .fitting import fit, is_able
 from .pools import ScalarPool
@@ -85,14 +84,7 @@ def _wants_work(state: State, source: Source, node: Node, ready: int) -> bool:
     if not source.plan.ahead:
         return not ready and _could_start(state, source, node.shape)
     able = (variant for variant in node.shape.variants if is_able(state, variant))
-    return any(ready < _enough(state, variant, source.plan.ahead) for variant in able)
-
-
-def _enough(state: State, variant: ShapeVariant, ahead: int) -> int:
-    """How many ready tasks are enough: some times what the empty pools hold; of a half-open pool one, its probe."""
-    if any(pool.gate() is Gate.HALF_OPEN for pool, _ in variant.draws):
-        return 1
-    return max(1, ahead * _places(state, variant))
+    return any(ready < max(1, source.plan.ahead * _places(state, variant)) for variant in able)
 
 
 def _places(state: State, variant: ShapeVariant) -> int:

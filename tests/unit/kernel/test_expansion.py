@@ -222,6 +222,14 @@ def test_cancelling_all_its_tasks_by_id_leaves_the_source() -> None:
     assert world.asked(run) == [0, 1]
 
 
+def test_a_task_that_never_was_ready_frees_its_unit_when_it_is_cancelled() -> None:
+    world, run = world_with_source(resident=1)
+    world.expand(run, cells(held=True))
+    assert world.asked(run) == [0]
+    world.cancel(*world.rows.live())
+    assert world.asked(run) == [0, 1]
+
+
 def test_a_held_source_is_not_asked_and_its_tasks_are_held() -> None:
     world, run = world_with_source()
     world.send(Held((), (run,)))

@@ -185,6 +185,14 @@ def test_a_unit_larger_than_the_guard_is_let_in_alone() -> None:
     assert world.asked(run) == [0, 1]
 
 
+def test_a_guard_of_nothing_lets_one_unit_in_at_a_time() -> None:
+    world = models("m0")
+    run = world.source(call("m0"), bytes=0)
+    assert world.grow(run) == 1
+    world.finish(*world.running)
+    assert world.grow(run) == 1
+
+
 def test_units_unfinished_are_bounded_too() -> None:
     world = models("m0")
     run = world.source(call("m0"), resident=3)
@@ -309,6 +317,16 @@ def test_a_sampler_is_not_asked_for_what_is_reserved_for_another() -> None:
     large = world.submit(ask(gpus=2), patience=0)
     assert world.reserved(large)
     assert world.asked(trials(world)) == []
+
+
+def test_a_sampler_is_not_asked_while_a_trial_of_its_own_waits() -> None:
+    world = SourcedWorld(gpus=2, cpus=8)
+    world.submit(ask(gpus=1))
+    nodes = [TemplateNode(Request((ask(gpus=count),)), completes=True) for count in (1, 2)]
+    run = world.source(*nodes, ahead=0)
+    world.expand(run, world.unit(run)[1:])
+    assert len(world.ready) == 1
+    assert world.asked(run) == [0], "one GPU is free, and the larger trial waits for both"
 
 
 def test_a_sampler_waits_for_a_rate_to_refill() -> None:
