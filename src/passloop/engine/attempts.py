@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from passloop.kernel.changes import AttemptChanged, Change, TaskAdded, TaskChanged
+from passloop.kernel.changes import AttemptChanged, Change, PoolChanged, TaskAdded, TaskChanged
 from passloop.kernel.ids import AttemptId, RunId
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import AttemptRow
+from passloop.kernel.workers import WORKERS, Worker, workers_in
 from passloop.store.home import Home
 
 __all__ = ["Attempts", "UnderWay", "attempt_folder", "attempt_name", "ended_in"]
@@ -38,12 +39,13 @@ def attempt_name(home_id: str, attempt: int) -> str:
 
 
 class Attempts:
-    """The attempts that are not ended, by id. Loop thread only, but for `rows`."""
+    """The attempts that are not ended, by id, and the workers. Loop thread only, but for `rows` and `workers`."""
 
-    __slots__ = ("_under_way",)
+    __slots__ = ("_under_way", "_workers")
 
     def __init__(self) -> None:
         self._under_way: dict[AttemptId, UnderWay] = {}
+        self._workers = ""
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -56,8 +58,13 @@ class Attempts:
         """A snapshot of them all; may be taken from any thread."""
         return tuple(one.row for one in tuple(self._under_way.values()))
 
+    def workers(self) -> list[Worker]:
+        """The workers that are not proven gone; may be asked from any thread."""
+        return workers_in(self._workers) if self._workers else []
+
     def load(self, saved: Saved) -> None:
         """Start from what the store holds."""
+        self._workers = next((pool.state for pool in saved.pools if pool.kind == WORKERS), "")
         runs = {task.row.id: task.row.run for task in saved.tasks}
         self._under_way = {row.id: UnderWay(row, RunId(runs[row.task])) for row in saved.attempts}
 
@@ -65,6 +72,8 @@ class Attempts:
         """Take over what a committed turn changed."""
         runs: dict[int, int] | None = None
         for change in changes:
+            if isinstance(change, PoolChanged) and change.kind == WORKERS:
+                self._workers = change.state
             if not isinstance(change, AttemptChanged):
                 continue
             row = change.row

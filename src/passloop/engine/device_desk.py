@@ -21,10 +21,11 @@ from passloop.devices.sampler import PERIOD_MS, AttemptSample, Sampler
 from passloop.devices.watch import DeviceWatch
 from passloop.drivers.base import Report
 from passloop.kernel.changes import AttemptChanged, Change
-from passloop.kernel.events import DeviceSeen, DevicesSeen, Event, Exited, StrayGone
+from passloop.kernel.events import DeviceSeen, DevicesSeen, Event, Exited, StrayGone, WorkerGone
 from passloop.kernel.ids import AttemptId
-from passloop.kernel.resources import Allocation
+from passloop.kernel.resources import Allocation, Grant
 from passloop.kernel.tasks import AttemptRow
+from passloop.kernel.workers import Worker
 
 from .attempts import ENDED, Attempts
 
@@ -39,12 +40,21 @@ def holdings_of(rows: Iterable[AttemptRow]) -> tuple[Holding, ...]:
 
 
 def _holding(row: AttemptRow) -> Holding:
-    process: dict[str, Any] = json.loads(row.process or "{}")
+    return _held(row.id, row.process, row.allocation.devices)
+
+
+def _worker_holding(worker: Worker) -> Holding:
+    """What a worker holds while it lies; a busy one only names its processes, for its attempt holds the devices."""
+    return _held(AttemptId(worker.id), worker.process, worker.devices)
+
+
+def _held(attempt: AttemptId, named: str, devices: Sequence[Grant]) -> Holding:
+    process: dict[str, Any] = json.loads(named or "{}")
     return Holding(
-        attempt=row.id,
+        attempt=attempt,
         shim=int(process.get("pid", 0)),
         shim_ticks=int(process.get("ticks", 0)),
-        devices=tuple((grant.uuid, grant.vram_mib) for grant in row.allocation.devices),
+        devices=tuple((grant.uuid, grant.vram_mib) for grant in devices),
     )
 
 
@@ -70,6 +80,7 @@ class DeviceDesk:
         self._watch_ms = watch_ms
         self._check = DeviceCheck(inventory, locks)
         self._ending: dict[AttemptId, asyncio.Task[None]] = {}
+        self._going: set[AttemptId] = set()
         self._looks: set[asyncio.Task[None]] = set()
 
     def connect(self, report: Report, deliver: Deliver) -> None:
@@ -98,16 +109,25 @@ class DeviceDesk:
             self._locks.close()
 
     def holdings(self) -> tuple[Holding, ...]:
-        """The attempts whose processes are ours by right: live ones, without those whose end is being told."""
-        return holdings_of(row for row in self._attempts.rows() if row.id not in self._ending)
+        """The attempts and workers whose processes are ours by right, without those whose end is being told."""
+        workers = [worker for worker in self._attempts.workers() if worker.id not in self._going]
+        attempts = holdings_of(row for row in self._attempts.rows() if row.id not in self._ending)
+        return (*attempts, *(_worker_holding(worker) for worker in workers if worker.process != "{}"))
 
     def descriptors(self, allocation: Allocation) -> Sequence[int]:
         """The locks that an attempt's processes must keep open."""
         return self.gate.descriptors(allocation)
 
     def takes_over(self, event: Event) -> bool:
-        """Take an end on real devices in hand: it is told after a look. False if there is nothing to look at."""
-        if self.inventory.virtual or not isinstance(event, Exited | StrayGone):
+        """Take an end on real devices in hand: it is told after a look. False if there is nothing to look at.
+
+        A worker that is parked lives on, so there is nothing to look at before it is gone.
+        """
+        if self.inventory.virtual:
+            return False
+        if isinstance(event, WorkerGone):
+            return self._takes_over_worker(event)
+        if not isinstance(event, Exited | StrayGone) or (isinstance(event, Exited) and event.parked is not None):
             return False
         under_way = self._attempts.get(event.attempt)
         if under_way is None or not under_way.row.allocation.devices:
@@ -115,6 +135,17 @@ class DeviceDesk:
         before = self._ending.get(event.attempt)
         telling = self._look_then_tell(_uuids(under_way.row.allocation), event, before)
         look = self._ending[event.attempt] = asyncio.get_running_loop().create_task(telling)
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+        return True
+
+    def _takes_over_worker(self, event: WorkerGone) -> bool:
+        worker = next((one for one in self._attempts.workers() if one.id == event.worker), None)
+        if worker is None or not worker.devices:
+            return False
+        self._going.add(event.worker)
+        uuids = tuple(grant.uuid for grant in worker.devices)
+        look = asyncio.get_running_loop().create_task(self._look_then_tell(uuids, event, None))
         self._looks.add(look)
         look.add_done_callback(self._looks.discard)
         return True
@@ -133,7 +164,7 @@ class DeviceDesk:
                 self._sampler.hold(row.id, _uuids(row.allocation))
 
     async def _look_then_tell(
-        self, uuids: Collection[str], event: Exited | StrayGone, before: asyncio.Task[None] | None
+        self, uuids: Collection[str], event: Exited | StrayGone | WorkerGone, before: asyncio.Task[None] | None
     ) -> None:
         """Look, then tell, after what was to be told of the attempt before: an end, and then that its stray is gone."""
         seen = await asyncio.to_thread(self._check.look, uuids)

@@ -13,11 +13,14 @@ from passloop.devices.locks import DeviceLocks
 from passloop.devices.sampler import AttemptSample
 from passloop.devices.virtual import VirtualInventory
 from passloop.engine.device_desk import holdings_of
+from passloop.kernel.changes import PoolChanged
 from passloop.kernel.device_pool import DeviceState
-from passloop.kernel.events import Cancelled, DeviceSeen, Exited, Foreign, StrayGone
+from passloop.kernel.events import Cancelled, DeviceSeen, Exited, Foreign, Parked, StrayGone, WorkerGone
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.machine import Machine
+from passloop.kernel.resources import Grant
 from passloop.kernel.tasks import TaskSpec, TaskState
+from passloop.kernel.workers import WORKERS, Worker, Workers
 from tests.support.builders import ask, spec_of
 from tests.support.engines import Rig, commands
 from tests.support.scripted import SUCCESS
@@ -111,6 +114,31 @@ async def test_the_look_after_an_end_no_longer_counts_the_attempt_as_live(tmp_pa
         one.engine.report(Exited(AttemptId(1), 1, SUCCESS))
         assert desk.holdings() == ()
         await one.engine.wait_final([TaskId(1)])
+
+
+def parked(*devices: str) -> PoolChanged:
+    """What the store is given when worker 7 lies on these devices."""
+    workers = Workers()
+    worker = Worker(7, "workers", 1, "key", "gpu=1")
+    worker.devices = tuple(Grant(uuid, 10_000, 80_000) for uuid in devices)
+    worker.process = '{"pid": 99, "ticks": 5}'
+    workers.add(worker)
+    return PoolChanged(WORKERS, WORKERS, workers.text())
+
+
+async def test_the_processes_of_a_parked_worker_are_ours_until_its_end_is_told(tmp_path: Path) -> None:
+    async with with_gpus(tmp_path, AsIfReal((80_000,))) as one:
+        desk = one.engine.desk
+        assert desk is not None
+        one.engine.attempts.follow([parked(FIRST)])
+        (holding,) = desk.holdings()
+        assert (holding.attempt, holding.shim, holding.shim_ticks) == (7, 99, 5)
+        assert holding.devices == ((FIRST, 80_000),)
+        assert desk.takes_over(WorkerGone(AttemptId(7)))
+        assert desk.holdings() == ()
+        assert not desk.takes_over(Exited(AttemptId(1), 1, SUCCESS, parked=Parked(AttemptId(7))))
+        one.engine.attempts.follow([parked()])
+        assert not desk.takes_over(WorkerGone(AttemptId(7)))
 
 
 class Overtaken(AsIfReal):

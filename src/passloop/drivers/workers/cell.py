@@ -238,13 +238,10 @@ def _leave_word(directory: Path, word: dict[str, object]) -> None:
 
 
 def _make_folder(directory: bytes) -> None:
+    """Make the attempt's folder with `out` in it: in the usual case only the run's folder is there."""
     try:
+        os.mkdir(os.path.dirname(directory), 0o700)
         os.mkdir(directory, 0o700)
-    except FileNotFoundError:
-        os.makedirs(directory, 0o700, exist_ok=True)
-    except FileExistsError:
-        pass
-    try:
         os.mkdir(directory + b"/out", 0o700)
-    except FileExistsError:
-        return
+    except (FileExistsError, FileNotFoundError):
+        os.makedirs(directory + b"/out", 0o700, exist_ok=True)

@@ -1,7 +1,8 @@
 """Where what a cell writes goes, by C code too: into the attempt's own files.
 
-A cell that is known to be short writes into a spool, which becomes its file if there is anything in it: making two empty
-files would cost such a cell more than its call. Any other has its files from the start, so that they can be followed.
+A cell that is known to be short writes into a spool, which becomes its file if there is anything in it: making two
+empty files would cost such a cell more than its call. Any other has its files from the start, so that they can be
+followed.
 """
 
 from __future__ import annotations
