@@ -305,7 +305,8 @@ def _end(state: State, task: Task, verb: Verb) -> None:
     state.final.append(task)
     if task.shape.spec.warm_key is not None:
         state.workers.unfinished[task.run] -= 1
-    leave(state, task)
+    if task.cell is not None:
+        leave(state, task, task.cell)
     if task.key is not None and state.keys.get(task.key) == task.id and task.state is not TaskState.SUCCEEDED:
         del state.keys[task.key]
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from .records import Task
-from .source_records import Source, Unit
+from .source_records import LiveCell, Source, Unit
 from .source_rows import SourceState
 from .state import State
 
 __all__ = ["close_if_over", "end_source", "leave", "leave_unit"]
 
 
-def leave(state: State, task: Task) -> None:
-    """A task became final: its unit has one less to wait for, and a resting source looks again."""
-    if task.cell is not None:
-        unit, task.cell = task.cell.unit, None
-        unit.source.left -= 1
-        leave_unit(state, unit)
-        if unit.source.state is SourceState.RESTING:
-            unit.source.state = SourceState.OPEN
-            state.touch_source(unit.source)
-            state.stir()
+def leave(state: State, task: Task, cell: LiveCell) -> None:
+    """A task of a source became final: its unit has one less to wait for, and a resting source looks again."""
+    task.cell = None
+    source = cell.unit.source
+    source.left -= 1
+    leave_unit(state, cell.unit)
+    if source.state is SourceState.RESTING:
+        source.state = SourceState.OPEN
+        state.touch_source(source)
+        state.stir()
 
 
 def leave_unit(state: State, unit: Unit) -> None:
