@@ -259,3 +259,19 @@ def test_kills_and_faults_leave_the_table_of_a_calm_run(box: Box, models: str, k
     ]
     assert [dict(row.fields) for row in table.rows] == [dict(row.fields) for row in wanted.rows]
     assert box.run("bench", "verify", "faulty").code == 1
+
+
+@pytest.mark.large
+@pytest.mark.timeout(300)
+def test_a_matrix_of_many_cells_is_written_out_as_there_is_room(box: Box) -> None:
+    axes = {"models": ["a", "b"], "benchmarks": {f"b{n}": {"subsets": [str(m) for m in range(30)]} for n in range(10)}}
+    spec = written(box, json.dumps({"bench": "many", "adapter": "fake", **axes}), "many.yaml")
+    with box.started("bench", spec, "--json") as process:
+        box.home.mkdir(mode=0o700, exist_ok=True)
+        Follower(box).until("succeeded", 40)
+        process.kill()
+    box.run("rm", "state:succeeded")
+    said = box.run("bench", spec, "--json")
+    assert said.json()["counts"]["done"] == 600
+    assert said.code == 0
+    assert box.json("ls", "--limit", "1")["total"] < 1_200

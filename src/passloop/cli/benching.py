@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from passloop.apps.bench.cell import ORDER
 from passloop.apps.bench.memory import Device
 from passloop.apps.bench.planned import Planned
@@ -20,6 +22,7 @@ from passloop.apps.bench.table import table_of
 from passloop.apps.bench.table_text import failure_lines, table_lines
 from passloop.apps.bench.tasks import BenchTask, Box, Form
 from passloop.apps.queue.environment import storable
+from passloop.apps.queue.units import WireUnits, encode_units
 from passloop.apps.queue.wire import (
     WireCall,
     WireRetries,
@@ -32,14 +35,15 @@ from passloop.apps.queue.wire import (
 from passloop.cli import streams
 from passloop.cli.bench_following import Following
 from passloop.cli.client import Client
-from passloop.cli.wording import counted, ids_text
+from passloop.cli.wording import FINAL, counted
 
 __all__ = ["Bench", "Told", "box_of", "box_of_views", "document_of", "table_of_told", "variant_of"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
 _CELL = "passloop.apps.bench.cell"
-_GENERATIONS = 20
-"""How often a cell may have succeeded before and lost its results since."""
+_AT_ONCE = 500
+"""More cells than this are written out as there is room for them."""
+_UNIT = 64
 
 Note = Callable[[list[int]], None]
 
@@ -77,13 +81,17 @@ class Bench:
         """How many cells are to be run."""
         return len(self._looked.cells) - self._looked.done
 
-    def work(self, client: Client, note: Note, *, quiet: bool = False) -> Told:
+    def work(self, client: Client, note: Note) -> Told:
         """Submit what is missing, follow it to its end, and write the answers."""
         tasks = self._session.tasks(self._looked, box_of(client))
         self._say_begin(len(tasks))
-        ids = self._submit(client, tasks, note) if tasks else []
+        if not tasks:
+            return self.told([])
         following = Following(client, self._session, tasks)
-        return self.told(following.to_the_end(ids, quiet=quiet) if ids else [])
+        with client.events() as events:
+            ids = self._submit(client, tasks, note)
+            run = self._run["id"] if self._run is not None and len(tasks) > _AT_ONCE else None
+            return self.told(following.to_the_end(events, ids, run=run, note=note))
 
     def told(self, ended: Sequence[Mapping[str, Any]]) -> Told:
         """The answers, once the tasks have ended."""
@@ -98,22 +106,22 @@ class Bench:
         streams.say(f"{counted(total, 'cell')}{before}; {missing:,} to run -> {self._session.root}")
 
     def _submit(self, client: Client, tasks: Sequence[BenchTask], note: Note) -> list[int]:
-        """Submit, and again what the engine thinks is done although its results are not there."""
-        keys = {task.cell.hash: task.key for task in tasks}
-        left, found = list(tasks), list[int]()
-        for _ in range(_GENERATIONS):
-            answer = client.post_bytes("/submit", encode_submission(self._submission(left, keys)))
-            self._run = answer["run"]
-            stale = _succeeded(client, answer["existing"])
-            fresh = [task for task in answer["tasks"] if task not in stale]
-            found += fresh
-            note(fresh)
-            again = [pair for pair in zip(left, answer["tasks"], strict=True) if pair[1] in stale]
-            left = [task for task, _ in again]
-            if not left:
-                break
-            keys |= {task.cell.hash: f"{task.key}:{number}" for task, number in again}
-        return found
+        """Ask for all cells; the tasks to follow, as far as they are there already."""
+        keys, live = _keys_of(client, tasks)
+        if len(tasks) > _AT_ONCE:
+            self._run = client.post_bytes("/sources", encode_units(self._units(tasks, keys)))["run"]
+            return live
+        answer = client.post_bytes("/submit", encode_submission(self._submission(tasks, keys)))
+        self._run = answer["run"]
+        note(answer["tasks"])
+        return list(answer["tasks"])
+
+    def _units(self, tasks: Sequence[BenchTask], keys: Mapping[str, str]) -> WireUnits:
+        """The same in units, first what is to run first."""
+        ordered = sorted(tasks, key=lambda task: (task.rank, task.cell.index))
+        whole = self._submission(ordered, keys)
+        parts = [list(whole.tasks[at : at + _UNIT]) for at in range(0, len(ordered), _UNIT)]
+        return WireUnits(msgspec.structs.replace(whole, tasks=()), parts)
 
     def _submission(self, tasks: Sequence[BenchTask], keys: Mapping[str, str]) -> WireSubmission:
         matrix = self._session.matrix
@@ -215,13 +223,16 @@ def variant_of(form: Form) -> WireVariant:
     return WireVariant(gpus=form.gpus, share=form.share, vram_mib=form.vram_mib, amounts=dict(form.amounts))
 
 
-def _succeeded(client: Client, ids: Sequence[int]) -> set[int]:
-    """Those of the tasks that succeeded already."""
-    if not ids:
-        return set()
-    words = ids_text(ids).split()
-    found: set[int] = set()
-    for at in range(0, len(words), 500):
-        chosen = [("select", word) for word in words[at : at + 500]]
-        found |= {task["id"] for task in client.get("/tasks", chosen)["tasks"] if task["state"] == "succeeded"}
-    return found
+def _keys_of(client: Client, tasks: Sequence[BenchTask]) -> tuple[dict[str, str], list[int]]:
+    """The key of each cell, and the live tasks among them. A cell that succeeded before and whose results are gone
+    gets a new key, because the old one means the old task.
+    """
+    keys = {task.cell.hash: task.key for task in tasks}
+    known = client.get("/tasks", [("select", f"key:{tasks[0].key.rpartition(':')[0]}:*")], timeout=None)["tasks"]
+    newest = {str(task["params"]["cell"]): task for task in sorted(known, key=lambda task: int(task["id"]))}
+    live = []
+    for cell in keys.keys() & newest.keys():
+        task = newest[cell]
+        keys[cell] = f"{keys[cell]}:{task['id']}" if task["state"] == "succeeded" else task["key"]
+        live += [int(task["id"])] if task["state"] not in FINAL else []
+    return keys, live

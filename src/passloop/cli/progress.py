@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from passloop.cli import streams
-from passloop.cli.client import Client
+from passloop.cli.client import Client, EngineStream
 from passloop.cli.reads import Ask, EngineReads
 from passloop.cli.spans import span_text, task_span
 from passloop.cli.wording import FINAL, counted, ids_text, result_text
@@ -44,9 +44,8 @@ class Progress:
         self.client = client
         self._reads = EngineReads(client)
         self.words = tuple(ids_text(tasks).split())
-        self.tasks = {task["id"]: task for task in self._read(self.words)}
+        self.tasks = {task["id"]: task for task in self.read(self.words)}
         self.started = time.monotonic()
-        self.estimate: Callable[[Progress], int | None] | None = None
         self._learned = self._learned_mean()
 
     @property
@@ -67,14 +66,12 @@ class Progress:
                 if seen["id"] in self.tasks:
                     self.tasks[seen["id"]]["state"] = seen["state"]
                     (final.add if seen["state"] in FINAL else final.discard)(seen["id"])
-        ended = self._read(ids_text(final).split()) if final else []
+        ended = self.read(ids_text(final).split()) if final else []
         self.tasks.update({task["id"]: task for task in ended})
         return ended
 
     def left(self) -> int | None:
         """Milliseconds until all have ended, by what these took, else what their class took; None if unknown."""
-        if self.estimate is not None:
-            return self.estimate(self)
         spans = [span for task in self.tasks.values() if task["state"] == "succeeded" and (span := task_span(task))]
         counts = self.counts
         open_tasks = sum(number for state, number in counts.items() if state not in FINAL)
@@ -92,7 +89,8 @@ class Progress:
         shown = self._reads.task(min(self.tasks))["task"]
         return learned_means(Home(Path(self.client.home))).get(shown["task_class"])
 
-    def _read(self, words: Iterable[str]) -> list[dict[str, Any]]:
+    def read(self, words: Iterable[str]) -> list[dict[str, Any]]:
+        """The tasks that these selectors name, in full."""
         chosen = list(words)
         found: list[dict[str, Any]] = []
         for at in range(0, len(chosen), 500):
@@ -100,29 +98,28 @@ class Progress:
         return found
 
 
-def watch_tasks(
-    client: Client,
-    tasks: Iterable[int],
+def watch_tasks(client: Client, tasks: Iterable[int]) -> list[dict[str, Any]]:
+    """Show progress until all tasks are final, then the summary; returns the tasks."""
+    with client.events() as events:
+        return watch(Progress(client, tasks), events)
+
+
+def watch(
+    progress: Progress,
+    events: EngineStream,
     *,
     on_ended: Callable[[list[dict[str, Any]]], None] = lambda _ended: None,
-    left: Callable[[Progress], int | None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Show progress until all tasks are final, then the summary; returns the tasks.
-
-    `on_ended` is told the tasks as they end (often none); `left` knows better than a mean how long it takes (in ms).
-    """
-    with client.events() as events:
-        progress = Progress(client, tasks)
-        progress.estimate = left
-        with _view() as view:
-            failures = _Failures(view)
-            failures.tell(task for task in progress.tasks.values() if task["state"] in FINAL)
+    """The same of tasks that somebody else chose; `on_ended` is told them as they end (often none)."""
+    with _view() as view:
+        failures = _Failures(view)
+        failures.tell(task for task in progress.tasks.values() if task["state"] in FINAL)
+        view.show(progress)
+        while not progress.ended:
+            ended = progress.take(events.ready())
+            failures.tell(ended)
+            on_ended(ended)
             view.show(progress)
-            while not progress.ended:
-                ended = progress.take(events.ready())
-                failures.tell(ended)
-                on_ended(ended)
-                view.show(progress)
     for line in _summary(progress, failures.left_out):
         streams.say(line)
     return list(progress.tasks.values())

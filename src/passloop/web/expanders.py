@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from passloop.apps.queue import units
 from passloop.engine.expanding import Expander
 
 __all__ = ["app_expanders"]
@@ -12,4 +13,4 @@ __all__ = ["app_expanders"]
 
 def app_expanders() -> Mapping[str, Expander]:
     """The expanders of all apps, by the kind of their sources."""
-    return {}
+    return {units.KIND: units.UnitsExpander()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 
 __all__ = ["Remaining"]
 
@@ -23,11 +23,11 @@ class Remaining:
         self._took[group] = (sums[0] + millis, sums[1] + thought)
         self._all = (self._all[0] + millis, self._all[1] + thought)
 
-    def left(self, cells: Iterable[str], *, at_once: int) -> int | None:
-        """Milliseconds until these have ended with so many at once; None while nothing ended or nothing runs."""
+    def left(self, ended: Container[str], *, at_once: int) -> int | None:
+        """Milliseconds until all but the `ended` have ended with so many at once; None while nothing ended or runs."""
         if not self._all[1] or not at_once:
             return None
-        return round(sum(self._expected(cell) for cell in cells) / at_once)
+        return round(sum(self._expected(cell) for cell in self._estimates if cell not in ended) / at_once)
 
     def _expected(self, cell: str) -> float:
         """What a cell takes: its estimate, scaled as that of its group was wrong, else as all were."""

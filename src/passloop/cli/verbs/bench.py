@@ -60,9 +60,9 @@ def command(
         raise CliError("bench takes one spec", hint="passloop bench SPEC.yaml")
     bench = _opened(words[0], first=first, fail_fast=fail_fast)
     if Client(home).alive():
-        told = _follow(client_with_engine(home, flags), bench, quiet=as_json)
+        told = _follow(client_with_engine(home, flags), bench)
     else:
-        told = _be_engine(home, engine_environment(flags), bench, detach=detach, quiet=as_json)
+        told = _be_engine(home, engine_environment(flags), bench, detach=detach)
     return _tell(bench, told, as_json=as_json)
 
 
@@ -87,7 +87,7 @@ def _act(home: str, words: tuple[str, ...], *, as_json: bool) -> int:
     return act(home, words[1], as_json=as_json)
 
 
-def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: bool, quiet: bool) -> Told | None:
+def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: bool) -> Told | None:
     """Work in a foreground engine; if another process became the engine meanwhile, follow there."""
     from passloop.cli.foreground import Foreground, Own
     from passloop.cli.serving import wait_for_engine
@@ -96,7 +96,7 @@ def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: 
     ended: list[Told] = []
 
     def work(client: Client, own: Own) -> int:
-        ended.append(bench.work(client, own.tasks.extend, quiet=quiet))
+        ended.append(bench.work(client, own.tasks.extend))
         return ended[0].exit_code
 
     if not bench.missing:
@@ -106,14 +106,14 @@ def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: 
     except HomeBusy:
         if not wait_for_engine(home):
             raise
-        return _follow(Client(home), bench, quiet=quiet)
+        return _follow(Client(home), bench)
     return ended[0] if ended else None
 
 
-def _follow(client: Client, bench: Bench, *, quiet: bool) -> Told | None:
+def _follow(client: Client, bench: Bench) -> Told | None:
     own: list[int] = []
     try:
-        return bench.work(client, own.extend, quiet=quiet)
+        return bench.work(client, own.extend)
     except KeyboardInterrupt:
         ids = ids_text(own)
         streams.say(f"\ndetached; the cells go on. Look again: passloop wait {ids}   End them: passloop cancel {ids}")
