@@ -91,6 +91,18 @@ def true_tasks() -> Iterator[Line]:
         yield Line("an fsync in those rounds", of(found["fsync_us"], " us", 0))
 
 
+def warm_calls() -> Iterator[Line]:
+    """No-op Python calls on two warm workers."""
+    found = results("warm_calls")
+    if not found:
+        return
+    rates = found["calls_a_second"]
+    pool = f"ProcessPoolExecutor, nothing durable: {rates['process_pool']['median']:,.0f}/s in the same rounds"
+    yield Line(f"{found['calls']:,} no-op calls on 2 warm workers", of(rates["passloop"], "/s", 0), "4,000/s", pool)
+    fresh = f"a fresh interpreter for each: {rates['fresh_interpreter']['median']:,.0f}/s"
+    yield Line("a no-op call: CPU of engine and workers", of(found["cpu_ms_a_call"], " ms"), "100 ms", fresh)
+
+
 def idle() -> Iterator[Line]:
     """An engine with nothing to do, and what comes after that."""
     found = results("idle")
@@ -116,7 +128,7 @@ def mixed_load() -> Iterator[Line]:
 
 def main() -> None:
     """Make the table and put it into its place."""
-    groups = (kernel_rate, submit_rate, one_submit, true_tasks, idle, mixed_load)
+    groups = (kernel_rate, submit_rate, one_submit, true_tasks, warm_calls, idle, mixed_load)
     rows = [f"| {' | '.join(line)} |" for group in groups for line in group()]
     text = "\n".join(["| what | median (least to most) | goal | beside it |", "|---|---|---|---|", *rows])
     print(text)
