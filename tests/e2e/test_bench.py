@@ -274,4 +274,4 @@ def test_a_matrix_of_many_cells_is_written_out_as_there_is_room(box: Box) -> Non
     said = box.run("bench", spec, "--json")
     assert said.json()["counts"]["done"] == 600
     assert said.code == 0
-    assert box.json("ls", "--limit", "1")["total"] < 1_200
+    assert len(box.json("ls")["tasks"]) < 1_200
