@@ -10,6 +10,7 @@ The life of an attempt, as the engine sees it:
     launch -> Exited(failure, message)                could not be started (command not found, missing cwd)
     launch -> PauseChanged, Exited(engine_lost)       no room on the disk for its folder; nothing ran
     halt before launch                                the attempt id is forbidden for ever; Exited(cancelled)
+    Exited(result=...)                                what it left as results, where there is no folder for a file
     Exited(stray=True) -> StrayGone                   the attempt ended but something of its tree lives on
     reattach -> Started and/or Exited                 after the engine died: live, ended or lost
     Exited(parked=...) -> launch(worker=...)          its worker lives on, and takes the next one
@@ -44,6 +45,7 @@ class Launch:
     once. `name` is unique on the box across homes: "<home id>-<attempt id>", the PASSLOOP_ATTEMPT_ID.
     `device_indices` are the CUDA-order indices of the granted devices; `virtual` says that they are virtual.
     `worker` is the worker that is to run it; None with a `warm_key` means a new one, whose id is the attempt's.
+    `left` is the JSON text that earlier attempts at the task left as its results.
     """
 
     attempt: AttemptId
@@ -62,6 +64,7 @@ class Launch:
     virtual: bool = False
     warm_key: str | None = None
     worker: AttemptId | None = None
+    left: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,7 @@ class Dispatch:
             environment_id=environment_id,
             warm_key=order.warm_key,
             worker=order.worker,
+            left=loaded.left.get(order.task),
         )
 
     def _fail(self, order: Start, message: str) -> None:

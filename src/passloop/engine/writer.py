@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from passloop.kernel.events import Exited
 from passloop.kernel.ids import TaskId
 from passloop.kernel.instructions import Start
+from passloop.kernel.tasks import CALLS, LEASES, AttemptRow
 from passloop.store.database import Batch, Store
 from passloop.store.errors import StoreBusy, StoreFull
 from passloop.store.home import Home
@@ -27,15 +29,19 @@ __all__ = ["Loaded", "Writer"]
 
 Result = TypeVar("Result")
 MOST_ENVIRONMENTS = 64
+WITHOUT_FOLDER = frozenset({CALLS, LEASES})
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The number of the commit in the journal, and what instructions need: payloads by task, environments by id."""
+    """The number of the commit in the journal, and what instructions need: payloads by task, environments by id, and
+    by task what earlier attempts left as results.
+    """
 
     seq: int
     payloads: Mapping[TaskId, Mapping[str, Any]] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    left: Mapping[TaskId, str] = field(default_factory=dict)
 
 
 def _unless_full(work: Callable[[Store], None], store: Store) -> None:
@@ -73,24 +79,31 @@ class Writer:
 
     def _commit(self, store: Store, batch: Batch, instructions: Sequence[object]) -> Loaded:
         seq = store.commit(self._with_results(batch))
-        starts = [order.task for order in instructions if isinstance(order, Start)]
+        starts = [order for order in instructions if isinstance(order, Start)]
         return self._load(store, seq, starts) if starts else Loaded(seq)
 
     def _with_results(self, batch: Batch) -> Batch:
-        """The batch with the `metrics.json` that ended attempts left behind."""
+        """The batch with what ended attempts left behind: told with their end, or as `metrics.json` in their folder."""
+        told = {event.attempt: event.result for event in batch.events if isinstance(event, Exited)}
         found = [
-            (row.task, read_metrics(attempt_folder(self._home, run, row.task, row.epoch) / "out"))
+            (row.task, self._metrics(run, row) if told.get(row.id) is None else told[row.id])
             for run, row in ended_in(batch.changes)
         ]
         results = tuple((int(task), text) for task, text in found if text is not None)
         return replace(batch, results=results) if results else batch
 
-    def _load(self, store: Store, seq: int, tasks: Sequence[TaskId]) -> Loaded:
-        texts = store.payloads_of(tasks)
+    def _metrics(self, run: int, row: AttemptRow) -> str | None:
+        if row.driver in WITHOUT_FOLDER:
+            return None
+        return read_metrics(attempt_folder(self._home, run, row.task, row.epoch) / "out")
+
+    def _load(self, store: Store, seq: int, starts: Sequence[Start]) -> Loaded:
+        texts = store.payloads_of([order.task for order in starts])
         payloads: dict[TaskId, Mapping[str, Any]] = {task: json.loads(text) for task, text in texts.items()}
         names = {str(payload.get("environment", "")) for payload in payloads.values()}
         environments = {name: self._environment(store, name) for name in names if name}
-        return Loaded(seq, payloads, environments)
+        again = [order.task for order in starts if order.epoch > 1 and order.driver == CALLS]
+        return Loaded(seq, payloads, environments, store.results_of(again) if again else {})
 
     def _environment(self, store: Store, name: str) -> Mapping[str, str]:
         known = self._environments.get(name)

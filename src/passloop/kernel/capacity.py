@@ -16,7 +16,7 @@ from .events import (
     QuarantineReleased,
 )
 from .instructions import WatchDevices
-from .lifecycle import finish, make_ready, stop_attempt
+from .lifecycle import fail_parked, finish, make_ready, stop_attempt
 from .state import PoolPolicy, State
 from .tasks import LEASES, TaskState
 from .transitions import Verb
@@ -101,7 +101,9 @@ def on_due(state: State) -> None:
     """Handle all that is due by time alone."""
     for kind, name in state.wakeups.due(state.now):
         if kind is WakeUp.POOL:
-            on_pool_due(state, name)
+            dead = on_pool_due(state, name)
+            if dead is not None:
+                fail_parked(state, dead)
         elif kind is WakeUp.PASS:
             state.stir()
         else:
@@ -128,9 +130,7 @@ def watch_devices(state: State) -> None:
     names = []
     if wanted:
         names = [
-            d.uuid
-            for d in state.devices.devices.values()
-            if d.state is not DeviceState.AVAILABLE or d.usable < d.vram
+            d.uuid for d in state.devices.devices.values() if d.state is not DeviceState.AVAILABLE or d.usable < d.vram
         ]
     watched = tuple(sorted(names))
     if watched != state.watched:

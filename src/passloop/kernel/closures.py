@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from .cooldowns import Closure, Gate, blames_pool
+from .cooldowns import Closure, Gate, blames_pool, is_neutral
 from .pools import ScalarPool
 from .records import Attempt, Shape, Task
 from .state import PoolPolicy, State
 from .tasks import Outcome, OutcomeKind
 from .wakeups import WakeUp
 
-__all__ = ["give_another_chance", "judge", "on_pool_due", "open_pool"]
+__all__ = ["dead_end", "give_another_chance", "judge", "on_pool_due", "open_pool", "plan_wake_up"]
 
-_NEUTRAL = {OutcomeKind.CANCELLED, OutcomeKind.LOST}
+_SILENT_PROBE = Outcome(OutcomeKind.TIMEOUT, message="the probe had no answer in time")
 
 
 def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> list[ScalarPool]:
-    """Let each pool the attempt drew on learn from its outcome; gives the pools that are dead now and say `fail`."""
+    """Let each pool the attempt drew on learn from its outcome; gives those that are dead now."""
     pools = [state.pool(name) for name, _ in attempt.allocation.amounts]
     closable = [pool for pool in pools if pool.closure is not None]
     if not closable:
         return []
     blamed = _blamed(state, closable, outcome)
+    says_well = blamed is None and not is_neutral(outcome)
     for pool in closable:
         closure = pool.closure
         assert closure is not None
@@ -28,12 +29,31 @@ def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> list[
             _probe_ended(state, pool, closure, outcome, is_blamed=pool is blamed)
         elif pool is blamed:
             _failed(state, pool, closure, attempt, outcome)
-        elif closure.gate is Gate.OPEN and outcome.kind not in _NEUTRAL and blamed is None:
+        elif closure.gate is Gate.OPEN and says_well:
             closure.succeed(capacity=pool.capacity)
+        elif says_well and closure.closed_at is not None and attempt.admitted_at > closure.closed_at:
+            closure.open()  # a probe whose time was over, and that was answered after all
+            state.stir()
         else:
             continue
         state.touch_pool(pool.name)
-    return [pool for pool in closable if pool.gate() is Gate.DEAD and state.policies[pool.name].on_dead == "fail"]
+    return [pool for pool in closable if pool.gate() is Gate.DEAD]
+
+
+def dead_end(state: State, task: Task) -> ScalarPool | None:
+    """The dead pool without which a task cannot run, if its run wants it to fail then."""
+    for pool, _ in task.shape.variants[-1].draws:
+        if pool.gate() is Gate.DEAD and _wish(state, task, pool) == "fail" and _is_needed(task, pool):
+            return pool
+    return None
+
+
+def _wish(state: State, task: Task, pool: ScalarPool) -> str:
+    return task.shape.spec.on_dead or state.policies.get(pool.name, PoolPolicy()).on_dead
+
+
+def _is_needed(task: Task, pool: ScalarPool) -> bool:
+    return all(variant.mask >> pool.bit & 1 for variant in task.shape.variants[task.variant_from :])
 
 
 def _blamed(state: State, pools: list[ScalarPool], outcome: Outcome) -> ScalarPool | None:
@@ -55,24 +75,28 @@ def _depth(pool: ScalarPool) -> int:
 
 def _probe_ended(state: State, pool: ScalarPool, closure: Closure, outcome: Outcome, *, is_blamed: bool) -> None:
     """A probe that ended cancelled or lost passes to the next task; a bad answer cools again; any other opens."""
-    if outcome.kind in _NEUTRAL:
-        closure.probe = None
+    if is_neutral(outcome):
+        closure.pass_probe()
     elif is_blamed:
-        policy = state.policies.get(pool.name, PoolPolicy())
-        closure.probe_failed(outcome, now=state.now, seed=state.seed, dead_after=policy.dead_after)
-        _plan(state, pool, closure)
+        _probe_failed(state, pool, closure, outcome)
     else:
         closure.open()
     state.stir()
 
 
+def _probe_failed(state: State, pool: ScalarPool, closure: Closure, outcome: Outcome) -> None:
+    policy = state.policies.get(pool.name, PoolPolicy())
+    closure.probe_failed(outcome, now=state.now, seed=state.seed, dead_after=policy.dead_after)
+    plan_wake_up(state, pool, closure)
+
+
 def _failed(state: State, pool: ScalarPool, closure: Closure, attempt: Attempt, outcome: Outcome) -> None:
     if closure.gate is not Gate.OPEN:
         if closure.extend(outcome, state.now):
-            _plan(state, pool, closure)
+            plan_wake_up(state, pool, closure)
         return
     if closure.fail(outcome, admitted_at=attempt.admitted_at, now=state.now, seed=state.seed):
-        _plan(state, pool, closure)
+        plan_wake_up(state, pool, closure)
         _close_parent(state, pool, outcome)
     state.stir()
 
@@ -86,11 +110,11 @@ def _close_parent(state: State, pool: ScalarPool, outcome: Outcome) -> None:
     if len(children) < 2 or any(child.gate() is Gate.OPEN for child in children):
         return
     if parent.closure.fail(outcome, admitted_at=state.now, now=state.now, seed=state.seed):
-        _plan(state, parent, parent.closure)
+        plan_wake_up(state, parent, parent.closure)
         state.touch_pool(parent.name)
 
 
-def _plan(state: State, pool: ScalarPool, closure: Closure) -> None:
+def plan_wake_up(state: State, pool: ScalarPool, closure: Closure) -> None:
     """Wake when the pool may be probed: one wake-up per pool, however many tasks park there."""
     if closure.until is not None:
         state.wakeups.add(closure.until, WakeUp.POOL, pool.name)
@@ -104,16 +128,21 @@ def give_another_chance(state: State, shape: Shape) -> None:
                 open_pool(state, pool.name)
 
 
-def on_pool_due(state: State, name: str) -> None:
-    """A cooldown may be over: a pool that is due becomes half-open and admits one probe."""
+def on_pool_due(state: State, name: str) -> ScalarPool | None:
+    """A cooldown may be over: a pool that is due becomes half-open and admits one probe. Or a probe's time is over:
+    then it counts as failed, though it goes on. Gives the pool if that made it dead.
+    """
     pool = state.pools.get(name)
-    if pool is None or pool.closure is None:
-        return
-    closure = pool.closure
-    if closure.gate in (Gate.COOLING, Gate.DEAD) and closure.until is not None and closure.until <= state.now:
+    closure = None if pool is None else pool.closure
+    if pool is None or closure is None or closure.until is None or closure.until > state.now:
+        return None
+    if closure.gate is Gate.HALF_OPEN:
+        _probe_failed(state, pool, closure, _SILENT_PROBE)
+    else:
         closure.begin_probe()
-        state.touch_pool(name)
-        state.stir()
+    state.touch_pool(name)
+    state.stir()
+    return pool if closure.gate is Gate.DEAD else None
 
 
 def open_pool(state: State, name: str) -> bool:

@@ -15,10 +15,12 @@ from .tasks import Outcome, OutcomeKind
 __all__ = [
     "COOLDOWN_FIRST",
     "DEAD_PROBE_EVERY",
+    "PROBE_LIMIT",
     "RETRY_AFTER_MOST",
     "Closure",
     "Gate",
     "blames_pool",
+    "is_neutral",
 ]
 
 COOLDOWN_FIRST = 1_000
@@ -27,6 +29,8 @@ SHORT_CYCLES = 10
 RETRY_AFTER_MOST = 3_600_000
 DEAD_PROBE_EVERY = 60_000
 DEAD_PROBES = 5
+PROBE_LIMIT = 30_000
+CLOSES_AT_ONCE = frozenset({401, 403})
 SPORADIC_OF = 50
 SUCCESSES_PER_STEP = 25
 
@@ -43,6 +47,11 @@ class Gate(StrEnum):
 def blames_pool(outcome: Outcome) -> bool:
     """True for an outcome that speaks against a pool and not only against the task."""
     return outcome.kind is OutcomeKind.RATE_LIMITED or outcome.pool is not None
+
+
+def is_neutral(outcome: Outcome) -> bool:
+    """True for an outcome that says nothing about the pools that were drawn on."""
+    return outcome.untried or outcome.kind in (OutcomeKind.CANCELLED, OutcomeKind.LOST)
 
 
 def jittered(millis: int, seed: int) -> int:
@@ -93,7 +102,7 @@ class Closure:
     def fail(self, outcome: Outcome, *, admitted_at: int, now: int, seed: int) -> bool:
         """One bad outcome while open. Returns True if it closed the pool, False if it was sporadic."""
         self.recent.append(False)
-        if self.is_sporadic():
+        if self.is_sporadic() and outcome.status not in CLOSES_AT_ONCE:
             return False
         if admitted_at > self.lowered_at:
             self.limit = max(1, self.limit * 3 // 4)
@@ -104,13 +113,18 @@ class Closure:
         return True
 
     def extend(self, outcome: Outcome, now: int) -> bool:
-        """A late outcome of an attempt admitted before the pool closed: only a longer Retry-After counts."""
-        if outcome.retry_after is None or self.gate is not Gate.COOLING:
+        """A late outcome of an attempt admitted before the pool closed: only a longer Retry-After counts.
+
+        While a probe is under way nothing does: what it brings is newer.
+        """
+        if outcome.retry_after is None or self.gate is Gate.OPEN or self.probe is not None:
             return False
         until = now + min(outcome.retry_after, RETRY_AFTER_MOST)
-        if self.until is None or until <= self.until:
+        if self.until is not None and until <= self.until:
             return False
         self.until = until
+        if self.gate is Gate.HALF_OPEN:
+            self.gate = Gate.COOLING
         return True
 
     def begin_probe(self) -> None:
@@ -119,6 +133,16 @@ class Closure:
         self.until = None
         self.probe = None
 
+    def send_probe(self, task: TaskId, now: int) -> None:
+        """This task is the probe. It has 30 s, then another may try, though it goes on."""
+        self.probe = task
+        self.until = now + PROBE_LIMIT
+
+    def pass_probe(self) -> None:
+        """The probe ended without saying anything: the next task may be it."""
+        self.probe = None
+        self.until = None
+
     def probe_failed(self, outcome: Outcome, *, now: int, seed: int, dead_after: int) -> None:
         """The probe failed: cool again, or die after 5 such probes and `dead_after` ms without a success."""
         self.failed_probes += 1
@@ -126,7 +150,7 @@ class Closure:
         closed_for = now - (self.closed_at if self.closed_at is not None else now)
         if self.failed_probes >= DEAD_PROBES and closed_for >= dead_after:
             self.gate = Gate.DEAD
-            self.until = now + DEAD_PROBE_EVERY
+            self.until = now + max(DEAD_PROBE_EVERY, min(outcome.retry_after or 0, RETRY_AFTER_MOST))
         else:
             self._cool(outcome, now, seed)
 

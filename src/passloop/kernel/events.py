@@ -166,7 +166,8 @@ class Parked:
 class Exited:
     """The attempt ended and its whole tree is proven gone, unless `stray`: then its allocation stays charged.
 
-    With `parked` its worker lives on, and whatever the attempt left running belongs to that worker.
+    With `parked` its worker lives on, and whatever the attempt left running belongs to that worker. `result` is JSON
+    text that becomes the task's results in the same commit; the kernel passes it on unread, the journal leaves it out.
     """
 
     attempt: AttemptId
@@ -174,6 +175,7 @@ class Exited:
     outcome: Outcome
     stray: bool = False
     parked: Parked | None = None
+    result: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

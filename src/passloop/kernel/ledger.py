@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .amounts import SHARE_WHOLE
+from .closures import plan_wake_up
+from .cooldowns import Gate
 from .events import PoolKind
+from .ids import TaskId
 from .pools import RatePool
 from .presence import order_start, serve
 from .records import Attempt, ShapeVariant, Task
@@ -86,8 +89,8 @@ def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
     """
     for name, amount in attempt.allocation.amounts:
         pool = state.pool(name)
-        if again and pool.kind is PoolKind.RATE:
-            pool.holders[attempt.id] = amount
+        if again and isinstance(pool, RatePool):
+            pool.take_again(attempt.id, amount, attempt.admitted_at)
             continue
         pool.take(attempt.id, amount, state.now)
         if pool.kind is PoolKind.RATE:
@@ -111,11 +114,14 @@ def discharge(state: State, attempt: Attempt) -> None:
 
 def correct_draws(state: State, attempt: Attempt) -> None:
     """Replace what was estimated of rates by what was used, as soon as that is known, whatever a stray still holds."""
-    used = dict(attempt.outcome.used) if attempt.outcome is not None else {}
+    outcome = attempt.outcome
+    used = dict(outcome.used) if outcome is not None else {}
     for name, _ in attempt.allocation.amounts:
         pool = state.pool(name)
         if isinstance(pool, RatePool):
-            if name in used:
+            if outcome is not None and outcome.untried:
+                pool.correct(attempt.id, 0)
+            elif name in used:
                 pool.correct(attempt.id, used[name])
             state.touch_pool(name)
 
@@ -124,8 +130,9 @@ def _begin_probes(state: State, task: Task, variant: ShapeVariant) -> None:
     """A task that draws on a half-open pool is its probe."""
     for pool, _ in variant.draws:
         closure = pool.closure
-        if closure is not None and closure.gate.value == "half_open":
-            closure.probe = task.id  # type: ignore[assignment]
+        if closure is not None and closure.gate is Gate.HALF_OPEN:
+            closure.send_probe(TaskId(task.id), state.now)
+            plan_wake_up(state, pool, closure)
             state.touch_pool(pool.name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .changes import DurationLearned
-from .closures import judge
+from .closures import dead_end, judge
 from .device_pool import DeviceState
 from .durations import KILL_MARGIN
 from .events import Exited, Started, StartRefused, StrayGone
@@ -112,18 +112,20 @@ def on_exited(state: State, event: Exited) -> None:
     leave_worker(state, attempt, event)
     _decide(state, task, outcome, stray=event.stray)
     for pool in dead:
-        _fail_parked(state, pool)
+        fail_parked(state, pool)
     state.stir()
 
 
-def _fail_parked(state: State, pool: ScalarPool) -> None:
-    """The policy of a dead pool is to fail what can only run with it."""
-    bit = 1 << pool.bit
+def fail_parked(state: State, pool: ScalarPool) -> None:
+    """A pool is dead: fail what can only run with it, where that is what its run or the pool's policy wants."""
     for task in list(state.tasks.values()):
-        variants = task.shape.variants[task.variant_from :]
-        if task.state in (TaskState.READY, TaskState.BACKOFF) and all(v.mask & bit for v in variants):
-            task.message = f"pool {pool.name} is dead; passloop pools open {pool.name}, then retry"
+        if task.state in (TaskState.READY, TaskState.BACKOFF) and dead_end(state, task) is pool:
+            task.message = _dead(pool)
             finish(state, task, Verb.FAIL)
+
+
+def _dead(pool: ScalarPool) -> str:
+    return f"pool {pool.name} is dead; passloop pools open {pool.name}, then retry"
 
 
 def on_stray_gone(state: State, event: StrayGone) -> None:
@@ -236,8 +238,10 @@ def _delay(state: State, task: Task, outcome: Outcome, delay: int) -> int:
     """A task whose pool is closed parks there and waits for that pool alone; else it waits its own delay."""
     if outcome.kind is not OutcomeKind.RATE_LIMITED:
         return delay
-    closed = any(pool.gate().value != "open" for v in task.shape.variants for pool, _ in v.draws)
-    return 0 if closed else delay
+    due = state.now + delay
+    closures = (pool.closure for v in task.shape.variants for pool, _ in v.draws)
+    parked = any(c is not None and c.probe is None and c.until is not None and c.until >= due for c in closures)
+    return 0 if parked else delay
 
 
 def _is_past_deadline(task: Task, due: int) -> bool:
@@ -260,6 +264,9 @@ def make_ready(state: State, task: Task) -> None:
     elif task.not_before is not None and task.not_before > state.now:
         move(task, Verb.DELAY)
         state.wakeups.add(task.not_before, WakeUp.BACKOFF, str(task.id))
+    elif (dead := dead_end(state, task)) is not None:
+        task.message = _dead(dead)
+        finish(state, task, Verb.FAIL)
     else:
         task.not_before = None
         if task.state is not TaskState.READY:
@@ -321,6 +328,12 @@ def _tell(state: State, dependent: Task, task: Task) -> bool:
         _end(state, dependent, Verb.ABORT)
         return True
     dependent.unmet.discard(task.id)
-    if not dependent.unmet and dependent.state is TaskState.WAITING:
-        make_ready(state, dependent)
+    if dependent.unmet or dependent.state is not TaskState.WAITING:
+        return False
+    dead = None if dependent.held else dead_end(state, dependent)
+    if dead is not None:
+        dependent.message = _dead(dead)
+        _end(state, dependent, Verb.FAIL)
+        return True
+    make_ready(state, dependent)
     return False

@@ -8,16 +8,22 @@ draw on each parent that is a limit or a rate.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .cooldowns import Closure, Gate
 from .events import PoolKind
 from .ids import AttemptId, PoolName
 
-__all__ = ["RATE_WINDOW", "AmountPool", "LimitPool", "RatePool", "ScalarPool", "estimate", "lineage"]
+__all__ = ["RATE_MARGIN", "RATE_WINDOW", "AmountPool", "LimitPool", "RatePool", "ScalarPool", "estimate", "lineage"]
 
 RATE_WINDOW = 60_000
 """A rate is a budget per this many ms: no window of this length holds more than the rate."""
+
+RATE_MARGIN = 1_000
+"""By so many ms less may one draw take effect later than the next, and the window still holds."""
+
+SPELL = 500
+"""Draws within so many ms are added up."""
 
 
 class ScalarPool:
@@ -97,21 +103,34 @@ class LimitPool(ScalarPool):
         return _could_admit(self, amount)
 
 
-class RatePool(ScalarPool):
-    """A budget that refills: at most `capacity` in any window of `RATE_WINDOW` ms, exactly.
+class _Spell:
+    """Draws of a short while, added up: the times of the first and the last of them in ms, and their sum."""
 
-    A draw counts for one window from when it was made. Corrections at the end may put the pool in debt; then
-    nothing is admitted until enough has left the window.
+    __slots__ = ("amount", "first", "is_over", "last")
+
+    def __init__(self, first: int, last: int, amount: int) -> None:
+        self.first = first
+        self.last = last
+        self.amount = amount
+        self.is_over = False
+
+
+class RatePool(ScalarPool):
+    """A budget that refills: at most `capacity` in any window of `RATE_WINDOW` ms, wherever the draw takes effect.
+
+    A draw counts from when it was made for one window and a margin, since what was drawn for may reach the other side
+    later than what is drawn next. Draws of one spell end with its last, so that a pool is small however much is drawn.
+    Corrections at the end may put the pool in debt; then nothing is admitted until enough has left the window.
     """
 
     kind = PoolKind.RATE
-    __slots__ = ("_drawn", "_draws", "_latest")
+    __slots__ = ("_drawn", "_drawn_by", "_spells")
 
     def __init__(self, name: PoolName, bit: int, capacity: int, parent: ScalarPool | None = None) -> None:
         super().__init__(name, bit, capacity, parent)
         self.closure = Closure(limit=capacity)
-        self._draws: deque[list[int]] = deque()  # [time, amount, attempt]
-        self._latest: dict[AttemptId, list[int]] = {}
+        self._spells: deque[_Spell] = deque()
+        self._drawn_by: dict[AttemptId, tuple[_Spell, int]] = {}
         self._drawn = 0
 
     def free(self, now: int) -> int:
@@ -126,54 +145,64 @@ class RatePool(ScalarPool):
 
     def take(self, attempt: AttemptId, amount: int, now: int) -> None:
         self._forget(now)
-        draw = [now, amount, attempt]
-        self._draws.append(draw)
-        self._latest[attempt] = draw
+        spell = self._spells[-1] if self._spells else None
+        if spell is None or now - spell.first > SPELL:
+            spell = _Spell(now, now, 0)
+            self._spells.append(spell)
+        spell.last = now
+        spell.amount += amount
         self._drawn += amount
+        self._drawn_by[attempt] = (spell, amount)
         self.holders[attempt] = amount
+
+    def take_again(self, attempt: AttemptId, amount: int, drawn_at: int) -> None:
+        """After a restart: name the holder of a draw that was restored, so that it can be corrected."""
+        self.holders[attempt] = amount
+        for spell in self._spells:
+            if spell.first <= drawn_at <= spell.last:
+                self._drawn_by[attempt] = (spell, amount)
 
     def give(self, attempt: AttemptId) -> None:
         """A draw is spent, not given back; only the holder's name goes."""
         self.holders.pop(attempt, None)
-        self._latest.pop(attempt, None)
+        self._drawn_by.pop(attempt, None)
 
     def correct(self, attempt: AttemptId, actual: int) -> None:
         """Replace an attempt's estimated draw by what it really used; this may put the pool in debt."""
-        draw = self._latest.get(attempt)
-        if draw is not None:
-            self._drawn += actual - draw[1]
-            draw[1] = actual
+        spell, drawn = self._drawn_by.get(attempt, (None, 0))
+        if spell is not None and not spell.is_over:
+            spell.amount += actual - drawn
+            self._drawn += actual - drawn
+            self._drawn_by[attempt] = (spell, actual)
 
     def next_refill(self, amount: int, now: int) -> int | None:
         self._forget(now)
         missing = amount - (self.capacity - self._drawn)
-        for time, drawn, _ in self._draws:
+        for spell in self._spells:
             if missing <= 0:
                 break
-            missing -= drawn
+            missing -= spell.amount
             if missing <= 0:
-                return time + RATE_WINDOW
+                return spell.last + RATE_WINDOW + RATE_MARGIN
         return None
 
     def draws(self, now: int) -> tuple[tuple[int, int, int], ...]:
-        """(time, amount, attempt) of each draw that is still in the window, oldest first."""
+        """(first, last, sum) of each spell of draws that still counts, oldest first."""
         self._forget(now)
-        return tuple((time, amount, attempt) for time, amount, attempt in self._draws)
+        return tuple((spell.first, spell.last, spell.amount) for spell in self._spells)
 
-    def restore_draws(self, draws: Iterator[tuple[int, int, int]]) -> None:
+    def restore_draws(self, draws: Iterable[tuple[int, int, int]]) -> None:
         """Put back what `draws` once gave."""
-        for time, amount, attempt in draws:
-            draw = [time, amount, attempt]
-            self._draws.append(draw)
-            self._latest[AttemptId(attempt)] = draw
+        for first, last, amount in draws:
+            self._spells.append(_Spell(first, last, amount))
             self._drawn += amount
 
     def _forget(self, now: int) -> None:
-        draws = self._draws
-        while draws and draws[0][0] + RATE_WINDOW <= now:
-            _, amount, attempt = draws.popleft()
-            self._drawn -= amount
-            self._latest.pop(AttemptId(attempt), None)
+        spells = self._spells
+        while spells and spells[0].last + RATE_WINDOW + RATE_MARGIN <= now:
+            over = spells.popleft()
+            over.is_over = True
+            self._drawn -= over.amount
 
 
 def _admits(pool: ScalarPool, amount: int, now: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from .cooldowns import RETRY_AFTER_MOST
 from .tasks import Outcome, OutcomeKind, RetryBudgets, TaskState
 
 __all__ = ["Counts", "Next", "after_outcome", "backoff"]
@@ -43,7 +44,7 @@ def after_outcome(outcome: Outcome, counts: Counts, budgets: RetryBudgets, *, va
         case OutcomeKind.CANCELLED:
             return Next(TaskState.CANCELLED, counts)
         case OutcomeKind.RATE_LIMITED:
-            return Next(TaskState.READY, counts, delay=outcome.retry_after or budgets.backoff_first)
+            return Next(TaskState.READY, counts, delay=_asked_for(outcome) or budgets.backoff_first)
         case OutcomeKind.LOST:
             return _after_loss(outcome, counts, budgets)
         case OutcomeKind.DEVICE_FAULT:
@@ -54,6 +55,8 @@ def after_outcome(outcome: Outcome, counts: Counts, budgets: RetryBudgets, *, va
             timeouts = counts.timeouts + 1
             new = replace(counts, timeouts=timeouts)
             return _counted(outcome, new, timeouts, budgets.timeout, budgets)
+        case OutcomeKind.FAILURE if outcome.uncounted:
+            return Next(TaskState.FAILED if outcome.final else TaskState.READY, counts, delay=_asked_for(outcome))
         case OutcomeKind.FAILURE:
             failures = counts.failures + 1
             new = replace(counts, failures=failures)
@@ -86,4 +89,9 @@ def _after_out_of_memory(outcome: Outcome, counts: Counts, budgets: RetryBudgets
 def _counted(outcome: Outcome, counts: Counts, count: int, budget: int, budgets: RetryBudgets) -> Next:
     if outcome.final or count > budget:
         return Next(TaskState.FAILED, counts)
-    return Next(TaskState.READY, counts, delay=max(backoff(count, budgets), outcome.retry_after or 0))
+    return Next(TaskState.READY, counts, delay=max(backoff(count, budgets), _asked_for(outcome)))
+
+
+def _asked_for(outcome: Outcome) -> int:
+    """What the other side asked to wait, in ms, clamped as a pool's cooldown is."""
+    return min(outcome.retry_after or 0, RETRY_AFTER_MOST)

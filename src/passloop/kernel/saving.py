@@ -90,7 +90,7 @@ def _pool_row(state: State, name: str) -> PoolChanged:
     if pool.closure is not None:
         body["closure"] = _closure_state(pool.closure)
     if isinstance(pool, RatePool):
-        body["draws"] = pool.draws(state.now)
+        body["spells"] = pool.draws(state.now)
     return PoolChanged(name, pool.kind, json.dumps(body))
 
 
@@ -171,7 +171,9 @@ def _restore_pools(state: State, saved: Saved) -> None:
             if pool.closure.until is not None:
                 state.wakeups.add(pool.closure.until, WakeUp.POOL, name)
         if isinstance(pool, RatePool):
-            pool.restore_draws(iter(body.get("draws", ())))
+            # stores of before 0.2 have one draw each, with its attempt: (time, amount, attempt)
+            single = [(time, time, amount) for time, amount, _ in body.get("draws", ())]
+            pool.restore_draws(body.get("spells", single))
 
 
 def _declare(state: State, name: str, bodies: dict[str, tuple[PoolKind, dict[str, object]]]) -> None:

@@ -20,7 +20,7 @@ from .records import Attempt, Group, Shape, ShapeVariant, Task
 from .resources import GPU, NODE, Variant
 from .source_records import Source, Unit
 from .source_rows import Cell
-from .tasks import Dependency, TaskSpec
+from .tasks import CALLS, Dependency, TaskSpec
 from .wakeups import WakeUps
 from .workers import Workers
 
@@ -151,6 +151,8 @@ class State:
         above = self.pool(parent) if parent is not None else None
         pool = self.pools.get(name)
         if pool is not None and pool.kind is kind and pool.parent is above:
+            if pool.closure is not None and pool.closure.limit >= pool.capacity:
+                pool.closure.limit = capacity  # it was never lowered, so it goes with the capacity
             pool.capacity = capacity
             return pool
         bit = pool.bit if pool is not None else self._bits
@@ -235,7 +237,7 @@ class State:
         return list(found.values())
 
     def _compile(self, spec: TaskSpec) -> tuple[ShapeVariant, ...]:
-        on_node = spec.driver != "calls"
+        on_node = spec.driver != CALLS
         return tuple(
             self._variant(index, variant, on_node=on_node) for index, variant in enumerate(spec.request.variants)
         )

@@ -10,6 +10,7 @@ from .ids import AttemptId, PoolName, TaskId
 from .resources import Allocation, Request
 
 __all__ = [
+    "CALLS",
     "FINAL_STATES",
     "LEASES",
     "AttemptRow",
@@ -51,6 +52,9 @@ FINAL_STATES = frozenset(
 LEASES = "leases"
 """The driver of leases. A user's own process holds one, so how long it lasts says nothing about the next."""
 
+CALLS = "calls"
+"""The driver of calls, which take nothing of the node."""
+
 
 class OutcomeKind(StrEnum):
     """How an attempt ended."""
@@ -72,7 +76,9 @@ class Outcome:
     `message` is one sentence for people. `pool` names the pool to blame (else the deepest one drawn on);
     `retry_after` is what the other side asked for, in ms. `final` forbids a retry (a request that is itself wrong).
     `engine_lost` marks a loss that came with the engine's own death and costs the task nothing. `used` corrects
-    estimated draws on rate pools. `device` is the UUID of a faulty device.
+    estimated draws on rate pools. `device` is the UUID of a faulty device. `untried` says that the pools it drew on
+    were not asked: they learn nothing, and its draws on rates come back. `uncounted` failures cost nothing of the
+    budget for failures, since whoever reports them keeps a budget of its own.
     """
 
     kind: OutcomeKind
@@ -86,6 +92,8 @@ class Outcome:
     engine_lost: bool = False
     device: str | None = None
     used: tuple[tuple[PoolName, int], ...] = ()
+    untried: bool = False
+    uncounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,8 @@ class TaskSpec:
     """What many tasks of a run share. Kept once in memory and once in the store; spans in ms.
 
     `driver` names who executes ("processes", "leases", "calls"). `task_class` and `program` are what learned
-    durations are filed under. `deadline` counts from submission.
+    durations are filed under. `deadline` counts from submission. `on_dead` is what its run wants of a dead pool, "wait"
+    or "fail"; empty = as the pool's own policy says.
     """
 
     request: Request
@@ -130,6 +139,7 @@ class TaskSpec:
     task_class: str = ""
     program: str = ""
     warm_key: str | None = None
+    on_dead: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,11 @@ class Store:
         with self._reading, translated(self.home.database):
             return lookups.payloads_of(self._reader, tasks)
 
+    def results_of(self, tasks: Iterable[int]) -> dict[TaskId, str]:
+        """The JSON text that each of these tasks left as its results, if it left any."""
+        with self._reading, translated(self.home.database):
+            return lookups.results_of(self._reader, tasks)
+
     def environment(self, number: str) -> dict[str, str]:
         """A stored environment; empty if there is none of that id."""
         with self._reading, translated(self.home.database):

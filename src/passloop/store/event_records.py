@@ -1,19 +1,20 @@
 """Events of the kernel as JSON text for the journal, and back. Pure.
 
-`{"type": "Submitted", ...}` with the fields of the event. Two things differ from the event itself: the
-payloads of tasks are left out (they stand in `payloads`), and a spec that many tasks share is
-written once.
+`{"type": "Submitted", ...}` with the fields of the event, but for those that say nothing (their default). Three things
+differ from the event itself: the payloads of tasks and the results that come with an end are left out (they stand in
+tables of their own), and a spec that many tasks share is written once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any, get_args
 
 import msgspec
 
-from passloop.kernel.events import Event, Expanded, Submitted
-from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
+from passloop.kernel.events import Event, Exited, Expanded, Submitted
+from passloop.kernel.tasks import Dependency, NewTask, Outcome, TaskSpec
 
 from .records import decode_json, encode_json
 
@@ -21,6 +22,9 @@ __all__ = ["EVENT_TYPES", "decode_events", "encode_events"]
 
 EVENT_TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
 """Every type of event by its name in the journal."""
+
+_DEFAULTS = {kind: tuple((one.name, one.default) for one in fields(kind)) for kind in (*get_args(Event), Outcome)}
+"""The fields of each record with their defaults (`MISSING`, which equals nothing, where there is none)."""
 
 
 class _TaskRecord(msgspec.Struct, array_like=True):
@@ -45,12 +49,19 @@ def decode_events(text: str) -> tuple[Event, ...]:
 
 
 def _encode(event: Event) -> dict[str, object]:
-    fields: dict[str, object] = {"type": type(event).__name__}
-    for name in event.__slots__:
-        fields[name] = getattr(event, name)
+    record: dict[str, object] = {"type": type(event).__name__, **_telling(event)}
     if isinstance(event, Submitted | Expanded):
-        fields["specs"], fields["tasks"] = _encode_tasks(event.tasks)
-    return fields
+        record["specs"], record["tasks"] = _encode_tasks(event.tasks)
+    elif isinstance(event, Exited):
+        record["outcome"] = _telling(event.outcome)
+        record.pop("result", None)
+    return record
+
+
+def _telling(value: Any) -> dict[str, object]:
+    """The fields of a frozen record that differ from their default."""
+    told = ((name, getattr(value, name), default) for name, default in _DEFAULTS[type(value)])
+    return {name: field for name, field, default in told if field != default}
 
 
 def _encode_tasks(tasks: Sequence[NewTask]) -> tuple[list[TaskSpec], list[_TaskRecord]]:
@@ -69,17 +80,17 @@ def _encode_tasks(tasks: Sequence[NewTask]) -> tuple[list[TaskSpec], list[_TaskR
 
 
 def _decode_all(text: str) -> tuple[Event, ...]:
-    return tuple(_decode(fields) for fields in msgspec.json.decode(text, type=list[dict[str, Any]]))
+    return tuple(_decode(record) for record in msgspec.json.decode(text, type=list[dict[str, Any]]))
 
 
-def _decode(fields: dict[str, Any]) -> Event:
-    kind = EVENT_TYPES.get(fields.pop("type", ""))
+def _decode(record: dict[str, Any]) -> Event:
+    kind = EVENT_TYPES.get(record.pop("type", ""))
     if kind is None:
         raise ValueError("an event of unknown type")
     if kind in (Submitted, Expanded):
-        fields["tasks"] = _decode_tasks(fields.pop("specs"), fields["tasks"])
-        return _with_tasks(fields, kind)
-    event: Event = msgspec.convert(fields, kind)
+        record["tasks"] = _decode_tasks(record.pop("specs"), record["tasks"])
+        return _with_tasks(record, kind)
+    event: Event = msgspec.convert(record, kind)
     return event
 
 
@@ -103,8 +114,8 @@ def _new_task(specs: Sequence[TaskSpec], record: _TaskRecord) -> NewTask:
     )
 
 
-def _with_tasks(fields: dict[str, Any], kind: type[Any]) -> Event:
-    tasks = fields.pop("tasks")
-    bare = msgspec.convert({**fields, "tasks": ()}, kind)
+def _with_tasks(record: dict[str, Any], kind: type[Any]) -> Event:
+    tasks = record.pop("tasks")
+    bare = msgspec.convert({**record, "tasks": ()}, kind)
     event: Event = kind(**{name: getattr(bare, name) for name in bare.__slots__} | {"tasks": tasks})
     return event

@@ -1,4 +1,4 @@
-"""Small questions the engine asks while it runs: keys, states, payloads, environments. Reads only."""
+"""Small questions the engine asks while it runs: keys, states, payloads, results, environments. Reads only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passloop.kernel.tasks import TaskState
 from .records import decode_json, encode_json
 from .sql import statement
 
-__all__ = ["environment", "find_keys", "payloads_of", "states_of"]
+__all__ = ["environment", "find_keys", "payloads_of", "results_of", "states_of"]
 
 _environment = msgspec.json.Decoder(dict[str, str])
 
@@ -33,6 +33,12 @@ def states_of(connection: apsw.Connection, tasks: Iterable[int]) -> dict[TaskId,
 def payloads_of(connection: apsw.Connection, tasks: Iterable[int]) -> dict[TaskId, str]:
     """The payload of each task that there is."""
     found = connection.execute(statement("select_payloads"), (encode_json(list(tasks)),))
+    return {TaskId(task): body for task, body in found}
+
+
+def results_of(connection: apsw.Connection, tasks: Iterable[int]) -> dict[TaskId, str]:
+    """What each of these tasks left as results, if it left any."""
+    found = connection.execute(statement("select_results"), (encode_json(list(tasks)),))
     return {TaskId(task): body for task, body in found}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from passloop.kernel.events import PoolKind, PoolOpened
 from passloop.kernel.ids import PoolName, TaskId
+from passloop.kernel.pools import RATE_MARGIN
 from passloop.kernel.tasks import TaskState
 from tests.support.builders import HOUR, MINUTE, SECOND, World, ask
 
@@ -98,7 +99,7 @@ def test_a_retry_after_is_honoured_up_to_an_hour() -> None:
     world.finish(*world.running)
     world.advance(50 * MINUTE)
     assert world.running == []
-    world.advance(17 * MINUTE)
+    world.advance(10 * MINUTE + SECOND)
     assert len(world.running) == 1
 
 
@@ -226,8 +227,9 @@ def test_a_restart_does_not_stampede_a_cooling_pool() -> None:
     world.finish(*world.running)
     world.restart()
     world.restart()
+    world.advance(HOUR - SECOND)
     assert world.running == []
-    world.advance(67 * MINUTE)
+    world.advance(2 * SECOND)
     assert len(world.running) == 1
 
 
@@ -258,7 +260,7 @@ def test_no_minute_holds_more_than_the_rate() -> None:
     for _ in range(10):
         world.finish(*world.running)
         started.append(len(world.started))
-        world.advance(MINUTE)
+        world.advance(MINUTE + RATE_MARGIN)
     assert started == [3 * (step + 1) if 3 * (step + 1) < 20 else 20 for step in range(10)]
 
 
@@ -273,7 +275,7 @@ def test_a_correction_may_put_a_rate_in_debt() -> None:
     second = world.submit(tokens=16)
     assert world.state(second) is TaskState.READY
     assert world.why(second)[0] == "rate"
-    world.advance(MINUTE)
+    world.advance(MINUTE + RATE_MARGIN)
     assert world.state(second) is TaskState.RUNNING
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from passloop.kernel.events import PoolKind
-from passloop.kernel.pools import estimate
+from passloop.kernel.pools import RATE_MARGIN, estimate
 from tests.support.builders import MINUTE, World, ask
 
 
@@ -16,7 +16,7 @@ def test_a_task_that_lacks_a_rate_and_devices_starts_when_the_rate_refills_befor
     both = world.submit(ask(gpus=1, tokens=60))
     world.finish(holder)
     assert world.ready == [both]
-    world.advance(MINUTE)
+    world.advance(MINUTE + RATE_MARGIN)
     assert world.running == [both]
 
 
@@ -26,7 +26,7 @@ def test_no_minute_holds_more_than_the_rate() -> None:
     first = world.submit(ask(tokens=60))
     second = world.submit(ask(tokens=60))
     world.finish(first)
-    world.advance(MINUTE - 1)
+    world.advance(MINUTE + RATE_MARGIN - 1)
     assert world.ready == [second]
     world.advance(1)
     assert world.running == [second]

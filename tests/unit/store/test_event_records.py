@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from passloop.kernel.events import DeviceSeen, Event, Expanded, Foreign, StartRefused, Submitted
+from passloop.kernel.events import DeviceSeen, Event, Exited, Expanded, Foreign, Started, StartRefused, Submitted
+from passloop.kernel.ids import AttemptId, PoolName
 from passloop.kernel.resources import DeviceAsk, Request, Variant
-from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
+from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, TaskSpec
 from passloop.store.errors import StoreDamaged
 from passloop.store.event_records import EVENT_TYPES, decode_events, encode_events
 from tests.support.store_rows import SPEC
@@ -29,6 +30,8 @@ st.register_type_strategy(Request, _requests)
 def _without_payloads(event: Event) -> Event:
     if isinstance(event, Submitted | Expanded):
         return replace(event, tasks=tuple(replace(task, payload="") for task in event.tasks))
+    if isinstance(event, Exited):
+        return replace(event, result=None)
     return event
 
 
@@ -45,6 +48,17 @@ def test_every_type_of_event_comes_back_as_it_was(name: str) -> None:
 def test_payloads_are_not_repeated_in_the_journal() -> None:
     text = encode_events([Submitted("r", (NewTask(SPEC, payload='{"command": ["canary"]}'),))])
     assert "canary" not in text
+
+
+def test_results_are_not_repeated_in_the_journal() -> None:
+    ended = Exited(AttemptId(1), 1, Outcome(OutcomeKind.SUCCESS), result='{"answer": "canary"}')
+    assert "canary" not in encode_events([ended])
+
+
+def test_a_call_costs_few_bytes_of_the_journal() -> None:
+    used = ((PoolName("127.0.0.1:8080/v1@LOCAL_KEY:tokens"), 512),)
+    ended = Exited(AttemptId(123_456), 1, Outcome(OutcomeKind.SUCCESS, used=used), result="x" * 10_000)
+    assert len(encode_events([Started(AttemptId(123_456), 1), ended])) < 220
 
 
 def test_a_spec_that_tasks_share_is_written_once_and_stays_shared() -> None:

@@ -1,0 +1,138 @@
+"""The HTTP client, and the only file that knows which library it is. One session for all endpoints; it retries nothing
+but a connection that the server had closed while it was idle. Must never log a header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import NoReturn
+
+import aiohttp
+import msgspec
+
+from .answers import StreamedAnswer, whole_answer
+from .caller import Answer, CallRequest
+from .errors import Broken, Silent, Unreachable
+
+__all__ = ["Client", "Reply"]
+
+CONNECT_SECONDS = 10
+KEEP_ALIVE_SECONDS = 4
+"""Servers close idle connections, some after 5 s; ours go before."""
+STALE_MOST = 64
+"""So many connections in a row may turn out to be closed before it is no accident any more."""
+LARGEST = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came: an answer for 200, else the error's body. Header names in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    answer: Answer | None = None
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One request under way: whether it went over a connection that had been used before."""
+
+    reused: bool = False
+
+
+class Client:
+    """Makes calls. Raises `Unreachable`, `Broken`, `Silent`."""
+
+    def __init__(self) -> None:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_reuseconn.append(_note_reuse)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[tracing],
+            skip_auto_headers=("User-Agent",),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def call(self, request: CallRequest, headers: Mapping[str, str]) -> Reply:
+        """Make one call and take its answer apart."""
+        url = request.model.endpoint.base_url.rstrip("/") + _path(request)
+        body = _body(request)
+        for _ in range(STALE_MOST):
+            trip = _Trip()
+            try:
+                return await self._once(url, body, headers, request, trip)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if not trip.reused or isinstance(error, aiohttp.ClientConnectorError):
+                    _translate(error)
+            except (aiohttp.ClientError, ssl.SSLError, ValueError) as error:
+                _translate(error)
+        raise Broken("the server closes each connection before it answers")
+
+    async def _once(
+        self, url: str, body: bytes, headers: Mapping[str, str], request: CallRequest, trip: _Trip
+    ) -> Reply:
+        silence = None if request.silence is None else request.silence / 1000
+        try:
+            async with asyncio.timeout(silence) as watch:
+                async with self._session.post(
+                    url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=trip
+                ) as response:
+                    trip.reused = False  # an answer began: whatever breaks now is no stale connection
+                    return await _reply(response, watch, request)
+        except TimeoutError as error:
+            if isinstance(error, aiohttp.ConnectionTimeoutError):
+                raise Unreachable(f"it does not answer within {CONNECT_SECONDS} s") from None
+            raise Silent(f"nothing came for {request.silence} ms") from None
+
+
+async def _reply(response: aiohttp.ClientResponse, watch: asyncio.Timeout, request: CallRequest) -> Reply:
+    if response.status != 200:
+        return Reply(response.status, response.headers, body=await response.content.read(LARGEST))
+    if not request.stream:
+        return Reply(200, response.headers, whole_answer(await response.read()))
+    collected = StreamedAnswer()
+    async for piece in response.content.iter_any():
+        if request.silence is not None:
+            watch.reschedule(asyncio.get_running_loop().time() + request.silence / 1000)
+        collected.feed(piece)
+    return Reply(200, response.headers, collected.answer())
+
+
+def _path(request: CallRequest) -> str:
+    return "/chat/completions" if "messages" in request.body else "/completions"
+
+
+def _body(request: CallRequest) -> bytes:
+    body = {"model": request.model.name, **request.body}
+    if request.stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return msgspec.json.encode(body)
+
+
+async def _note_reuse(_session: object, context: SimpleNamespace, _given: object) -> None:
+    context.trace_request_ctx.reused = True
+
+
+def _translate(error: Exception) -> NoReturn:
+    """Say in our words what the library says in its own. Nothing of a header is in them."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        raise Unreachable(f"there is no host {error.host}") from None
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        raise Unreachable("its certificate is not good") from None
+    if isinstance(error, aiohttp.ClientConnectorError):
+        raise Unreachable(error.strerror or "the connection is refused") from None
+    if isinstance(error, aiohttp.InvalidURL | ValueError):
+        raise Unreachable("that is no URL") from None
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        raise Broken("the server closed the connection before it answered") from None
+    raise Broken(f"the connection broke ({type(error).__name__})") from None

@@ -1,0 +1,255 @@
+"""The driver of calls: one asyncio loop (the engine's), no process, no file, no queue and no retry of its own.
+
+    launch -> prepare (the app) -> Started, request -> answer -> accept (the app) -> Exited with the result
+                  |                       |                          |
+                  +-- settled, failed     +-- no answer: outcome     +-- refused: the next attempt is told why
+
+It makes one call, says what happened and whom to blame; the kernel decides whether and when to try again. A call cannot
+outlive its engine: one that was under way then is reported lost, with the words that its outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from passloop.clock import Clock
+from passloop.drivers.base import Launch, LiveAttempt, Report
+from passloop.kernel.events import Event, Exited, PoolDeclared, PoolKind, Started
+from passloop.kernel.ids import AttemptId, PoolName
+from passloop.kernel.tasks import Outcome, OutcomeKind
+
+from .caller import Answer, Caller, CallOrder, CallRequest, Failed, Settled
+from .endpoints import Model
+from .errors import Broken, Silent, Unreachable, outcome_of_status, outcome_of_trouble
+from .limits import rate_told
+from .refusals import order_of, refusal_text
+from .secrets import KeyMissing, redacted, resolve
+
+if TYPE_CHECKING:
+    from .client import Client, Reply
+
+__all__ = ["UNKNOWN", "CallDriver"]
+
+UNKNOWN = "unknown: the engine ended during this call, which may have been answered and paid for"
+"""The message of a lost attempt whose call nobody knows the end of."""
+
+NO_LIBRARY = "calls of endpoints need one more package: pip install 'passloop[generate]'"
+_HALTED = {"timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
+_SUCCESS = OutcomeKind.SUCCESS
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One call under way. `model` is known once the app has said what to ask."""
+
+    launch: Launch
+    task: asyncio.Task[None] | None = None
+    model: Model | None = None
+
+
+class CallDriver:
+    """Makes calls for the apps that registered their callers. `environ` is where `env:NAME` keys are looked up."""
+
+    def __init__(self, clock: Clock, *, environ: Mapping[str, str] | None = None, name: str = "calls") -> None:
+        self.name = name
+        self._clock = clock
+        self._environ = environ
+        self._callers: dict[str, Caller] = {}
+        self._flights: dict[AttemptId, _Flight] = {}
+        self._forbidden: set[AttemptId] = set()
+        self._client: Client | None = None
+        self._opening = asyncio.Lock()
+        self._rates: dict[PoolName, int] = {}
+        self._counts = {"launched": 0, "ended": 0, "unknown": 0}
+
+    def register(self, name: str, caller: Caller) -> None:
+        """Let this caller prepare and judge the calls whose payload names it. Twice is an error."""
+        if name in self._callers:
+            raise ValueError(f"there is a caller {name!r} already")
+        self._callers[name] = caller
+
+    async def start(self, report: Report) -> None:
+        """Report to `report` from now on."""
+        self._report = report
+
+    async def stop(self) -> None:
+        """Give up what is under way, without a word: the next engine reports it as unknown."""
+        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
+        self._flights.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def launch(self, order: Launch) -> None:
+        """Begin a call."""
+        if order.attempt in self._forbidden:
+            self._tell_end(order, Outcome(OutcomeKind.CANCELLED, message="stopped before it was sent"))
+            return
+        self._counts["launched"] += 1
+        flight = self._flights[order.attempt] = _Flight(order)
+        flight.task = asyncio.get_running_loop().create_task(self._fly(flight))
+
+    def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
+        """Hang up. There is nothing polite to say to an endpoint, so there is no grace."""
+        flight = self._flights.pop(attempt, None)
+        if flight is None:
+            self._forbidden.add(attempt)
+            return
+        if flight.task is not None:
+            flight.task.cancel()
+        kind = _HALTED.get(reason, OutcomeKind.CANCELLED)
+        outcome = Outcome(kind, message=f"stopped: {reason}", engine_lost=kind is OutcomeKind.LOST)
+        self._tell_end(flight.launch, outcome)
+
+    async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
+        """No call outlives its engine: each is lost at no cost, and nobody knows whether it was answered."""
+        for live in attempts:
+            self._counts["unknown"] += 1
+            self._tell_end(live, Outcome(OutcomeKind.LOST, message=UNKNOWN, engine_lost=True))
+
+    def statistics(self) -> Mapping[str, int]:
+        """Counts since the start; `unknown` are calls of an earlier engine that nobody knows the end of."""
+        return self._counts | {"watched": len(self._flights)}
+
+    async def _fly(self, flight: _Flight) -> None:
+        """One attempt from its order to its end, whatever happens."""
+        limit = flight.launch.time_limit
+        try:
+            async with asyncio.timeout(None if limit is None else limit / 1000):
+                outcome, result = await self._call(flight)
+        except TimeoutError:
+            pool = None if flight.model is None else flight.model.pool
+            outcome = Outcome(OutcomeKind.TIMEOUT, message=f"no answer within {limit} ms", pool=pool)
+            result = None
+        except Exception as error:
+            outcome = Outcome(OutcomeKind.FAILURE, message=_words(error), final=True)
+            result = None
+        if self._flights.pop(flight.launch.attempt, None) is flight:
+            self._tell_end(flight.launch, outcome, result)
+
+    async def _call(self, flight: _Flight) -> tuple[Outcome, str | None]:
+        """Ask the app, then the endpoint, then the app again."""
+        launch = flight.launch
+        caller = self._callers.get(str(launch.payload.get("caller")))
+        if caller is None:
+            named = launch.payload.get("caller")
+            return Outcome(OutcomeKind.FAILURE, message=f"this engine has no caller named {named!r}", final=True), None
+        order = order_of(launch)
+        asked = await caller.prepare(order)
+        if isinstance(asked, Settled):
+            return Outcome(_SUCCESS, untried=True), asked.result
+        if isinstance(asked, Failed):
+            return Outcome(OutcomeKind.FAILURE, message=asked.message, final=True, untried=True), asked.result
+        flight.model = asked.model
+        reply = await self._reply(flight, order, asked)
+        if isinstance(reply, Outcome):
+            return reply, None
+        return await self._judge(caller, order, asked, reply)
+
+    async def _reply(self, flight: _Flight, order: CallOrder, asked: CallRequest) -> Answer | Outcome:
+        """The endpoint's answer, or the outcome of a call without one."""
+        endpoint = asked.model.endpoint
+        client = self._client or await self._open()
+        if client is None:
+            return Outcome(OutcomeKind.FAILURE, message=NO_LIBRARY, final=True, untried=True)
+        try:
+            key = "" if endpoint.api_key is None else resolve(endpoint.api_key, self._environ)
+        except KeyMissing as missing:
+            return Outcome(OutcomeKind.RATE_LIMITED, message=str(missing), pool=endpoint.pool, status=401)
+        self._report(Started(flight.launch.attempt, flight.launch.epoch))
+        try:
+            reply = await client.call(asked, _headers(order, asked, key))
+        except (Unreachable, Broken, Silent) as trouble:
+            return outcome_of_trouble(trouble, asked.model)
+        return self._heard(asked.model, reply, key, dict(flight.launch.allocation.amounts))
+
+    def _heard(self, model: Model, reply: Reply, key: str, drawn: Mapping[PoolName, int]) -> Answer | Outcome:
+        if model.endpoint.discovers:
+            self._learn(model, reply, drawn)
+        if reply.answer is not None:
+            return replace(reply.answer, text=redacted(reply.answer.text, key)) if key else reply.answer
+        body = redacted(reply.body.decode("utf-8", "replace"), key).encode()
+        return outcome_of_status(reply.status, reply.headers, body, model, self._clock.wall())
+
+    def _learn(self, model: Model, reply: Reply, drawn: Mapping[PoolName, int]) -> None:
+        """Keep the limits that headers tell: the pools of the model's rates take that size, if it is another."""
+        for pool, what in ((model.requests, "requests"), (model.tokens, "tokens")):
+            rate = rate_told(reply.headers, what)
+            if rate is not None and rate >= drawn.get(pool, rate + 1) and self._rates.get(pool) != rate:
+                self._rates[pool] = rate
+                self._report(PoolDeclared(pool, PoolKind.RATE, rate))
+
+    async def _judge(
+        self, caller: Caller, order: CallOrder, asked: CallRequest, answer: Answer
+    ) -> tuple[Outcome, str | None]:
+        """What the app makes of an answer, with what it really used."""
+        verdict = await caller.accept(order, answer)
+        used = () if answer.usage is None else _used(asked.model, answer.usage.total)
+        if isinstance(verdict, Settled):
+            verdict.result.encode()  # what is no Unicode must not reach the store
+            return Outcome(_SUCCESS, used=used), verdict.result
+        if isinstance(verdict, Failed):
+            return Outcome(OutcomeKind.FAILURE, message=verdict.message, final=True, used=used), verdict.result
+        is_last = order.refusals >= asked.refusals_most
+        outcome = Outcome(
+            OutcomeKind.FAILURE,
+            message=f"refused: {verdict.feedback}",
+            final=is_last,
+            uncounted=not is_last,
+            used=used,
+        )
+        return outcome, refusal_text(order, answer, verdict.feedback)
+
+    async def _open(self) -> Client | None:
+        """The client, made with the first call; its library is large and is loaded beside the loop."""
+        async with self._opening:
+            if self._client is None:
+                try:
+                    made = await asyncio.to_thread(_load_client)
+                except ImportError:
+                    return None
+                self._client = made()
+        return self._client
+
+    def _tell_end(self, which: Launch | LiveAttempt, outcome: Outcome, result: str | None = None) -> None:
+        self._counts["ended"] += 1
+        outcome = replace(outcome, message=outcome.message.encode("utf-8", "replace").decode())
+        ended: Event = Exited(which.attempt, which.epoch, outcome, result=result)
+        self._report(ended)
+
+
+def _load_client() -> type[Client]:
+    from .client import Client
+
+    return Client
+
+
+def _headers(order: CallOrder, asked: CallRequest, key: str) -> dict[str, str]:
+    """The call's headers. A refused answer is never asked for again under its own idempotency key."""
+    headers = {"Content-Type": "application/json", **dict(asked.model.endpoint.headers)}
+    headers["Idempotency-Key"] = f"{asked.key}-{order.refusals}" if order.refusals else asked.key
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    return headers
+
+
+def _used(model: Model, tokens: int) -> tuple[tuple[PoolName, int], ...]:
+    """What an answer used of the rates that count tokens."""
+    endpoint = model.endpoint
+    found = []
+    if endpoint.tokens_per_minute is not None:
+        found.append((endpoint.tokens, tokens))
+    if endpoint.discovers:
+        found.append((model.tokens, tokens))
+    return tuple(found)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong in the app's own code, for its author."""
+    return f"the app could not make or take this call: {type(error).__name__}: {error}"[:500]

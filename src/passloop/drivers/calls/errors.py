@@ -1,0 +1,82 @@
+"""Translates what an endpoint said, or did not say, into an outcome, once: its kind, whom to blame, what it costs.
+
+Pure. Two things decide for the kernel: `pool` (whom to blame; None = nobody but the cell) and the kind (rate_limited
+costs no attempt). The table stands in docs/design/calls.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from passloop.kernel.tasks import Outcome, OutcomeKind
+
+from .endpoints import Model
+from .limits import is_shared, retry_after
+
+__all__ = ["Broken", "Silent", "Unreachable", "outcome_of_status", "outcome_of_trouble", "words_of"]
+
+MOST_WORDS = 200
+TRANSIENT = frozenset({408, 409, 425})
+SHARED_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "account_deactivated"})
+
+
+class Unreachable(Exception):
+    """There is no connection to the endpoint: refused, no such host, a bad certificate. Nothing was sent."""
+
+
+class Broken(Exception):
+    """The connection broke, or what came is no answer. It may have been paid for."""
+
+
+class Silent(Exception):
+    """Nothing came for too long."""
+
+
+def outcome_of_trouble(trouble: Unreachable | Broken | Silent, model: Model) -> Outcome:
+    """The outcome of a call that got no answer."""
+    if isinstance(trouble, Unreachable):
+        return Outcome(
+            OutcomeKind.RATE_LIMITED,
+            message=f"no connection to {model.endpoint.base_url}: {trouble}",
+            pool=model.endpoint.pool,
+        )
+    kind = OutcomeKind.TIMEOUT if isinstance(trouble, Silent) else OutcomeKind.FAILURE
+    return Outcome(kind, message=f"{model.name}: {trouble}", pool=model.pool)
+
+
+def outcome_of_status(status: int, headers: Mapping[str, str], body: bytes, model: Model, wall: int) -> Outcome:
+    """The outcome of an answer that is none: any status but 200. `wall` is wall time in ms."""
+    words, code = words_of(body)
+    said = f"{model.name} answered {status}" + (f": {words}" if words else "")
+    wait = retry_after(headers, wall)
+    if status == 429:
+        shared = code in SHARED_CODES or is_shared(headers)
+        pool = model.endpoint.pool if shared else model.pool
+        return Outcome(OutcomeKind.RATE_LIMITED, message=said, pool=pool, status=status, retry_after=wait)
+    if status in (401, 403):
+        key = model.endpoint.api_key or "no api_key is given"
+        said = f"{model.endpoint.base_url} lets us not in ({status}, key {key})" + (f": {words}" if words else "")
+        return Outcome(OutcomeKind.RATE_LIMITED, message=said, pool=model.endpoint.pool, status=status)
+    if status >= 500 or status in TRANSIENT:
+        return Outcome(OutcomeKind.FAILURE, message=said, pool=model.pool, status=status, retry_after=wait)
+    return Outcome(OutcomeKind.FAILURE, message=said, status=status, final=True)
+
+
+def words_of(body: bytes) -> tuple[str, str]:
+    """What an error says and its code, as far as the usual forms tell it; on one line, not too long."""
+    try:
+        said: Any = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        said = body[: 4 * MOST_WORDS].decode("utf-8", "replace")
+    code = ""
+    if isinstance(said, dict):
+        error = said.get("error", said.get("detail", said.get("message", "")))
+        if isinstance(error, dict):
+            code = str(error.get("code") or error.get("type") or "")
+            error = error.get("message", "")
+        said = error
+    line = " ".join(str(said).split())
+    return (line if len(line) <= MOST_WORDS else line[: MOST_WORDS - 1] + "…"), code

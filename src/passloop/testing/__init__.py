@@ -1,0 +1,1 @@
+"""Parts that help to test what stands on passloop: shipped, and never imported by passloop itself."""
