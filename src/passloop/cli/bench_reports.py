@@ -84,7 +84,7 @@ def write_report(home: str, found: Found, html: str | None, *, files: bool = Tru
             what = f"{refused.filename or page} cannot be written: {refused.strerror}"
             raise CliError(what, hint="passloop report --out FILE") from None
         streams.say(f"written: {page} (and report.md, report.csv, execution_summary.json in {folder})")
-    for line in [*table_lines(table), "", *failure_lines(found.results)]:
+    for line in [*table_lines(table, width=streams.width()), "", *failure_lines(found.results)]:
         streams.emit(line)
 
 

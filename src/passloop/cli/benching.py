@@ -212,7 +212,7 @@ def document_of(told: Told, out: str) -> dict[str, Any]:
 
 def table_of_told(bench: Bench, told: Told) -> list[str]:
     """The table, and what is missing of it."""
-    lines = table_lines(table_of(bench.planned, told.results))
+    lines = table_lines(table_of(bench.planned, told.results), width=streams.width())
     counts = counts_of(told.results)
     said = ", ".join(f"{number:,} {status}" for status, number in counts.items() if number and status != "total")
     return [*lines, "", *failure_lines(told.results), f"{counted(counts['total'], 'cell')}: {said}"]

@@ -78,8 +78,8 @@ class Model(BaseModel):
 
 
 class Resources(Model):
-    """What each cell needs. `gpus: auto` is none without real GPUs, else a share by the memory formula; `share` is
-    that share on virtual GPUs too.
+    """What each cell needs. `gpus: auto` is none without real GPUs, else a share by the memory formula, and what is
+    meant where nothing is said and models are looked up; `share` is that share on virtual GPUs too.
     """
 
     gpus: Gpus | None = Field(default=None, examples=["auto"], description="auto, share, whole GPUs or 0.5 of one")

@@ -38,11 +38,39 @@ def field_text(field: Field | None) -> str:
     return f"{text} {field.done}/{field.planned} {field.why}".strip() if not field.complete else text
 
 
-def table_lines(table: Table) -> list[str]:
-    """The table in columns of equal width."""
-    rows = [[plain_text(text) for text in row] for row in _texts(table)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def table_lines(table: Table, *, width: int | None = None) -> list[str]:
+    """The table in columns of equal width; one that is wider than `width` comes in several parts, below each other."""
+    columns = [list(column) for column in zip(*([plain_text(t) for t in row] for row in _texts(table)), strict=True)]
+    names, rest = columns[: len(HEADINGS)], columns[len(HEADINGS) :]
+    lines: list[str] = []
+    while rest or not lines:
+        fitting = _fitting(names, rest, width)
+        lines += [""] * bool(lines) + _aligned([*names, *rest[:fitting]])
+        rest = rest[fitting:]
+    return lines
+
+
+def _fitting(names: list[list[str]], rest: list[list[str]], width: int | None) -> int:
+    """How many more columns fit beside the names; at least one."""
+    if width is None:
+        return max(1, len(rest))
+    left = width - sum(_wide(column) + 2 for column in names)
+    count = 0
+    for column in rest:
+        left -= _wide(column) + 2
+        if left < -2:
+            break
+        count += 1
+    return max(1, count)
+
+
+def _wide(column: list[str]) -> int:
+    return max(map(len, column))
+
+
+def _aligned(columns: list[list[str]]) -> list[str]:
+    padded = [[text.ljust(_wide(column)) for text in column] for column in columns]
+    return ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
 
 
 def markdown_text(table: Table) -> str:

@@ -156,9 +156,10 @@ class TaskMaker:
 
     def _device_form(self, cell: Cell, said: Resources) -> Form:
         devices = self._box.devices
-        if said.gpus in (None, AUTO, SHARE):
-            there = [each for each in devices if said.gpus == SHARE or not each.virtual]
-            if not there or said.gpus is None:
+        wanted = AUTO if said.gpus is None and not cell.point.adapter.kind.free_names else said.gpus
+        if wanted in (None, AUTO, SHARE):
+            there = [each for each in devices if wanted == SHARE or not each.virtual]
+            if not there or wanted is None:
                 return Form()
             mib = said.vram if isinstance(said.vram, int) else self.estimate_mib(cell)
             gpus, share, vram = gpu_request(mib, min(there))

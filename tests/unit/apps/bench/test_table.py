@@ -101,3 +101,16 @@ def test_texts_mark_what_is_missing_and_leave_empty_what_is_not_in_the_matrix() 
     assert [row["missing"] for row in rows] == ["", "run_oom", "", "not in the matrix"]
     assert rows[2]["sparse_attention"] == "'=half"
     assert failure_lines(results) == ["1 run_oom:", "  a / dense / y: out | of\\u{a}memory"]
+
+
+def test_a_table_that_is_wider_than_the_screen_comes_in_parts() -> None:
+    results = [result("a", "dense", f"column{number}", value=0.5) for number in range(4)]
+    whole = table_lines(tabled(*results))
+    assert len(whole) == 2
+    parts = table_lines(tabled(*results), width=45)
+    assert max(map(len, parts)) <= 45
+    assert [line.split()[0] for line in parts if line] == ["model", "a"] * 3
+    assert sorted(word for line in parts for word in line.split() if "column" in word) == [
+        f"column{number}" for number in range(4)
+    ]
+    assert len(table_lines(tabled(*results), width=5)) == 14

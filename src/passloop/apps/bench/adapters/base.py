@@ -169,7 +169,7 @@ class CellNames:
 
 
 class Recorder(Protocol):
-    """Where a running cell leaves its answers; each is on disk before the next question is asked."""
+    """Where a running cell leaves its answers; each survives the process before the next question is asked."""
 
     def answer(self, question: Question, text: str, *, score: float | None = None, **extra: Scalar) -> None:
         """Keep the answer to a question. `score` only from adapters that score themselves."""
