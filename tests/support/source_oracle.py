@@ -43,7 +43,8 @@ class SourceOracle:
         row = rows.sources[order.source]
         assert (row.state, row.unit) == (SourceState.ASKED, order.unit), f"{order} for {row}"
         assert not row.held, f"a held source is asked: {row}"
-        assert not (oracle.draining or oracle.paused), "a source is asked though nothing could start"
+        assert not oracle.draining, "a source is asked though nothing could start"
+        assert not oracle.paused, "a source is asked though nothing could start"
         assert self._has_room(row, rows), f"a source is asked over its guard: {row}"
         enough = self._most_ready(row, rows, oracle)
         ready = len(self._tasks(row, rows, TaskState.READY))

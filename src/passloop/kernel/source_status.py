@@ -20,8 +20,10 @@ __all__ = ["SourceStatus", "source_statuses"]
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A source that is not over, or failed. `units` are unfinished, `bytes` what these keep in memory, `live` their tasks that are
-    not final, `ready` how many of these are ready.
+    """A source that is not over, or failed.
+
+    `units` are unfinished, `bytes` what these keep in memory, `live` their tasks that are not final, `ready` how many
+    of these are ready.
 
     `blockers` say why no unit is asked for now; there are none while one is written out, or once all are there.
     """

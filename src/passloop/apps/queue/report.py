@@ -154,7 +154,7 @@ class Report:
 
     @property
     def counted_until(self) -> int:
-        """Until when (ms) what still runs counts: the moment of making, or the last thing on record where that is later,
+        """Until when (ms) what still runs counts: the moment of making, or the last thing on record if that is later,
         because the wall clock was set back since."""
         moments = (at for row in self.ever for t in row.attempts for at in (t.admitted_at, t.started_at, t.ended_at))
         return max([self.made_at, *(at for at in moments if at is not None)])
