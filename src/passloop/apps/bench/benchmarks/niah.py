@@ -14,12 +14,19 @@ from .lengths import exact_text
 from .synthetic import Asked, Made, Option, SyntheticKind, Task
 from .vocabulary import ADJECTIVES, NOUNS, PLACES, VERBS
 
-__all__ = ["KIND", "sentences"]
+__all__ = ["KIND", "hay_for", "sentences"]
 
 VERSION = "1"
 DIGITS = 7
 SENTENCES = 4096
 """Different sentences of a text; longer texts go through them again."""
+WORDS = 6
+"""The least words of a sentence."""
+
+
+def hay_for(chance: random.Random, tokens: int) -> list[str]:
+    """As many sentences as a text of so many tokens can hold."""
+    return sentences(chance, min(SENTENCES, tokens // WORDS + 1))
 
 
 def sentences(chance: random.Random, count: int) -> list[str]:
@@ -50,10 +57,10 @@ def _made(chance: random.Random, tokens: int, tokenizer: Tokenizer, *, keys: int
     facts = [f"The access code of {key} is {number}." for key, numbers in named.items() for number in numbers]
     chance.shuffle(facts)
     depths = sorted(chance.random() for _ in facts)
-    hay = sentences(chance, SENTENCES)
+    hay = hay_for(chance, tokens)
 
     def build(pieces: int, padding: str) -> str:
-        straw = [hay[place % SENTENCES] for place in range(pieces)]
+        straw = [hay[place % len(hay)] for place in range(pieces)]
         return " ".join(_hidden(straw, facts, depths)) + padding
 
     text = exact_text(build, tokens=tokens, tokenizer=tokenizer)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from .base import Tokenizer
 from .lengths import exact_text
-from .niah import sentences
+from .niah import hay_for
 from .synthetic import Asked, Made, Option, SyntheticKind, Task
 
 __all__ = ["KIND"]
@@ -20,7 +20,6 @@ __all__ = ["KIND"]
 VERSION = "1"
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 NAME_LETTERS = 4
-SENTENCES = 4096
 
 
 def _tracking(chance: random.Random, tokens: int, options: Mapping[str, int], tokenizer: Tokenizer) -> Made:
@@ -30,16 +29,16 @@ def _tracking(chance: random.Random, tokens: int, options: Mapping[str, int], to
     values = [str(number) for number in chance.sample(range(10_000, 100_000), len(chains))]
     lines = _mixed(chance, [_lines(chain, value) for chain, value in zip(chains, values, strict=True)])
     places = sorted(chance.random() for _ in lines)
-    hay = sentences(chance, SENTENCES)
+    hay = hay_for(chance, tokens)
 
     def build(pieces: int, padding: str) -> str:
         text: list[str] = []
         begin = 0
         for line, place in zip(lines, places, strict=True):
             end = round(place * pieces)
-            text += [*(hay[each % SENTENCES] for each in range(begin, end)), line]
+            text += [*(hay[each % len(hay)] for each in range(begin, end)), line]
             begin = end
-        return " ".join([*text, *(hay[each % SENTENCES] for each in range(begin, pieces))]) + padding
+        return " ".join([*text, *(hay[each % len(hay)] for each in range(begin, pieces))]) + padding
 
     text = exact_text(build, tokens=tokens, tokenizer=tokenizer)
     question = (

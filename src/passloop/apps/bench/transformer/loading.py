@@ -54,6 +54,8 @@ class LoadedModel:
         self.model.eval()
         self.model.config.name_or_path = folder  # methods that want the tokenizer look for it there
         self._mark = _marks(self.model)
+        gc.collect()
+        gc.freeze()  # what stays is not gone through after each cell: that took longer than a small cell
 
     def reset(self) -> None:
         """Take away hooks, attributes and modules that a method hung into the model, and free what caches held."""
@@ -79,6 +81,7 @@ class LoadedModel:
         """Free the model, the device's memory too."""
         del self.model, self.tokenizer
         self._mark = []
+        gc.unfreeze()
         gc.collect()
         _free_device_memory()
 

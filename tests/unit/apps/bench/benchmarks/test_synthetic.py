@@ -94,8 +94,9 @@ def test_variables_lead_to_their_value() -> None:
         assert len(question.reference) == 4
 
 
-def test_common_words_are_the_most_common() -> None:
-    for context in contexts(CWE, "top5_800", samples=3):
+@pytest.mark.parametrize("subset", ["top5_220", "top5_800"])
+def test_common_words_are_the_most_common(subset: str) -> None:
+    for context in contexts(CWE, subset, samples=3):
         counted = Counter(re.findall(r"^\d+\. ([\w-]+)", context.text, re.MULTILINE))
         assert {word for word, _ in counted.most_common(5)} == set(context.questions[0].reference)
         assert counted.most_common(6)[5][1] < counted.most_common(5)[4][1]
@@ -114,6 +115,8 @@ def test_words_are_counted_where_no_tokenizer_is() -> None:
 def test_too_few_tokens_for_what_must_be_there_are_told() -> None:
     with pytest.raises(DatasetError, match="too few"):
         contexts(NIAH, "multikey40_64", samples=1)
+    with pytest.raises(DatasetError, match="too few"):
+        contexts(CWE, "top10_100", samples=1)  # or common words would be no more common than rare ones
 
 
 def test_a_length_that_no_padding_reaches_is_told() -> None:

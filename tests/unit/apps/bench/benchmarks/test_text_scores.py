@@ -37,7 +37,7 @@ def test_the_best_reference_counts() -> None:
 
 
 def test_a_number_inside_another_is_not_found() -> None:
-    assert found_share("41235", ["123"]) == 0.0
+    assert found_share("4123", ["123"]) == found_share("1235", ["123"]) == 0.0
     assert found_share("a 123.", ["123", "7"]) == 0.5
     assert found_share("anything", []) == 0.0
 
