@@ -27,7 +27,7 @@ from aiohttp import web
 from .answers import Said, answer_body, say, stream_parts
 from .billing import BillingLog
 from .script import Fault, ModelScript, Script
-from .windows import RateWindow
+from .windows import MINUTE, RateWindow
 
 __all__ = ["FaultyEndpoint", "main"]
 
@@ -80,7 +80,8 @@ class _Rates:
             if window is not None:
                 found[f"x-ratelimit-limit-{name}"] = str(window.rate)
                 found[f"x-ratelimit-remaining-{name}"] = str(window.left(now))
-                found[f"x-ratelimit-reset-{name}"] = f"{window.reset(window.rate, now)}ms"
+                used = window.rate - window.left(now)
+                found[f"x-ratelimit-reset-{name}"] = f"{math.ceil(used * MINUTE / window.rate)}ms"
         return found
 
 

@@ -15,6 +15,7 @@ from passloop.clock import Clock, SystemClock
 from passloop.devices.locks import device_locks
 from passloop.devices.opening import open_inventory
 from passloop.drivers.base import Driver
+from passloop.drivers.calls.driver import CallDriver
 from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.processes.driver import ProcessDriver
 from passloop.drivers.workers.driver import WorkerDriver
@@ -121,7 +122,8 @@ def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) 
     processes = ProcessDriver(store.home.path, inherit_fds=desk.descriptors)
     workers = WorkerDriver(store.home.path, inherit_fds=desk.descriptors)
     leases = LeaseDriver()
-    drivers: dict[str, Driver] = {one.name: one for one in (processes, workers, leases)}
+    calls = CallDriver(clock)
+    drivers: dict[str, Driver] = {one.name: one for one in (processes, workers, leases, calls)}
     engine = Engine(store, clock, drivers, desk=desk, attempts=attempts, settings=settings)
     for kind, expander in app_expanders().items():
         engine.expansions.register(kind, expander)
