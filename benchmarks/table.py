@@ -126,9 +126,27 @@ def mixed_load() -> Iterator[Line]:
             yield Line(f"{title}: makespan / bound", of(value["over_bound"]), goal, worst)
 
 
+def bench_cells() -> Iterator[Line]:
+    """Small cells of a model."""
+    found = results("bench_cells")
+    names = {
+        "warm_1": "cells of a tiny model, one warm worker",
+        "warm_2": "cells of a tiny model, two warm workers",
+        "process_a_cell_2": "cells of a tiny model, a process each, two at once",
+        "loop": "cells of a tiny model, a plain loop that stores nothing",
+    }
+    for name, title in names.items():
+        if name in found:
+            own = found[name]
+            beside = (
+                f"{own['cells']} cells in {own['seconds']['median']:.1f} s, {own['loading_s']['median']:.1f} s loading"
+            )
+            yield Line(title, of(own["cells_a_second"], "/s"), "", beside)
+
+
 def main() -> None:
     """Make the table and put it into its place."""
-    groups = (kernel_rate, submit_rate, one_submit, true_tasks, warm_calls, idle, mixed_load)
+    groups = (kernel_rate, submit_rate, one_submit, true_tasks, warm_calls, idle, mixed_load, bench_cells)
     rows = [f"| {' | '.join(line)} |" for group in groups for line in group()]
     text = "\n".join(["| what | median (least to most) | goal | beside it |", "|---|---|---|---|", *rows])
     print(text)
