@@ -70,7 +70,7 @@ class Resolver:
             found = self.benchmark(benchmark)
             own = found.kind.adapter if found is not None and found.kind is not None else None
             name = own or name
-        return self._once(("adapter", name), ("adapter",), lambda: self._adapter(name))
+        return self._once(("adapter", name), (), lambda: self._placed(name))
 
     def benchmark(self, name: str) -> FoundBenchmark | None:
         """The benchmark, its subsets and options."""
@@ -107,6 +107,13 @@ class Resolver:
     def _adapter_kind(self, name: str) -> AdapterKind | None:
         return self._once(("kind", name), ("adapter",), lambda: adapter_kind(name))
 
+    def _placed(self, name: str) -> FoundAdapter:
+        """The adapter; a mistake that names no place is where the adapter is named."""
+        try:
+            return self._adapter(name)
+        except BadValue as bad:
+            raise BadValue(bad.what, bad.fix, path=bad.path or ("adapter",)) from None
+
     def _adapter(self, name: str) -> FoundAdapter:
         kind = adapter_kind(name)
         spec = self._spec
@@ -115,7 +122,7 @@ class Resolver:
             if getattr(spec, key) is not None:
                 if key != name:
                     fix = f"write adapter: {key}, or leave `{key}` out"
-                    raise BadValue(f"`{key}` is not for the adapter {name}", fix, path=())
+                    raise BadValue(f"`{key}` is not for the adapter {name}", fix, path=(key,))
                 said[key] = getattr(spec, key)
         options = kind.resolve_options(said, self._folder)
         part: dict[str, Any] = {"name": name, "options": options}

@@ -143,7 +143,7 @@ cwd: nowhere
 """
     found = complaints(text, tmp_path)
     assert found == [
-        "m.yaml:2:10 the adapter fake has no option `second`; did you mean `seconds`?",
+        "m.yaml:3:19 the adapter fake has no option `second`; did you mean `seconds`?",
         "m.yaml:8:13 `b` is no model of this matrix; use one of: a",
         "m.yaml:9:14 `s3` is no subset of this matrix; use one of: s1",
         "m.yaml:10:6 the directory nowhere does not exist; create it, or name another",

@@ -130,7 +130,8 @@ class AdapterKind(Protocol):
 
     def resolve_options(self, options: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         """Check what the spec says under `options` (with `command`, `env` or `python` where the adapter has them); the
-        result, with defaults and absolute paths, is part of the identity. Raises `BadValue`.
+        result, with defaults and absolute paths, is part of the identity. Raises `BadValue`, with `path` to what is
+        wrong from the top of the spec (`("options", "chat")`).
         """
         ...
 

@@ -23,6 +23,7 @@ from passloop.apps.bench.errors import CellError, DeviceFault, OutOfMemory
 from passloop.apps.bench.samples import answers_of
 from passloop.apps.errors import BadValue
 from passloop.apps.templates import Template, scalar_text
+from passloop.apps.text import shown
 
 __all__ = ["KIND", "CommandKind", "filled"]
 
@@ -38,7 +39,11 @@ class CommandKind(FreeNames):
         """The command."""
         unknown = [name for name in options if name != "command"]
         if unknown:
-            raise BadValue(f"the adapter command takes no option `{unknown[0]}`", "leave `options` out")
+            raise BadValue(
+                f"the adapter command takes no option `{unknown[0]}`",
+                "leave `options` out",
+                path=("options", unknown[0]),
+            )
         if not options.get("command"):
             raise BadValue("there is no command", 'write for example command: [python, eval.py, "{model}"]')
         return {"command": list(options["command"])}

@@ -36,7 +36,7 @@ from passloop.apps.bench.errors import (
     OutOfMemory,
 )
 from passloop.apps.bench.rules import Rule
-from passloop.apps.bench.spec_checks import AXES
+from passloop.apps.bench.spec_checks import check_row
 from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.text import shown
 
@@ -56,6 +56,9 @@ FAULTS: Mapping[str, type[CellError]] = {
 }
 OF_LOADING = frozenset({"load_oom", "model_missing"})
 OTHER_FAULTS = ("exit", "mutate", "hang")
+COUNTED = frozenset({"memory_mib", "samples", "times", "after_samples"})
+FIGURES = COUNTED | {"seconds", "load_seconds"}
+MOST = 1_000_000
 RULE_KEYS = frozenset({"where", "fault", "times", "after_samples", "seconds", "memory_mib"})
 
 
@@ -67,10 +70,15 @@ class FakeKind(FreeNames):
 
     def resolve_options(self, options: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         """The script, checked."""
-        for name in options:
+        for name, value in options.items():
             if name not in DEFAULTS:
-                raise BadValue(f"the adapter fake has no option {shown(name)}", did_you_mean(name, DEFAULTS))
+                what = f"the adapter fake has no option {shown(name)}"
+                raise BadValue(what, did_you_mean(name, DEFAULTS), path=("options", name))
+            _check_figure(name, value, ("options", name))
         script = {**DEFAULTS, **options}
+        if not isinstance(script["rules"], list):
+            fix = "write rules: [{where: {model: a}, fault: run_oom}]"
+            raise BadValue("rules is no list", fix, path=("options", "rules"))
         for place, rule in enumerate(script["rules"]):
             _check_rule(rule, ("options", "rules", place))
         return script
@@ -83,16 +91,29 @@ class FakeKind(FreeNames):
 def _check_rule(rule: Any, path: tuple[str | int, ...]) -> None:
     if not isinstance(rule, dict):
         raise BadValue("a rule is no mapping", "write {where: {model: a}, fault: run_oom}", path=path)
-    for name in rule:
+    for name, value in rule.items():
         if name not in RULE_KEYS:
             raise BadValue(f"a rule has no {shown(name)}", did_you_mean(name, RULE_KEYS), path=(*path, name))
+        _check_figure(name, value, (*path, name))
     fault = rule.get("fault")
     known = (*FAULTS, *OTHER_FAULTS)
     if fault is not None and fault not in known:
         raise BadValue(f"{shown(fault)} is no fault", did_you_mean(str(fault), known), path=(*path, "fault"))
-    for axis in rule.get("where") or {}:
-        if axis not in AXES:
-            raise BadValue(f"{shown(axis)} is no axis", did_you_mean(str(axis), AXES), path=(*path, "where", axis))
+    if rule.get("where"):
+        try:
+            check_row(rule["where"])
+        except BadValue as bad:
+            raise BadValue(bad.what, bad.fix, path=(*path, "where", *bad.path)) from None
+
+
+def _check_figure(name: str, value: Any, path: tuple[str | int, ...]) -> None:
+    """Numbers of a script: none is negative, and what is counted is whole."""
+    if name not in FIGURES:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= MOST or (name in COUNTED and value != int(value)):
+        kind = "a whole number" if name in COUNTED else "a number"
+        raise BadValue(f"{shown(name)} is {shown(value)}", f"write {kind} from 0 to {MOST:,}", path=path)
 
 
 class FakeAdapter:
@@ -117,7 +138,7 @@ class FakeAdapter:
         """Answer the samples, and do what the script says."""
         script = {**self._options, **self._rule(cell)}
         memory = _held(int(script["memory_mib"]))
-        count = cell.samples or int(script["samples"])
+        count = cell.samples or max(1, int(script["samples"]))
         scores = []
         for number in range(count):
             if number == int(script.get("after_samples", 0)):

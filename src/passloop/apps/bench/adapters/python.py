@@ -36,7 +36,9 @@ class PythonKind(FreeNames):
         if not path:
             raise BadValue("there is no class", "write for example python: package.module:Class")
         if not PATH.fullmatch(str(path)):
-            raise BadValue(f"{shown(str(path))} is no import path", "write python: package.module:Class")
+            raise BadValue(
+                f"{shown(str(path))} is no import path", "write python: package.module:Class", path=("python",)
+            )
         return dict(options)
 
     def create(self, options: Mapping[str, Any]) -> PythonAdapter:

@@ -1,0 +1,122 @@
+"""Whatever a bench spec holds, the answer is a matrix or an error that says what is wrong, where, and how to fix it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from passloop.apps.bench.invocation import Invocation
+from passloop.apps.bench.learned import Learned
+from passloop.apps.bench.matrix import matrix_of_file
+from passloop.apps.bench.memory import Device
+from passloop.apps.bench.tasks import Box, TaskMaker
+from passloop.apps.errors import SpecError
+from passloop.apps.spec_file import parse_spec
+from tests.support.nasty import NASTY, VALUES
+
+GOOD: dict[str, Any] = {
+    "bench": "x",
+    "adapter": "fake",
+    "models": {"a": {"source": "s", "samples": 2}, "b": {}},
+    "sparse_attention": {"dense": {}, "half": {"method": "knorm", "ratio": 0.5}},
+    "benchmarks": {"niah": {"subsets": ["u1", 2], "length": 5}, "words": {}},
+    "defaults": {"generation": {"max_new_tokens": 4}, "seed": 1},
+    "seeds": [1, 2],
+    "include": [{"model": ["a", "b"]}],
+    "exclude": [{"model": "b", "subset": "u1"}],
+    "overrides": [{"where": {"model": "a"}, "set": {"time_limit": "5m", "resources": {"cpus": 2}}}],
+    "resources": {"gpus": "share", "vram": "2GiB", "mem": "1GiB"},
+    "options": {"seconds": 0.1, "rules": [{"where": {"model": "a"}, "fault": "run_oom", "times": 1}]},
+    "env": {"A": "b"},
+    "retries": {"network": 1},
+    "breaker": {"model_cells": 2},
+    "first": "dense",
+    "time_limit": "1h",
+    "out": "results/x",
+    "metric": "score",
+}
+ADAPTERS: tuple[dict[str, Any], ...] = (
+    {},
+    {"adapter": "command", "command": ["x", "{model}", "{ratio}", "{nope}"], "options": {}},
+    {"adapter": "python", "python": "m:C", "options": {"a": 1}},
+)
+WHERE = re.compile(r"s\.yaml:[1-9][0-9]*:[1-9][0-9]*")
+TRICKS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+BOX = Box(devices=(Device(80_000, virtual=True),), mem_mib=1_000)
+EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
+
+def is_answered(data: bytes) -> None:
+    """Read and expand `data`, make all tasks, and check the answer."""
+    try:
+        matrix = matrix_of_file(parse_spec(data, name="s.yaml", folder=Path("/")), cwd="/")
+        cells = list(matrix.cells())
+        maker = TaskMaker(matrix, box=BOX, learned=Learned(), invocation=Invocation())
+        assert len(maker.tasks(cells)) == len(cells) > 0
+    except SpecError as error:
+        check_words_of(error)
+
+
+def check_words_of(error: SpecError) -> None:
+    """Each problem says what, where and how to fix it, in words that any terminal can show."""
+    assert error.problems
+    for problem in error.problems:
+        assert problem.what
+        assert problem.fix
+        assert WHERE.fullmatch(problem.where), problem
+    assert not TRICKS.search(str(error)), str(error)
+    assert len(str(error)) < 20_000
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a document."""
+    found = [path] if path else []
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return found + [place for key, child in children for place in places(child, (*path, key))]
+
+
+@st.composite
+def odd_documents(draw: st.DrawFn) -> bytes:
+    """A good spec in which a few values, at any depth, are what they should not be."""
+    document = json.loads(json.dumps({**GOOD, **draw(st.sampled_from(ADAPTERS))}))
+    for _ in range(draw(st.integers(1, 3))):
+        path = draw(st.sampled_from(places(document)))
+        inner = document
+        for part in path[:-1]:
+            inner = inner[part]
+        inner[path[-1]] = draw(VALUES)
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+@st.composite
+def spoiled_texts(draw: st.DrawFn) -> bytes:
+    """The text of a good spec with a few pieces replaced."""
+    text = bytearray(json.dumps(GOOD).encode())
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, len(text)))
+        piece = draw(st.sampled_from(NASTY)).encode("utf-8", "surrogatepass")
+        text[place : place + draw(st.sampled_from([0, 1, 5]))] = piece
+    return bytes(text)
+
+
+def test_the_good_specs_are_good() -> None:
+    for adapter in ADAPTERS:
+        file = parse_spec(json.dumps({**GOOD, **adapter}).encode(), name="s.yaml", folder=Path("/"))
+        assert len(list(matrix_of_file(file, cwd="/").cells())) == 20
+
+
+@given(odd_documents())
+@EXAMPLES
+def test_odd_values_are_answered(data: bytes) -> None:
+    is_answered(data)
+
+
+@given(spoiled_texts())
+@EXAMPLES
+def test_spoiled_texts_are_answered(data: bytes) -> None:
+    is_answered(data)
