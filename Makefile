@@ -103,7 +103,7 @@ $(BENCH_VENV)/.dev: $(BENCH_VENV)/.bench
 	@touch $@
 
 test-bench: $(BENCH_VENV)/.dev
-	$(BENCH_BIN)/python -m pytest tests/contract/test_hf_adapter.py tests/contract/test_lm_eval_adapter.py \
+	$(BENCH_BIN)/python -m pytest tests/contract/test_hf_adapter.py tests/contract/test_lm_eval_adapter.py tests/contract/test_masker_attention.py \
 	  tests/e2e/test_bench_models.py tests/unit/apps/bench --timeout=600
 
 demo: $(BENCH_VENV)/.bench
