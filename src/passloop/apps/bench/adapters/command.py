@@ -23,7 +23,6 @@ from passloop.apps.bench.errors import CellError, DeviceFault, OutOfMemory
 from passloop.apps.bench.samples import answers_of
 from passloop.apps.errors import BadValue
 from passloop.apps.templates import Template, scalar_text
-from passloop.apps.text import shown
 
 __all__ = ["KIND", "CommandKind", "filled"]
 
