@@ -405,6 +405,7 @@ def _spec_from(variants: Iterable[Variant], words: dict[str, Any]) -> TaskSpec:
         "limit",
         "grace",
         "driver",
+        "on_dead",
         "warm_key",
         "patience",
         "deadline",
