@@ -145,7 +145,7 @@ class CellFolder:
         if (self.path / DONE).exists() or foreign:
             self._set_aside()
         if not (self.path / CELL).exists() or not isinstance(known, dict) or (self.path / CELL).stat().st_size == 0:
-            write_json(self.path / CELL, document)
+            write_whole(self.path / CELL, json_bytes(document), sync_name=False)
 
     def attempts(self) -> list[Path]:
         """The folders of the attempts so far, in order."""
@@ -169,9 +169,9 @@ class CellFolder:
 
     def finish(self, log: SampleLog, metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Write samples and metrics, then DONE.json with `facts`; after that the cell is complete."""
-        log.sync()
-        write_whole(self.path / SAMPLES, lines_of(log.answers.values()))
-        write_whole(self.path / METRICS, json_bytes(metrics))
+        write_whole(self.path / SAMPLES, lines_of(log.answers.values()), sync_name=False)
+        write_whole(self.path / METRICS, json_bytes(metrics), sync_name=False)
+        sync_folder(self.path)
         write_json(self.path / DONE, self._done(facts))
         (self.path / ANSWERS).unlink(missing_ok=True)
 

@@ -13,8 +13,10 @@ __all__ = ["digest_of", "json_bytes", "read_json", "sync_folder", "write_json", 
 CHUNK = 2**20
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash it is the old one, or the new one, whole."""
+def write_whole(path: Path, data: bytes, *, sync_name: bool = True) -> None:
+    """Write a file so that after a crash it is the old one, or the new one, whole. Without `sync_name` its new name is
+    durable only after a `sync_folder`.
+    """
     aside = path.with_name(f".{path.name}.new")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
@@ -26,7 +28,8 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync_name:
+        sync_folder(path.parent)
 
 
 def json_bytes(value: Any) -> bytes:

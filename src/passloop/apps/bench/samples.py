@@ -20,7 +20,7 @@ OWN = frozenset({"sample", "answer", "reference", "score"})
 
 
 class SampleLog:
-    """An open log of answers. Each line is handed to the system at once; `sync` makes all of them durable."""
+    """An open log of answers. Each line is handed to the system at once, so that it survives the process."""
 
     def __init__(self, path: Path) -> None:
         kept = answers_of(path)
@@ -40,10 +40,6 @@ class SampleLog:
     def rescore(self, sample: str, score: float) -> None:
         """Give a kept answer its score; it is written with all others when the cell is finished."""
         self.answers[sample] = replace(self.answers[sample], score=score)
-
-    def sync(self) -> None:
-        """Make what was appended durable."""
-        os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Close the file."""

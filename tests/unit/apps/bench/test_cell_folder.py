@@ -135,7 +135,6 @@ def test_a_torn_or_foreign_line_is_dropped_and_the_first_answer_counts(tmp_path:
     assert list(log.answers) == ["a"]
     log.add(StoredAnswer(sample="a", answer="again"))
     log.add(StoredAnswer(sample="b", answer="\ud800é", extra={"n": 1}))
-    log.sync()
     log.close()
     found = answers_of(path)
     assert [(each.sample, each.answer, each.score) for each in found] == [("a", "1", 0.5), ("b", "?é", None)]
