@@ -85,10 +85,11 @@ def test_a_matrix_runs_each_cell_and_again_only_what_failed(tmp_path: Path) -> N
 def test_what_cannot_be_is_told_together_before_anything_runs(tmp_path: Path) -> None:
     save_tiny_llama(tmp_path / "tiny")
     wrong = TINY.replace("./tiny", "./tinny").replace("knorm, comp", "pyramidkv, comp").replace("single_200", "sngle_2")
+    wrong = wrong.replace("max_new_tokens", "max_tokens")
     (tmp_path / "wrong.yaml").write_text(wrong)
     done = run(tmp_path, "plan", "wrong.yaml")
     assert done.returncode == 2
-    for part in ("model_missing", "sngle_2", "pyramidkv"):
+    for part in ("model_missing", "sngle_2", "pyramidkv", "max_tokens"):
         assert part in done.stderr
     assert not (tmp_path / "results").exists()
 

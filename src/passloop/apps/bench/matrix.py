@@ -237,6 +237,7 @@ class _Expansion:
         model = resolver.model(adapter, names.model, settled.load) if adapter is not None else None
         if adapter is None:
             return None
+        resolver.generation(adapter, settled.generation)
         method = resolver.method(adapter, names.sparse_attention, model or NOT_FOUND, model_name=names.model)
         if method is None or model is None or benchmark is None:
             return None

@@ -88,6 +88,11 @@ class Resolver:
         key = ("method", adapter.name, name, model_name, canonical(model.load))
         return self._once(key, ("sparse_attention", name), lambda: self._method(adapter, name, model))
 
+    def generation(self, adapter: FoundAdapter, arguments: Mapping[str, Any]) -> None:
+        """Check the arguments of generation; most stand under `defaults`."""
+        key = ("generation", adapter.name, canonical(arguments))
+        self._once(key, ("defaults",), lambda: adapter.kind.check_generation(arguments))
+
     def note(self, path: Path_, bad: BadValue) -> None:
         """Keep a mistake; the same one twice is one."""
         mistake = Mistake((*path, *bad.path), bad.what, bad.fix)

@@ -225,6 +225,9 @@ class Guesser:
             raise BadValue(f"there is no method `{ask.method}`", "use off", path=("method",))
         return ResolvedMethod(method=ask.method)
 
+    def check_generation(self, arguments: Any) -> None:
+        """Any will do."""
+
     def resolve_options(self, options: Any, folder: Path) -> Any:
         return dict(options)
 

@@ -128,6 +128,10 @@ class AdapterKind(Protocol):
         """Check the method against this model. Raises `BadValue`, with `path` to the parameter that is wrong."""
         ...
 
+    def check_generation(self, arguments: Mapping[str, Any]) -> None:
+        """Check the arguments of generation. Raises `BadValue`."""
+        ...
+
     def resolve_options(self, options: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         """Check what the spec says under `options` (with `command`, `env` or `python` where the adapter has them); the
         result, with defaults and absolute paths, is part of the identity. Raises `BadValue`, with `path` to what is

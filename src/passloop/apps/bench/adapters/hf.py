@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from passloop.apps.bench.errors import ConfigError
 from passloop.apps.bench.methods.resolve import resolved_method
 from passloop.apps.bench.models.sources import resolved_model
+from passloop.apps.bench.transformer.generating import arguments_of
 from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.text import shown
 
@@ -34,6 +36,14 @@ class HfKind:
     def resolve_method(self, ask: MethodAsk, model: ResolvedModel) -> ResolvedMethod:
         """Check the method and complete its parameters."""
         return resolved_method(ask, model)
+
+    def check_generation(self, arguments: Mapping[str, Any]) -> None:
+        """Check the arguments by name and value."""
+        try:
+            arguments_of(arguments)
+        except ConfigError as wrong:
+            what, _, fix = wrong.message.partition("; ")
+            raise BadValue(what, fix, path=("generation",)) from None
 
     def resolve_options(self, options: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         """Check the options."""

@@ -4,6 +4,9 @@ are written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from passloop.apps.bench.adapters.base import MethodAsk, ModelAsk, ResolvedMethod, ResolvedModel
 
 __all__ = ["FreeNames", "kept_share"]
@@ -23,6 +26,9 @@ class FreeNames:
     def resolve_method(self, ask: MethodAsk, model: ResolvedModel) -> ResolvedMethod:
         """The configuration as it was written."""
         return ResolvedMethod(method=ask.method, parameters=dict(ask.parameters), kept=kept_share(ask))
+
+    def check_generation(self, arguments: Mapping[str, Any]) -> None:
+        """They are whoever answers's to check."""
 
 
 def kept_share(ask: MethodAsk) -> float | None:

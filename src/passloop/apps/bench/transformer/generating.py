@@ -6,7 +6,7 @@ Arguments are those of one question; nothing of it is kept for the next. It know
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,6 @@ from passloop.apps.bench.errors import ConfigError
 
 __all__ = ["Arguments", "arguments_of", "generated", "kept_as_is", "seed_of"]
 
-KNOWN = ("max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "stop")
 MOST_NEW_TOKENS = 1_000_000
 
 
@@ -35,21 +34,38 @@ def arguments_of(*layers: Mapping[str, Any]) -> Arguments:
     """The arguments of these layers, later ones before earlier ones. Raises `ConfigError`."""
     merged = {name: value for layer in layers for name, value in layer.items()}
     for name in merged:
-        if name not in KNOWN:
-            raise ConfigError(f"{name} is no generation argument; use one of: {', '.join(KNOWN)}")
+        if name not in FITS:
+            raise ConfigError(f"{name} is no generation argument; use one of: {', '.join(FITS)}")
+        if not FITS[name](merged[name]):
+            raise ConfigError(f"{name} is {merged[name]!r}; write {FIXES[name]}")
     stop = merged.pop("stop", ())
-    found = Arguments(**merged, stop=(stop,) if isinstance(stop, str) else tuple(stop))
-    _check(found)
-    return found
+    return Arguments(**merged, stop=(stop,) if isinstance(stop, str) else tuple(stop))
 
 
-def _check(found: Arguments) -> None:
-    if type(found.max_new_tokens) is not int or not 1 <= found.max_new_tokens <= MOST_NEW_TOKENS:
-        raise ConfigError(f"max_new_tokens is {found.max_new_tokens!r}; write a whole number from 1")
-    if found.do_sample and not found.temperature > 0:
-        raise ConfigError(f"temperature is {found.temperature!r}; write a number over 0, or do_sample: false")
-    if not 0 < found.top_p <= 1 or found.top_k < 0:
-        raise ConfigError("top_p lies over 0 and up to 1, top_k is 0 or more")
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(each, str) for each in value))
+
+
+FITS: Mapping[str, Callable[[Any], bool]] = {
+    "max_new_tokens": lambda value: type(value) is int and 1 <= value <= MOST_NEW_TOKENS,
+    "do_sample": lambda value: isinstance(value, bool),
+    "temperature": lambda value: _is_number(value) and value > 0,
+    "top_k": lambda value: type(value) is int and value >= 0,
+    "top_p": lambda value: _is_number(value) and 0 < value <= 1,
+    "stop": _are_texts,
+}
+FIXES: Mapping[str, str] = {
+    "max_new_tokens": "a whole number from 1",
+    "do_sample": "true or false",
+    "temperature": "a number over 0, or do_sample: false",
+    "top_k": "a whole number from 0",
+    "top_p": "a number over 0 and up to 1",
+    "stop": "a text or a list of texts",
+}
 
 
 def seed_of(*parts: object) -> int:

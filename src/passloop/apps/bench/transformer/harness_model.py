@@ -79,7 +79,7 @@ class HarnessModel(LM):  # type: ignore[misc, unused-ignore]
         if asked.get("max_gen_toks"):
             own["max_new_tokens"] = int(asked["max_gen_toks"])
         own["stop"] = [until] if isinstance(until, str) else list(until)
-        if not own.get("do_sample"):
+        if not own.get("do_sample"):  # tasks write temperature: 0.0 for greedy
             own.pop("temperature", None)
         with kept_as_is(read.cache), self._method.answering(self._loaded.model):
             text, made = generated(

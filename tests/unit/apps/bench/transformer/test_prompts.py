@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from passloop.apps.bench.adapters.hf import KIND
 from passloop.apps.bench.errors import ConfigError
 from passloop.apps.bench.transformer.chat import Chat
 from passloop.apps.bench.transformer.generating import arguments_of, kept_as_is, seed_of
+from passloop.apps.errors import BadValue
 
 
 class Letters:
@@ -71,7 +73,11 @@ def test_a_questions_arguments_come_before_the_cells() -> None:
         {"max_new_tokens": 0},
         {"max_new_tokens": True},
         {"max_new_tokens": 1.5},
-        {"do_sample": True, "temperature": 0},
+        {"temperature": 0},
+        {"temperature": "hot"},
+        {"do_sample": 1},
+        {"stop": 3},
+        {"top_k": 1.5},
         {"top_p": 0},
         {"top_k": -1},
     ],
@@ -101,3 +107,11 @@ def test_a_cache_is_given_back_as_it_was() -> None:
         cache.layers[1].grown = True  # type: ignore[attr-defined]
     assert cache.layers[0].keys == (1, 2)
     assert not hasattr(cache.layers[1], "grown")
+
+
+def test_wrong_arguments_are_told_by_plan() -> None:
+    with pytest.raises(BadValue) as caught:
+        KIND.check_generation({"max_new_tokens": 16, "max_tokens": 3})
+    assert caught.value.path == ("generation",)
+    assert "max_new_tokens" in caught.value.fix
+    KIND.check_generation({"max_new_tokens": 16})
