@@ -21,7 +21,10 @@ from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.workers.driver import WorkerDriver
 from passloop.kernel.events import Event, Exited, Started
 from passloop.kernel.tasks import Outcome, OutcomeKind
+from passloop.testing.endpoint import FaultyEndpoint
+from passloop.testing.script import Fault, ModelScript, Script
 from tests.support.attempts import Heard, Lifeline, Stage, live_of, order_for, tree_command
+from tests.support.calls import CallStand
 from tests.support.warm import call_of, call_order
 
 GRACE = 200
@@ -67,7 +70,7 @@ class ContractStage(Protocol):
 class ProcessStage:
     """The process driver with real processes."""
 
-    offers = frozenset({"fails", "stubborn", "time_limit", "lost", "commands"})
+    offers = frozenset({"fails", "stubborn", "time_limit", "lost", "commands", "outlives"})
 
     def __init__(self, home: Path) -> None:
         self._stage = Stage(home)
@@ -116,7 +119,7 @@ class ProcessStage:
 class FakeStage:
     """The scripted driver, with a clock that jumps to the next thing."""
 
-    offers = frozenset({"fails", "stubborn", "time_limit", "lost"})
+    offers = frozenset({"fails", "stubborn", "time_limit", "lost", "outlives"})
     _plays: ClassVar = {
         "succeeds": Play(duration=10),
         "fails": Play(duration=10, outcome=Outcome(OutcomeKind.FAILURE, exit_code=3)),
@@ -169,7 +172,7 @@ class FakeStage:
 class WorkerStage:
     """The driver of warm workers, with real workers; each attempt has one of its own."""
 
-    offers = frozenset({"fails", "stubborn", "time_limit", "lost"})
+    offers = frozenset({"fails", "stubborn", "time_limit", "lost", "outlives"})
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -221,10 +224,57 @@ class WorkerStage:
         await self.driver.reattach([live_of(self._orders[at], state=state) for at in attempts])
 
 
+class CallStage:
+    """The driver of calls, before an endpoint that answers, is wrong, or says nothing."""
+
+    offers = frozenset({"time_limit", "lost_with_engine"})
+
+    def __init__(self, home: Path) -> None:
+        hangs, wrong = (ModelScript(latency=0, faults=(fault,)) for fault in (Fault(kind="hang"), Fault(status=400)))
+        script = Script(models={"succeeds": ModelScript(latency=0), "fails": wrong, "waits": hangs}, default=None)
+        self._endpoint = FaultyEndpoint(script)
+        self._home = home
+
+    @property
+    def driver(self) -> Driver:
+        return self._stand.driver
+
+    @property
+    def heard(self) -> Heard:
+        return self._stand.heard
+
+    async def open(self) -> None:
+        await self._endpoint.start()
+        self._stand = CallStand(self._home, self._endpoint)
+        await self.driver.start(self.heard)
+
+    async def close(self) -> None:
+        await self.driver.stop()
+        await self._endpoint.stop()
+
+    def launch(self, play: str, attempt: int = 1, *, time_limit: int | None = None) -> Launch:
+        return self._stand.launch(attempt, model=play, time_limit=time_limit)
+
+    async def ready(self, attempt: int = 1) -> None:
+        await self.heard.until(Started, attempt)
+
+    async def until(self, kind: type[Kind], attempt: int = 1) -> Kind:
+        return await self.heard.until(kind, attempt)
+
+    def kill(self, attempt: int = 1) -> None:
+        """Nothing stands over a call but the engine."""
+
+    async def renew(self, *attempts: int, state: str = "running") -> None:
+        await self.driver.stop()
+        self._stand.driver, self._stand.heard = self._stand.new_driver(), Heard()
+        await self.driver.start(self.heard)
+        await self.driver.reattach([live_of(self._stand.orders[at], state=state) for at in attempts])
+
+
 class LeaseStage:
     """The lease driver, with holders that end when their input does."""
 
-    offers = frozenset({"holders"})
+    offers = frozenset({"holders", "outlives"})
 
     def __init__(self, home: Path) -> None:
         self._home = home

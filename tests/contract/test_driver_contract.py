@@ -1,4 +1,4 @@
-"""What every driver promises the engine, played on the process driver, the lease driver and the fake alike."""
+"""What every driver promises the engine, played on each driver and the fake alike."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from passloop.kernel.ids import AttemptId
 from passloop.kernel.tasks import OutcomeKind
 from tests.support.attempts import live_of, order_for
 
-from .stages import GRACE, LIMIT, ContractStage, FakeStage, LeaseStage, ProcessStage, WorkerStage
+from .stages import GRACE, LIMIT, CallStage, ContractStage, FakeStage, LeaseStage, ProcessStage, WorkerStage
 
 STAGES: dict[str, Callable[[Path], ContractStage]] = {
     "processes": ProcessStage,
     "fake": FakeStage,
     "leases": LeaseStage,
     "workers": WorkerStage,
+    "calls": CallStage,
 }
 
 
@@ -140,6 +141,7 @@ async def test_a_lease_ends_when_its_holder_dies(stage: ContractStage) -> None:
 
 
 async def test_a_running_attempt_is_watched_again_by_the_next_engine(stage: ContractStage) -> None:
+    only_with(stage, "outlives")
     stage.launch("waits")
     await stage.until(Started)
     await stage.ready()
@@ -147,6 +149,17 @@ async def test_a_running_attempt_is_watched_again_by_the_next_engine(stage: Cont
     assert stage.heard.of(1) == []
     halt(stage)
     assert (await stage.until(Exited)).outcome.kind is OutcomeKind.CANCELLED
+
+
+async def test_an_attempt_that_ends_with_its_engine_is_reported_lost_by_the_next(stage: ContractStage) -> None:
+    only_with(stage, "lost_with_engine")
+    stage.launch("waits")
+    await stage.ready()
+    await stage.renew(1)
+    outcome = (await stage.until(Exited)).outcome
+    assert (outcome.kind, outcome.engine_lost) == (OutcomeKind.LOST, True)
+    assert "unknown" in outcome.message
+    assert stage.driver.statistics()["unknown"] == 1
 
 
 async def test_an_attempt_without_a_start_is_lost_at_no_cost_to_its_task(stage: ContractStage, tmp_path: Path) -> None:

@@ -44,8 +44,9 @@ class PlainCaller:
         body: dict[str, Any] = {"max_tokens": 8}
         prompt = fields.get("prompt", "say something")
         body |= {"prompt": prompt} if fields.get("plain") else {"messages": [{"role": "user", "content": prompt}]}
+        model = Model(self.model.endpoint, fields["model"]) if "model" in fields else self.model
         return CallRequest(
-            self.model,
+            model,
             body,
             key=f"cell-{order.task}",
             stream=bool(fields.get("stream")),
