@@ -177,7 +177,7 @@ options:
   rules:
     - {where: {model: a, subset: u1}, fault: run_oom, times: 1}
     - {where: {model: b, subset: u0}, fault: exit, times: 1, after_samples: 2}
-    - {where: {model: b, sparse_attention: s1}, fault: network, times: 2, after_samples: 1}
+    - {where: {model: b, sparse_attention: s1}, fault: network, times: 1, after_samples: 1}
     - {where: {sparse_attention: s2, subset: u2}, fault: bug, times: 0}
 models: [MODELS]
 sparse_attention: {dense: {}, s1: {ratio: 0.5}, s2: {ratio: 0.2}, s3: {ratio: 0.1}}

@@ -188,10 +188,11 @@ class Sums:
     version = "1"
     adapter = None
     factor = 1.0
+    said = ""
 
     @property
     def scorer_version(self) -> str:
-        return str(self.factor)
+        return self.said or str(self.factor)
 
     def resolve(self, ask: BenchmarkAsk) -> ResolvedBenchmark:
         if ask.options:
@@ -296,6 +297,8 @@ def test_looked_up_cells_are_scored_by_their_benchmark_and_again_without_a_model
     assert after[0].done["scorer"] == {"name": "sums", "version": "0.5"}
     assert guesser.contexts_seen == seen
     assert not list(verify(session.root, planned))
+    sums.said, sums.factor = "0.5", 0.25
+    assert [each.sort for each in rescore(session.root, planned)] == ["scored", "unchanged"]
 
 
 def test_a_context_is_given_once_for_its_questions_and_not_again_if_it_was_answered(

@@ -10,7 +10,7 @@ import pytest
 
 from passloop.apps.bench.benchmarks.base import StoredAnswer
 from passloop.apps.bench.cell_folder import CellFolder, finding_of, state_of
-from passloop.apps.bench.durable import read_json
+from passloop.apps.bench.durable import digest_of, read_json
 from passloop.apps.bench.results import results_of_tree
 from passloop.apps.bench.samples import SampleLog, answers_of
 from passloop.apps.bench.session import Session
@@ -97,7 +97,13 @@ def test_another_cells_result_is_not_taken_for_this_ones(done: tuple[Path, str])
     document = read_json(folder / "cell.json")
     document["identity"]["seed"] = 99
     (folder / "cell.json").write_text(json.dumps(document))
-    assert not state_of(folder, cell).complete
+    done_as_written = read_json(folder / "DONE.json")
+    size, digest = digest_of(folder / "cell.json") or (0, "")
+    done_as_written["files"]["cell.json"] = {"size": size, "sha256": digest}
+    (folder / "DONE.json").write_text(json.dumps(done_as_written))
+    finding = finding_of(folder, cell)
+    assert finding is not None
+    assert finding.sentence == "its identity does not give its hash"
 
 
 def test_what_claims_to_be_done_and_is_not_is_set_aside_and_run_again(tmp_path: Path) -> None:
@@ -137,6 +143,7 @@ def test_a_torn_or_foreign_line_is_dropped_and_the_first_answer_counts(tmp_path:
     log.add(StoredAnswer(sample="b", answer="\ud800é", extra={"n": 1}))
     log.close()
     found = answers_of(path)
+    assert path.read_bytes().count(b"\n") == 2
     assert [(each.sample, each.answer, each.score) for each in found] == [("a", "1", 0.5), ("b", "?é", None)]
     assert (found[0].reference, found[0].extra, found[1].extra) == ([1], {"tokens": 3}, {"n": 1})
 

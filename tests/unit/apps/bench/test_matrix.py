@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from passloop.apps.bench.matrix import matrix_of
+from passloop.apps.bench.rules import Rule
 from passloop.apps.bench.spec import Benchmark, BenchSpec, Defaults, ModelEntry, SparseAttention
 from passloop.apps.errors import SpecError
 from tests.unit.apps.bench.places import FAKE, cells_of, matrix_of_text
@@ -63,6 +64,13 @@ def test_rows_leave_out_and_keep_cells_by_names_and_patterns(tmp_path: Path) -> 
         "a / dense / niah / s1",
         "a / half / niah / s1",
     ]
+
+
+def test_a_pattern_is_the_whole_name() -> None:
+    rule = Rule({"model": ("l*-8b", "x?")})
+    names = ("l-8b", "llama-8b", "llama-8b-it", "b8-amall", "a-llama-8b", "xy", "x", "L-8b")
+    assert [name for name in names if rule.matches({"model": name})] == ["l-8b", "llama-8b", "xy"]
+    assert rule.matches({"benchmark": "any"})
 
 
 def test_seeds_are_an_axis(tmp_path: Path) -> None:
