@@ -142,7 +142,7 @@ class Bench:
         spec = self._session.matrix.spec
         wire_spec = self._wire_spec(task)
         if task.warm_key is not None:
-            call = WireCall(target=f"{_CELL}:run", args=(task.order,))
+            call = WireCall(target=f"{_CELL}:run", args=(task.order,), python=sys.executable)
             return _placed(task, key, place, wire_spec, env=spec.env, call=call)
         threads = str(max(1, task.cpus_milli // 1000))
         env = {**dict.fromkeys(_THREADS, threads), **spec.env, ORDER: task.order}
