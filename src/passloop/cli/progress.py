@@ -192,7 +192,9 @@ def _view() -> View:
 
 
 def _failure_line(task: dict[str, Any]) -> str:
-    end = result_text(task) or str(task.get("message") or "")
+    said = str(task.get("message") or "")
+    own_words = task.get("outcome") == "failure" and not said.startswith("exit code")
+    end = (said if own_words else "") or result_text(task) or said
     name = streams.clean(task.get("name") or "")
     look = "logs" if task.get("attempt") else "show"
     return f"task {task['id']} {name} {task['state']}: {streams.clean(end)}  (passloop {look} {task['id']})"
