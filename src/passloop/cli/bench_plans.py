@@ -10,7 +10,7 @@ from passloop.apps.bench.matrix import matrix_of_file
 from passloop.apps.bench.memory import Device
 from passloop.apps.bench.plan import BenchPlan, plan_of
 from passloop.apps.bench.session import Session
-from passloop.apps.bench.tasks import BenchTask, TaskMaker
+from passloop.apps.bench.tasks import BenchTask
 from passloop.apps.bench.tasks import Box as Machine
 from passloop.apps.queue.plan import Box, never_fits
 from passloop.apps.queue.wire import WireSpec
@@ -32,8 +32,8 @@ def bench_plan(file: SpecFile, box: Callable[[], Box], *, first: int | None) -> 
     machine = _machine(found)
     cpus = next((pool.capacity for pool in found.pools if pool.name == "cpu"), 1_000)
     plan = plan_of(session, looked, machine, cpus_milli=cpus, first=len(looked.cells) if first is None else first)
-    maker = TaskMaker(matrix, box=machine, learned=session.learned, invocation=session.invocation)
-    return replace(plan, impossible=tuple(_impossible(maker.tasks(looked.missing), found)))
+    tasks = session.maker(looked, machine).tasks(looked.missing)
+    return replace(plan, impossible=tuple(_impossible(tasks, found)))
 
 
 def _machine(box: Box) -> Machine:

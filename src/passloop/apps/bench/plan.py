@@ -15,7 +15,7 @@ from passloop.apps.templates import Template
 
 from .session import Looked, Session
 from .spec_checks import AXES
-from .tasks import BenchTask, Box, Form, TaskMaker
+from .tasks import BenchTask, Box, Form
 
 __all__ = ["BenchPlan", "plan_of"]
 
@@ -94,7 +94,7 @@ class BenchPlan:
 def plan_of(session: Session, looked: Looked, box: Box, *, cpus_milli: int, first: int = FIRST_CELLS) -> BenchPlan:
     """Plan what is missing, on a machine like `box` with so many CPUs (1/1,000)."""
     matrix = session.matrix
-    maker = TaskMaker(matrix, box=box, learned=session.learned, invocation=session.invocation)
+    maker = session.maker(looked, box)
     missing = looked.missing
     tasks = sorted(maker.tasks(missing), key=lambda each: (each.rank, each.cell.index))
     vram = [mib for task in tasks if task.forms[0].gpus + task.forms[0].share and (mib := task.forms[0].vram_mib)]

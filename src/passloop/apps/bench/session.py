@@ -14,6 +14,7 @@ from passloop.clock import Clock, iso_utc
 from .attempt_log import ERROR, latest_error
 from .cell_folder import CellFolder, state_of
 from .durable import write_json
+from .errors import ErrorClass
 from .invocation import Invocation
 from .learned import Learned
 from .matrix import Cell, Matrix
@@ -25,6 +26,7 @@ from .tasks import BenchTask, Box, TaskMaker
 __all__ = ["Looked", "Session"]
 
 PRIVATE = ".passloop"
+OUT_OF_MEMORY = frozenset({ErrorClass.LOAD_OOM, ErrorClass.RUN_OOM, ErrorClass.HOST_OOM})
 
 
 class Looked(NamedTuple):
@@ -71,8 +73,18 @@ class Session:
     def tasks(self, looked: Looked, box: Box) -> list[BenchTask]:
         """What to ask for each missing cell, and the plan is written down."""
         write_planned(self.root, self.planned(looked))
-        maker = TaskMaker(self.matrix, box=box, learned=self.learned, invocation=self.invocation)
-        return maker.tasks(looked.missing)
+        return self.maker(looked, box).tasks(looked.missing)
+
+    def maker(self, looked: Looked, box: Box) -> TaskMaker:
+        """What makes the tasks: it knows times and peaks of complete cells, and which ran out of memory."""
+        short = [each.cell.hash for each in looked.standings if each.error and each.error.get("class") in OUT_OF_MEMORY]
+        return TaskMaker(
+            self.matrix,
+            box=box,
+            learned=self.learned,
+            invocation=self.invocation,
+            out_of_memory=frozenset(short),
+        )
 
     def settle(self, looked: Looked, tasks: Iterable[Mapping[str, Any]]) -> list[CellResult]:
         """What came of every cell, once the tasks (JSON shape) have ended: what killed a cell from outside is written

@@ -68,13 +68,24 @@ class BenchTask:
 
 
 class TaskMaker:
-    """Makes the tasks of one invocation."""
+    """Makes the tasks of one invocation. Cells that ran `out_of_memory` (hashes) at the last start begin with twice as
+    much and alone.
+    """
 
-    def __init__(self, matrix: Matrix, *, box: Box, learned: Learned, invocation: Invocation) -> None:
+    def __init__(
+        self,
+        matrix: Matrix,
+        *,
+        box: Box,
+        learned: Learned,
+        invocation: Invocation,
+        out_of_memory: frozenset[str] = frozenset(),
+    ) -> None:
         self._matrix = matrix
         self._box = box
         self._learned = learned
         self._invocation = invocation
+        self._out_of_memory = out_of_memory
         self._retries = retries_of(matrix.spec.retries)
         self._budgets = budgets_of(self._retries)
         self._root = hashlib.sha256(matrix.out.encode()).hexdigest()[:16]
@@ -152,7 +163,7 @@ class TaskMaker:
             memory = _doubled(mem, number, self._box.mem_mib)
             held = {**amounts, MEMORY: memory} if memory else amounts
             told.append(Form(form.gpus, form.share, form.vram_mib, tuple(sorted(held.items()))))
-        yield from dict.fromkeys(told)
+        yield from dict.fromkeys(told[1:] if cell.hash in self._out_of_memory else told)
 
     def _device_form(self, cell: Cell, said: Resources) -> Form:
         devices = self._box.devices

@@ -15,8 +15,10 @@ from passloop.apps.bench.memory import Device, bucket_of, estimate, gpu_request
 from passloop.apps.bench.order import First, prior_ms, ranks
 from passloop.apps.bench.policy import POLICIES, budgets_of, retries_of
 from passloop.apps.bench.remaining import Remaining
+from passloop.apps.bench.session import Session
 from passloop.apps.bench.tasks import BenchTask, Box, Form, TaskMaker
-from tests.unit.apps.bench.places import FAKE, matrix_of_text
+from passloop.clock import FakeClock
+from tests.unit.apps.bench.places import FAKE, matrix_of_text, order_of, run_one
 
 GIB = 1024
 REAL = Box(devices=(Device(80 * GIB, virtual=False),) * 2, mem_mib=64 * GIB)
@@ -57,6 +59,18 @@ def test_after_running_out_of_memory_a_cell_asks_twice_as_much_and_the_device_al
         Form(gpus=1, vram_mib=60 * GIB, amounts=CPU),
         Form(gpus=1, vram_mib=80 * GIB, amounts=CPU),
     )
+
+
+def test_a_cell_that_ran_out_of_memory_at_the_last_start_begins_with_twice_as_much(tmp_path: Path) -> None:
+    options = "options: {rules: [{where: {model: a, subset: s1, sparse_attention: dense}, fault: run_oom, times: 0}]}"
+    matrix = matrix_of_text(f"{FAKE}{options}\nresources: {{gpus: auto, vram: 20GiB}}\n", tmp_path)
+    session = Session(matrix, clock=FakeClock())
+    first = session.tasks(session.look(), REAL)[0]
+    run_one(order_of(matrix, first.cell), tmp_path / "out")
+    again = session.tasks(session.look(), REAL)
+    assert [form.gpus for form in first.forms] == [0, 1]
+    assert [form.gpus for form in again[0].forms] == [1]
+    assert {len(task.forms) for task in again[1:]} == {2}
 
 
 def test_host_memory_is_doubled_and_never_beyond_the_machine(tmp_path: Path) -> None:
