@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import apsw
 import msgspec
@@ -13,9 +14,23 @@ from passloop.kernel.tasks import TaskState
 from .records import decode_json, encode_json
 from .sql import statement
 
-__all__ = ["environment", "find_keys", "payloads_of", "results_of", "states_of"]
+__all__ = ["Keyed", "environment", "find_keys", "keyed", "payloads_of", "results_of", "states_of"]
 
 _environment = msgspec.json.Decoder(dict[str, str])
+
+
+class Keyed(NamedTuple):
+    """The newest task of a key; `results` is JSON text."""
+
+    task: TaskId
+    state: TaskState
+    results: str | None
+
+
+def keyed(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Keyed]:
+    """The newest task of each key that has one, with what it left."""
+    found = connection.execute(statement("select_keyed"), (encode_json(list(keys)),))
+    return {key: Keyed(TaskId(task), TaskState(state), body) for key, task, state, body in found}
 
 
 def find_keys(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, tuple[TaskId, TaskState]]:

@@ -7,7 +7,7 @@ taken whole from one committed state, so that no open question keeps the log fro
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from .errors import StoreDamaged, StoreMissing
 from .filters import TaskFilter, conditions_of
 from .home import Home
 from .journal import JournalRow, rows_after
+from .lookups import Keyed, keyed
 from .records import (
     ATTEMPT_FIELDS,
     TASK_FIELDS,
@@ -174,6 +175,21 @@ class Reader:
         """The tasks that one unit of a run's source brought, in their order."""
         with self._asking() as connection:
             return [task for (task,) in connection.execute(statement("select_unit_tasks"), (run, unit))]
+
+    def count_unknown_calls(self, keys: str, message: str) -> int:
+        """How many attempts of calls, of tasks whose key is like the glob `keys`, ended with this very message."""
+        with self._asking() as connection:
+            return int(connection.execute(statement("count_unknown_calls"), (keys, message)).get)
+
+    def ended_units(self, run: int) -> list[int]:
+        """The units of a run's source whose tasks are all final."""
+        with self._asking() as connection:
+            return [unit for (unit,) in connection.execute(statement("select_ended_units"), (run,))]
+
+    def keyed(self, keys: Iterable[str]) -> dict[str, Keyed]:
+        """The newest task of each key that has one, with its state and what it left."""
+        with self._asking() as connection:
+            return keyed(connection, keys)
 
     def journal(self, *, after: int = 0, limit: int = -1) -> list[JournalRow]:
         """Journal rows after number `after`, at most `limit` (-1: all)."""

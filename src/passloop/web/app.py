@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from .errors import add_error_handlers
 from .port import Host
-from .routes import actions, devices, down, events, leases, logs, runs, sources, status, submit, tasks, waits
+from .routes import actions, devices, down, events, generate, leases, logs, runs, sources, status, submit, tasks, waits
 from .version import version
 
 __all__ = ["API", "make_app"]
@@ -26,6 +26,6 @@ def make_app(host: Host) -> FastAPI:
     )
     app.state.host = host
     add_error_handlers(app)
-    for area in (submit, sources, tasks, logs, actions, waits, runs, leases, devices, status, down, events):
+    for area in (submit, sources, generate, tasks, logs, actions, waits, runs, leases, devices, status, down, events):
         app.include_router(area.router, prefix=API)
     return app

@@ -5,12 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from passloop.apps.generate.caller import CALLER, GenerateCaller
+from passloop.apps.generate.expander import KIND, GenerateExpander
 from passloop.apps.queue import units
+from passloop.drivers.calls.caller import Caller
 from passloop.engine.expanding import Expander
+from passloop.engine.reading import Reading
 
-__all__ = ["app_expanders"]
+__all__ = ["app_callers", "app_expanders"]
 
 
 def app_expanders() -> Mapping[str, Expander]:
     """The expanders of all apps, by the kind of their sources."""
-    return {units.KIND: units.UnitsExpander()}
+    return {units.KIND: units.UnitsExpander(), KIND: GenerateExpander()}
+
+
+def app_callers(reading: Reading) -> Mapping[str, Caller]:
+    """Who prepares and judges the calls of which app, by the name in the payload of its tasks."""
+    return {CALLER: GenerateCaller(reading)}

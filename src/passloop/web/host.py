@@ -29,7 +29,7 @@ from passloop.store.database import Store
 from passloop.store.home import Home, HomeLock
 
 from .app import make_app
-from .expanders import app_expanders
+from .expanders import app_callers, app_expanders
 from .serve import SocketServer
 
 __all__ = ["EngineHost", "open_host"]
@@ -127,6 +127,8 @@ def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) 
     engine = Engine(store, clock, drivers, desk=desk, attempts=attempts, settings=settings)
     for kind, expander in app_expanders().items():
         engine.expansions.register(kind, expander)
+    for caller_name, caller in app_callers(engine.reading).items():
+        calls.register(caller_name, caller)
     return engine
 
 

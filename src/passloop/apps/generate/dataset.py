@@ -1,0 +1,192 @@
+"""A dataset as it is meant: the graph of its columns, its models, the identity of each cell, and what a row is given.
+
+Made from a spec file by the command line, and again from JSON text by the engine; both make the same. The identity of
+a cell is made of what determines its answer: its column, that of all columns before it, and the row's own inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from passloop.apps.spec_file import SpecFile
+from passloop.drivers.calls.endpoints import Endpoint, Model
+
+from .checks import check_spec
+from .graph import TASK_KINDS, Graph, graph_of, outputs_of
+from .samplers import sampled
+from .schemas import schema_of
+from .seeds import seeded
+from .spec import Column, GenerateSpec, read_generate
+
+__all__ = ["Dataset", "dataset_of_file", "dataset_of_text"]
+
+FORMAT = 1
+
+
+class Dataset:
+    """One dataset. `folder` is what input paths are relative to, `out` the file that it becomes."""
+
+    def __init__(self, plain: Mapping[str, Any], spec: GenerateSpec, *, folder: Path, out: Path, cwd: Path) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.out = out
+        self.cwd = cwd
+        self._plain = plain
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The DAG of its columns."""
+        return graph_of(self.spec.columns)
+
+    @cached_property
+    def columns(self) -> Mapping[str, Column]:
+        """Its columns by name."""
+        return {column.name: column for column in self.spec.columns}
+
+    @cached_property
+    def tasks(self) -> tuple[Column, ...]:
+        """The columns whose cells are tasks, each after what it waits for."""
+        return tuple(column for column in self.graph.order if column.kind in TASK_KINDS)
+
+    @cached_property
+    def models(self) -> Mapping[str, Model]:
+        """Its models, one object for each."""
+        endpoints = {
+            name: Endpoint(
+                entry.base_url,
+                api_key=entry.api_key,
+                provider=entry.provider,
+                headers=tuple(sorted(entry.headers.items())),
+                requests_per_minute=entry.requests_per_minute,
+                tokens_per_minute=entry.tokens_per_minute,
+                max_in_flight=entry.max_in_flight,
+                dead_after=entry.dead_after,
+                discovers=entry.discover_limits,
+            )
+            for name, entry in self.spec.endpoints.items()
+        }
+        return {
+            name: Model(endpoints[entry.endpoint], entry.model, entry.max_in_flight, entry.dead_after)
+            for name, entry in self.spec.models.items()
+        }
+
+    @cached_property
+    def root(self) -> str:
+        """What the keys of all its cells begin with: a dataset is the file that it becomes."""
+        return hashlib.sha256(str(self.out).encode()).hexdigest()[:12]
+
+    @cached_property
+    def hash(self) -> str:
+        """Of the whole spec, but for how many rows there are."""
+        return _hash({key: value for key, value in self._plain.items() if key != "rows"})
+
+    @property
+    def units(self) -> int:
+        """How many row groups there are."""
+        return -(-self.spec.rows // self.spec.row_group)
+
+    def rows_of(self, unit: int) -> range:
+        """The rows of a row group."""
+        size = self.spec.row_group
+        return range(unit * size, min((unit + 1) * size, self.spec.rows))
+
+    def given(self, row: int) -> dict[str, Any]:
+        """What a row is given before anything is asked: its sampled and seed values. Raises `BadValue`."""
+        found: dict[str, Any] = {}
+        for column in self.graph.order:
+            if column.kind == "sampler":
+                found[column.name] = sampled(column, seed=self.spec.seed, row=row, known=found)
+            elif column.kind == "seed":
+                found[column.name] = seeded(column, self.folder, seed=self.spec.seed, row=row)
+        return found
+
+    def key(self, column: Column, row: int, given: Mapping[str, Any]) -> str:
+        """The key of a cell; of a batch that of its row group, by its first row and the inputs of all."""
+        inputs = {name: given[name] for name in sorted(self.graph.given[column.name])}
+        return f"generate:{self.root}:{row}:{column.name}:{_hash([self.fingerprints[column.name], inputs])[:16]}"
+
+    def batch_key(self, column: Column, unit: int, givens: Mapping[int, Mapping[str, Any]]) -> str:
+        """The key of a batch cell: a row group's."""
+        cells = [self.key(column, row, givens[row]) for row in self.rows_of(unit)]
+        return f"generate:{self.root}:u{unit}:{column.name}:{_hash(cells)[:16]}"
+
+    @cached_property
+    def fingerprints(self) -> Mapping[str, str]:
+        """The fingerprint of each column: all that determines its cells but the row."""
+        found: dict[str, str] = {}
+        for column in self.graph.order:
+            told = column.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"refusals"})
+            before = [found[name] for name in sorted(self.graph.needs[column.name])]
+            found[column.name] = _hash([FORMAT, told, self._model_told(column), self._schema_told(column), before])
+        return found
+
+    def schema(self, column: Column) -> Mapping[str, Any]:
+        """The JSON Schema of a structured column."""
+        schema: Mapping[str, Any] = self._schemas[column.name]
+        return schema
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of all values of a row, in the order of the spec."""
+        return tuple(name for column in self.spec.columns for name in outputs_of(column))
+
+    def wire(self) -> str:
+        """The dataset as JSON text: `dataset_of_text` makes the same of it."""
+        return json.dumps(
+            {
+                "spec": self._plain,
+                "folder": str(self.folder),
+                "out": str(self.out),
+                "cwd": str(self.cwd),
+                "schemas": self._schemas,
+            }
+        )
+
+    @cached_property
+    def _schemas(self) -> dict[str, Any]:
+        structured = [column for column in self.spec.columns if column.kind == "llm_structured"]
+        return {column.name: dict(schema_of(column, self.folder)) for column in structured}
+
+    def _model_told(self, column: Column) -> Any:
+        if column.model is None:
+            return None
+        entry = self.spec.models[column.model]
+        return [self.spec.endpoints[entry.endpoint].base_url, entry.model, entry.params]
+
+    def _schema_told(self, column: Column) -> Any:
+        return self._schemas.get(column.name)
+
+
+def dataset_of_file(
+    file: SpecFile, *, cwd: Path, environ: Mapping[str, str] | None = None, rows: int | None = None
+) -> Dataset:
+    """The dataset that a spec file means. Raises `SpecError` with all mistakes; see `check_spec` for `environ`."""
+    spec = read_generate(file)
+    complaints = check_spec(file, spec, environ=environ)
+    if complaints:
+        raise file.error(complaints)
+    plain = dict(file.root.plain())
+    if rows is not None:
+        plain |= {"rows": min(rows, spec.rows)}
+        plain.pop("target", None)
+        spec = GenerateSpec.model_validate(plain)
+    out = Path(spec.out or f"{spec.generate}.parquet")
+    return Dataset(plain, spec, folder=file.folder, out=(cwd / out).absolute(), cwd=cwd)
+
+
+def dataset_of_text(text: str) -> Dataset:
+    """The dataset that `wire` told."""
+    told = json.loads(text)
+    spec = GenerateSpec.model_validate(told["spec"])
+    made = Dataset(told["spec"], spec, folder=Path(told["folder"]), out=Path(told["out"]), cwd=Path(told["cwd"]))
+    made.__dict__["_schemas"] = told["schemas"]  # as they were when the run was declared
+    return made
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""What a request to generate a dataset says, and whether the dataset has a run that is still under way. Pure reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from passloop.apps.errors import Problem, SpecError
+from passloop.drivers.calls.secrets import KeyMissing, resolve
+from passloop.kernel.source_rows import OPEN_STATES
+
+from .dataset import Dataset, dataset_of_text
+
+if TYPE_CHECKING:
+    from passloop.store.reader import Reader, RunView
+
+__all__ = ["GenerateRequest", "check_keys", "decode_request", "live_run", "runs_of_dataset"]
+
+_FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
+
+
+class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /generate: a dataset as `Dataset.wire` tells it, and the environment of its python cells."""
+
+    dataset: msgspec.Raw
+    environment: dict[str, str] = {}
+
+    def read(self) -> Dataset:
+        """The dataset. Raises `SpecError`."""
+        try:
+            return dataset_of_text(bytes(self.dataset).decode())
+        except (ValueError, LookupError, TypeError) as error:
+            problem = Problem(f"the dataset is not readable: {error}", "send what `passloop generate` sends")
+            raise SpecError([problem]) from None
+
+
+_decoder = msgspec.json.Decoder(GenerateRequest)
+
+
+def decode_request(body: bytes) -> GenerateRequest:
+    """Read a request body. Raises `SpecError`."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = f"the request is not readable: {error}"
+        raise SpecError([Problem(what, "send what POST /generate describes", "request body")]) from None
+
+
+def check_keys(dataset: Dataset, environ: Mapping[str, str]) -> None:
+    """Raise `SpecError` for API keys that the engine does not find."""
+    problems = []
+    for name, entry in dataset.spec.endpoints.items():
+        try:
+            if entry.api_key is not None:
+                resolve(entry.api_key, environ)
+        except KeyMissing as missing:
+            problems.append(Problem(str(missing), "or say api_key: file:PATH", f"endpoints.{name}.api_key"))
+    if problems:
+        raise SpecError(problems)
+
+
+def runs_of_dataset(reader: Reader, root: str) -> Iterable[tuple[RunView, Mapping[str, Any]]]:
+    """The runs of a dataset, newest first, each with what is told about it."""
+    for view in reader.runs():
+        if '"generate"' in view.about:
+            about = json.loads(view.about)
+            if about.get("root") == root:
+                yield view, about
+
+
+def live_run(reader: Reader, dataset: Dataset) -> RunView | None:
+    """The run of the same dataset that is still under way. Raises `SpecError` if it is of another spec."""
+    for view, about in runs_of_dataset(reader, dataset.root):
+        is_open = view.source is not None and view.source.row.state in OPEN_STATES
+        if not is_open and all(state in _FINAL for state, count in view.counts.items() if count):
+            continue
+        if (about.get("hash"), about.get("rows")) == (dataset.hash, dataset.spec.rows):
+            return view
+        what = f"run {view.row.id} still makes {dataset.out} from another spec"
+        raise SpecError([Problem(what, f"wait for it, or end it: passloop cancel @{view.row.id}")])
+    return None

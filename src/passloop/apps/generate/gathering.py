@@ -1,0 +1,100 @@
+"""What became of the rows of a row group, from what is committed: kept, dropped with the reason, incomplete, or open.
+
+Asks the store only; so it says the same after any crash, and while a run is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from .answers import CellAnswer, answer_of
+from .cells import CellPlace, UnitCells, cells_of
+from .dataset import Dataset
+from .rows import row_of
+from .templates import TemplateFailed, evaluate
+
+if TYPE_CHECKING:
+    from passloop.store.lookups import Keyed
+    from passloop.store.reader import Reader
+
+__all__ = ["GatheredRow", "Status", "gather_unit"]
+
+Status = Literal["kept", "dropped", "incomplete", "open"]
+_FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
+
+
+@dataclass(slots=True)
+class GatheredRow:
+    """One row. `reason` says why it was dropped; `missing` are the columns without a value, with their task if any.
+
+    `spent` are (input, output) tokens by column.
+    """
+
+    row: int
+    status: Status
+    values: Mapping[str, Any]
+    reason: str = ""
+    missing: dict[str, int | None] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+    spent: dict[str, tuple[int, int]] = field(default_factory=dict)
+    tasks: dict[str, int] = field(default_factory=dict)
+
+
+def gather_unit(reader: Reader, dataset: Dataset, unit: int) -> list[GatheredRow]:
+    """The rows of a row group, in their order."""
+    cells = cells_of(dataset, unit)
+    known = reader.keyed([cell.key for cell in cells.cells])
+    by_row: dict[int, list[CellPlace]] = {row: [] for row in dataset.rows_of(unit)}
+    for cell in cells.cells:
+        for row in by_row if cell.column.batch else (cell.row,):
+            by_row[row].append(cell)
+    answers = {key: answer_of(each.results) for key, each in known.items()}
+    return [_gathered(dataset, cells, row, by_row[row], known=known, answers=answers) for row in by_row]
+
+
+def _gathered(
+    dataset: Dataset,
+    unit: UnitCells,
+    row: int,
+    cells: Sequence[CellPlace],
+    *,
+    known: Mapping[str, Keyed],
+    answers: Mapping[str, CellAnswer | None],
+) -> GatheredRow:
+    answered: dict[str, Any] = {}
+    found = GatheredRow(row, "kept", {})
+    is_open = False
+    place = row % dataset.spec.row_group
+    for cell in cells:
+        task, answer = known.get(cell.key), answers.get(cell.key)
+        if task is not None:
+            found.tasks[cell.column.name] = task.task
+        if answer is not None and cell.row == row:
+            found.spent[cell.column.name] = answer.spent
+        if task is not None and task.state == "succeeded" and answer is not None:
+            answered |= answer.values if answer.rows is None else answer.rows[place]
+        else:
+            found.missing[cell.column.name] = None if task is None else task.task
+            is_open = is_open or task is None or task.state not in _FINAL
+    made = row_of(dataset, unit.givens[row], answered)
+    found.values, found.wrong = made.values, made.wrong
+    found.missing |= dict.fromkeys(made.wrong)
+    found.status, found.reason = _status(dataset, found, is_open=is_open)
+    return found
+
+
+def _status(dataset: Dataset, row: GatheredRow, *, is_open: bool) -> tuple[Status, str]:
+    if row.missing:
+        if is_open:
+            return "open", ""
+        if dataset.spec.on_dead_endpoint == "drop_rows":
+            return "dropped", f"no answer for {next(iter(row.missing))}"
+        return "incomplete", ""
+    if dataset.spec.keep is None:
+        return "kept", ""
+    try:
+        return ("kept", "") if evaluate(dataset.spec.keep, row.values) else ("dropped", "keep")
+    except TemplateFailed as failed:
+        return "dropped", f"keep: {failed}"

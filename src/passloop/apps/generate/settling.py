@@ -1,0 +1,193 @@
+"""From what is committed to the files: parts of row groups that are whole, the dataset itself, and the rows that lack
+something beside it. Reads the store, asks nobody; may be repeated at any time and then does only what is left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .cells import cells_of
+from .costs import UNIT, cost_of
+from .dataset import Dataset
+from .gathering import GatheredRow, gather_unit
+from .parts import PartStore, lazily, parquet, table_of, write_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from passloop.store.reader import Reader
+
+__all__ = ["Settled", "Settling"]
+
+_SAMPLES = 3
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over rows. `spent` is (input, output) tokens by column, `missing` how many cells by column lack a value
+    and the tasks of the first of them.
+    """
+
+    kept: int = 0
+    incomplete: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    input: Counter[str] = field(default_factory=Counter)
+    output: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, list[int]] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+
+    def add(self, row: GatheredRow) -> None:
+        """Count a row."""
+        if row.status == "kept":
+            self.kept += 1
+        elif row.status == "dropped":
+            self.dropped[row.reason] += 1
+        else:
+            self.incomplete += 1
+        for name, (read, written) in row.spent.items():
+            self.input[name] += read
+            self.output[name] += written
+        for name, task in row.missing.items():
+            self.missing[name] += 1
+            tasks = self.samples.setdefault(name, [])
+            if task is not None and len(tasks) < _SAMPLES:
+                tasks.append(task)
+        self.wrong |= row.wrong
+
+    def merge(self, told: Mapping[str, Any]) -> None:
+        """Count what a part tells of its rows."""
+        self.kept += told["kept"]
+        self.dropped.update(told["dropped"])
+        self.input.update(told["input"])
+        self.output.update(told["output"])
+
+    def told(self) -> dict[str, Any]:
+        """What a part tells."""
+        return {"kept": self.kept, "dropped": self.dropped, "input": self.input, "output": self.output}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a dataset. `whole` says that all rows are there, or dropped as was asked."""
+
+    tally: Tally
+    rows: int
+    out: Path
+    incomplete_out: Path
+    whole: bool
+
+
+class Settling:
+    """Writes the files of one dataset."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._parts = PartStore(dataset.out)
+        self._identities: dict[int, str] = {}
+
+    def write_part(self, reader: Reader, unit: int) -> bool:
+        """Write the part of a row group whose cells are final; False if some of its rows lack something."""
+        path = self._path(unit)
+        if path.exists():
+            return True
+        rows = gather_unit(reader, self._dataset, unit)
+        tally = Tally()
+        for row in rows:
+            tally.add(row)
+        if tally.incomplete or tally.missing:
+            return False
+        kept = [row.values for row in rows if row.status == "kept"]
+        self._parts.write(path, kept, self._dataset.outputs, tally.told())
+        return True
+
+    def settle(self, reader: Reader) -> Settled:
+        """Write the dataset from all row groups; what lacks something goes into a file beside it."""
+        tally, pieces, lacking = Tally(), [], []
+        target = self._dataset.spec.target
+        for unit in range(self._dataset.units):
+            if target is not None and tally.kept >= target:
+                break
+            told = self._parts.told(self._path(unit)) if self.write_part(reader, unit) else None
+            if told is not None:
+                tally.merge(told)
+                pieces.append(self._reading(self._path(unit)))
+                continue
+            rows = gather_unit(reader, self._dataset, unit)
+            for row in rows:
+                tally.add(row)
+            lacking += [row for row in rows if row.status in ("incomplete", "open")]
+            kept = [row.values for row in rows if row.status == "kept"]
+            pieces.append(lambda kept=kept: table_of(kept, self._dataset.outputs))
+        return self._written(tally, pieces, lacking)
+
+    def _written(self, tally: Tally, pieces: list[Any], lacking: list[GatheredRow]) -> Settled:
+        dataset = self._dataset
+        target = dataset.spec.target
+        whole = not tally.incomplete if target is None else tally.kept >= target
+        if target is not None and tally.kept > target:
+            pieces = _first(pieces, target)
+            tally.kept = target
+        out = dataset.out
+        beside = out.with_name(f"{out.stem}.incomplete{out.suffix}")
+        write_file(out, lazily(pieces), self._metadata(tally))
+        if lacking and not whole:
+            columns = ["row", *(name for name in dataset.outputs if name != "row"), "lacks"]
+            rows = [{**row.values, "row": row.row, "lacks": ", ".join(row.missing)} for row in lacking]
+            write_file(beside, [table_of(rows, columns)], {"dataset": out.name})
+        else:
+            beside.unlink(missing_ok=True)
+        if whole:
+            self._parts.remove()
+        return Settled(tally, dataset.spec.rows, out, beside, whole)
+
+    def _metadata(self, tally: Tally) -> dict[str, Any]:
+        return {
+            "generate": self._dataset.spec.generate,
+            "spec_hash": self._dataset.hash,
+            "rows": self._dataset.spec.rows,
+            **tally.told(),
+            "incomplete": tally.incomplete,
+            "cost": cost_told(self._dataset, tally),
+        }
+
+    def _reading(self, path: Path) -> Any:
+        return lambda: parquet().read_table(path).replace_schema_metadata(None)
+
+    def _path(self, unit: int) -> Path:
+        if unit not in self._identities:
+            keys = [cell.key for cell in cells_of(self._dataset, unit).cells]
+            rows = list(self._dataset.rows_of(unit))
+            told = [keys, rows, self._dataset.spec.keep, self._dataset.outputs, self._columns]
+            self._identities[unit] = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        return self._parts.path(unit, self._identities[unit])
+
+    @property
+    def _columns(self) -> list[str]:
+        return list(self._dataset.fingerprints.values())
+
+
+def cost_told(dataset: Dataset, tally: Tally) -> dict[str, float]:
+    """The cost by column, in the currency of the prices; columns without a price are left out."""
+    found = {}
+    for name in {*tally.input, *tally.output}:
+        column = dataset.columns.get(name)
+        if column is not None and column.model is not None and dataset.spec.models[column.model].price is not None:
+            found[name] = cost_of(dataset, column, (tally.input[name], tally.output[name])) / UNIT
+    return dict(sorted(found.items()))
+
+
+def _first(pieces: list[Any], count: int) -> list[Any]:
+    """The same, cut after `count` rows."""
+    found, left = [], count
+    for piece in pieces:
+        size = piece().num_rows
+        if left <= 0:
+            break
+        found.append(piece if size <= left else (lambda piece=piece, left=left: piece().slice(0, left)))
+        left -= size
+    return found

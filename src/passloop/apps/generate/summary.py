@@ -1,0 +1,150 @@
+"""What is told of a dataset at its end: counts, drops with their reasons, tokens and cost by column, and for what lacks
+an answer the endpoint, model or column that held it. Pure but for reading the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .costs import UNIT, cost_of
+from .dataset import Dataset
+from .settling import Settled
+
+if TYPE_CHECKING:
+    from passloop.store.reader import Reader
+
+__all__ = ["Failure", "Summary", "summary_of"]
+
+
+class Failure(NamedTuple):
+    """One column whose cells lack a value, and what held it."""
+
+    column: str
+    model: str | None
+    endpoint: str | None
+    cells: int
+    task: int | None
+    message: str
+
+    def line(self) -> str:
+        """For people, on one line."""
+        held = f"model {self.model} at {self.endpoint}" if self.model else "no model"
+        look = f"  (passloop show {self.task})" if self.task is not None else ""
+        return f"column {self.column} ({held}): {self.cells:,} cells without a value: {self.message}{look}"
+
+
+class Summary(NamedTuple):
+    """How a run of a dataset ended. `unknown` counts calls of which nobody knows whether they were paid for."""
+
+    counts: Mapping[str, int]
+    dropped: Mapping[str, int]
+    usage: Mapping[str, Mapping[str, float]]
+    failures: tuple[Failure, ...]
+    unknown: int
+    out: str
+    incomplete_out: str | None
+    whole: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all rows are there or dropped as was asked, 1 for a partial dataset."""
+        return 0 if self.whole else 1
+
+    def document(self, run: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What `generate --json` prints."""
+        return {
+            "schema_version": 1,
+            "run": run,
+            "counts": dict(self.counts),
+            "dropped": dict(self.dropped),
+            "usage": {name: dict(each) for name, each in self.usage.items()},
+            "unknown_calls": self.unknown,
+            "out": self.out,
+            "incomplete_out": self.incomplete_out,
+            "failures": [failure._asdict() for failure in self.failures],
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        counts = self.counts
+        head = f"{counts['kept']:,} rows -> {self.out}"
+        if counts["dropped"]:
+            reasons = ", ".join(f"{count:,} by {reason}" for reason, count in self.dropped.items())
+            head += f"; {counts['dropped']:,} dropped ({reasons})"
+        lines = [head, *(_usage_line(name, each) for name, each in self.usage.items())]
+        if self.unknown:
+            lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
+        if not self.whole:
+            lines.append(f"partial: {counts['incomplete']:,} rows lack something -> {self.incomplete_out}")
+            lines += [failure.line() for failure in self.failures]
+            lines.append("run the same spec again to ask only for what is missing")
+        return lines
+
+
+def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: int) -> Summary:
+    """The summary of what was settled."""
+    tally = settled.tally
+    dropped = dict(tally.dropped)
+    counts = {
+        "rows": settled.rows,
+        "kept": tally.kept,
+        "dropped": sum(dropped.values()),
+        "incomplete": tally.incomplete,
+    }
+    return Summary(
+        counts=counts,
+        dropped=dropped,
+        usage=_usage(dataset, settled),
+        failures=() if settled.whole else tuple(_failures(reader, dataset, settled)),
+        unknown=unknown,
+        out=str(settled.out),
+        incomplete_out=str(settled.incomplete_out) if not settled.whole and tally.incomplete else None,
+        whole=settled.whole,
+    )
+
+
+def _usage(dataset: Dataset, settled: Settled) -> dict[str, dict[str, float]]:
+    tally = settled.tally
+    found: dict[str, dict[str, float]] = {}
+    for column in dataset.tasks:
+        if column.model is None:
+            continue
+        spent = (tally.input[column.name], tally.output[column.name])
+        found[column.name] = {"input": spent[0], "output": spent[1]}
+        if dataset.spec.models[column.model].price is not None:
+            found[column.name]["cost"] = cost_of(dataset, column, spent) / UNIT
+    return found
+
+
+def _failures(reader: Reader, dataset: Dataset, settled: Settled) -> list[Failure]:
+    """Columns whose own cells failed first, then those that waited for them."""
+    found = []
+    for name, count in settled.tally.missing.items():
+        column = dataset.columns[name]
+        model = dataset.models.get(column.model or "")
+        task = next(iter(settled.tally.samples.get(name, ())), None)
+        message = settled.tally.wrong.get(name) or _message(reader, task)
+        endpoint = None if model is None else model.endpoint.base_url
+        found.append(Failure(name, None if model is None else model.name, endpoint, count, task, message))
+    return sorted(found, key=lambda failure: failure.message.startswith(_WAITED))
+
+
+_WAITED = "it waits for another column"
+
+
+def _message(reader: Reader, task: int | None) -> str:
+    view = None if task is None else reader.task(task)
+    if view is None:
+        return "not asked"
+    if view.row.state == "aborted":
+        return _WAITED
+    attempt = view.latest
+    if attempt is not None and attempt.outcome is not None and attempt.outcome.message:
+        return attempt.outcome.message
+    return view.row.message or view.row.state
+
+
+def _usage_line(name: str, each: Mapping[str, float]) -> str:
+    cost = f", cost {each['cost']:.4f}" if "cost" in each else ""
+    return f"  {name}: {each['input']:,} tokens in, {each['output']:,} out{cost}"

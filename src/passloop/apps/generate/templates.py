@@ -1,0 +1,102 @@
+"""Templates of prompts, expressions and conditions: Jinja2 in its sandbox, undefined names are errors. No loader, so
+that a template can read no file. Answers of models are only ever values in a template, never templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from passloop.apps.errors import BadValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jinja2.sandbox import SandboxedEnvironment
+
+__all__ = ["TemplateFailed", "evaluate", "names_in", "render"]
+
+MISSING = "datasets need some more packages"
+INSTALL = "pip install 'passloop[generate]'"
+
+
+class TemplateFailed(Exception):
+    """A template cannot be rendered with these values. One sentence."""
+
+
+def names_in(text: str) -> frozenset[str]:
+    """The names that a template wants to know. Raises `BadValue` for a template that is none, with its line."""
+    environment = _environment()
+    from jinja2 import TemplateSyntaxError, meta
+
+    try:
+        names = meta.find_undeclared_variables(environment.parse(text))
+        _compiled(text)
+        return frozenset(names - environment.globals.keys())
+    except TemplateSyntaxError as error:
+        at = f" (line {error.lineno} of it)" if "\n" in text else ""
+        raise BadValue(f"the template is not readable{at}: {error.message}", "see the Jinja2 syntax") from None
+
+
+def render(text: str, values: Mapping[str, Any]) -> str:
+    """The template as text. Raises `TemplateFailed`."""
+    found = _run(text, values, as_text=True)
+    return str(found)
+
+
+def evaluate(text: str, values: Mapping[str, Any]) -> Any:
+    """The value of a template that is one `{{ expression }}`, of its own type; of any other template its text.
+
+    Raises `TemplateFailed`.
+    """
+    return _run(text, values, as_text=False)
+
+
+def _run(text: str, values: Mapping[str, Any], *, as_text: bool) -> Any:
+    from jinja2 import TemplateError
+
+    template, expression = _compiled(text)
+    try:
+        return template(**values) if as_text or expression is None else _plain(expression(**values))
+    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
+        raise TemplateFailed(f"{type(error).__name__}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """The value, if JSON can say it; generators become lists, and what is undefined is an error."""
+    from jinja2 import Undefined
+
+    if isinstance(value, Undefined):
+        str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value]
+
+
+@lru_cache(maxsize=1_000)
+def _compiled(text: str) -> tuple[Callable[..., str], Callable[..., Any] | None]:
+    environment = _environment()
+    inner = _single_expression(environment, text)
+    expression = None if inner is None else environment.compile_expression(inner, undefined_to_none=False)
+    return environment.from_string(text).render, expression
+
+
+def _single_expression(environment: SandboxedEnvironment, text: str) -> str | None:
+    """What stands between the braces of a template that is one expression and nothing else."""
+    stripped = text.strip()
+    kinds = [kind for _, kind, _ in environment.lex(stripped)]
+    is_single = kinds[:1] == ["variable_begin"] and kinds.count("variable_begin") == 1 and kinds[-1] == "variable_end"
+    return stripped[2:-2].strip("-+ \n\t") if is_single else None
+
+
+@lru_cache(maxsize=1)
+def _environment() -> SandboxedEnvironment:
+    try:
+        from jinja2 import StrictUndefined
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+    except ImportError:
+        raise BadValue(MISSING, INSTALL) from None
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False)

@@ -1,0 +1,1 @@
+SELECT unit FROM units WHERE run = ? AND ended_at IS NOT NULL ORDER BY unit

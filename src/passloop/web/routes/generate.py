@@ -1,0 +1,44 @@
+"""POST /generate: a dataset, row group by row group. Durable when it is answered; a dataset whose run is still under
+way gets that run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from passloop.apps.generate.declaring import check_keys, decode_request, live_run
+from passloop.apps.generate.expander import declared_of
+from passloop.apps.queue.views import document
+from passloop.drivers.calls.endpoints import declarations
+from passloop.web.port import EngineHere, json_reply
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["submit"])
+SCHEMA = {
+    "type": "object",
+    "properties": {"dataset": {"type": "object"}, "environment": {"type": "object"}},
+    "required": ["dataset"],
+}
+BODY = {"requestBody": {"content": {"application/json": {"schema": SCHEMA}}, "required": True}}
+
+
+@router.post("/generate", openapi_extra=BODY)
+async def generate(request: Request, engine: EngineHere) -> Response:
+    """Declare the pools of a dataset's models, and its run."""
+    body = await request.body()
+    asked = await asyncio.to_thread(decode_request, body)
+    dataset = await asyncio.to_thread(asked.read)
+    check_keys(dataset, os.environ)
+    live = await engine.read(lambda reader: live_run(reader, dataset))
+    if live is not None:
+        return json_reply(document(run={"id": live.row.id, "name": live.row.name}, joined=True))
+    declared = await asyncio.to_thread(declared_of, dataset, environment=asked.environment)
+    for pool in declarations(dataset.models.values()):
+        await engine.send(pool)
+    answer = await engine.declare_source(declared)
+    return json_reply(document(run={"id": answer.run, "name": declared.name}, joined=False))
