@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from passloop.api.gpu_pool import GpuPool as GpuPool
     from passloop.api.gpu_pool import Lease as Lease
     from passloop.api.gpu_pool import PoolStatistics as PoolStatistics
+    from passloop.api.matrix import MatrixResult as MatrixResult
+    from passloop.api.matrix import run_matrix as run_matrix
     from passloop.api.records import Change as Change
     from passloop.api.records import Gpu as Gpu
     from passloop.api.records import RunResult as RunResult
@@ -33,6 +35,7 @@ _ROOMS = {
     "engine": ("Engine", "open"),
     "errors": ("EngineGone", "NeverFits", "PassloopError"),
     "gpu_pool": ("GpuPool", "Lease", "PoolStatistics"),
+    "matrix": ("MatrixResult", "run_matrix"),
     "records": ("Change", "Gpu", "RunResult", "Task"),
     "run": ("Run",),
 }
