@@ -42,7 +42,7 @@ class Reader:
         torch.manual_seed(seed)
         ids = torch.tensor([list(tokens)], device=self._model.device)
         with self._method.reading(self._model):
-            self._model.model(input_ids=ids, past_key_values=cache)
+            self._model.base_model(input_ids=ids, past_key_values=cache)  # without the head: no token is wanted
         self._check_lengths(cache)
         length = int(cache.get_seq_length())
         return ReadContext(
