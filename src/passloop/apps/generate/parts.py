@@ -43,7 +43,7 @@ class PartStore:
     def write(self, path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], told: object) -> None:
         """Write a part, with what is told of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_file(path, [table_of(rows, columns)], told)
+        write_file(path, [table_of(rows, columns)], told, untyped=True)
 
     def told(self, path: Path) -> Any:
         """What is told of a part; None if it is not there, or is no part."""
@@ -77,12 +77,17 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:
     return pa.Table.from_arrays(arrays, names=list(columns))
 
 
-def write_file(path: Path, tables: Iterable[Any], told: object) -> None:
-    """Write tables one after the other as one file, in types that hold them all. `tables` is walked twice."""
+def write_file(path: Path, tables: Iterable[Any], told: object, *, untyped: bool = False) -> None:
+    """Write tables one after the other as one file, in types that hold them all. `tables` is walked twice.
+
+    A column without any value becomes text, or stays without a type (`untyped`), so that other files may give it one.
+    """
     import pyarrow as pa
 
     pieces = list(tables) if not isinstance(tables, _Tables) else tables
     schema = _one_schema([table.schema for table in pieces])
+    if not untyped:
+        schema = _typed(schema)
     metadata = {**(schema.metadata or {}), METADATA: json.dumps(told, sort_keys=True).encode()}
     schema = schema.with_metadata(metadata)
     with WrittenAside(path) as aside, parquet().ParquetWriter(aside, schema) as writer:
@@ -117,7 +122,13 @@ def _one_schema(schemas: Sequence[Any]) -> Any:
             fields.append(pa.unify_schemas(parts, promote_options="permissive").field(0))
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             fields.append(pa.field(field.name, pa.string()))
-    return pa.schema([pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in fields])
+    return pa.schema(fields)
+
+
+def _typed(schema: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.schema([pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in schema])
 
 
 def _fitted(column: Any, wanted: Any) -> Any:

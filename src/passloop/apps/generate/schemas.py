@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = ["NoJson", "json_in", "schema_of", "violation"]
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 _LONGEST = 300
+_MOST_TRIES = 100
 
 
 class NoJson(ValueError):
@@ -54,13 +56,13 @@ def json_in(text: str) -> Any:
     for candidate in (text, *_FENCED.findall(text)):
         try:
             return json.loads(candidate)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     decoder = json.JSONDecoder()
-    for found in re.finditer(r"[{\[]", text):
+    for found in islice(re.finditer(r"[{\[]", text), _MOST_TRIES):
         try:
             return decoder.raw_decode(text, found.start())[0]
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     raise NoJson("the answer holds no JSON")
 

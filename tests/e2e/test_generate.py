@@ -1,0 +1,163 @@
+"""Datasets from a real engine and a faulty endpoint: rows, faults, resumption, limits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.command_line import Box
+from tests.support.generating import generating, model_columns
+
+COLUMNS: list[dict[str, Any]] = [
+    {"name": "topic", "kind": "sampler", "choice": {"values": ["billing", "defect"]}},
+    {"name": "ticket", "kind": "llm_text", "model": "m", "prompt": "about {{ topic }}"},
+    {"name": "reply", "kind": "llm_text", "model": "m", "prompt": "reply to {{ ticket }} of {{ words }} words"},
+    {"name": "words", "kind": "expression", "expr": "{{ ticket.split() | length }}"},
+]
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return found
+
+
+def script(**models: ModelScript) -> Script:
+    return Script(default=ModelScript(latency=0), models=models)
+
+
+async def test_rows_have_all_their_columns_and_cells_wait_for_their_inputs(tmp_path: Path) -> None:
+    async with generating(tmp_path, script()) as stand:
+        made = await stand.make(stand.dataset(columns=COLUMNS))
+        assert (made.exit_code, made.counts["kept"]) == (0, 6)
+        rows = rows_of(tmp_path / "made.parquet")
+        assert all(row["words"] == len(row["ticket"].split()) and row["reply"] for row in rows)
+        assert stand.endpoint.count("answered") == 12
+
+
+async def test_the_same_spec_again_asks_for_nothing_and_more_rows_only_for_the_new(tmp_path: Path) -> None:
+    async with generating(tmp_path, script()) as stand:
+        await stand.make(stand.dataset(columns=COLUMNS))
+        first = rows_of(tmp_path / "made.parquet")
+        await stand.make(stand.dataset(columns=COLUMNS))
+        assert stand.endpoint.count("received") == 12
+        made = await stand.make(stand.dataset(columns=COLUMNS, rows=9))
+        assert made.counts["kept"] == 9
+        assert stand.endpoint.count("received") == 18
+        assert rows_of(tmp_path / "made.parquet")[:6] == first
+
+
+async def test_another_prompt_asks_again_for_its_column_and_those_after_it_alone(tmp_path: Path) -> None:
+    async with generating(tmp_path, script()) as stand:
+        await stand.make(stand.dataset(columns=COLUMNS))
+        changed = [*COLUMNS[:2], {**COLUMNS[2], "prompt": "other words on {{ ticket }}"}, COLUMNS[3]]
+        await stand.make(stand.dataset(columns=changed))
+        assert stand.endpoint.count("answered") == 12 + 6
+
+
+async def test_a_model_that_always_says_429_ends_the_run_as_partial_with_all_other_cells_kept(tmp_path: Path) -> None:
+    faults = script(dead=ModelScript(latency=0, faults=(Fault(status=429),)))
+    async with generating(tmp_path, faults) as stand:
+        spec = model_columns("one", "two", "dead", dead_after="300ms")
+        made = await stand.make(stand.dataset(**spec))
+        assert (made.exit_code, made.counts["incomplete"]) == (1, 6)
+        (failure,) = made.failures
+        assert (failure.column, failure.model, failure.endpoint) == ("by_dead", "dead", stand.endpoint.url)
+        lacking = rows_of(tmp_path / "made.incomplete.parquet")
+        assert all(row["by_one"] and row["by_two"] and row["lacks"] == "by_dead" for row in lacking)
+        assert stand.endpoint.count("answered") == 12
+
+
+async def test_a_model_that_came_back_gets_only_what_it_owes(tmp_path: Path) -> None:
+    faults = script(dead=ModelScript(latency=0, faults=(Fault(status=400, last=6),)))
+    async with generating(tmp_path, faults) as stand:
+        spec = model_columns("one", "dead")
+        assert (await stand.make(stand.dataset(**spec))).exit_code == 1
+        made = await stand.make(stand.dataset(**spec))
+        assert (made.exit_code, made.counts["kept"]) == (0, 6)
+        assert stand.endpoint.count("answered") == 12
+        assert not (tmp_path / "made.incomplete.parquet").exists()
+
+
+async def test_rows_of_a_dead_model_are_dropped_if_that_is_wanted(tmp_path: Path) -> None:
+    faults = script(dead=ModelScript(latency=0, faults=(Fault(status=400, last=1),)))
+    async with generating(tmp_path, faults) as stand:
+        made = await stand.make(stand.dataset(**model_columns("one", "dead"), on_dead_endpoint="drop_rows"))
+        assert (made.exit_code, made.counts["kept"]) == (0, 5)
+        assert made.dropped == {"no answer for by_dead": 1}
+
+
+async def test_a_structured_answer_is_refused_until_it_is_valid(tmp_path: Path) -> None:
+    answers = ("no JSON at all", '{"n": "one"}', '{"n": 1}')
+    schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+    columns = [{"name": "f", "kind": "llm_structured", "model": "m", "schema": schema, "prompt": "a number"}]
+    async with generating(tmp_path, script(m=ModelScript(latency=0, answers=answers))) as stand:
+        made = await stand.make(stand.dataset(columns=columns, rows=1))
+        assert made.exit_code == 0
+        assert rows_of(tmp_path / "made.parquet") == [{"f": {"n": 1}}]
+        assert made.usage["f"]["output"] == sum(int(bill["tokens"][1]) for bill in stand.bills if "tokens" in bill)
+
+
+async def test_a_judge_gives_a_score_and_skipped_rows_ask_nothing(tmp_path: Path) -> None:
+    rubric = {"scores": {"1": "bad", "5": "good"}}
+    skip = {"when": "{{ n == 1 }}", "value": None}
+    columns = [
+        {"name": "n", "kind": "sampler", "integer": {"low": 1, "high": 2}},
+        {"name": "g", "kind": "llm_judge", "model": "m", "prompt": "x", "rubric": rubric, "skip": skip},
+    ]
+    async with generating(tmp_path, script(m=ModelScript(latency=0, answers=('{"score": 5}',)))) as stand:
+        await stand.make(stand.dataset(columns=columns))
+        rows = rows_of(tmp_path / "made.parquet")
+        assert all(row["g"] == (None if row["n"] == 1 else 5) for row in rows)
+        assert stand.endpoint.count("received") == sum(row["n"] == 2 for row in rows) < 6
+
+
+async def test_a_target_ends_with_exactly_so_many_kept_rows(tmp_path: Path) -> None:
+    columns = [*COLUMNS[:2], {"name": "n", "kind": "sampler", "integer": {"low": 0, "high": 1}}]
+    async with generating(tmp_path, script()) as stand:
+        made = await stand.make(stand.dataset(columns=columns, keep="{{ n == 1 }}", target=7, rows=200))
+        assert (made.exit_code, made.counts["kept"]) == (0, 7)
+        assert all(row["n"] == 1 for row in rows_of(tmp_path / "made.parquet"))
+        assert stand.endpoint.count("answered") < 60
+
+
+async def test_the_cost_limit_ends_asking(tmp_path: Path) -> None:
+    models = {"m": {"endpoint": "here", "model": "m", "max_in_flight": 1, "price": {"input": 0, "output": 1_000_000}}}
+    async with generating(tmp_path, script()) as stand:
+        made = await stand.make(stand.dataset(models=models, limits={"max_cost": 1.0}))
+        assert (made.exit_code, made.counts["kept"]) == (1, 1)
+        assert "cost limit" in made.failures[0].message
+
+
+async def test_python_columns_see_what_is_committed(tmp_path: Path) -> None:
+    (tmp_path / "owncols.py").write_text(
+        "def one(row):\n    return {'up': row['ticket'].upper(), 'n': len(row['ticket'])}\n"
+        "def all_of(rows):\n    return [sum(len(each['up']) for each in rows)] * len(rows)\n"
+    )
+    columns = [
+        *COLUMNS[:2],
+        {"name": "both", "kind": "python", "call": "owncols:one", "needs": ["ticket"], "outputs": ["up", "n"]},
+        {"name": "sums", "kind": "python", "call": "owncols:all_of", "needs": ["up"], "batch": True},
+    ]
+    async with generating(tmp_path, script()) as stand:
+        made = await stand.make(stand.dataset(columns=columns, rows=4))
+        assert made.exit_code == 0, made.failures
+        rows = rows_of(tmp_path / "made.parquet")
+        assert all(row["up"] == row["ticket"].upper() and row["n"] == len(row["ticket"]) for row in rows)
+        assert [row["sums"] for row in rows[:2]] == [rows[0]["n"] + rows[1]["n"]] * 2
+
+
+@pytest.mark.timeout(60)
+async def test_the_command_makes_a_file_and_tells_what_came_of_it(box: Box) -> None:
+    async with generating(box.folder, script()) as stand:
+        spec = stand.dataset(columns=COLUMNS)
+        (box.folder / "spec.yaml").write_text(json.dumps(json.loads(spec.wire())["spec"]))
+        said = await asyncio.to_thread(box.run, "generate", "spec.yaml", "--json")
+        assert said.code == 0, said
+        assert said.json()["counts"] == {"rows": 6, "kept": 6, "dropped": 0, "incomplete": 0}
+        assert len(rows_of(box.folder / "made.parquet")) == 6

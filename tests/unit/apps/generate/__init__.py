@@ -1,0 +1,1 @@
+"""Facts about datasets that need no engine."""

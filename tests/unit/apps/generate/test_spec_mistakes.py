@@ -1,0 +1,95 @@
+"""What is wrong with a spec is told at once, each at its place, with a fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from passloop.apps.errors import SpecError
+from passloop.apps.generate.dataset import dataset_of_file
+from passloop.apps.spec_file import parse_spec
+
+HEAD = """\
+generate: x
+rows: 3
+endpoints: {e: {base_url: "http://127.0.0.1:1/v1", api_key: "env:SOME_KEY"}}
+models: {m: {endpoint: e, model: a}}
+columns:
+"""
+
+
+def mistakes(folder: Path, *columns: str, tail: str = "", environ: dict[str, str] | None = None) -> list[str]:
+    text = HEAD + "".join(f"  - {{{column}}}\n" for column in columns) + tail
+    environ = {"SOME_KEY": "k"} if environ is None else environ
+    try:
+        dataset_of_file(parse_spec(text.encode(), name="s.yaml", folder=folder), cwd=folder, environ=environ)
+    except SpecError as error:
+        return [f"{problem.where} {problem.what}; {problem.fix}" for problem in error.problems]
+    return []
+
+
+def test_a_good_spec_has_none(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, 'name: a, kind: llm_text, model: m, prompt: "hi"') == []
+
+
+def test_all_mistakes_come_together_in_the_order_of_the_file(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        'name: a, kind: llm_text, model: n, prompt: "{{ b }"',
+        'name: b, kind: expression, expr: "{{ topc }}"',
+        "name: topic, kind: sampler, choice: {values: [1], weights: [0]}",
+        environ={},
+    )
+    assert [line.split(" ")[0].split(":")[1] for line in found] == ["3", "6", "6", "7", "8"]
+    assert "did you mean `topic`?" in found[3]
+    assert "SOME_KEY" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("name: a, kind: sampler", "names one distribution, not none"),
+        ("name: a, kind: sampler, uuid: {}, bernoulli: {p: 0.5}", "not bernoulli and uuid"),
+        ('name: a, kind: expression, expr: "1", model: m', "a expression column has no `model`"),
+        ("name: a, kind: seed, file: none.csv", "cannot be read"),
+        ('name: a, kind: python, call: "no function", needs: []', "names no function"),
+        ('name: a, kind: python, call: "m:f", needs: [zz]', "there is no column `zz`"),
+        ("name: a, kind: llm_text, model: m", "says no prompt"),
+        ('name: a, kind: llm_structured, model: m, prompt: x, schema: {type: "nothing"}', "no JSON Schema"),
+        ('name: a, kind: sampler, date: {first: "2026-02-30", last: "2026-03-01"}', "no date"),
+        ("name: a, kind: sampler, conditional: {on: q, cases: {x: {uuid: {}}}}", "no sampler or seed `q`"),
+        ('name: a, kind: llm_text, model: m, prompt: x, promt: "y"', "unknown key `promt`"),
+        ('name: "a b", kind: expression, expr: "1"', "is no name of a column"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, column: str, said: str) -> None:
+    found = mistakes(tmp_path, column)
+    assert len(found) == 1, found
+    assert said in found[0]
+
+
+def test_columns_that_wait_for_each_other_are_named(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path, 'name: a, kind: expression, expr: "{{ b }}"', 'name: b, kind: expression, expr: "{{ a }}"'
+    )
+    assert "these columns wait for each other: a, b" in found[0]
+
+
+def test_a_key_itself_is_refused_and_never_shown(tmp_path: Path) -> None:
+    text = HEAD.replace("env:SOME_KEY", "sk-secret-words") + '  - {name: a, kind: expression, expr: "1"}\n'
+    with pytest.raises(SpecError) as caught:
+        dataset_of_file(parse_spec(text.encode(), name="s.yaml", folder=tmp_path), cwd=tmp_path, environ={})
+    assert "never the key itself" in str(caught.value)
+    assert "secret-words" not in str(caught.value)
+
+
+def test_two_columns_of_one_name_and_a_bad_keep_are_told(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        'name: a, kind: expression, expr: "1"',
+        'name: a, kind: expression, expr: "2"',
+        tail='keep: "{{ b }}"\n',
+    )
+    assert "two columns make `a`" in found[0]
+    assert "`b`" in found[1]
