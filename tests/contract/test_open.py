@@ -158,6 +158,9 @@ async def test_calls_with_a_warm_key_share_what_they_keep(engine: Engine, tmp_pa
     run = await engine.submit([call("kept:add", warm="model", cpus=4) for _ in range(4)])
     assert (await run.wait(timeout=40)).succeeded
     assert await run.values() == (1, 2, 3, 4)
+    nothing = await engine.submit(call("builtins:print", warm="model"))
+    assert (await nothing.wait(timeout=40)).succeeded
+    assert await nothing.values() == (None,)
     with pytest.raises(ValueError, match="a warm key has 1 to 500 characters"):
         call("kept:add", warm="")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -169,6 +170,14 @@ def gpu_of(view: Json) -> Gpu:
 def result_file(home: Path, task: Task) -> Path:
     """Where a called function's result is."""
     return home / "runs" / str(task.run) / str(task.id) / str(task.attempt) / "out" / "result.json"
+
+
+def returned_nothing(file: Path) -> bool:
+    """Whether a function on a warm worker returned None: its exit record says so, and there is no such file."""
+    if file.exists():
+        return False
+    record = json.loads((file.parents[1] / "exit.json").read_bytes())
+    return "result" in record and record["result"] is None
 
 
 def _time(text: str | None) -> datetime | None:

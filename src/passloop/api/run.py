@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .door import Door
 from .errors import PassloopError, told
 from .http import Query
-from .records import FINAL, Change, Frame, RunResult, Task, result_file, task_of
+from .records import FINAL, Change, Frame, RunResult, Task, result_file, returned_nothing, task_of
 
 if TYPE_CHECKING:
     from passloop.store.filters import TaskFilter
@@ -143,7 +143,8 @@ class _Watched:
 
 def _value(door: Door, task: Task) -> Any:
     try:
-        return json.loads(result_file(door.path, task).read_text(encoding="utf-8"))
+        path = result_file(door.path, task)
+        return None if returned_nothing(path) else json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as missing:
         message = f"task {task.id} left no result: it is {task.state}"
         raise PassloopError(message, hint=f"passloop logs {task.id}", code="no_result") from missing

@@ -1,6 +1,6 @@
 """One cell inside a worker: its folder and records, its output, its variables, the call, and how it ended.
 
-The start record is made before anything of the cell is imported or run, by a rename that refuses an existing name; the
+The start record is made before anything of the cell is imported or run, by a link that refuses an existing name; the
 exit record's bytes are reserved then. Must never decide what becomes of the task.
 """
 
@@ -23,6 +23,7 @@ from passloop.crashpoints import crashpoint
 from passloop.drivers.processes.keeper import records
 
 from . import results
+from .claims import StartRecord
 from .output import Output
 
 __all__ = ["Cell", "Ended", "Standing", "TakenError"]
@@ -60,9 +61,11 @@ class Ended:
 class Cell:
     """One cell, from its order to its exit record."""
 
-    def __init__(self, order: dict[str, Any], standing: Standing) -> None:
+    def __init__(self, order: dict[str, Any], standing: Standing, starts: StartRecord) -> None:
         self.order = order
         self._standing = standing
+        self._starts = starts
+        self._nothing: dict[str, Any] = {}
         self._folder = -1
         self._exit = -1
         self._began = 0.0
@@ -78,9 +81,7 @@ class Cell:
         _make_folder(directory)
         self._folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         crashpoint("worker_before_start_record")
-        record = self._identity() | self._standing.shim
-        record |= {"started_at": records.wall_ms(), "worker": self._standing.worker, "worker_pid": os.getpid()}
-        if not records.claim_start(self._folder, records.to_json(record)):
+        if not self._starts.claim(self._folder):
             raise TakenError
         self._exit = records.reserve_exit(self._folder)
         crashpoint("worker_after_start_record")
@@ -121,6 +122,7 @@ class Cell:
             "wall_us": int((time.monotonic() - self._began) * 1e6),
             "worker": self._standing.worker,
             "kept": kept,
+            **self._nothing,
         }
         crashpoint("worker_before_exit_record")
         records.store_exit(self._folder, self._exit, records.to_json(record))
@@ -143,6 +145,9 @@ class Cell:
             os.chdir(order["cwd"])
         function = results.function_at(order["target"])
         value = results.call(function, order["args"], order["kwargs"])
+        if value is None:
+            self._nothing = {"result": None}
+            return Ended("success", 0, "")
         wrong = results.leave_result(order["target"], value, out)
         return Ended("failure", results.UNSAYABLE, wrong) if wrong else Ended("success", 0, "")
 

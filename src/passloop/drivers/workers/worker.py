@@ -23,6 +23,7 @@ from passloop.crashpoints import crashpoint
 from passloop.drivers.processes.keeper import records
 
 from .cell import Cell, Ended, Standing, TakenError
+from .claims import StartRecord
 from .limits import TimeLimit
 from .output import Output
 from .protocol import DOOR, SOCKET, frame, take_messages
@@ -53,6 +54,8 @@ class Worker:
     def __init__(self, folder: Path, standing: Standing) -> None:
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._standing = standing
+        itself: dict[str, str | int] = {"worker": standing.worker, "worker_pid": os.getpid()}
+        self._starts = StartRecord(self._folder, standing.shim | itself)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._engine: socket.socket | None = None
         self._heard = bytearray()
@@ -142,7 +145,7 @@ class Worker:
 
     def _run(self, order: dict[str, Any]) -> bool:
         """Run one cell; False if the worker must end now."""
-        cell = Cell(order, self._standing)
+        cell = Cell(order, self._standing, self._starts)
         try:
             cell.claim()
         except TakenError:
