@@ -11,9 +11,9 @@ outlive its engine: one that was under way then is reported lost, with the words
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from passloop.clock import Clock
 from passloop.drivers.base import Launch, LiveAttempt, Report
@@ -50,17 +50,49 @@ class _Flight:
     model: Model | None = None
 
 
-class CallDriver:
-    """Makes calls for the apps that registered their callers. `environ` is where `env:NAME` keys are looked up."""
+class CallClient(Protocol):
+    """What speaks HTTP for the driver."""
 
-    def __init__(self, clock: Clock, *, environ: Mapping[str, str] | None = None, name: str = "calls") -> None:
+    async def call(self, request: CallRequest, headers: Mapping[str, str]) -> Reply:
+        """Make one call. Raises `Unreachable`, `Broken`, `Silent`."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+Connect = Callable[[], Awaitable[CallClient]]
+"""Makes the client, with the first call."""
+
+
+async def _connect() -> CallClient:
+    """The real client. Its library is large and is loaded beside the loop."""
+    made = await asyncio.to_thread(_load_client)
+    return made()
+
+
+class CallDriver:
+    """Makes calls for the apps that registered their callers. `environ` is where `env:NAME` keys are looked up; tests
+    may give a `connect` of their own.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        environ: Mapping[str, str] | None = None,
+        connect: Connect = _connect,
+        name: str = "calls",
+    ) -> None:
         self.name = name
         self._clock = clock
         self._environ = environ
         self._callers: dict[str, Caller] = {}
         self._flights: dict[AttemptId, _Flight] = {}
         self._forbidden: set[AttemptId] = set()
-        self._client: Client | None = None
+        self._connect = connect
+        self._client: CallClient | None = None
         self._opening = asyncio.Lock()
         self._rates: dict[PoolName, int] = {}
         self._counts = {"launched": 0, "ended": 0, "unknown": 0}
@@ -206,15 +238,14 @@ class CallDriver:
         )
         return outcome, refusal_text(order, answer, verdict.feedback)
 
-    async def _open(self) -> Client | None:
-        """The client, made with the first call; its library is large and is loaded beside the loop."""
+    async def _open(self) -> CallClient | None:
+        """The client, made with the first call; None if its library is not there."""
         async with self._opening:
             if self._client is None:
                 try:
-                    made = await asyncio.to_thread(_load_client)
+                    self._client = await self._connect()
                 except ImportError:
                     return None
-                self._client = made()
         return self._client
 
     def _tell_end(self, which: Launch | LiveAttempt, outcome: Outcome, result: str | None = None) -> None:

@@ -1,0 +1,229 @@
+"""P13: limits hold across runs, crashes and restarts, and a Retry-After is honoured up to an hour.
+
+The real engine, store and driver of calls on a simulated clock, before an endpoint that counts for itself. Four runs
+share it, each declares its pools again, the engine is killed at any time and another takes over after a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+
+import pytest
+
+from passloop.clock import FakeClock, SystemClock
+from passloop.drivers.calls.caller import Answer, CallOrder, CallRequest, Settled
+from passloop.drivers.calls.driver import CallDriver
+from passloop.drivers.calls.endpoints import Endpoint, Model, declarations, draws_of
+from passloop.engine.engine import Engine
+from passloop.engine.settings import EngineSettings
+from passloop.kernel import invariants
+from passloop.kernel.events import Submitted
+from passloop.kernel.ids import TaskId
+from passloop.kernel.resources import Request, Variant
+from passloop.kernel.tasks import FINAL_STATES, NewTask, OutcomeKind, TaskSpec, TaskState
+from passloop.store.database import Store
+from passloop.store.home import Home
+from tests.support.promises import record
+
+from .called import CalledEndpoint
+from .homes import StillBackups
+from .loop import Life, SimulatedLoop, living
+
+START = 1_700_000_000_000
+RUNS, CALLS = 4, 12
+REQUESTS, TOKENS = 20, 400
+IN_FLIGHT = 4
+SPORADIC = 6
+"""So many refusals in a row of fifty outcomes close a pool."""
+MOST_STEPS = 4_000
+
+
+class Asker:
+    """Asks as many tokens as its payload says."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    async def prepare(self, order: CallOrder) -> CallRequest:
+        return CallRequest(self._model, {"prompt": "?", "max_tokens": order.payload["tokens"]}, key=str(order.task))
+
+    async def accept(self, order: CallOrder, answer: Answer) -> Settled:
+        return Settled(json.dumps(answer.text))
+
+
+class Story:
+    """One seed: four runs, some crashes, some hours of 429."""
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self.chance = random.Random(f"P13 {seed}")
+        self.loop = SimulatedLoop(FakeClock(START), self.chance)
+        self.home = Home(path / "home")
+        self.home.prepare()
+        self.endpoint = CalledEndpoint(self.loop, self.chance, requests=REQUESTS, tokens=TOKENS)
+        self.model = Model(
+            Endpoint("http://called/v1", requests_per_minute=REQUESTS, tokens_per_minute=TOKENS, max_in_flight=8),
+            "m",
+            max_in_flight=IN_FLIGHT,
+        )
+        self.tasks: list[TaskId] = []
+        self.kills = self.closings = 0
+        self.life = Life(lambda: None)
+
+    async def told(self) -> None:
+        """Play it to the end: all calls answered."""
+        await self.open()
+        try:
+            plan = [self.submit] * RUNS + [self.kill] * 3 + [self.close_endpoint] * 3
+            self.chance.shuffle(plan)
+            for step in plan:
+                await step()
+                await self.rest(self.chance.choice([0, 30, 1_000, 20_000, 90_000]))
+            for _ in range(MOST_STEPS):
+                states = await self.engine.states_of(self.tasks)
+                if all(state in FINAL_STATES for state in states.values()):
+                    break
+                await self.rest(5_000)
+            assert set(states.values()) == {TaskState.SUCCEEDED}
+        finally:
+            await self.shut()
+
+    async def rest(self, millis: int) -> None:
+        """Let time pass; what broke meanwhile is raised."""
+        await asyncio.sleep(millis / 1000)
+        if self.loop.failure is not None:
+            raise self.loop.failure
+        invariants.check(self.engine.turns.machine, self.engine.turns.machine.state.now)
+
+    async def open(self) -> None:
+        """The next engine."""
+        clock = self.loop.clock
+        self.life = Life(lambda: None)
+        store = Store.open(self.home)
+        engine_clock = SystemClock(
+            not_before=store.last_now,
+            wall_ns=lambda: clock.wall() * 1_000_000,
+            monotonic_ns=lambda: clock.now() * 1_000_000,
+        )
+        driver = CallDriver(engine_clock, connect=self._connect)
+        driver.register("asker", Asker(self.model))
+        chance = self.chance
+        settings = EngineSettings(environ={"PASSLOOP_CPUS": "1"}, seed=lambda: chance.getrandbits(31))
+        self.engine = Engine(store, engine_clock, {"calls": driver}, settings=settings)
+        self.engine.backups = StillBackups(store, engine_clock)
+        await self._in_life(self.engine.start())
+
+    async def _connect(self) -> CalledEndpoint:
+        return self.endpoint
+
+    async def _in_life(self, work: Awaitable[object]) -> None:
+        """Do something as the engine's own process does it, so that it dies with it."""
+
+        async def awaited() -> None:
+            await work
+
+        context = contextvars.copy_context()
+        context.run(living.set, self.life)
+        await self.loop.create_task(awaited(), context=context)
+
+    async def shut(self) -> None:
+        """Nothing of the engine's process is left."""
+        self.life.dead = True
+        for task in self.life.tasks:
+            task.cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.engine.reading.close()
+        self.engine.writer.close()
+        self.engine.store.close()
+
+    async def kill(self) -> None:
+        """The engine dies, and after a while there is another. It need not know what it could not keep."""
+        self.kills += 1
+        await self.shut()
+        with Store.open(self.home).reader() as reader:
+            for key in list(self.endpoint.told):
+                last = reader.attempts(int(key))[-1].outcome
+                if last is None or last.kind is not OutcomeKind.RATE_LIMITED:
+                    self.endpoint.forget(key)
+        await asyncio.sleep(self.chance.choice([0, 1_000, 30_000]) / 1000)
+        await self.open()
+
+    async def submit(self) -> None:
+        """Another run on the same endpoint."""
+        chance = self.chance
+        tasks = []
+        for index in range(CALLS):
+            tokens = chance.choice([8, 16, 64])
+            spec = TaskSpec(Request((Variant(amounts=draws_of(self.model, tokens=tokens)),)), driver="calls", grace=0)
+            payload = json.dumps({"caller": "asker", "tokens": chance.randint(1, tokens)})
+            tasks.append(NewTask(spec, payload, index=index))
+        for pool in declarations([self.model]):
+            await self._in_life(self.engine.send(pool))
+        answer = await self.engine.submit(Submitted("run", tuple(tasks)))
+        self.tasks += answer.tasks
+
+    async def close_endpoint(self) -> None:
+        """429 from now on, with Retry-After: for seconds, for minutes, or for longer than anybody waits."""
+        self.closings += 1
+        self.endpoint.close_for(self.chance.choice([3_000, 40_000, 600_000, 5_000_000]))
+
+
+def play(seed: int) -> Story:
+    """Play one seed; a seed that breaks the promise says which it was."""
+    memory = Path("/dev/shm")
+    path = Path(tempfile.mkdtemp(prefix="passloop-p13-", dir=memory if memory.is_dir() else None))
+    try:
+        story = Story(path, seed)
+        try:
+            story.loop.run_until_complete(story.told())
+        finally:
+            story.loop.close()
+        judged(story)
+    except BaseException as broken:
+        broken.add_note(f"seed {seed} of P13")
+        raise
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+    return story
+
+
+def judged(story: Story) -> None:
+    """The endpoint's own judgement."""
+    endpoint = story.endpoint
+    assert endpoint.over == 0, f"{endpoint.over} of {endpoint.arrived} calls were beyond the limits"
+    assert endpoint.early == 0, f"{endpoint.early} calls came before their Retry-After was over"
+    most = (story.closings + story.kills) * (SPORADIC + IN_FLIGHT) + 2
+    assert endpoint.refused <= most, f"{endpoint.refused} calls were refused, {most} would be honest"
+
+
+def shown(seeds: range) -> None:
+    """Play these seeds and write down what they showed."""
+    stories = [play(seed) for seed in seeds]
+    arrived, refused, kills = (
+        sum(story.endpoint.arrived for story in stories),
+        sum(story.endpoint.refused for story in stories),
+        sum(story.kills for story in stories),
+    )
+    assert refused, "no endpoint ever refused a call"
+    record(
+        "P13", f"{len(seeds)} seeds, 0 over the limit", seeds=len(seeds), calls=arrived, refused=refused, kills=kills
+    )
+
+
+@pytest.mark.parametrize("chunk", range(2))
+def test_limits_hold_across_runs_crashes_and_restarts(chunk: int) -> None:
+    shown(range(25 * chunk, 25 * (chunk + 1)))
+
+
+@pytest.mark.large
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("chunk", range(10))
+def test_limits_hold_at_length(chunk: int) -> None:
+    shown(range(1_000 + 100 * chunk, 1_000 + 100 * (chunk + 1)))
