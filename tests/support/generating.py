@@ -47,14 +47,14 @@ def dataset_from(folder: Path, url: str = "http://127.0.0.1:9/v1", **spec: Any) 
 
 def model_columns(*models: str, **more: Any) -> dict[str, Any]:
     """A spec's models and one independent text column for each."""
+    columns: list[dict[str, Any]] = [
+        {"name": f"by_{name}", "kind": "llm_text", "model": name, "prompt": "{{ topic }} by " + name} for name in models
+    ]
     return {
         "models": {name: {"endpoint": "here", "model": name, **more} for name in models},
         "columns": [
             {"name": "topic", "kind": "sampler", "choice": {"values": ["a", "b", "c"]}},
-            *(
-                {"name": f"by_{name}", "kind": "llm_text", "model": name, "prompt": "{{ topic }} by " + name}
-                for name in models
-            ),
+            *columns,
         ],
     }
 

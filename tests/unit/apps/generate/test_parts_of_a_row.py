@@ -29,7 +29,7 @@ def column(**said: Any) -> Column:
     return Column.model_validate({"name": "c", "kind": "sampler", **said})
 
 
-DRAWS = [
+DRAWS: list[dict[str, Any]] = [
     {"choice": {"values": [1, "b", None], "weights": [1.0, 0.0, 2.5]}},
     {"uniform": {"low": -1.0, "high": 1.0}},
     {"normal": {"mean": 3.0, "sd": 2.0}},
@@ -135,7 +135,7 @@ def test_a_refused_answer_is_shown_again_with_what_was_wrong(tmp_path: Path) -> 
     assert "too bad" in said[2]["content"]
 
 
-TWO = [
+TWO: list[dict[str, Any]] = [
     {"name": "n", "kind": "sampler", "integer": {"low": 1, "high": 1000}},
     {"name": "a", "kind": "llm_text", "model": "m", "prompt": "{{ n }}"},
     {"name": "x", "kind": "expression", "expr": "{{ a }}!"},
@@ -177,7 +177,12 @@ def test_expressions_wait_for_their_inputs_and_tell_what_is_wrong(tmp_path: Path
 
 def test_columns_of_any_values_fit_into_one_file(tmp_path: Path) -> None:
     parts = PartStore(tmp_path / "out.parquet")
-    pieces = [[{"a": None, "b": 1}], [{"a": 2, "b": "x"}], [{"a": 2.5, "b": {"k": [1]}}], []]
+    pieces: list[list[dict[str, Any]]] = [
+        [{"a": None, "b": 1}],
+        [{"a": 2, "b": "x"}],
+        [{"a": 2.5, "b": {"k": [1]}}],
+        [],
+    ]
     tables = []
     for number, rows in enumerate(pieces):
         path = parts.path(number, "id")
