@@ -19,6 +19,7 @@ from passloop.kernel.overview import DeviceView, PoolView
 from passloop.kernel.resources import CPU, MEMORY, Variant
 from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import AttemptRow, Outcome, TaskRow
+from passloop.kernel.workers import Worker
 from passloop.store.reader import RunView, TaskView
 from passloop.store.sources import SourceView
 
@@ -37,6 +38,7 @@ __all__ = [
     "task_view",
     "to_come",
     "why_view",
+    "worker_view",
 ]
 
 SCHEMA_VERSION = 1
@@ -242,6 +244,20 @@ def pool_view(pool: PoolView) -> Json:
         "until": iso_utc(pool.until),
         "limit": pool.limit,
         "holders": list(pool.holders),
+    }
+
+
+def worker_view(worker: Worker, until: int) -> Json:
+    """One worker that lies parked, or is ending; `until` is the latest engine time at which it is told to end."""
+    return {
+        "worker": worker.id,
+        "run": worker.run,
+        "key": worker.warm_key,
+        "state": "parked" if worker.parked else "ending",
+        "since": iso_utc(worker.since),
+        "until": iso_utc(until) if worker.parked else None,
+        "gpus": [grant.uuid for grant in worker.devices],
+        "memory_mib": worker.memory,
     }
 
 

@@ -10,6 +10,7 @@ from passloop.cli import streams
 from passloop.cli.client import no_engine
 from passloop.cli.homes import client_of
 from passloop.cli.options import json_option
+from passloop.cli.parked import worker_lines
 from passloop.cli.spans import local_time
 
 __all__ = ["command"]
@@ -46,3 +47,5 @@ def _show(answer: dict[str, Any]) -> None:
     counts = answer.get("counts") or {}
     if counts:
         streams.emit("tasks    " + ", ".join(f"{number} {state}" for state, number in counts.items() if number))
+    for line in worker_lines(answer.get("workers") or ()):
+        streams.emit(line)

@@ -5,22 +5,30 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from passloop.apps.queue.views import document, gpu_view, pool_view
+from passloop.apps.queue.views import Json, document, gpu_view, pool_view, worker_view
 from passloop.kernel.events import PoolOpened, QuarantineReleased
 from passloop.kernel.ids import PoolName
+from passloop.kernel.machine import Machine
+from passloop.kernel.parking import IDLE_MOST
 from passloop.web.port import EngineHere, json_reply
 
-__all__ = ["router"]
+__all__ = ["lying_workers", "router"]
 
 router = APIRouter(tags=["capacity"])
 
 
+def lying_workers(machine: Machine) -> list[Json]:
+    """The workers that hold something beside attempts, least recently used first."""
+    lying = sorted(machine.state.workers.lying(), key=lambda worker: (worker.since, worker.id))
+    return [worker_view(worker, worker.since + IDLE_MOST) for worker in lying]
+
+
 @router.get("/gpus")
 async def list_gpus(engine: EngineHere) -> Response:
-    """Every GPU and who holds it; `absent_reason` says why there are none, if so."""
-    devices = await engine.look(lambda machine, _now: machine.devices())
+    """Every GPU and who holds it; the workers that lie parked; `absent_reason` says why there are no GPUs, if so."""
+    devices, workers = await engine.look(lambda machine, _now: (machine.devices(), lying_workers(machine)))
     absent = engine.desk.inventory.absent_reason if engine.desk is not None and not devices else ""
-    return json_reply(document(gpus=[gpu_view(device) for device in devices], absent_reason=absent))
+    return json_reply(document(gpus=[gpu_view(device) for device in devices], absent_reason=absent, workers=workers))
 
 
 @router.post("/gpus/{uuid}/release")

@@ -13,6 +13,8 @@ from passloop.clock import iso_utc
 from passloop.web.port import EngineHere, json_reply
 from passloop.web.version import version
 
+from .devices import lying_workers
+
 __all__ = ["router"]
 
 router = APIRouter(tags=["engine"])
@@ -38,4 +40,5 @@ async def status(engine: EngineHere) -> Response:
         "counts": counts,
         "drivers": {name: dict(driver.statistics()) for name, driver in engine.drivers.items()},
     }
-    return json_reply(document(engine=about))
+    workers = await engine.look(lambda machine, _now: lying_workers(machine))
+    return json_reply(document(engine=about, workers=workers))
