@@ -11,6 +11,7 @@ from passloop.cli.client import quoted
 from passloop.cli.exits import CliError
 from passloop.cli.homes import client_of
 from passloop.cli.options import act_argument, json_option
+from passloop.cli.parked import worker_lines
 from passloop.cli.tables import Column, table
 from passloop.cli.wording import ids_text
 
@@ -47,6 +48,8 @@ def command(ctx: click.Context, *, act: str | None, uuid: str | None, as_json: b
         streams.emit_json(answer)
         return
     _show(answer["gpus"])
+    for line in worker_lines(answer.get("workers") or ()):
+        streams.emit(line)
 
 
 def _show(gpus: list[dict[str, Any]]) -> None:
