@@ -32,6 +32,8 @@ DEAD_PROBES = 5
 PROBE_LIMIT = 30_000
 CLOSES_AT_ONCE = frozenset({401, 403})
 SPORADIC_OF = 50
+TRUSTED_WITH = 20
+"""A pool that opens is trusted as if so much had gone well: the next sporadic refusal must not close it again."""
 SUCCESSES_PER_STEP = 25
 
 
@@ -163,6 +165,7 @@ class Closure:
         self.failed_probes = 0
         self.closed_at = None
         self.recent.clear()
+        self.recent.extend([True] * TRUSTED_WITH)
 
     def _cool(self, outcome: Outcome, now: int, seed: int) -> None:
         if outcome.retry_after is not None:

@@ -244,3 +244,14 @@ def test_a_call_that_was_not_made_gives_its_draws_back() -> None:
     world.declare("tokens", PoolKind.RATE, 100)
     world.end(world.submit(ask(tokens=64)), "success", untried=True)
     assert world.machine.state.pools["tokens"].free(world.now) == 100
+
+
+def test_a_pool_that_has_just_opened_is_not_closed_by_one_sporadic_refusal() -> None:
+    world = endpoint()
+    world.finish(probed(world, 40))
+    assert gate(world) == "open"
+    limited(world, world.running[0])
+    assert gate(world) == "open"
+    for task in world.running[:2]:
+        limited(world, task)
+    assert gate(world) == "cooling"

@@ -1,0 +1,1 @@
+"""How fast calls of endpoints are, beside what one would write by hand."""
