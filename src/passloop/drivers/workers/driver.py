@@ -25,6 +25,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .endings import Ending, halted, look_at, outcome_after, said_outcome
 from .finding import found_workers, worker_named_by
+from .leftovers import remove_blank
 from .orders import cell_message, worker_launch, worker_name
 from .pool import Channel, Hold, Life, Order
 from .protocol import DOOR, SOCKET
@@ -340,13 +341,17 @@ class WorkerDriver:
             self._gone(hold)
 
     async def _bury(self, hold: Hold, *, stray: bool) -> None:
-        """A worker has ended: so have its attempts, each as its records say."""
+        """A worker has ended: so have its attempts, each as its records say. Its folder goes if nobody needs it."""
+        needed = stray or not hold.came_up
         for order in list(hold.orders.values()):
             ending = await asyncio.to_thread(look_at, order)
+            needed = needed or (ending.begun and ending.outcome is None)
             left = stray and ending.begun and hold.stray is None
             if left:
                 hold.stray = order
             self._tell_end(hold, order, outcome_after(hold, order, ending), kept=False, stray=left)
+        if not needed:
+            await asyncio.to_thread(remove_blank, hold.directory)
         if not stray:
             self._gone(hold)
 
