@@ -96,10 +96,16 @@ class Story:
 
     async def rest(self, millis: int) -> None:
         """Let time pass; what broke meanwhile is raised."""
-        await asyncio.sleep(millis / 1000)
+        await self.pass_time(millis)
         if self.loop.failure is not None:
             raise self.loop.failure
         invariants.check(self.engine.turns.machine, self.engine.turns.machine.state.now)
+
+    async def pass_time(self, millis: int) -> None:
+        """Let simulated time pass, whatever lives."""
+        over = self.loop.create_future()
+        self.loop.call_after(millis, lambda: over.set_result(None))
+        await over
 
     async def open(self) -> None:
         """The next engine."""
@@ -152,7 +158,7 @@ class Story:
                 last = reader.attempts(int(key))[-1].outcome
                 if last is None or last.kind is not OutcomeKind.RATE_LIMITED:
                     self.endpoint.forget(key)
-        await asyncio.sleep(self.chance.choice([0, 1_000, 30_000]) / 1000)
+        await self.pass_time(self.chance.choice([0, 1_000, 30_000]))
         await self.open()
 
     async def submit(self) -> None:
