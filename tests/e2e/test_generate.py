@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from passloop.apps.generate.export import FORMATS, export_dataset
+from passloop.apps.generate.report_html import report_html
+from passloop.apps.generate.row_view import row_view
 from passloop.testing.script import Fault, ModelScript, Script
 from tests.support.command_line import Box
 from tests.support.generating import generating, model_columns
@@ -161,3 +165,36 @@ async def test_the_command_makes_a_file_and_tells_what_came_of_it(box: Box) -> N
         assert said.code == 0, said
         assert said.json()["counts"] == {"rows": 6, "kept": 6, "dropped": 0, "incomplete": 0}
         assert len(rows_of(box.folder / "made.parquet")) == 6
+
+
+@pytest.mark.timeout(60)
+async def test_the_first_failure_ends_the_run_if_that_is_wanted(box: Box) -> None:
+    faults = script(dead=ModelScript(latency=0, faults=(Fault(status=400),)), one=ModelScript(latency=60_000))
+    async with generating(box.folder, faults) as stand:
+        spec = stand.dataset(**model_columns("one", "dead"), on_dead_endpoint="fail")
+        (box.folder / "spec.yaml").write_text(json.dumps(json.loads(spec.wire())["spec"]))
+        said = await asyncio.to_thread(box.run, "generate", "spec.yaml", "--json")
+        assert said.code == 1, said
+        assert any(
+            failure["column"] == "by_dead" and "400" in failure["message"] for failure in said.json()["failures"]
+        )
+
+
+async def test_a_dataset_is_exported_reported_and_shown(tmp_path: Path) -> None:
+    async with generating(tmp_path, script()) as stand:
+        made = stand.dataset(columns=COLUMNS)
+        summary = await stand.make(made)
+        rows = rows_of(tmp_path / "made.parquet")
+        for form in FORMATS:
+            export_dataset(made.out, tmp_path / f"other.{form}", form)
+        with (tmp_path / "other.csv").open(newline="") as file:
+            assert [row["ticket"] for row in csv.DictReader(file)] == [row["ticket"] for row in rows]
+        assert [json.loads(line) for line in (tmp_path / "other.jsonl").read_text().splitlines()] == rows
+        assert rows_of(tmp_path / "other.hf" / "data" / "train-00000-of-00001.parquet") == rows
+        page = report_html(made, summary, [{"ticket": "<script>"}], made_at=0)
+        assert "<script>" not in page
+        view = await stand.host.engine.read(lambda reader: row_view(reader, made, 3))
+        told = {column["name"]: column for column in view["columns"]}
+        assert told["ticket"]["value"] == rows[3]["ticket"]
+        assert rows[3]["ticket"] in told["reply"]["prompt"][0]["content"]
+        assert told["reply"]["attempts"][0]["outcome"] == "success"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from passloop.apps.spec_file import parse_spec
 from passloop.drivers.calls.driver import UNKNOWN
 from passloop.drivers.calls.endpoints import declarations
 from passloop.engine.settings import EngineSettings
+from passloop.kernel.ids import RunId
 from passloop.store.home import Home
 from passloop.store.reader import Reader
 from passloop.testing.billing import bills_in
@@ -79,13 +80,13 @@ class GenerateStand:
         """A dataset that calls the endpoint."""
         return dataset_from(self.folder, self.endpoint.url, **spec)
 
-    async def declare(self, dataset: Dataset) -> int:
+    async def declare(self, dataset: Dataset) -> RunId:
         """Declare its run."""
         engine = self.host.engine
         for pool in declarations(dataset.models.values()):
             await engine.send(pool)
         answer = await engine.declare_source(declared_of(dataset_of_text(dataset.wire()), environment={}))
-        return int(answer.run)
+        return answer.run
 
     async def make(self, dataset: Dataset) -> Summary:
         """Run it to its end."""
@@ -94,9 +95,9 @@ class GenerateStand:
         return summary_from(self.folder / "home", dataset)
 
     @property
-    def bills(self) -> list[Mapping[str, Any]]:
+    def bills(self) -> list[dict[str, Any]]:
         """The endpoint's log."""
-        return bills_in(self.folder / "bills.jsonl")
+        return list(bills_in(self.folder / "bills.jsonl"))
 
 
 @asynccontextmanager

@@ -105,14 +105,17 @@ class Settling:
         self._parts.write(path, kept, self._dataset.outputs, tally.told())
         return True
 
-    def settle(self, reader: Reader) -> Settled:
-        """Write the dataset from all row groups; what lacks something goes into a file beside it."""
+    def settle(self, reader: Reader, *, writes: bool = True) -> Settled:
+        """Write the dataset from all row groups; what lacks something goes into a file beside it.
+
+        Without `writes` it only counts.
+        """
         tally, pieces, lacking = Tally(), [], []
         target = self._dataset.spec.target
         for unit in range(self._dataset.units):
             if target is not None and tally.kept >= target:
                 break
-            told = self._parts.told(self._path(unit)) if self.write_part(reader, unit) else None
+            told = self._part_told(reader, unit) if writes else None
             if told is not None:
                 tally.merge(told)
                 pieces.append(self._reading(self._path(unit)))
@@ -123,17 +126,21 @@ class Settling:
             lacking += [row for row in rows if row.status in ("incomplete", "open")]
             kept = [row.values for row in rows if row.status == "kept"]
             pieces.append(lambda kept=kept: table_of(kept, self._dataset.outputs))
-        return self._written(tally, pieces, lacking)
+        whole = not tally.incomplete if target is None else tally.kept >= target
+        if writes:
+            self._write(tally, pieces, lacking, whole=whole)
+        tally.kept = tally.kept if target is None else min(tally.kept, target)
+        return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, whole)
 
-    def _written(self, tally: Tally, pieces: list[Any], lacking: list[GatheredRow]) -> Settled:
+    def _part_told(self, reader: Reader, unit: int) -> Any:
+        return self._parts.told(self._path(unit)) if self.write_part(reader, unit) else None
+
+    def _write(self, tally: Tally, pieces: list[Any], lacking: list[GatheredRow], *, whole: bool) -> None:
         dataset = self._dataset
         target = dataset.spec.target
-        whole = not tally.incomplete if target is None else tally.kept >= target
         if target is not None and tally.kept > target:
             pieces = _first(pieces, target)
-            tally.kept = target
-        out = dataset.out
-        beside = out.with_name(f"{out.stem}.incomplete{out.suffix}")
+        out, beside = dataset.out, self._beside
         write_file(out, lazily(pieces), self._metadata(tally))
         if lacking and not whole:
             columns = ["row", *(name for name in dataset.outputs if name != "row"), "lacks"]
@@ -143,7 +150,11 @@ class Settling:
             beside.unlink(missing_ok=True)
         if whole:
             self._parts.remove()
-        return Settled(tally, dataset.spec.rows, out, beside, whole)
+
+    @property
+    def _beside(self) -> Path:
+        out = self._dataset.out
+        return out.with_name(f"{out.stem}.incomplete{out.suffix}")
 
     def _metadata(self, tally: Tally) -> dict[str, Any]:
         return {

@@ -16,19 +16,32 @@ from passloop.cli.homes import home_of
 __all__ = ["command"]
 
 _FORMATS = ("csv", "jsonl", "parquet")
+_OF_DATASETS = "hf"
 
 
 @click.command("export")
 @click.argument("run", default="last", metavar="[RUN]", shell_complete=complete_selectors)
-@click.option("--format", "kind", type=click.Choice(_FORMATS), help="By the file's ending, else csv.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice([*_FORMATS, _OF_DATASETS]),
+    help="By the file's ending, else csv; hf for datasets.",
+)
 @click.option("-o", "--out", metavar="FILE", help="Write here (stdout).")
 @click.pass_context
 def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None) -> None:
-    """Write one line per task of a run (an id, a name or last): parameters, results, times, outcome."""
+    """Write one line per task of a run (an id, a name or last), or the rows of a dataset in another form."""
     from passloop.apps.errors import BadValue
     from passloop.apps.queue.export import ExportFormat, write_export
+    from passloop.cli.generate_results import dataset_of_run, export_run
     from passloop.cli.reporting import report_of
 
+    dataset = dataset_of_run(home_of(ctx), run)
+    if dataset is not None:
+        export_run(dataset, out, kind)
+        return
+    if kind == _OF_DATASETS:
+        raise CliError("hf is a form of datasets alone", hint="passloop export --format jsonl -o FILE")
     chosen = ExportFormat(kind or _by_ending(out))
     if out is None and chosen is ExportFormat.PARQUET and sys.stdout.isatty():
         raise CliError("Parquet is not for a terminal", hint="passloop export --format parquet -o results.parquet")

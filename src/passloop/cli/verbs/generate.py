@@ -29,6 +29,7 @@ __all__ = ["command"]
 @click.command("generate")
 @click.argument("spec", metavar="SPEC")
 @click.option("--preview", type=click.IntRange(min=1), metavar="N", help="Make N rows, print them, write no file.")
+@click.option("--row", type=click.IntRange(min=0), metavar="N", help="Show row N: prompts, answers, attempts.")
 @click.option("--detach", is_flag=True, help="Ctrl-C leaves the run to the next engine.")
 @engine_options
 @json_option
@@ -39,6 +40,7 @@ def command(
     *,
     spec: str,
     preview: int | None,
+    row: int | None,
     detach: bool,
     as_json: bool,
     **flags: str | None,
@@ -48,13 +50,25 @@ def command(
     \b
     passloop generate tickets.yaml              the same again runs only what is missing or failed
     passloop generate tickets.yaml --preview 5  five rows, printed
+    passloop generate tickets.yaml --row 12     one row with its prompts, answers and attempts
     """
     home = home_of(ctx)
+    if row is not None:
+        return _show_row(spec, home, row, as_json=as_json)
     follows = Client(home).alive()
     made = _opened(spec, home, rows=preview, environ=None if follows else dict(os.environ))
     if follows:
         return _tell(made, _follow(client_with_engine(home, flags), made), as_json=as_json)
     return _tell(made, _be_engine(home, engine_environment(flags), made, detach=detach), as_json=as_json)
+
+
+def _show_row(path: str, home: str, row: int, *, as_json: bool) -> int:
+    from passloop.apps.generate.dataset import dataset_of_file
+    from passloop.apps.spec_file import load_spec
+    from passloop.cli.generate_results import show_row
+
+    show_row(home, dataset_of_file(load_spec(path), cwd=Path.cwd()), row, as_json=as_json)
+    return 0
 
 
 def _opened(path: str, home: str, *, rows: int | None, environ: dict[str, str] | None) -> Generate:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from passloop.apps.bench.plan import BenchPlan
+    from passloop.apps.generate.plan import GeneratePlan
     from passloop.apps.queue.plan import Box, Plan
     from passloop.apps.spec_file import SpecFile
 
@@ -47,7 +48,9 @@ def command(
     file = load_spec(spec)
     client = Client(home)
     environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
-    make = _bench_plan if file.kind == "bench" else _sweep_plan
+    makers: dict[str, Callable[..., Plan | BenchPlan | GeneratePlan]]
+    makers = {"bench": _bench_plan, "generate": _generate_plan}
+    make = makers.get(file.kind, _sweep_plan)
     plan = make(file, home, lambda: _box_of_engine(client) if client.alive() else _box_here(environment), whole)
     if as_json:
         streams.emit_json(plan.as_json())
@@ -74,6 +77,19 @@ def _bench_plan(file: SpecFile, _home: str, box: Callable[[], Box], whole: bool)
     from passloop.cli.bench_plans import bench_plan
 
     return bench_plan(file, box, first=None if whole else 10)
+
+
+def _generate_plan(file: SpecFile, home: str, _box: Callable[[], Box], _whole: bool) -> GeneratePlan:
+    from passloop.apps.generate.dataset import dataset_of_file
+    from passloop.apps.generate.plan import plan_of
+    from passloop.store.home import Home
+    from passloop.store.reader import Reader
+
+    dataset = dataset_of_file(file, cwd=Path.cwd())
+    if not (Path(home) / "store.sqlite").exists():
+        return plan_of(dataset)
+    with Reader.open(Home(Path(home))) as reader:
+        return plan_of(dataset, reader)
 
 
 def _box_of_engine(client: Client) -> Box:

@@ -23,8 +23,13 @@ __all__ = ["command"]
 def command(ctx: click.Context, *, run: str, out: str | None, no_html: bool) -> None:
     """Print the table of a run (an id, a name or last, or a folder of a matrix) and write it as one HTML file."""
     from passloop.cli.bench_reports import find_bench, is_bench, write_report
+    from passloop.cli.generate_results import dataset_of_run, report_run
 
     home = home_of(ctx)
+    dataset = dataset_of_run(home, run)
+    if dataset is not None:
+        report_run(home, dataset, out, files=not no_html)
+        return
     if is_bench(home, run):
         write_report(home, find_bench(home, run), out, files=not no_html)
         return

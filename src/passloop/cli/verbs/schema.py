@@ -14,13 +14,19 @@ __all__ = ["command"]
 @click.command("schema")
 @click.argument("kind", default="run", metavar="[KIND]")
 def command(*, kind: str) -> None:
-    """Print the JSON Schema of a spec: run (the default), bench, or wire for the request body of a submission."""
+    """Print the JSON Schema of a spec: run (the default), bench, generate; or wire, the body of a submission."""
     from passloop.apps.queue.schema import schema_of
 
-    streams.emit_json(schema_of(kind, {"bench": _bench}))
+    streams.emit_json(schema_of(kind, {"bench": _bench, "generate": _generate}))
 
 
 def _bench() -> dict[str, Any]:
     from passloop.apps.bench.schema import bench_schema
 
     return bench_schema()
+
+
+def _generate() -> dict[str, Any]:
+    from passloop.apps.generate.spec import GenerateSpec
+
+    return GenerateSpec.model_json_schema(by_alias=True)

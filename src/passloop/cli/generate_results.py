@@ -1,0 +1,107 @@
+"""Datasets for the verbs that look at them: which dataset a run means, its report, its other forms, one row of it."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from passloop.apps.errors import BadValue
+from passloop.apps.generate.dataset import Dataset, dataset_of_text
+from passloop.apps.generate.export import export_dataset
+from passloop.apps.generate.gathering import gather_unit
+from passloop.apps.generate.report_html import report_html
+from passloop.apps.generate.row_view import row_view
+from passloop.apps.generate.settling import Settling
+from passloop.apps.generate.summary import summary_of
+from passloop.cli import streams
+from passloop.cli.exits import CliError, Exit
+from passloop.clock import SystemClock
+from passloop.drivers.calls.driver import UNKNOWN
+from passloop.store.home import Home
+from passloop.store.reader import Reader
+
+__all__ = ["dataset_of_run", "export_run", "report_run", "show_row"]
+
+FIRST_ROWS = 20
+
+
+def dataset_of_run(home: str, word: str) -> Dataset | None:
+    """The dataset that a run (an id, a name, `last`) makes; None if it makes none."""
+    path = Home(Path(home))
+    if not path.database.exists():
+        return None
+    with Reader.open(path) as reader:
+        found = next(iter(reader.runs(limit=1)), None) if word == "last" else reader.run(word.removeprefix("@"))
+        if found is None or found.source is None or found.source.row.kind != "generate":
+            return None
+        return dataset_of_text(found.source.spec)
+
+
+def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> None:
+    """Print what came of a dataset, and write the report."""
+    with Reader.open(Home(Path(home))) as reader:
+        settled = Settling(dataset).settle(reader, writes=False)
+        unknown = reader.count_unknown_calls(f"generate:{dataset.root}:*", UNKNOWN)
+        summary = summary_of(reader, dataset, settled, unknown=unknown)
+        gathered = (row for unit in range(dataset.units) for row in gather_unit(reader, dataset, unit))
+        rows = [row.values for row in islice((each for each in gathered if each.status == "kept"), FIRST_ROWS)]
+    if files:
+        path = Path(out or f"passloop-report-{dataset.spec.generate}.html")
+        try:
+            path.write_text(report_html(dataset, summary, rows, made_at=SystemClock().wall()), encoding="utf-8")
+        except OSError as refused:
+            raise CliError(f"{path} cannot be written: {refused.strerror}", hint="passloop report --out FILE") from None
+        streams.say(f"written: {path}")
+    for line in summary.lines():
+        streams.emit(line)
+
+
+def export_run(dataset: Dataset, out: str | None, form: str | None) -> None:
+    """Write a dataset in another form, named or told by the file's ending."""
+    if out is None:
+        raise CliError("a dataset is exported to a file or a folder", hint="passloop export RUN -o tickets.jsonl")
+    chosen = form or Path(out).suffix.removeprefix(".").lower() or "hf"
+    if chosen not in ("parquet", "jsonl", "csv", "hf"):
+        raise CliError(
+            f"the ending .{streams.clean(chosen)} names no format", hint="passloop export RUN --format jsonl"
+        )
+    try:
+        export_dataset(dataset.out, Path(out), chosen)
+    except BadValue as bad:
+        raise CliError(bad.what, hint=bad.fix) from None
+    streams.say(f"written: {out}")
+
+
+def show_row(home: str, dataset: Dataset, row: int, *, as_json: bool) -> None:
+    """Print one row with its prompts, answers and attempts."""
+    if row >= dataset.spec.rows:
+        raise CliError(f"there is no row {row}: they are 0 to {dataset.spec.rows - 1}", exit_code=Exit.NOT_FOUND)
+    if not Home(Path(home)).database.exists():
+        raise CliError(
+            "nothing was generated in this home yet", hint="passloop generate SPEC", exit_code=Exit.NOT_FOUND
+        )
+    with Reader.open(Home(Path(home))) as reader:
+        view = row_view(reader, dataset, row)
+    if as_json:
+        streams.emit_json({"schema_version": 1, "row": view})
+        return
+    streams.emit(f"row {row}  {view['status']}  {streams.clean(view['reason'])}".rstrip())
+    for column in view["columns"]:
+        _emit_column(column)
+
+
+def _emit_column(column: dict[str, Any]) -> None:
+    streams.emit(f"{column['name']} ({column['kind']})")
+    prompt = column.get("prompt")
+    for message in prompt if isinstance(prompt, list) else []:
+        streams.emit(f"  {message['role']}: {_line(message['content'])}")
+    streams.emit(f"  = {_line(column['value'])}")
+    for number, attempt in enumerate(column.get("attempts", []), 1):
+        took = f" {attempt['ms']} ms" if attempt["ms"] is not None else ""
+        streams.emit(f"  attempt {number}: {attempt['outcome']}{took}  {streams.clean(attempt['message'])}".rstrip())
+
+
+def _line(value: Any) -> str:
+    return streams.clean(json.dumps(value, ensure_ascii=False))
