@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +201,15 @@ async def test_a_dataset_is_exported_reported_and_shown(tmp_path: Path) -> None:
         assert told["ticket"]["value"] == rows[3]["ticket"]
         assert rows[3]["ticket"] in told["reply"]["prompt"][0]["content"]
         assert told["reply"]["attempts"][0]["outcome"] == "success"
+
+
+@pytest.mark.timeout(90)
+def test_the_example_runs_as_it_is_and_asks_for_nothing_twice(tmp_path: Path) -> None:
+    script_file = Path(__file__).parents[2] / "examples" / "generate" / "demo.sh"
+    told = {"PASSLOOP_HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path), "PYTHON": sys.executable}
+    told["PASSLOOP"] = str(Path(sys.executable).with_name("passloop"))
+    done = subprocess.run(
+        ["sh", str(script_file)], env=os.environ | told, capture_output=True, text=True, timeout=80, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the second run asked for 0 answers" in done.stdout
