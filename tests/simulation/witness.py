@@ -69,6 +69,8 @@ class Witness:
                 attempts.append(change.row)
             elif isinstance(change, PoolChanged):
                 pools.append(change)
+        pools = [pool for pool in pools if pool.name in CAPACITIES and pool.kind == "limit"]
+        opened.update(pool.name for pool in pools if _gate_of(pool)[0] == "open")
         self._attempts(attempts, opened)
         self._pools(pools)
 
@@ -173,6 +175,10 @@ class Witness:
 
     def _pools(self, changes: Iterable[PoolChanged]) -> None:
         for change in changes:
-            if change.name in CAPACITIES and change.kind == "limit":
-                closure = json.loads(change.state).get("closure", {})
-                self._gates[change.name] = (closure.get("gate", "open"), closure.get("until"))
+            self._gates[change.name] = _gate_of(change)
+
+
+def _gate_of(change: PoolChanged) -> tuple[str, int | None]:
+    """A pool's gate, and until when it cools."""
+    closure = json.loads(change.state).get("closure", {})
+    return closure.get("gate", "open"), closure.get("until")

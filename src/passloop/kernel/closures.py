@@ -21,7 +21,7 @@ def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> list[
     if not closable:
         return []
     blamed = _blamed(state, closable, outcome)
-    says_well = blamed is None and not is_neutral(outcome)
+    says_well = blamed is None and not is_neutral(outcome) and outcome.kind is not OutcomeKind.TIMEOUT
     for pool in closable:
         closure = pool.closure
         assert closure is not None
@@ -74,11 +74,12 @@ def _depth(pool: ScalarPool) -> int:
 
 
 def _probe_ended(state: State, pool: ScalarPool, closure: Closure, outcome: Outcome, *, is_blamed: bool) -> None:
-    """A probe that ended cancelled or lost passes to the next task; a bad answer cools again; any other opens."""
-    if is_neutral(outcome):
-        closure.pass_probe()
-    elif is_blamed:
+    """A probe without an answer (cancelled, lost, its time over) passes to the next task; a bad answer cools again; any
+    other opens."""
+    if is_blamed:
         _probe_failed(state, pool, closure, outcome)
+    elif is_neutral(outcome) or outcome.kind is OutcomeKind.TIMEOUT:
+        closure.pass_probe()
     else:
         closure.open()
     state.stir()

@@ -8,7 +8,7 @@ from .amounts import SHARE_WHOLE
 from .closures import plan_wake_up
 from .cooldowns import Gate
 from .events import PoolKind
-from .ids import TaskId
+from .ids import PoolName, TaskId
 from .pools import RatePool
 from .presence import order_start, serve
 from .records import Attempt, ShapeVariant, Task
@@ -85,12 +85,14 @@ def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:
 def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
     """Take what the attempt's allocation says from every pool.
 
-    With `again` (after a restart) a draw on a rate is only named: it was drawn when the attempt was admitted.
+    With `again` (after a restart) a draw on a rate is only named: it was drawn when the attempt was admitted, and
+    corrected already if that has ended.
     """
     for name, amount in attempt.allocation.amounts:
         pool = state.pool(name)
         if again and isinstance(pool, RatePool):
-            pool.take_again(attempt.id, amount, attempt.admitted_at)
+            known = _really_drawn(attempt, name)
+            pool.take_again(attempt.id, amount if known is None else known, attempt.admitted_at)
             continue
         pool.take(attempt.id, amount, state.now)
         if pool.kind is PoolKind.RATE:
@@ -114,16 +116,21 @@ def discharge(state: State, attempt: Attempt) -> None:
 
 def correct_draws(state: State, attempt: Attempt) -> None:
     """Replace what was estimated of rates by what was used, as soon as that is known, whatever a stray still holds."""
-    outcome = attempt.outcome
-    used = dict(outcome.used) if outcome is not None else {}
     for name, _ in attempt.allocation.amounts:
         pool = state.pool(name)
         if isinstance(pool, RatePool):
-            if outcome is not None and outcome.untried:
-                pool.correct(attempt.id, 0)
-            elif name in used:
-                pool.correct(attempt.id, used[name])
+            known = _really_drawn(attempt, name)
+            if known is not None:
+                pool.correct(attempt.id, known)
             state.touch_pool(name)
+
+
+def _really_drawn(attempt: Attempt, name: PoolName) -> int | None:
+    """What an ended attempt drew on a rate, if its outcome says so."""
+    outcome = attempt.outcome
+    if outcome is None:
+        return None
+    return 0 if outcome.untried else dict(outcome.used).get(name)
 
 
 def _begin_probes(state: State, task: Task, variant: ShapeVariant) -> None:

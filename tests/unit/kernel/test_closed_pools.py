@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from passloop.kernel.events import PoolKind, PoolOpened
+from passloop.kernel.events import PoolKind, PoolOpened, StrayGone
 from passloop.kernel.ids import PoolName, TaskId
 from passloop.kernel.pools import RATE_MARGIN
 from passloop.kernel.tasks import TaskState
@@ -293,6 +293,17 @@ def test_a_correction_does_not_wait_for_a_stray() -> None:
     first = world.submit(tokens=32)
     world.send(world.exit_of(first, "success", stray=True, used=((PoolName("tokens"), 90),)))
     assert world.state(world.submit(tokens=32)) is TaskState.READY
+
+
+def test_a_draw_that_was_corrected_before_a_restart_is_corrected_once() -> None:
+    world = rated(100)
+    first = world.submit(tokens=64)
+    ended = world.exit_of(first, "success", stray=True, used=((PoolName("tokens"), 90),))
+    world.send(ended)
+    world.restart()
+    world.send(StrayGone(ended.attempt, ended.epoch))
+    assert world.state(world.submit(tokens=8)) is TaskState.RUNNING
+    assert world.state(world.submit(tokens=4)) is TaskState.READY
 
 
 def test_a_restart_forgets_no_draw() -> None:

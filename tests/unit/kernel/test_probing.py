@@ -69,6 +69,17 @@ def test_a_probe_that_is_answered_late_opens_the_pool_all_the_same() -> None:
     assert len(world.running) > 2
 
 
+def test_a_probe_whose_task_runs_out_of_time_is_no_answer() -> None:
+    world = endpoint()
+    late = probed(world, 20)
+    world.end(late, "timeout")
+    assert gate(world) == "half_open"
+    (late,) = world.running
+    world.advance(30 * SECOND)
+    world.end(late, "timeout")
+    assert gate(world) == "cooling"
+
+
 def test_an_answer_to_what_was_sent_before_the_pool_closed_opens_nothing() -> None:
     world = endpoint()
     tasks = calls(world, 10)
