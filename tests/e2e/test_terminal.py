@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.support.command_line import Box, Gate
@@ -23,6 +24,26 @@ def test_live_view_shows_counts_lanes_and_failures(box: Box, tmp_path: Path) -> 
     assert "task 1 train failed: exit 3" in shown
     assert "2 tasks in" in shown
     assert "\x1b[?25h" in shown
+
+
+def test_live_view_fits_a_narrow_screen_and_needs_no_colours(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    name = "a name that is much longer than the lane of its gpu can be on such a narrow screen"
+    box.submit("-g", "1", "--name", name, "--", *gate.command())
+    gate.wait_started()
+    with box.on_terminal("wait", "1", COLUMNS="60", NO_COLOR="1") as screen:
+        screen.until("gpu 1 (virtual)")
+        gate.open()
+        shown = screen.rest()
+    first = shown[: shown.index("gpu 1 (virtual)")]
+    lines = [line for line in re.sub("\x1b\\[[0-9;?]*[A-Za-z]|\r", "", first).split("\n") if line]
+    assert "1 running" in lines[0]
+    assert " passed" in lines[0]
+    assert [line[:15] for line in lines[1:]] == ["gpu 0 (virtual)"]
+    assert "much longer" in lines[1]
+    assert lines[1].endswith("~")
+    assert all(len(line) <= 60 for line in lines)
+    assert not re.search("\x1b\\[[0-9;]*3[0-9]", shown)
 
 
 def test_tables_have_colours_on_a_terminal(shared: Box) -> None:

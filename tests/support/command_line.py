@@ -148,10 +148,10 @@ class Box:
                     process.kill()
 
     @contextlib.contextmanager
-    def on_terminal(self, *words: str) -> Iterator[Screen]:
-        """A command whose stdout and stderr are a terminal of 100 columns."""
+    def on_terminal(self, *words: str, **extra: str) -> Iterator[Screen]:
+        """A command whose stdout and stderr are a terminal of 100 columns, unless `extra` says another number."""
         near, far = os.openpty()
-        environment = self.environment | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
+        environment = self.environment | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"} | extra
         process = subprocess.Popen(
             [*PROGRAM, *words],
             env=environment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -184,7 +185,7 @@ def plain_line(progress: Progress) -> str:
 
 
 def _view() -> View:
-    if sys.stderr.isatty() and streams.colour_wanted(sys.stderr):
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from passloop.cli.live import LiveView
 
         return LiveView()
