@@ -89,7 +89,10 @@ class Foreground:
     def _say_left(self) -> None:
         if self._own.tasks:
             ids = ids_text(self._own.tasks)
-            streams.say(f"task {ids} is kept: passloop up goes on with it, passloop logs {ids.split()[-1]} shows it")
+            one = len(self._own.tasks) == 1
+            kept, it = ("task {} is kept", "it") if one else ("tasks {} are kept", "them")
+            look = f"passloop logs {ids} shows it" if one else f"passloop ls {ids} lists them"
+            streams.say(f"{kept.format(ids)}: passloop up goes on with {it}, {look}")
 
     async def _own_ended(self, host: EngineHost) -> bool:
         """Whether the own tasks are final, so that the work is about to say so."""

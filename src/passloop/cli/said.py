@@ -45,7 +45,7 @@ TASK_OPTIONS = (
     Option("key", ("--key",), "KEY", "Same key again: a live or succeeded task is returned."),
     Option("after", ("--after",), "ID[,ID]", "Start when these have succeeded.", "many"),
     Option("after_any", ("--after-any",), "ID[,ID]", "Start when these have ended.", "many"),
-    Option("deadline", ("--deadline",), "SPAN", "Give up if it has not ended by then."),
+    Option("deadline", ("--deadline",), "SPAN", "Give up if it does not run by then."),
     Option("priority", ("--priority",), "N", "Higher goes first.", "whole", 0),
     Option("time_limit", ("--time-limit",), "SPAN", "End each attempt after this, such as 2h."),
     Option("grace", ("--grace",), "SPAN", "Between asking to stop and killing (30s)."),

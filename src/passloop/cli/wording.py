@@ -75,15 +75,19 @@ def _variant_text(variant: Mapping[str, Any]) -> str:
     gpus = variant.get("gpus") or variant.get("share")
     if gpus:
         vram = variant.get("vram_mib")
-        size = f" x {vram / 1024:g} GiB" if vram else ""
-        parts.append(f"{gpus:g} gpu{'' if gpus == 1 else 's'}{size}")
+        size = f" x {_size_text(vram)}" if vram else ""
+        parts.append(f"{gpus:g} gpu{'s' if gpus > 1 else ''}{size}")
     if variant.get("cpus_milli"):
         cpus = variant["cpus_milli"] / 1000
-        parts.append(f"{cpus:g} cpu{'' if cpus == 1 else 's'}")
+        parts.append(f"{cpus:g} cpu{'s' if cpus > 1 else ''}")
     if variant.get("mem_mib"):
-        parts.append(f"{variant['mem_mib'] / 1024:g} GiB")
+        parts.append(_size_text(variant["mem_mib"]))
     parts += [f"{amount} {name}" for name, amount in (variant.get("need") or {}).items()]
     return ", ".join(parts) or "nothing"
+
+
+def _size_text(mib: int) -> str:
+    return f"{mib} MiB" if mib < 1024 else f"{mib / 1024:.5g} GiB"
 
 
 def _short(value: object) -> str:

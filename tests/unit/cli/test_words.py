@@ -52,8 +52,10 @@ def test_ids_fold_neighbours() -> None:
 def test_request_in_words() -> None:
     first = {"gpus": 2, "vram_mib": 20480, "cpus_milli": 4000, "mem_mib": 1024, "need": {"licence": 1}}
     second = {"gpus": 0.5, "vram_mib": None, "cpus_milli": 0, "mem_mib": 0, "need": {}}
-    assert request_text([first, second]) == "2 gpus x 20 GiB, 4 cpus, 1 GiB, 1 licence or 0.5 gpus"
+    assert request_text([first, second]) == "2 gpus x 20 GiB, 4 cpus, 1 GiB, 1 licence or 0.5 gpu"
     assert request_text([{"gpus": 0}]) == "nothing"
+    assert request_text([{"cpus_milli": 500, "mem_mib": 100}]) == "0.5 cpu, 100 MiB"
+    assert request_text([{"gpus": 1, "vram_mib": 1536}]) == "1 gpu x 1.5 GiB"
 
 
 def test_result_in_words() -> None:

@@ -65,7 +65,8 @@ def _show(gpus: list[dict[str, Any]]) -> None:
 
 def _cells(gpu: dict[str, Any]) -> list[str]:
     virtual = " (virtual)" if gpu.get("virtual") else ""
-    holders = f"task {ids_text(gpu['holders'])}" if gpu.get("holders") else ""
+    held_by = gpu.get("holders") or ()
+    holders = f"task{'s' if len(held_by) > 1 else ''} {ids_text(held_by)}" if held_by else ""
     return [
         str(gpu["index"]),
         f"{gpu['name']}{virtual}",
