@@ -215,7 +215,9 @@ def test_status_tells_who_the_engine_is(shared: Box) -> None:
     engine = shared.json("status")["engine"]
     assert set(engine) >= {"pid", "state", "version", "home", "started_at", "page"}
     assert (engine["state"], engine["home"]) == ("running", str(shared.home))
-    assert f"pid {engine['pid']}" in shared.run("status").out
+    shown = shared.run("status").out
+    assert f"pid {engine['pid']}" in shown
+    assert f"{engine['counts']['succeeded']} succeeded" in shown
 
 
 def test_gpus_are_listed_and_said_to_be_virtual(shared: Box) -> None:

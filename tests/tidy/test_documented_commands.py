@@ -11,13 +11,18 @@ import click
 import pytest
 
 from passloop.apps.bench.spec import read_bench
+from passloop.apps.generate.spec import read_generate
 from passloop.apps.queue.spec import read_sweep
 from passloop.apps.spec_file import SpecFile, parse_spec
 from passloop.cli.program import program
 from tests.tidy.source import ROOT
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-READERS: dict[str, Callable[[SpecFile], object]] = {"run": read_sweep, "bench": read_bench}
+READERS: dict[str, Callable[[SpecFile], object]] = {
+    "run": read_sweep,
+    "bench": read_bench,
+    "generate": read_generate,
+}
 SEPARATORS = {"&&", "||", "|", ";", "do", "done", ">", ">>"}
 
 
@@ -61,7 +66,7 @@ def passloop_words(line: str) -> Iterator[tuple[str, ...]]:
 
 
 def specs() -> list[tuple[str, str]]:
-    written = [(document, text) for document, text in blocks("yaml") if "run:" in text or "bench:" in text]
+    written = [(document, text) for document, text in blocks("yaml") if "run:" in text or "bench:" in text or "generate:" in text]
     paths = [path for path in (ROOT / "examples").rglob("*.yaml") if path.parent.name != "tasks"]
     files = [(path.relative_to(ROOT).as_posix(), path.read_text()) for path in paths]
     return written + sorted(files)

@@ -44,7 +44,7 @@ def _show(answer: dict[str, Any]) -> None:
     if settings:
         told = "  ".join(f"{name}={value}" for name, value in settings.items())
         streams.emit(f"settings {streams.clean(told)}")
-    counts = answer.get("counts") or {}
+    counts = engine.get("counts") or {}
     if counts:
         streams.emit("tasks    " + ", ".join(f"{number} {state}" for state, number in counts.items() if number))
     for line in worker_lines(answer.get("workers") or ()):
