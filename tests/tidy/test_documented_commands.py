@@ -66,7 +66,11 @@ def passloop_words(line: str) -> Iterator[tuple[str, ...]]:
 
 
 def specs() -> list[tuple[str, str]]:
-    written = [(document, text) for document, text in blocks("yaml") if "run:" in text or "bench:" in text or "generate:" in text]
+    written = [
+        (document, text)
+        for document, text in blocks("yaml")
+        if "run:" in text or "bench:" in text or "generate:" in text
+    ]
     paths = [path for path in (ROOT / "examples").rglob("*.yaml") if path.parent.name != "tasks"]
     files = [(path.relative_to(ROOT).as_posix(), path.read_text()) for path in paths]
     return written + sorted(files)
