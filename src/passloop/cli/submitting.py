@@ -12,6 +12,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.defaults import with_chosen_spans
 from passloop.cli.exits import CliError, Exit
+from passloop.cli.pausing import told_of_a_pause
 from passloop.cli.wording import command_text, counted, ids_text
 
 __all__ = ["Request", "is_spec", "next_selector", "post_submission", "request_of", "say_rejected"]
@@ -41,7 +42,8 @@ def request_of(words: tuple[str, ...], said: dict[str, Any], *, home: str, verb:
 def post_submission(client: Client, request: Request) -> dict[str, Any]:
     """Store it: `{"run", "tasks", "existing"}`, durable when this returns."""
     try:
-        return client.post_bytes("/submit", request.body)
+        with told_of_a_pause(client):
+            return client.post_bytes("/submit", request.body)
     except CliError as refused:
         if refused.exit_code == Exit.NEVER_FITS and not refused.hint:
             refused.hint = "ask for less, give a smaller form with --or, or wait for it with --wait-for-capacity"
