@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import jsonschema
 import pytest
 
 from passloop.apps.bench.spec import read_bench
 from passloop.apps.generate.spec import read_generate
+from passloop.apps.queue.schema import schema_of
 from passloop.apps.queue.spec import read_sweep
 from passloop.apps.spec_file import SpecFile, parse_spec
 from passloop.cli.program import program
+from passloop.cli.verbs.schema import OTHERS
 from tests.tidy.source import ROOT
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -96,3 +99,9 @@ def test_a_documented_command_is_understood(document: str, words: tuple[str, ...
 def test_a_documented_spec_is_valid(document: str, text: str) -> None:
     file = parse_spec(text.encode(), name=document, folder=ROOT)
     READERS[file.kind](file)
+
+
+@pytest.mark.parametrize(("document", "text"), specs())
+def test_an_editor_with_the_schema_finds_nothing_wrong_in_a_documented_spec(document: str, text: str) -> None:
+    file = parse_spec(text.encode(), name=document, folder=ROOT)
+    jsonschema.validate(file.root.plain(), schema_of(file.kind, OTHERS))

@@ -42,10 +42,15 @@ def _schema(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema(schema, mode="validation")
 
 
+def _one_or_more(**one: Any) -> WithJsonSchema:
+    return _schema(anyOf=[one, {"type": "array", "items": one}])
+
+
 SCALARS = {"type": ["string", "number", "boolean", "null"]}
 DURATION = _schema(type=["string", "number"], pattern=r"^[0-9.]+ ?(ms|s|m|h|d)?$", minimum=0)
 SIZE = _schema(type=["string", "integer"], pattern=r"^[0-9.]+ ?([KMGTkmgt]?[iI]?[Bb])?$")
 NUMBER = _schema(type=["number", "string"], minimum=0)
+WORD = {"type": ["string", "number", "boolean"]}
 AXES_SCHEMA = {"type": "object", "additionalProperties": {"type": "array", "minItems": 1, "items": SCALARS}}
 EXCLUDED = {
     "type": "object",
@@ -59,7 +64,7 @@ Cpus = Annotated[int, PlainValidator(cpus_milli), NUMBER]
 Gpus = Annotated[GpuAsk, PlainValidator(gpu_ask), NUMBER]
 Count = Annotated[int, Field(ge=0, le=MOST_RETRIES)]
 Pattern = Annotated[str, AfterValidator(check.check_pattern)]
-Command = Annotated[list[str], BeforeValidator(check.check_command)]
+Command = Annotated[list[str], BeforeValidator(check.check_command), _schema(type="array", minItems=1, items=WORD)]
 Axes = Annotated[dict[str, list[Scalar]], PlainValidator(check.check_axes), _schema(**AXES_SCHEMA)]
 Linked = Annotated[
     list[dict[str, list[Scalar]]],
@@ -71,10 +76,16 @@ Excluded = Annotated[
     PlainValidator(check.check_excluded),
     _schema(anyOf=[EXCLUDED, {"type": "array", "items": EXCLUDED}]),
 ]
-Texts = Annotated[list[str], BeforeValidator(check.in_a_list)]
-Ids = Annotated[list[Annotated[int, Field(ge=1, lt=2**62)]], BeforeValidator(check.in_a_list)]
-Seeds = Annotated[list[int], BeforeValidator(check.check_seeds)]
-Variables = Annotated[dict[str, str], BeforeValidator(check.check_variables)]
+Texts = Annotated[list[str], BeforeValidator(check.in_a_list), _one_or_more(type="string")]
+Ids = Annotated[
+    list[Annotated[int, Field(ge=1, lt=2**62)]],
+    BeforeValidator(check.in_a_list),
+    _one_or_more(type="integer", minimum=1),
+]
+Seeds = Annotated[list[int], BeforeValidator(check.check_seeds), _one_or_more(type="integer")]
+Variables = Annotated[
+    dict[str, str], BeforeValidator(check.check_variables), _schema(type="object", additionalProperties=WORD)
+]
 Need = Annotated[
     dict[str, int],
     PlainValidator(check.check_needs),
@@ -136,7 +147,7 @@ class SweepSpec(Model):
     )
     resources: Resources = Field(default=Resources(), examples=["{cpus: 1, gpus: 0}"])
     time_limit: Limit | None = Field(default=None, examples=["10m"])
-    grace: Duration = Field(default=30_000, examples=["30s"])
+    grace: Duration = Field(default=30_000, examples=["30s"], json_schema_extra={"default": "30s"})
     retries: Retries = Field(default=Retries(), examples=["{failure: 1}"])
     env: Variables = Field(default_factory=dict, examples=['{OMP_NUM_THREADS: "1"}'])
     cwd: str | None = Field(None, examples=["."], description="relative to this file; else where you submit from")

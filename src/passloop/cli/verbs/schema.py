@@ -8,7 +8,7 @@ import click
 
 from passloop.cli import streams
 
-__all__ = ["command"]
+__all__ = ["OTHERS", "command"]
 
 
 @click.command("schema")
@@ -17,7 +17,7 @@ def command(*, kind: str) -> None:
     """Print the JSON Schema of a spec: run (the default), bench, generate; or wire, the body of a submission."""
     from passloop.apps.queue.schema import schema_of
 
-    streams.emit_json(schema_of(kind, {"bench": _bench, "generate": _generate}))
+    streams.emit_json(schema_of(kind, OTHERS))
 
 
 def _bench() -> dict[str, Any]:
@@ -30,3 +30,6 @@ def _generate() -> dict[str, Any]:
     from passloop.apps.generate.spec import GenerateSpec
 
     return GenerateSpec.model_json_schema(by_alias=True)
+
+
+OTHERS = {"bench": _bench, "generate": _generate}
