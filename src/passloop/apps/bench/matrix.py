@@ -20,12 +20,14 @@ from passloop.apps.spec_file import SpecFile
 from .adapters.base import CellNames, LoadNeeds, ResolvedMethod, ResolvedModel
 from .benchmarks.base import ResolvedSubset
 from .identity import Ingredients, canonical, identity_of
-from .names import cell_path, folder_name
+from .names import cell_path
 from .order import First
+from .readable import readable_of
 from .resolve import FoundAdapter, FoundBenchmark, Mistake, Resolver
+from .results_folder import folder_mistakes, results_folder
 from .rules import Rule, check_rows
 from .settled import Settled, settle
-from .spec import BenchSpec, read_bench
+from .spec import BenchSpec, check_kind
 
 __all__ = ["Cell", "Matrix", "Point", "matrix_of", "matrix_of_file"]
 
@@ -102,7 +104,12 @@ def matrix_of_file(file: SpecFile, *, cwd: str, first: str | None = None) -> Mat
     """The matrix of a spec file for a user in the directory `cwd`; `first` goes before what the spec says. Raises
     `SpecError` with every mistake found.
     """
-    spec = read_bench(file)
+    check_kind(file)
+    found = readable_of(file)
+    if found.complaints or found.spec is None:
+        more = [] if found.spec is None else found.apart(_matrix(found.spec, file, folder=file.folder, cwd=cwd)[1])
+        raise file.error([*found.complaints, *(file.complaint(each.path, each.what, each.fix) for each in more)])
+    spec = found.spec
     if first is not None:
         spec = spec.model_copy(update={"first": First(first)})
     return _checked(spec, file, folder=file.folder, cwd=cwd)
@@ -114,11 +121,20 @@ def matrix_of(spec: BenchSpec, *, cwd: str, folder: Path | None = None) -> Matri
 
 
 def _checked(spec: BenchSpec, file: SpecFile | None, *, folder: Path, cwd: str) -> Matrix:
+    matrix, mistakes = _matrix(spec, file, folder=folder, cwd=cwd)
+    if mistakes:
+        raise _error(file, mistakes)
+    return matrix
+
+
+def _matrix(spec: BenchSpec, file: SpecFile | None, *, folder: Path, cwd: str) -> tuple[Matrix, list[Mistake]]:
+    """The matrix, and every mistake in what the spec names."""
     where = cwd if spec.cwd is None else os.path.normpath(os.path.join(folder, spec.cwd))
     resolver = Resolver(spec, folder=folder, cwd=where)
-    out = os.path.normpath(os.path.join(cwd, spec.out or os.path.join("results", folder_name(spec.bench))))
+    out = results_folder(spec.bench, spec.out, cwd=cwd)
     matrix = Matrix(spec, file.name if file is not None else spec.bench, out, where, resolver)
     mistakes = [*_directory_mistakes(spec, where), *_row_mistakes(spec, resolver)]
+    mistakes += folder_mistakes(spec.bench, out, key="bench" if spec.out is None else "out")
     points = len(spec.models) * len(spec.sparse_attention) * max(1, len(spec.seeds))
     count = points * sum(max(1, len(each.subsets)) for each in spec.benchmarks.values())
     if count > spec.limit:
@@ -126,10 +142,7 @@ def _checked(spec: BenchSpec, file: SpecFile | None, *, folder: Path, cwd: str) 
         mistakes.append(Mistake(("models",), what, "name fewer, or raise `limit`"))
     elif _Expansion(matrix).resolve() == 0 and not resolver.mistakes and not mistakes:
         mistakes.append(Mistake((), "no cell is left", "exclude less"))
-    mistakes += resolver.mistakes
-    if mistakes:
-        raise _error(file, mistakes)
-    return matrix
+    return matrix, [*mistakes, *resolver.mistakes]
 
 
 def _error(file: SpecFile | None, mistakes: list[Mistake]) -> SpecError:

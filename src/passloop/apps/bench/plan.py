@@ -74,7 +74,9 @@ class BenchPlan:
     def as_text(self) -> str:
         """The same for people."""
         statuses = ", ".join(f"{number:,} {status}" for status, number in self.statuses.items() if number)
-        lines = [f"bench {self.bench}: {self.cells:,} cells ({statuses}) -> {self.out}"]
+        lines = [
+            f"bench {self.bench}: {self.cells:,} {'cell' if self.cells == 1 else 'cells'} ({statuses}) -> {self.out}"
+        ]
         if self.equal:
             lines.append(f"  {self.equal:,} cells equal others and are run once")
         if self.to_run:

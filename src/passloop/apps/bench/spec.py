@@ -39,6 +39,7 @@ __all__ = [
     "Resources",
     "Settings",
     "SparseAttention",
+    "check_kind",
     "read_bench",
 ]
 
@@ -206,7 +207,12 @@ class BenchSpec(Model):
 
 def read_bench(file: SpecFile) -> BenchSpec:
     """The bench spec in `file`. Raises `SpecError` with every mistake found."""
+    check_kind(file)
+    return file.read(BenchSpec, as_written=AS_WRITTEN)
+
+
+def check_kind(file: SpecFile) -> None:
+    """Raise `SpecError` unless `file` is a bench spec."""
     if file.kind != "bench":
         fix = f"use `passloop {file.kind}`, or begin the spec with `bench: NAME`"
         raise file.error([file.complaint((file.kind,), f"this is a {file.kind} spec, not a matrix", fix)])
-    return file.read(BenchSpec, as_written=AS_WRITTEN)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from passloop.apps.bench.adapters.base import Granted
 from passloop.apps.bench.cell_order import CellOrder, decode_order
 from passloop.apps.bench.cell_run import CellEnd, Place, run_cell
@@ -14,10 +16,11 @@ from passloop.apps.bench.learned import Learned
 from passloop.apps.bench.matrix import Cell, Matrix, matrix_of_file
 from passloop.apps.bench.tasks import Box, TaskMaker
 from passloop.apps.bench.warm import Warm
+from passloop.apps.errors import SpecError
 from passloop.apps.spec_file import parse_spec
 from passloop.clock import FakeClock
 
-__all__ = ["FAKE", "cells_of", "matrix_of_text", "order_of", "run_one"]
+__all__ = ["FAKE", "cells_of", "complaints_of_text", "matrix_of_text", "order_of", "run_one"]
 
 FAKE = """
 bench: small
@@ -32,6 +35,13 @@ def matrix_of_text(text: str, folder: Path, *, cwd: Path | None = None) -> Matri
     """The matrix of a spec written in `text` that lies in `folder`."""
     file = parse_spec(text.encode(), name="m.yaml", folder=folder)
     return matrix_of_file(file, cwd=str(cwd or folder))
+
+
+def complaints_of_text(text: str, folder: Path) -> list[str]:
+    """What is wrong with it: place, mistake and fix of each."""
+    with pytest.raises(SpecError) as caught:
+        matrix_of_text(text, folder)
+    return [f"{problem.where} {problem.what}; {problem.fix}" for problem in caught.value.problems]
 
 
 def cells_of(text: str, folder: Path) -> list[Cell]:

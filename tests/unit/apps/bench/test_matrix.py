@@ -12,17 +12,11 @@ from passloop.apps.bench.matrix import matrix_of
 from passloop.apps.bench.rules import Rule
 from passloop.apps.bench.spec import Benchmark, BenchSpec, Defaults, ModelEntry, SparseAttention
 from passloop.apps.errors import SpecError
-from tests.unit.apps.bench.places import FAKE, cells_of, matrix_of_text
+from tests.unit.apps.bench.places import FAKE, cells_of, complaints_of_text, matrix_of_text
 
 
 def labels(text: str, folder: Path) -> list[str]:
     return [cell.label for cell in cells_of(text, folder)]
-
-
-def complaints(text: str, folder: Path) -> list[str]:
-    with pytest.raises(SpecError) as caught:
-        matrix_of_text(text, folder)
-    return [f"{problem.where} {problem.what}; {problem.fix}" for problem in caught.value.problems]
 
 
 def test_cells_come_by_model_then_configuration_then_benchmark_then_subset(tmp_path: Path) -> None:
@@ -149,7 +143,7 @@ exclude:
   - {subset: s3}
 cwd: nowhere
 """
-    found = complaints(text, tmp_path)
+    found = complaints_of_text(text, tmp_path)
     assert found == [
         "m.yaml:3:19 the adapter fake has no option `second`; did you mean `seconds`?",
         "m.yaml:8:13 `b` is no model of this matrix; use one of: a",
@@ -182,7 +176,7 @@ def test_a_mistake_says_how_to_mend_it(tmp_path: Path, line: str, says: str) -> 
     whole = {"models": "{a: {}}", "benchmarks": "{b: {}}", "adapter": "fake"}
     key = line.split(":")[0]
     rest = "".join(f"{name}: {value}\n" for name, value in whole.items() if name != key)
-    found = complaints(f"bench: x\n{line}\n{rest}", tmp_path)
+    found = complaints_of_text(f"bench: x\n{line}\n{rest}", tmp_path)
     assert any(says.split(" ", 1)[1] in each if says.startswith("m.yaml") else says in each for each in found), found
 
 

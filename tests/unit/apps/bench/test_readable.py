@@ -1,0 +1,44 @@
+"""A spec with mistakes in its form is read as far as it goes, so that wrong names are told together with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.unit.apps.bench.places import FAKE, complaints_of_text
+
+MODELS = """bench: x
+modles: {}
+models: {lost: {source: /nowhere}, odd: {sourc: /nowhere}}
+sparse_attention: {half: {method: knrom}, more: {method: knorm, compression_ratio: 7}}
+benchmarks: {nihah: {}, niah: {subsets: [single_512], samples: 0}}
+exclude: [{modle: lost}, {modle: odd}]
+"""
+
+
+def test_unknown_keys_and_unknown_names_are_told_together(tmp_path: Path) -> None:
+    told = [each.split(";")[0] for each in complaints_of_text(MODELS, tmp_path)]
+    assert told == [
+        "m.yaml:2:1 unknown key `modles`",
+        "m.yaml:3:25 model_missing: there is no model at `/nowhere`",
+        "m.yaml:3:42 unknown key `sourc`",
+        "m.yaml:4:35 there is no method `knrom`",
+        "m.yaml:4:84 compression_ratio is 7.0",
+        "m.yaml:5:21 there is no benchmark `nihah`",
+        "m.yaml:5:64 `benchmarks.niah.samples`: input should be greater than or equal to 1",
+        "m.yaml:6:19 `modle` is no axis",
+        "m.yaml:6:34 `modle` is no axis",
+    ]
+
+
+def test_without_an_adapter_no_name_is_looked_up(tmp_path: Path) -> None:
+    (told,) = complaints_of_text(
+        MODELS.split("modles")[0] + "adapter: 3\nmodels: {a: {}}\nbenchmarks: {b: {}}\n", tmp_path
+    )
+    assert told.startswith("m.yaml:2:10 `adapter` must be text")
+
+
+def test_what_was_left_out_is_not_complained_about(tmp_path: Path) -> None:
+    (told,) = complaints_of_text(FAKE.replace("models: {a: {}, b: {}}", "models: []"), tmp_path)
+    assert told.startswith("m.yaml:4:9 ")
+    (told,) = complaints_of_text(FAKE + "exclude: [{model: [a, b]}, 3]\n", tmp_path)
+    assert told.startswith("m.yaml:7:28 ")
