@@ -158,6 +158,15 @@ def test_every_mistake_of_a_spec_is_told_and_nothing_runs(box: Box) -> None:
     assert "bench spec, not a sweep" in box.run("submit", spec).err
 
 
+def test_plan_tells_a_device_that_is_not_there_with_the_mistakes_of_the_spec(box: Box) -> None:
+    said = box.run("plan", written(box, SPEC + "exclude: [{model: z}]\n"), PASSLOOP_GPUS_ALLOW="99")
+    assert said.code == 2
+    assert "m.yaml:8:19: `z` is no model" in said.err
+    assert "PASSLOOP_GPUS_ALLOW names the GPU '99', which this machine does not have" in said.err
+    alone = box.run("plan", written(box, SPEC), PASSLOOP_GPUS_ALLOW="99")
+    assert (alone.code, "names the GPU '99'" in alone.err) == (2, True)
+
+
 def test_plan_tells_what_would_run_and_what_never_fits(box: Box) -> None:
     spec = written(box, SPEC + "resources: {gpus: share, vram: 60GiB}\n")
     plan = box.json("plan", spec)

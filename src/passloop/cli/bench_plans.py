@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from passloop.apps.bench.matrix import matrix_of_file
+from passloop.apps.bench.matrix import Matrix, matrix_of_file
 from passloop.apps.bench.memory import Device
 from passloop.apps.bench.plan import BenchPlan, plan_of
 from passloop.apps.bench.session import Session
 from passloop.apps.bench.tasks import BenchTask
 from passloop.apps.bench.tasks import Box as Machine
+from passloop.apps.errors import SpecError
 from passloop.apps.queue.plan import Box, never_fits
 from passloop.apps.queue.wire import WireSpec
 from passloop.apps.spec_file import SpecFile
@@ -24,16 +25,30 @@ _MOST_TOLD = 5
 
 
 def bench_plan(file: SpecFile, box: Callable[[], Box], *, first: int | None) -> BenchPlan:
-    """Plan the matrix of `file` on the machine that `box` finds; the `first` cells are listed (None: all)."""
-    matrix = matrix_of_file(file, cwd=os.getcwd())
+    """Plan the matrix of `file` on the machine that `box` finds; the `first` cells are listed (None: all). Raises
+    `SpecError` with the mistakes of the spec and of the machine's settings together.
+    """
+    matrix, found = _both(lambda: matrix_of_file(file, cwd=os.getcwd()), box)
     session = Session(matrix, clock=SystemClock())
     looked = session.look()
-    found = box()
     machine = _machine(found)
     cpus = next((pool.capacity for pool in found.pools if pool.name == "cpu"), 1_000)
     plan = plan_of(session, looked, machine, cpus_milli=cpus, first=len(looked.cells) if first is None else first)
     tasks = session.maker(looked, machine).tasks(looked.missing)
     return replace(plan, impossible=tuple(_impossible(tasks, found)))
+
+
+def _both(matrix: Callable[[], Matrix], box: Callable[[], Box]) -> tuple[Matrix, Box]:
+    """The matrix and the machine; if neither can be had, the mistakes of both."""
+    try:
+        planned = matrix()
+    except SpecError as wrong:
+        try:
+            box()
+        except SpecError as also:
+            raise SpecError([*wrong.problems, *also.problems], next_command=wrong.next_command) from None
+        raise
+    return planned, box()
 
 
 def _machine(box: Box) -> Machine:

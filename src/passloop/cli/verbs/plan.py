@@ -99,14 +99,20 @@ def _box_of_engine(client: Client) -> Box:
 
 
 def _box_here(environment: Mapping[str, str]) -> Box:
-    """What an engine that started now would have."""
+    """What an engine that started now would have. Raises `SpecError` if a setting of it cannot be."""
+    from passloop.apps.errors import Problem, SpecError
     from passloop.apps.queue.plan import Box
+    from passloop.devices.errors import DeviceError
     from passloop.devices.opening import open_inventory
-    from passloop.engine.capacity import declared_pools
+    from passloop.engine.capacity import CapacityError, declared_pools
 
-    inventory = open_inventory(environment)
     try:
-        return Box(devices=inventory.look(), pools=declared_pools(environment))
+        pools = declared_pools(environment)
+        inventory = open_inventory(environment)
+    except (DeviceError, CapacityError) as error:
+        raise SpecError([Problem(str(error).rstrip("."), "passloop config shows where it is set")]) from None
+    try:
+        return Box(devices=inventory.look(), pools=pools)
     finally:
         inventory.close()
 
