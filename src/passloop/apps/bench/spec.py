@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from passloop.apps.spec_file import SpecFile
+from passloop.apps.spec_values import check_command, check_variables, in_a_list
 from passloop.apps.text import check_group, check_run_name
 from passloop.apps.units import GpuAsk, duration_ms
 
@@ -63,12 +64,12 @@ Count = Annotated[int, Field(ge=0, le=MOST_RETRIES)]
 Samples = Annotated[int, Field(ge=1, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Seeds = Annotated[list[int], BeforeValidator(check.check_seeds)]
-Command = Annotated[list[str], BeforeValidator(check.check_command)]
-Variables = Annotated[dict[str, str], BeforeValidator(check.check_variables)]
+Command = Annotated[list[str], BeforeValidator(check_command)]
+Variables = Annotated[dict[str, str], BeforeValidator(check_variables)]
 Arguments = Annotated[dict[str, Any], BeforeValidator(check.check_arguments)]
 Subsets = Annotated[list[str], BeforeValidator(check.check_subsets)]
 Row = Annotated[dict[str, Any], PlainValidator(check.check_row), _schema(**ROW)]
-Rows = Annotated[list[Row], BeforeValidator(check.in_a_list)]
+Rows = Annotated[list[Row], BeforeValidator(in_a_list)]
 Need = Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(default_factory=dict)]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
 from typing import Any
 
 from passloop.apps.errors import BadValue, did_you_mean
-from passloop.apps.text import UNSAFE, check_name, check_words, shown
+from passloop.apps.spec_values import sort_of
+from passloop.apps.text import check_name, shown
 from passloop.apps.units import GpuAsk, cpus_milli, duration_ms, gpu_ask, size_mib
 
 from .errors import ErrorClass
@@ -18,7 +18,6 @@ __all__ = [
     "AXES",
     "SHARE",
     "check_arguments",
-    "check_command",
     "check_cpus",
     "check_first",
     "check_limit",
@@ -26,9 +25,7 @@ __all__ = [
     "check_row",
     "check_seeds",
     "check_subsets",
-    "check_variables",
     "gpus_or_auto",
-    "in_a_list",
     "named_entries",
     "size_or_auto",
 ]
@@ -46,7 +43,7 @@ def named_entries(value: object) -> object:
     """A mapping of names to entries; a list of names, or a name without anything, stands for empty entries."""
     entries = dict.fromkeys(value) if isinstance(value, list) and _are_texts(value) else value
     if not isinstance(entries, dict):
-        raise BadValue(f"this is {_sort(value)}", "write a mapping of names: {first: {}, second: {}}")
+        raise BadValue(f"this is {sort_of(value)}", "write a mapping of names: {first: {}, second: {}}")
     if not entries:
         raise BadValue("there is no name", "name at least one: {first: {}}")
     for name in entries:
@@ -60,7 +57,7 @@ def named_entries(value: object) -> object:
 def check_arguments(value: object) -> object:
     """Plain data under names, fit for a hash: text, finite numbers, booleans, lists and mappings of them."""
     if not isinstance(value, dict):
-        raise BadValue(f"this is {_sort(value)}", "write a mapping: {max_new_tokens: 16}")
+        raise BadValue(f"this is {sort_of(value)}", "write a mapping: {max_new_tokens: 16}")
     _check_plain(value, ())
     return value
 
@@ -68,11 +65,11 @@ def check_arguments(value: object) -> object:
 def check_subsets(value: object) -> object:
     """A list of distinct names; whole numbers are taken as their digits."""
     if not isinstance(value, list):
-        raise BadValue(f"subsets is {_sort(value)}", "write a list: subsets: [first, second]")
+        raise BadValue(f"subsets is {sort_of(value)}", "write a list: subsets: [first, second]")
     names = [str(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in value]
     for place, name in enumerate(names):
         if not isinstance(name, str):
-            raise BadValue(f"a subset is {_sort(name)}", "write text, in quotes where needed", path=(place,))
+            raise BadValue(f"a subset is {sort_of(name)}", "write text, in quotes where needed", path=(place,))
         try:
             check_name(name)
         except BadValue as bad:
@@ -85,41 +82,16 @@ def check_subsets(value: object) -> object:
 def check_row(value: object) -> dict[str, tuple[str, ...]]:
     """Axes to the names meant (one or a list; `*` and `?` stand for any characters)."""
     if not isinstance(value, dict) or not value:
-        raise BadValue(f"a row is {_sort(value)}", "write a mapping of axes to names: {model: a, benchmark: b}")
+        raise BadValue(f"a row is {sort_of(value)}", "write a mapping of axes to names: {model: a, benchmark: b}")
     row: dict[str, tuple[str, ...]] = {}
     for axis, wanted in value.items():
         if axis not in AXES:
             raise BadValue(f"{shown(axis)} is no axis", did_you_mean(str(axis), AXES), path=(axis,))
         each = wanted if isinstance(wanted, list | tuple) else [wanted]
         if not each or any(isinstance(one, bool) or not isinstance(one, str | int) for one in each):
-            raise BadValue(f"{shown(axis)} is {_sort(wanted)}", "write a name or a list of names", path=(axis,))
+            raise BadValue(f"{shown(axis)} is {sort_of(wanted)}", "write a name or a list of names", path=(axis,))
         row[axis] = tuple(str(one) for one in each)
     return row
-
-
-def check_command(value: object) -> object:
-    """A list of words; a string is an error that shows the list."""
-    if isinstance(value, str):
-        fix = f"write it as a list: command: {_as_list(value)}"
-        raise BadValue("the command is one string; commands are lists of words", fix)
-    if not isinstance(value, list):
-        raise BadValue(f"the command is {_sort(value)}", "write a list of words: command: [python, eval.py]")
-    for place, word in enumerate(value):
-        if not isinstance(word, str):
-            raise BadValue(f"a word of the command is {_sort(word)}", "write text, in quotes", path=(place,))
-    return list(check_words(value))
-
-
-def check_variables(value: object) -> object:
-    """Environment variables: names to text."""
-    if not isinstance(value, dict):
-        raise BadValue(f"env is {_sort(value)}", 'write a mapping: env: {OMP_NUM_THREADS: "1"}')
-    for name, text in value.items():
-        if not name or "=" in name or "\0" in name:
-            raise BadValue(f"the variable {shown(name)} is not a name", "use letters, digits and _", path=(name,))
-        if not isinstance(text, str) or "\0" in text:
-            raise BadValue(f"the variable {shown(name)} is {_sort(text)}", "write text, in quotes", path=(name,))
-    return value
 
 
 def check_seeds(value: object) -> object:
@@ -129,10 +101,10 @@ def check_seeds(value: object) -> object:
             raise BadValue(f"{shown(value)} seeds are not possible", f"use 1 to {MOST_SEEDS:,}")
         return list(range(value))
     if not isinstance(value, list):
-        raise BadValue(f"seeds is {_sort(value)}", "write how many, or a list: seeds: [1, 2, 3]")
+        raise BadValue(f"seeds is {sort_of(value)}", "write how many, or a list: seeds: [1, 2, 3]")
     for place, seed in enumerate(value):
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-            raise BadValue(f"a seed is {_sort(seed)}", "write whole numbers from 0", path=(place,))
+            raise BadValue(f"a seed is {sort_of(seed)}", "write whole numbers from 0", path=(place,))
         if seed in value[:place]:
             raise BadValue(f"the seed {seed} is there twice", "name it once", path=(place,))
     return value
@@ -144,14 +116,14 @@ def check_first(value: object) -> First:
         return value
     names = [each.value for each in First]
     if value not in names:
-        raise BadValue(f"first is {_sort(value)}", did_you_mean(str(value), names))
+        raise BadValue(f"first is {sort_of(value)}", did_you_mean(str(value), names))
     return First(value)
 
 
 def check_retries(value: object) -> object:
     """Classes of errors to how often a cell is tried again."""
     if not isinstance(value, dict):
-        raise BadValue(f"retries is {_sort(value)}", "write a mapping: retries: {network: 5}")
+        raise BadValue(f"retries is {sort_of(value)}", "write a mapping: retries: {network: 5}")
     names = [each.value for each in ErrorClass]
     for name in value:
         if name not in names:
@@ -185,11 +157,6 @@ def gpus_or_auto(value: object) -> GpuAsk | str:
     return str(value) if value in (AUTO, SHARE) else value if isinstance(value, GpuAsk) else gpu_ask(value)
 
 
-def in_a_list(value: object) -> object:
-    """A single value as a list of one."""
-    return value if isinstance(value, list) else [value]
-
-
 def _check_plain(value: Any, path: Path) -> None:
     if isinstance(value, dict):
         for name, each in value.items():
@@ -204,24 +171,8 @@ def _check_plain(value: Any, path: Path) -> None:
     elif isinstance(value, str) and (len(value) > LONGEST_VALUE or "\0" in value):
         raise BadValue("this text is too long or has a NUL", "put it into a file", path=path)
     elif value is not None and not isinstance(value, str | int | float | bool):
-        raise BadValue(f"this is {_sort(value)}", "write text, numbers, true, false, null, lists, mappings", path=path)
+        raise BadValue(f"this is {sort_of(value)}", "write text, numbers, booleans, null, lists, mappings", path=path)
 
 
 def _are_texts(value: list[Any]) -> bool:
     return bool(value) and all(isinstance(each, str) for each in value)
-
-
-def _as_list(text: str) -> str:
-    try:
-        words = shlex.split(text[:200])
-    except ValueError:
-        words = text[:200].split()
-    return "[" + ", ".join(shown(word, longest=40)[1:-1] for word in words[:8]) + "]"
-
-
-def _sort(value: object) -> str:
-    if value is None:
-        return "empty"
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "a mapping"
-    return shown(UNSAFE.sub("?", str(value))) if isinstance(value, str) else shown(value)

@@ -22,6 +22,7 @@ from pydantic import (
 
 from passloop.apps.errors import BadValue
 from passloop.apps.spec_file import SpecFile
+from passloop.apps.spec_values import check_command, check_variables, in_a_list
 from passloop.apps.text import check_group, check_run_name, shown
 from passloop.apps.units import GpuAsk, cpus_milli, duration_ms, gpu_ask, size_mib
 
@@ -64,7 +65,7 @@ Cpus = Annotated[int, PlainValidator(cpus_milli), NUMBER]
 Gpus = Annotated[GpuAsk, PlainValidator(gpu_ask), NUMBER]
 Count = Annotated[int, Field(ge=0, le=MOST_RETRIES)]
 Pattern = Annotated[str, AfterValidator(check.check_pattern)]
-Command = Annotated[list[str], BeforeValidator(check.check_command), _schema(type="array", minItems=1, items=WORD)]
+Command = Annotated[list[str], BeforeValidator(check_command), _schema(type="array", minItems=1, items=WORD)]
 Axes = Annotated[dict[str, list[Scalar]], PlainValidator(check.check_axes), _schema(**AXES_SCHEMA)]
 Linked = Annotated[
     list[dict[str, list[Scalar]]],
@@ -76,15 +77,15 @@ Excluded = Annotated[
     PlainValidator(check.check_excluded),
     _schema(anyOf=[EXCLUDED, {"type": "array", "items": EXCLUDED}]),
 ]
-Texts = Annotated[list[str], BeforeValidator(check.in_a_list), _one_or_more(type="string")]
+Texts = Annotated[list[str], BeforeValidator(in_a_list), _one_or_more(type="string")]
 Ids = Annotated[
     list[Annotated[int, Field(ge=1, lt=2**62)]],
-    BeforeValidator(check.in_a_list),
+    BeforeValidator(in_a_list),
     _one_or_more(type="integer", minimum=1),
 ]
 Seeds = Annotated[list[int], BeforeValidator(check.check_seeds), _one_or_more(type="integer")]
 Variables = Annotated[
-    dict[str, str], BeforeValidator(check.check_variables), _schema(type="object", additionalProperties=WORD)
+    dict[str, str], BeforeValidator(check_variables), _schema(type="object", additionalProperties=WORD)
 ]
 Need = Annotated[
     dict[str, int],

@@ -7,11 +7,11 @@ what a union could not be.
 from __future__ import annotations
 
 import math
-import shlex
 
 from passloop.apps.errors import BadValue
+from passloop.apps.spec_values import sort_of
 from passloop.apps.templates import INDEX, LINE, PYTHON
-from passloop.apps.text import LONGEST_NAME, UNSAFE, check_words, shown
+from passloop.apps.text import LONGEST_NAME, UNSAFE, shown
 from passloop.apps.units import duration_ms
 
 from .requests import need_amount
@@ -21,15 +21,12 @@ __all__ = [
     "REPLICA",
     "SEED",
     "check_axes",
-    "check_command",
     "check_excluded",
     "check_limit",
     "check_linked",
     "check_needs",
     "check_pattern",
     "check_seeds",
-    "check_variables",
-    "in_a_list",
 ]
 
 SEED = "seed"
@@ -50,24 +47,10 @@ def check_limit(value: object) -> int:
     return millis
 
 
-def check_command(value: object) -> object:
-    """A list of words; a string is an error that shows the list."""
-    if isinstance(value, str):
-        fix = f"write it as a list: command: {_as_list(value)}"
-        raise BadValue("the command is one string; commands are lists of words", fix)
-    if not isinstance(value, list):
-        raise BadValue(f"the command is {_sort(value)}", "write a list of words: command: [python, train.py]")
-    for place, word in enumerate(value):
-        if not isinstance(word, str):
-            fix = "write text, in quotes where needed"
-            raise BadValue(f"a word of the command is {_sort(word)}", fix, path=(place,))
-    return list(check_words(value))
-
-
 def check_axes(value: object) -> object:
     """A mapping of axis names to lists of distinct values."""
     if not isinstance(value, dict):
-        raise BadValue(f"the axes are {_sort(value)}", "write a mapping: matrix: {depth: [2, 4, 8]}")
+        raise BadValue(f"the axes are {sort_of(value)}", "write a mapping: matrix: {depth: [2, 4, 8]}")
     for name, values in value.items():
         _check_axis(name)
         _check_values(name, values, repeated=False, path=(name,))
@@ -81,7 +64,7 @@ def check_linked(value: object) -> object:
         path = (place,) if isinstance(value, list) else ()
         if not isinstance(group, dict):
             fix = "write a mapping: zip: {model: [a, b], size: [1, 2]}"
-            raise BadValue(f"zip is {_sort(group)}", fix, path=path)
+            raise BadValue(f"zip is {sort_of(group)}", fix, path=path)
         for name, values in group.items():
             _check_axis(name)
             _check_values(name, values, repeated=True, path=(*path, name))
@@ -96,7 +79,7 @@ def check_excluded(value: object) -> object:
         path = (place,) if isinstance(value, list) else ()
         if not isinstance(row, dict) or not row:
             fix = "write mappings: exclude: [{depth: 8, lr: 0.1}]"
-            raise BadValue(f"exclude has {_sort(row)}", fix, path=path)
+            raise BadValue(f"exclude has {sort_of(row)}", fix, path=path)
         for name, wanted in row.items():
             for each in wanted if isinstance(wanted, list) else [wanted]:
                 _check_scalar(name, each, (*path, name))
@@ -109,28 +92,16 @@ def check_seeds(value: object) -> object:
         _check_values(SEED, value, repeated=False, path=())
         return value
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadValue(f"seeds is {_sort(value)}", "write how many, or a list: seeds: [1, 2, 3]")
+        raise BadValue(f"seeds is {sort_of(value)}", "write how many, or a list: seeds: [1, 2, 3]")
     if not 1 <= value <= MOST_SEEDS:
         raise BadValue(f"{shown(value)} seeds are not possible", f"use 1 to {MOST_SEEDS:,}")
     return list(range(value))
 
 
-def check_variables(value: object) -> object:
-    """Environment variables: names to text."""
-    if not isinstance(value, dict):
-        raise BadValue(f"env is {_sort(value)}", 'write a mapping: env: {OMP_NUM_THREADS: "1"}')
-    for name, text in value.items():
-        if not name or "=" in name or "\0" in name:
-            raise BadValue(f"the variable {shown(name)} is not a name", "use letters, digits and _", path=(name,))
-        if not isinstance(text, str) or "\0" in text:
-            raise BadValue(f"the variable {shown(name)} is {_sort(text)}", "write text, in quotes", path=(name,))
-    return value
-
-
 def check_needs(value: object) -> object:
     """Amounts of declared pools by name."""
     if not isinstance(value, dict):
-        raise BadValue(f"need is {_sort(value)}", "write a mapping: need: {licence: 1}")
+        raise BadValue(f"need is {sort_of(value)}", "write a mapping: need: {licence: 1}")
     return {name: need_amount(name, amount) for name, amount in value.items()}
 
 
@@ -139,11 +110,6 @@ def check_pattern(value: str) -> str:
     if not value.strip() or len(value) > LONGEST_NAME or UNSAFE.search(value):
         raise BadValue(f"{shown(value)} is not a name", "use 1 to 200 visible characters")
     return value
-
-
-def in_a_list(value: object) -> object:
-    """A single value as a list of one."""
-    return value if isinstance(value, list) else [value]
 
 
 def _check_axis(name: str) -> None:
@@ -158,7 +124,7 @@ def _check_axis(name: str) -> None:
 def _check_values(name: str, values: object, *, repeated: bool, path: Path) -> None:
     if not isinstance(values, list):
         fix = f"write a list: {name}: [1, 2]"
-        raise BadValue(f"the axis {shown(name)} is not a list but {_sort(values)}", fix, path=path)
+        raise BadValue(f"the axis {shown(name)} is not a list but {sort_of(values)}", fix, path=path)
     if not values:
         raise BadValue(f"the axis {shown(name)} has no values", "give one, or remove the axis", path=path)
     seen: set[str] = set()
@@ -183,7 +149,7 @@ def _check_rows(group: dict[str, list[object]], path: Path) -> None:
 def _check_scalar(name: str, value: object, path: Path) -> None:
     what, fix = "", "quote it as text"
     if isinstance(value, list | dict):
-        what, fix = f"is {_sort(value)}", "use text, numbers, true, false or null"
+        what, fix = f"is {sort_of(value)}", "use text, numbers, true, false or null"
     elif isinstance(value, float) and not math.isfinite(value):
         what = "is not finite"
     elif isinstance(value, int) and abs(value) >= 2**63:
@@ -192,19 +158,3 @@ def _check_scalar(name: str, value: object, path: Path) -> None:
         what, fix = "is too long or has a NUL", "put it into a file"
     if what:
         raise BadValue(f"a value of the axis {shown(name)} {what}", fix, path=path)
-
-
-def _as_list(text: str) -> str:
-    try:
-        words = shlex.split(text[:200])
-    except ValueError:
-        words = text[:200].split()
-    return "[" + ", ".join(shown(word, longest=40)[1:-1] for word in words[:8]) + "]"
-
-
-def _sort(value: object) -> str:
-    if value is None:
-        return "empty"
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "a mapping"
-    return shown(value)
