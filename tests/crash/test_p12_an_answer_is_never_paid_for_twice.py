@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -73,12 +74,18 @@ class Watch:
         with Reader.open(Home(self._home)) as reader:
             done = reader.tasks(TaskFilter(states=("succeeded",)))
         for view in done:
-            self.answered.setdefault(f"{view.row.key}:{view.row.run}", lines)
+            self.answered.setdefault(str(view.row.key), lines)
 
     def asked_again(self) -> list[str]:
         """Calls for cells that were answered before."""
-        received = [(at, str(bill["key"])) for at, bill in enumerate(bills_in(self._log)) if bill["what"] == "received"]
-        return [key for at, key in received if at >= self.answered.get(key, at + 1)]
+        received = [(at, cell_of(bill)) for at, bill in enumerate(bills_in(self._log)) if bill["what"] == "received"]
+        assert self.answered.keys() <= {cell for _, cell in received}, "bills name cells otherwise than the store"
+        return [cell for at, cell in received if at >= self.answered.get(cell, at + 1)]
+
+
+def cell_of(bill: Mapping[str, Any]) -> str:
+    """The cell that a bill is for, whichever run asked: its idempotency key is the cell's key and the run."""
+    return str(bill["key"]).rpartition(":")[0]
 
 
 def killed(folder: Path, nursery: Nursery, url: str, *, kills: int, rows: int, seed: int) -> tuple[Watch, Summary]:
