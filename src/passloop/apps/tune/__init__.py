@@ -1,0 +1,1 @@
+"""`tune`: the best serving configuration of an inference engine, by trials on leased devices."""
