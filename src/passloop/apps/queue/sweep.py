@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.apps.errors import BadValue, did_you_mean
+from passloop.apps.expressions import Condition
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.templates import INDEX, PYTHON, Template, scalar_text
 from passloop.apps.text import UNSAFE, check_key, shown
@@ -23,7 +24,6 @@ from passloop.apps.yaml_nodes import Complaint
 
 from .axis_use import misspelt_axes
 from .classes import program_of, task_class_of
-from .conditions import Condition
 from .environment import storable
 from .identity import Identity
 from .options import Place

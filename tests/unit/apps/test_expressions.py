@@ -1,4 +1,4 @@
-"""The expressions of `when:` compute, and nothing else is possible in them."""
+"""Expressions in specs compute, and nothing else is possible in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passloop.apps.errors import BadValue
-from passloop.apps.queue.conditions import Condition
+from passloop.apps.expressions import Condition, Formula, Words
 
 CELL = {"depth": 4, "lr": 0.1, "model": "forest", "fast": True, "none": None}
 
@@ -33,6 +33,7 @@ CELL = {"depth": 4, "lr": 0.1, "model": "forest", "fast": True, "none": None}
         ("'for' in model", True),
         ("depth in {1, 4}", True),
         ("  depth == 4  ", True),
+        ("max(depth, 8) == 8 and min(depth, 8, 2) == 2", True),
     ],
 )
 def test_conditions_compare_axes(text: str, holds: bool) -> None:
@@ -70,6 +71,10 @@ def test_conditions_compare_axes(text: str, holds: bool) -> None:
         "depth + " * 150 + "1 > 0",
         "x" * 2_000,
         "await depth",
+        "max(depth)",
+        "max(depth, key=1)",
+        "max(*[depth, 2])",
+        "abs(depth)",
         "yield",
         "*depth",
         "\u202e depth",
@@ -93,6 +98,7 @@ def test_what_is_more_than_a_comparison_is_refused(text: str) -> None:
         "-model",
         "depth" + " * 1000000" * 20,
         "1e308 * 1e308 > depth",
+        "max(model, 2) > 1",
     ],
 )
 def test_what_cannot_be_answered_says_so(text: str) -> None:
@@ -106,3 +112,20 @@ def test_no_text_breaks_the_evaluator(text: str) -> None:
         Condition(text, CELL).holds(CELL)
     except BadValue as bad:
         assert bad.fix  # noqa: PT017
+
+
+def test_a_formula_has_a_number_and_tells_its_names() -> None:
+    formula = Formula("depth * max(2, 3) / 8", [*CELL, "other"])
+    assert formula.value(CELL) == 1.5
+    assert formula.names == {"depth"}
+
+
+@pytest.mark.parametrize("text", ["model", "depth > 2", "none", "[depth]", "depth / 0"])
+def test_a_formula_without_a_number_says_so(text: str) -> None:
+    with pytest.raises(BadValue, match=r"the number .* cannot be answered"):
+        Formula(text, CELL, Words("number", "parameter")).value(CELL)
+
+
+def test_an_error_calls_the_names_what_they_are() -> None:
+    with pytest.raises(BadValue, match="the constraint `dept < 2` names `dept`, which is no parameter"):
+        Condition("dept < 2", CELL, Words("constraint", "parameter"))

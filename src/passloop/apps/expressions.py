@@ -1,8 +1,9 @@
-"""The expressions of `when:`: comparisons, and/or/not, in, and arithmetic over axis names. Nothing is
+"""Expressions in specs: comparisons, and/or/not, in, arithmetic, min and max over names that the spec has. Nothing is
 evaluated by Python itself.
 
 The text is parsed by `ast`, every node must be on the list here, and it is turned into closures once; a cell
-then costs a few calls. Numbers only are added and multiplied, so that no text can be grown.
+then costs a few calls. Numbers only are added and multiplied, so that no text can be grown. A `Condition` holds or
+does not, a `Formula` has a number as its value.
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ import ast
 import operator
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.text import shown
 
-__all__ = ["Condition"]
+__all__ = ["AXIS", "Condition", "Formula", "Words"]
 
 LONGEST = 1_000
 MOST_NODES = 200
 LARGEST = 10**30
+FEWEST_ARGUMENTS = 2
 
-FORMS = "write a comparison of axes, for example: depth < 8 or lr in [0.1, 0.01]"
 CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max}
 
 Values = Mapping[str, Any]
 Closure = Callable[[Values], Any]
@@ -48,35 +51,80 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-class Condition:
-    """A checked expression. `holds` raises `BadValue` where it cannot be answered (text against a number)."""
+class Words(NamedTuple):
+    """What an expression and the names in it are called in errors, what to do about one that is too long or wrong."""
 
-    __slots__ = ("_closure", "text")
+    expression: str = "condition"
+    name: str = "axis"
+    split: str = "split it: `when` takes a list"
+    forms: str = "write a comparison of axes, for example: depth < 8 or lr in [0.1, 0.01]"
 
-    def __init__(self, text: str, names: Iterable[str]) -> None:
+
+AXIS = Words()
+
+
+class _Expression:
+    """A checked expression over `names`. Raises `BadValue` for what is no expression."""
+
+    __slots__ = ("_closure", "_words", "names", "text")
+
+    def __init__(self, text: str, names: Iterable[str], words: Words = AXIS) -> None:
         self.text = text
-        tree = _parsed(text)
+        self._words = words
+        tree = _parsed(text, words)
         if sum(1 for _ in ast.walk(tree)) > MOST_NODES:
-            raise BadValue(f"the condition {shown(text)} is too long", "split it: `when` takes a list")
-        self._closure = _Builder(text, frozenset(names)).build(tree.body)
+            raise BadValue(f"the {words.expression} {shown(text)} is too long", words.split)
+        builder = _Builder(text, frozenset(names), words)
+        self._closure = builder.build(tree.body)
+        self.names = frozenset(builder.used)
+        """The names that occur."""
+
+    def _answer(self, values: Values) -> Any:
+        try:
+            return self._closure(values)
+        except (TypeError, ArithmeticError) as error:
+            raise self._unanswered(values, str(error)) from None
+
+    def _unanswered(self, values: Values, why: str) -> BadValue:
+        cell = ", ".join(f"{name}={value}" for name, value in values.items())
+        reason = shown(why, longest=100)[1:-1]
+        expression = f"the {self._words.expression} {shown(self.text)}"
+        return BadValue(f"{expression} cannot be answered for {shown(cell)}: {reason}", "compare values of one type")
+
+
+class Condition(_Expression):
+    """An expression that holds or does not."""
+
+    __slots__ = ()
 
     def holds(self, values: Values) -> bool:
-        """Whether the condition holds for a cell with these axis values."""
-        try:
-            return bool(self._closure(values))
-        except (TypeError, ArithmeticError) as error:
-            cell = ", ".join(f"{name}={value}" for name, value in values.items())
-            reason = shown(str(error), longest=100)[1:-1]
-            what = f"the condition {shown(self.text)} cannot be answered for {shown(cell)}: {reason}"
-            raise BadValue(what, "compare values of one type") from None
+        """Whether the condition holds for these values. Raises `BadValue` where it cannot be answered, as where text
+        is compared with a number.
+        """
+        return bool(self._answer(values))
+
+
+class Formula(_Expression):
+    """An expression whose value is a number."""
+
+    __slots__ = ()
+
+    def value(self, values: Values) -> int | float:
+        """The number for these values. Raises `BadValue` where there is none."""
+        found = self._answer(values)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise self._unanswered(values, f"{shown(found)} is not a number")
+        return found
 
 
 class _Builder:
     """Turns checked syntax into closures."""
 
-    def __init__(self, text: str, names: frozenset[str]) -> None:
+    def __init__(self, text: str, names: frozenset[str], words: Words) -> None:
         self._text = text
         self._names = names
+        self._words = words
+        self.used: set[str] = set()
 
     def build(self, node: ast.expr) -> Closure:
         if isinstance(node, ast.BoolOp):
@@ -92,6 +140,8 @@ class _Builder:
             return lambda values: [part(values) for part in parts]
         if isinstance(node, ast.Name):
             return self._name(node)
+        if isinstance(node, ast.Call):
+            return self._call(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float):
             value = node.value
             return lambda _: value
@@ -138,30 +188,39 @@ class _Builder:
         left, right = self.build(node.left), self.build(node.right)
         return lambda values: _number(calculate(_number(left(values)), _number(right(values))))
 
+    def _call(self, node: ast.Call) -> Closure:
+        function = FUNCTIONS.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        if function is None or node.keywords or len(node.args) < FEWEST_ARGUMENTS:
+            raise self._refusal("calls something other than min(a, b) and max(a, b)")
+        parts = [self.build(part) for part in node.args]
+        return lambda values: function(*[_number(part(values)) for part in parts])
+
     def _name(self, node: ast.Name) -> Closure:
         name = node.id
         if name in self._names:
+            self.used.add(name)
             return lambda values: values[name]
         if name in CONSTANTS:
             constant = CONSTANTS[name]
             return lambda _: constant
-        what = f"the condition {shown(self._text)} names {shown(name)}, which is no axis"
-        raise BadValue(what, did_you_mean(name, self._names))
+        words = self._words
+        what = f"the {words.expression} {shown(self._text)} names {shown(name)}, which is no {words.name}"
+        raise BadValue(what, did_you_mean(name, self._names) if self._names else words.forms)
 
     def _refusal(self, why: str) -> BadValue:
-        return BadValue(f"the condition {shown(self._text)} {why}", FORMS)
+        return BadValue(f"the {self._words.expression} {shown(self._text)} {why}", self._words.forms)
 
 
-def _parsed(text: str) -> ast.Expression:
+def _parsed(text: str, words: Words) -> ast.Expression:
     if len(text) > LONGEST:
-        raise BadValue(f"the condition {shown(text)} is too long", "split it: `when` takes a list")
+        raise BadValue(f"the {words.expression} {shown(text)} is too long", words.split)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "it cannot be parsed"
-        raise BadValue(f"the condition {shown(text)} is not readable: {reason}", FORMS) from None
+        raise BadValue(f"the {words.expression} {shown(text)} is not readable: {reason}", words.forms) from None
 
 
 def _number(value: Any) -> Any:
