@@ -36,7 +36,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """A record that never changes; unknown fields are an error."""
 
 
-class Point(Record, kw_only=True):
+class Point(Record, frozen=True, kw_only=True):
     """One load: `concurrency` requests in flight (closed loop), or `rate` requests a second (open loop).
 
     `requests` are measured, after `warmup` that are not; the whole is done `repeats` times. `seconds` ends a repeat
@@ -57,7 +57,7 @@ class Point(Record, kw_only=True):
         return f"concurrency={self.concurrency}" if self.concurrency is not None else f"rate={self.rate:g}"
 
 
-class LoadOrder(Record, kw_only=True):
+class LoadOrder(Record, frozen=True, kw_only=True):
     """How a server is loaded. `client` names who does it; `prompts` is `builtin:NAME` or the path of a file.
 
     `model` is the name to ask for; None takes the first of the server's `/v1/models`. `timeout` is of one request, in
@@ -74,7 +74,7 @@ class LoadOrder(Record, kw_only=True):
     options: dict[str, Any] = {}
 
 
-class Slo(Record, kw_only=True):
+class Slo(Record, frozen=True, kw_only=True):
     """A limit on a metric: `most` for what must be small, `least` for what must be large (in the metric's own unit).
 
     `at` is the name of a point, None is every point. `weight`, `hard_fail` and `fail_ratio` are of the penalty scorer.
@@ -90,7 +90,7 @@ class Slo(Record, kw_only=True):
     fail_ratio: float = 0.5
 
 
-class Objective(Record, kw_only=True):
+class Objective(Record, frozen=True, kw_only=True):
     """What is to be made best: a metric's statistic at one point (its name; None only where there is one point)."""
 
     metric: str
@@ -99,7 +99,7 @@ class Objective(Record, kw_only=True):
     direction: Literal["maximize", "minimize"] = "maximize"
 
 
-class EngineOrder(Record, kw_only=True):
+class EngineOrder(Record, frozen=True, kw_only=True):
     """A server to start. `argv` still has `{port}` and `{host}`; `env` goes over the task's own environment.
 
     `ports` is how many in a row it may use from `{port}` on. `download` is run before the clock starts. `reset` is a
@@ -118,7 +118,7 @@ class EngineOrder(Record, kw_only=True):
     options: dict[str, Any] = {}
 
 
-class Limits(Record, kw_only=True):
+class Limits(Record, frozen=True, kw_only=True):
     """The most that each phase may take, in ms."""
 
     download: int = 3_600_000
@@ -129,7 +129,7 @@ class Limits(Record, kw_only=True):
     verify: int = 30_000
 
 
-class Order(Record, kw_only=True):
+class Order(Record, frozen=True, kw_only=True):
     """All that a trial process is told. `best` is the best feasible value of the first objective when it was asked."""
 
     version: int = VERSION
@@ -149,13 +149,14 @@ class Order(Record, kw_only=True):
     seed: int = 0
 
 
-class PointResult(Record, kw_only=True):
+class PointResult(Record, frozen=True, kw_only=True):
     """What was measured at one point.
 
     `metrics` is metric -> statistic -> value: latencies (`ttft`, `tpot`, `e2e`; ms) have mean, p50, p90, p95, p99;
     rates (`output_tokens_per_second`, `total_tokens_per_second`, `requests_per_second`, `goodput`, and each `_per_gpu`)
     have mean; `error_rate` and `attainment` (shares of 1) have mean, and attainment low and high (Wilson).
-    `half_width` has the same shape for what repeats give an interval (Student, 95 %).
+    `half_width` has the same shape for what repeats give an interval (Student, 95 %). `stopped` says why the point was
+    given up before its end (`error_rate`, `saturated`): its figures are then of a part, for people, and no scores.
     """
 
     point: Point
@@ -165,10 +166,11 @@ class PointResult(Record, kw_only=True):
     errors: int = 0
     error_kinds: dict[str, int] = {}
     saturated: bool = False
+    stopped: str | None = None
     duration: float = 0.0
 
 
-class Failure(Record, kw_only=True):
+class Failure(Record, frozen=True, kw_only=True):
     """Why a trial failed: its class, one sentence, and the log lines that show it.
 
     Classes: out_of_memory, bad_flag, port, download, auth, device, time_limit, slo, crash.
@@ -180,7 +182,7 @@ class Failure(Record, kw_only=True):
     lines: tuple[str, ...] = ()
 
 
-class Document(Record, kw_only=True):
+class Document(Record, frozen=True, kw_only=True):
     """A trial's results, `metrics.json`. `state`: complete, pruned (with the reason), failed.
 
     Whether it is feasible and how it scores is computed from `points`, never stored as truth.
