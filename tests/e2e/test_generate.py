@@ -171,16 +171,17 @@ async def test_the_command_makes_a_file_and_tells_what_came_of_it(box: Box) -> N
 
 
 @pytest.mark.timeout(60)
-async def test_the_first_failure_ends_the_run_if_that_is_wanted(box: Box) -> None:
-    faults = script(dead=ModelScript(latency=0, faults=(Fault(status=400),)), one=ModelScript(latency=60_000))
+async def test_a_dead_endpoint_ends_the_run_if_that_is_wanted(box: Box) -> None:
+    faults = script(dead=ModelScript(latency=0, faults=(Fault(status=503),)), one=ModelScript(latency=60_000))
     async with generating(box.folder, faults) as stand:
-        spec = stand.dataset(**model_columns("one", "dead"), on_dead_endpoint="fail")
+        spec = stand.dataset(**model_columns("one", "dead", dead_after="300ms"), on_dead_endpoint="fail")
         (box.folder / "spec.yaml").write_text(json.dumps(json.loads(spec.wire())["spec"]))
         said = await asyncio.to_thread(box.run, "generate", "spec.yaml", "--json")
         assert said.code == 1, said
-        assert any(
-            failure["column"] == "by_dead" and "400" in failure["message"] for failure in said.json()["failures"]
-        )
+        dead, cancelled = said.json()["failures"]
+        assert dead["column"] == "by_dead"
+        assert "503" in dead["message"]
+        assert cancelled["message"].startswith("cancelled: pool")
 
 
 async def test_a_dataset_is_exported_reported_and_shown(tmp_path: Path) -> None:

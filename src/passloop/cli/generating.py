@@ -41,7 +41,6 @@ class Generate:
         self._settling = Settling(dataset)
         self._parts: set[int] = set()
         self._said = 0.0
-        self._cancelled = False
         self.run: Mapping[str, Any] | None = None
 
     def work(self, client: Client) -> Summary | None:
@@ -86,17 +85,8 @@ class Generate:
                 self._write_parts(reader)
             if is_over(found):
                 return
-            self._end_at_failure(client, found["counts"])
             events.ready()
             _gather_events(events, until=time.monotonic() + max(_LOOK_SECONDS, 5 * (time.monotonic() - began)))
-
-    def _end_at_failure(self, client: Client, counts: Mapping[str, int]) -> None:
-        """With `on_dead_endpoint: fail` the first failure cancels what is to come."""
-        if self.dataset.spec.on_dead_endpoint == "fail" and counts.get("failed") and not self._cancelled:
-            assert self.run is not None
-            self._cancelled = True
-            body = {"select": [f"@{self.run['id']}"], "reason": "on_dead_endpoint: fail"}
-            client.post("/tasks/cancel", body)
 
     def _write_parts(self, reader: Reader) -> None:
         assert self.run is not None

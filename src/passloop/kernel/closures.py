@@ -9,7 +9,7 @@ from .state import PoolPolicy, State
 from .tasks import Outcome, OutcomeKind
 from .wakeups import WakeUp
 
-__all__ = ["dead_end", "give_another_chance", "judge", "on_pool_due", "open_pool", "plan_wake_up"]
+__all__ = ["dead_end", "ends_run", "give_another_chance", "judge", "on_pool_due", "open_pool", "plan_wake_up"]
 
 _SILENT_PROBE = Outcome(OutcomeKind.TIMEOUT, message="the probe had no answer in time")
 
@@ -41,11 +41,16 @@ def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> list[
 
 
 def dead_end(state: State, task: Task) -> ScalarPool | None:
-    """The dead pool without which a task cannot run, if its run wants it to fail then."""
+    """The dead pool without which a task cannot run, unless its run wants it to wait then."""
     for pool, _ in task.shape.variants[-1].draws:
-        if pool.gate() is Gate.DEAD and _wish(state, task, pool) == "fail" and _is_needed(task, pool):
+        if pool.gate() is Gate.DEAD and _wish(state, task, pool) != "wait" and _is_needed(task, pool):
             return pool
     return None
+
+
+def ends_run(state: State, task: Task, pool: ScalarPool) -> bool:
+    """Whether its run wants to end as a whole when this pool is dead."""
+    return _wish(state, task, pool) == "end"
 
 
 def _wish(state: State, task: Task, pool: ScalarPool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .changes import DurationLearned
-from .closures import dead_end, judge
+from .closures import dead_end, ends_run, judge
 from .device_pool import DeviceState
 from .durations import KILL_MARGIN
 from .events import Exited, Started, StartRefused, StrayGone
@@ -120,12 +120,16 @@ def fail_parked(state: State, pool: ScalarPool) -> None:
     """A pool is dead: fail what can only run with it, where that is what its run or the pool's policy wants."""
     for task in list(state.tasks.values()):
         if task.state in (TaskState.READY, TaskState.BACKOFF) and dead_end(state, task) is pool:
-            task.message = _dead(pool)
+            task.message = _dead(state, task, pool)
             finish(state, task, Verb.FAIL)
 
 
-def _dead(pool: ScalarPool) -> str:
-    return f"pool {pool.name} is dead; passloop pools open {pool.name}, then retry"
+def _dead(state: State, task: Task, pool: ScalarPool) -> str:
+    """Why a task fails; where its whole run is to end with it, the end of the turn sees to that."""
+    message = f"pool {pool.name} is dead; passloop pools open {pool.name}, then retry"
+    if ends_run(state, task, pool):
+        state.turn.doomed.setdefault(task.run, message)
+    return message
 
 
 def on_stray_gone(state: State, event: StrayGone) -> None:
@@ -265,7 +269,7 @@ def make_ready(state: State, task: Task) -> None:
         move(task, Verb.DELAY)
         state.wakeups.add(task.not_before, WakeUp.BACKOFF, str(task.id))
     elif (dead := dead_end(state, task)) is not None:
-        task.message = _dead(dead)
+        task.message = _dead(state, task, dead)
         finish(state, task, Verb.FAIL)
     else:
         task.not_before = None
@@ -332,7 +336,7 @@ def _tell(state: State, dependent: Task, task: Task) -> bool:
         return False
     dead = None if dependent.held else dead_end(state, dependent)
     if dead is not None:
-        dependent.message = _dead(dead)
+        dependent.message = _dead(state, dependent, dead)
         _end(state, dependent, Verb.FAIL)
         return True
     make_ready(state, dependent)

@@ -86,6 +86,7 @@ class Machine:
         expansion.forget_over(state)
         answers: list[Answer] = [_HANDLERS[type(event)](state, event) for event in batch]
         capacity.on_due(state)
+        user_requests.end_doomed(state)
         parking.settle(state)
         parking.give_starts(state)
         warm_order.call_back(state)

@@ -40,7 +40,7 @@ class KernelSettings:
 
 @dataclass(frozen=True, slots=True)
 class PoolPolicy:
-    """What to do about a dead pool: "wait" or "fail"; `dead_after` in ms."""
+    """What to do about a dead pool: "wait", "fail" or "end"; `dead_after` in ms."""
 
     dead_after: int = 120_000
     on_dead: str = "wait"
@@ -48,7 +48,10 @@ class PoolPolicy:
 
 @dataclass(slots=True)
 class Touched:
-    """Records that became different in this turn, in the order they were first touched."""
+    """Records that became different in this turn, in the order they were first touched.
+
+    `doomed` are runs that end as a whole before the turn is over, with the reason.
+    """
 
     added: list[Change] = field(default_factory=list)
     fresh: dict[int, tuple[TaskSpec, str, tuple[Dependency, ...], Cell | None]] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Touched:
     units: dict[tuple[int, int], Unit] = field(default_factory=dict)
     facts: list[Change] = field(default_factory=list)
     instructions: list[Instruction] = field(default_factory=list)
+    doomed: dict[int, str] = field(default_factory=dict)
     admission: bool = False
 
 

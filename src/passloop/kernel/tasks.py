@@ -124,8 +124,8 @@ class TaskSpec:
     """What many tasks of a run share. Kept once in memory and once in the store; spans in ms.
 
     `driver` names who executes ("processes", "leases", "calls"). `task_class` and `program` are what learned
-    durations are filed under. `deadline` counts from submission. `on_dead` is what its run wants of a dead pool, "wait"
-    or "fail"; empty = as the pool's own policy says.
+    durations are filed under. `deadline` counts from submission. `on_dead` is what its run wants of a dead pool:
+    "wait", "fail" (this task) or "end" (all of the run); empty = as the pool's own policy says.
     """
 
     request: Request

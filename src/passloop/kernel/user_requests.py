@@ -16,7 +16,15 @@ from .tasks import OutcomeKind, TaskState
 from .transitions import Verb, move
 from .units import end_source
 
-__all__ = ["on_cancelled", "on_group_held", "on_group_released", "on_held", "on_released", "on_reprioritised"]
+__all__ = [
+    "end_doomed",
+    "on_cancelled",
+    "on_group_held",
+    "on_group_released",
+    "on_held",
+    "on_released",
+    "on_reprioritised",
+]
 
 _HOLDABLE = {TaskState.WAITING, TaskState.BACKOFF, TaskState.READY}
 _LIVE = {TaskState.ADMITTED, TaskState.RUNNING, TaskState.STOPPING}
@@ -88,6 +96,14 @@ def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
             task.outcome = OutcomeKind.CANCELLED
             finish(state, task, Verb.CANCEL)
     return sorting.answer()
+
+
+def end_doomed(state: State) -> None:
+    """End the runs that wanted to end as a whole when a pool they need is dead: what is to come is cancelled."""
+    while state.turn.doomed:
+        run, message = state.turn.doomed.popitem()
+        live = tuple(TaskId(task.id) for task in state.tasks.values() if task.run == run and not task.final)
+        on_cancelled(state, Cancelled(live, message, sources=(RunId(run),)))
 
 
 def on_held(state: State, event: Held) -> TasksAnswer:

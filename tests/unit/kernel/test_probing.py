@@ -191,6 +191,22 @@ def test_each_run_has_its_own_wish_of_a_dead_pool() -> None:
     assert {world.state(task) for task in waits} == {TaskState.READY}
 
 
+def test_a_dead_pool_ends_the_whole_of_a_run_that_wants_that() -> None:
+    world = endpoint(limit=1, dead_after=SECOND)
+    waits = calls(world, 3, on_dead="wait")
+    running, ready = calls(world, 2, "other", on_dead="end")
+    fails = calls(world, 3, on_dead="end", run=world.row(running).run)
+    for _ in range(8):
+        for task in set(world.running) - {running}:
+            limited(world, task)
+        world.advance(2 * SECOND)
+    assert gate(world) == "dead"
+    assert {world.state(task) for task in fails} == {TaskState.FAILED}
+    assert (world.state(running), world.state(ready)) == (TaskState.STOPPING, TaskState.CANCELLED)
+    assert "pool model is dead" in world.row(ready).message
+    assert {world.state(task) for task in waits} == {TaskState.READY}
+
+
 def test_what_becomes_ready_for_a_dead_pool_fails_at_once_if_its_run_wants_that() -> None:
     world = endpoint(limit=1, dead_after=SECOND)
     calls(world, 3)

@@ -25,6 +25,8 @@ __all__ = ["CellPlace", "UnitCells", "cells_of", "environment_id", "new_tasks", 
 
 PYTHON = "passloop.apps.generate.python_cell:run"
 CPU_MILLI = 1_000
+_ON_DEAD = {"wait": "wait", "fail": "end", "drop_rows": "fail", "finish_rest": "fail"}
+"""What cells wish of a dead pool, by what their dataset says of dead endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def task_spec(dataset: Dataset, column: Column) -> TaskSpec:
         retries=retries,
         task_class=task_class,
         program="generate",
-        on_dead="wait" if spec.on_dead_endpoint == "wait" else "fail",
+        on_dead=_ON_DEAD[spec.on_dead_endpoint],
     )
 
 

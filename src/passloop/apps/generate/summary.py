@@ -127,10 +127,11 @@ def _failures(reader: Reader, dataset: Dataset, settled: Settled) -> list[Failur
         message = settled.tally.wrong.get(name) or _message(reader, task)
         endpoint = None if model is None else model.endpoint.base_url
         found.append(Failure(name, None if model is None else model.name, endpoint, count, task, message))
-    return sorted(found, key=lambda failure: failure.message.startswith(_WAITED))
+    return sorted(found, key=lambda failure: failure.message.startswith((_WAITED, _CANCELLED)))
 
 
 _WAITED = "it waits for another column"
+_CANCELLED = "cancelled"
 
 
 def _message(reader: Reader, task: int | None) -> str:
@@ -139,6 +140,8 @@ def _message(reader: Reader, task: int | None) -> str:
         return "not asked"
     if view.row.state == "aborted":
         return _WAITED
+    if view.row.state == "cancelled":
+        return f"{_CANCELLED}: {view.row.message}"
     attempt = view.latest
     if attempt is not None and attempt.outcome is not None and attempt.outcome.message:
         return attempt.outcome.message
