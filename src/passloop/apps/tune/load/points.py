@@ -1,0 +1,137 @@
+"""Loads a running server with one point of an order and says what it measured: `load` is all that a trial calls.
+
+The requests of the built-in client are appended to `requests.jsonl`, those of the warm-up are not. Another client is
+run as its own process. Cancelled, it leaves no request and no process behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from passloop.apps.tune.records import LoadOrder, Point, PointResult, Slo
+from passloop.apps.tune.scoring.slo import request_limits
+from passloop.drivers.calls.secrets import resolve
+
+from .client import WARMUP, Progress, Repeat, RepeatRun
+from .options import Options, read_options
+from .prompts import Prompts, prompts_of
+from .requests import RequestRecord, Sender
+from .results import point_result
+from .transport import Refused, Transport
+
+__all__ = ["NoModel", "api_base", "load", "records_in"]
+
+REQUESTS = "requests.jsonl"
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model] = []
+
+
+class NoModel(Exception):
+    """The server does not say which model it serves."""
+
+
+async def load(
+    order: LoadOrder,
+    point: Point,
+    url: str,
+    *,
+    slo: Sequence[Slo] = (),
+    folder: Path | None = None,
+    gpus: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> PointResult:
+    """Load the server at `url` (with or without `/v1`) with this point.
+
+    `slo` decides which requests are good (goodput, attainment), `gpus` share the rates, `folder` takes the requests.
+    Raises `BadValue` for an order that cannot be, `NoModel` if the server names no model. What goes wrong with requests
+    is counted and never raised; a point that was given up says so in `stopped`.
+    """
+    options = read_options(order.options)
+    prompts = prompts_of(order.prompts, seed=order.seed)
+    key = None if options.api_key is None else resolve(options.api_key)
+    transport = Transport(api_base(url), reuse=options.reuse, key=key)
+    repeats: list[Repeat] = []
+    try:
+        sender = Sender(transport, order, options, order.model or await _model(transport))
+        with ExitStack() as opened:
+            write = _writer(folder, opened)
+            for number in range(point.repeats):
+                repeats.append(await _repeat(sender, prompts, point, options, number, write, progress))
+                if repeats[-1].stopped is not None:
+                    break
+    finally:
+        await transport.close()
+    return point_result(
+        point,
+        [repeat.records for repeat in repeats],
+        limits=request_limits(slo, point.name),
+        gpus=gpus,
+        counted=options.tokens,
+        stopped=repeats[-1].stopped if repeats else None,
+        saturated=any(repeat.saturated for repeat in repeats),
+    )
+
+
+def api_base(url: str) -> str:
+    """The URL up to and with `/v1`."""
+    plain = url.rstrip("/")
+    return plain if plain.endswith("/v1") else f"{plain}/v1"
+
+
+def records_in(path: Path) -> list[RequestRecord]:
+    """The records of a `requests.jsonl`; a last line that was cut off is left out."""
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [msgspec.json.decode(line, type=RequestRecord) for line in lines if line]
+
+
+async def _repeat(
+    sender: Sender,
+    prompts: Prompts,
+    point: Point,
+    options: Options,
+    number: int,
+    write: Callable[[RequestRecord], None],
+    progress: Callable[[Progress], None] | None,
+) -> Repeat:
+    """The warm-up of a repeat and then its measured part."""
+    first = number * (point.warmup + point.requests)
+    if point.warmup:
+        warming = RepeatRun(sender, prompts, point, options, repeat=number, phase=WARMUP, progress=progress)
+        warmed = await warming.run(first=first)
+        if warmed.stopped is not None:
+            return warmed
+    measured = RepeatRun(sender, prompts, point, options, repeat=number, progress=progress)
+    return await measured.run(first=first + point.warmup, on_record=write)
+
+
+def _writer(folder: Path | None, opened: ExitStack) -> Callable[[RequestRecord], None]:
+    if folder is None:
+        return lambda _: None
+    file = opened.enter_context((folder / REQUESTS).open("ab"))
+    encoder = msgspec.json.Encoder()
+
+    def write(record: RequestRecord) -> None:
+        file.write(encoder.encode(record) + b"\n")
+
+    return write
+
+
+async def _model(transport: Transport) -> str:
+    """The first model that the server names."""
+    try:
+        found = msgspec.json.decode(await transport.get("/models"), type=_Models)
+    except (Refused, msgspec.DecodeError) as error:
+        raise NoModel(f"{error}; say load.model") from None
+    if not found.data:
+        raise NoModel("the server names no model; say load.model")
+    return found.data[0].id
