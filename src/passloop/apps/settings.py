@@ -226,6 +226,13 @@ def _colour(value: object) -> str:
     return str(value)
 
 
+def _page(value: object) -> str:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if text in ("auto", "off") or (text.isascii() and text.isdecimal() and 1 <= int(text[:6]) < 65_536):
+        return text
+    raise BadValue(f"{shown(value)} is no port", "write auto, off, or a number from 1 to 65535")
+
+
 def _weight(value: object) -> float:
     try:
         number = float(str(value)) if not isinstance(value, bool) else -1.0
@@ -258,6 +265,7 @@ SETTINGS = (
     Setting("score_free_memory", _weight, "PASSLOOP_SCORE_FREE_MEMORY", 0.6, "weight of free memory in choosing GPUs"),
     Setting("score_idle", _weight, "PASSLOOP_SCORE_IDLE", 0.4, "weight of idleness in choosing GPUs"),
     Setting("colour", _colour, "PASSLOOP_COLOUR", "auto", "auto, always or never"),
+    Setting("page", _page, "PASSLOOP_PAGE", "auto", "the page's port on 127.0.0.1: auto, off, or a number"),
     Setting("lock_dir", _text, "PASSLOOP_LOCK_DIR", None, "where homes agree on who uses which GPU"),
 )
 ENGINE_SETTINGS = tuple(one for one in SETTINGS if one.name not in ("home", "grace", "patience", "colour"))

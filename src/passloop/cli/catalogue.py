@@ -36,6 +36,7 @@ VERBS: dict[str, Verb] = {
         Verb("why", "Look", "Say why a task does not run, and what would change that."),
         Verb("logs", "Look", "Print the output of a task."),
         Verb("status", "Look", "Show the engine and what it is doing."),
+        Verb("ui", "Look", "Open the page in a browser, or print its one-time address."),
         Verb("gpus", "Look", "Show who holds which GPU; release one from quarantine."),
         Verb("pools", "Look", "Show capacities, limits and cooldowns; open a closed pool."),
         Verb("report", "Look", "Print the table of a run and write it as one HTML file."),

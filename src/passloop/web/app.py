@@ -6,12 +6,33 @@ from fastapi import FastAPI
 
 from .errors import add_error_handlers
 from .port import Host
-from .routes import actions, devices, down, events, generate, leases, logs, runs, sources, status, submit, tasks, waits
+from .routes import (
+    actions,
+    devices,
+    down,
+    events,
+    generate,
+    health,
+    leases,
+    logs,
+    page,
+    runs,
+    sources,
+    status,
+    submit,
+    tasks,
+    waits,
+)
 from .version import version
 
 __all__ = ["API", "make_app"]
 
 API = "/api/v1"
+AREAS = (
+    *(submit, sources, generate),
+    *(tasks, logs, actions, waits, runs, leases, devices),
+    *(status, page, down, events),
+)
 
 
 def make_app(host: Host) -> FastAPI:
@@ -26,6 +47,7 @@ def make_app(host: Host) -> FastAPI:
     )
     app.state.host = host
     add_error_handlers(app)
-    for area in (submit, sources, generate, tasks, logs, actions, waits, runs, leases, devices, status, down, events):
+    for area in AREAS:
         app.include_router(area.router, prefix=API)
+    app.include_router(health.router)
     return app

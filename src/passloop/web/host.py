@@ -30,6 +30,7 @@ from passloop.store.home import Home, HomeLock
 
 from .app import make_app
 from .expanders import app_callers, app_expanders
+from .page import Page, open_page
 from .serve import SocketServer
 
 __all__ = ["EngineHost", "open_host"]
@@ -42,6 +43,7 @@ class EngineHost:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.page = Page(absent="the page is not served yet")
         self._mode: DownMode | None = None
         self._going: asyncio.Task[None] | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -90,7 +92,7 @@ class EngineHost:
 
 @asynccontextmanager
 async def open_host(path: Path, settings: EngineSettings | None = None) -> AsyncIterator[EngineHost]:
-    """An engine on the home at `path`, with its socket served, for as long as the block lasts.
+    """An engine on the home at `path`, with its socket and the page served, for as long as the block lasts.
 
     At the end what still runs is left to the next engine, and after a `down` the store is copied. Raises
     `HomeRefused`, `HomeBusy`, `StoreDamaged`, `StoreTooNew`, and what a setting raises.
@@ -105,9 +107,12 @@ async def open_host(path: Path, settings: EngineSettings | None = None) -> Async
         stack.push_async_callback(engine.stop)
         await engine.start()
         host = EngineHost(engine)
-        server = SocketServer(make_app(host), home.socket)
+        app = make_app(host)
+        server = SocketServer(app, home.socket)
         await server.start()
         stack.push_async_callback(server.stop)
+        host.page = await open_page(app, home, engine.clock, engine.settings.environ.get("PASSLOOP_PAGE", "auto"))
+        stack.push_async_callback(host.page.stop)
         stack.callback(engine.hang_up)
         yield host
         if host.is_down:

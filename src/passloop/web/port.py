@@ -11,6 +11,8 @@ from fastapi.responses import Response
 from passloop.engine.drain import DownMode
 from passloop.engine.engine import Engine
 
+from .page import Page
+
 __all__ = ["EngineHere", "Host", "HostHere", "json_reply"]
 
 
@@ -18,6 +20,7 @@ class Host(Protocol):
     """Whoever runs the engine in this process."""
 
     engine: Engine
+    page: Page
 
     def go_down(self, mode: DownMode) -> None:
         """Begin to go down; returns at once."""

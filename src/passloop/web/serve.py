@@ -1,27 +1,30 @@
-"""Serves an application on the home's Unix socket, with uvicorn but without its tick. Serves nothing over TCP.
+"""Serves an application on a listening socket with uvicorn, but without its tick: on the home's Unix socket, and for
+the page on 127.0.0.1. Who may ask is decided before the application: see `auth.py` and `guard.py`.
 
-uvicorn's own main loop wakes ten times a second; this one sleeps until it is told to end. Whoever connects must be
-the user that the engine runs as: the kernel says who it is, and the application is never asked for anybody else.
+uvicorn's own main loop wakes ten times a second; this one sleeps until it is told to end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from passloop.store.home import socket_address
 
 from .auth import SameUserProtocol
 
-__all__ = ["SocketServer"]
+__all__ = ["LOOPBACK", "SocketServer", "TcpServer", "listen_on_loopback"]
 
 BACKLOG = 512
+LOOPBACK = "127.0.0.1"
 
 
 class _QuietServer(uvicorn.Server):
@@ -46,29 +49,28 @@ class _QuietServer(uvicorn.Server):
         yield
 
 
-class SocketServer:
-    """One application on one Unix socket, between `start` and `stop`."""
+class _Serving:
+    """One application, served between `begin` and `end`."""
 
-    def __init__(self, app: FastAPI, path: Path) -> None:
-        self._path = path
+    def __init__(self, app: Any, protocol: type[H11Protocol]) -> None:
         config = uvicorn.Config(
             app,
-            http=SameUserProtocol,
+            http=protocol,
             ws="none",
             lifespan="off",
             access_log=False,
             log_config=None,
             date_header=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=60,
             timeout_graceful_shutdown=2,
         )
         self._server = _QuietServer(config)
         self._serving: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Listen; connections are accepted when this returns."""
-        listener = _listen(self._path)
+    async def begin(self, listener: socket.socket) -> None:
+        """Serve; connections are accepted when this returns."""
         self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listener]))
         ready = asyncio.get_running_loop().create_task(self._server.ready.wait())
         await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -76,12 +78,65 @@ class SocketServer:
         if self._serving.done():
             await self._serving
 
-    async def stop(self) -> None:
-        """Let requests under way be answered, then close. The socket's file goes first, so that nobody comes anew."""
-        self._path.unlink(missing_ok=True)
+    async def end(self) -> None:
+        """Let requests under way be answered, then close."""
         self._server.leaving.set()
         if self._serving is not None:
             await self._serving
+
+
+class SocketServer:
+    """One application on one Unix socket, between `start` and `stop`, for the user that the engine runs as alone."""
+
+    def __init__(self, app: Any, path: Path) -> None:
+        self._path = path
+        self._serving = _Serving(app, SameUserProtocol)
+
+    async def start(self) -> None:
+        """Listen; connections are accepted when this returns."""
+        await self._serving.begin(_listen(self._path))
+
+    async def stop(self) -> None:
+        """Let requests under way be answered, then close. The socket's file goes first, so that nobody comes anew."""
+        self._path.unlink(missing_ok=True)
+        await self._serving.end()
+
+
+class TcpServer:
+    """One application on a socket that listens already, between `start` and `stop`."""
+
+    def __init__(self, app: Any, listener: socket.socket) -> None:
+        self._listener = listener
+        self._serving = _Serving(app, H11Protocol)
+
+    async def start(self) -> None:
+        """Accept connections."""
+        await self._serving.begin(self._listener)
+
+    async def stop(self) -> None:
+        """Let requests under way be answered, then close."""
+        await self._serving.end()
+
+
+def listen_on_loopback(*ports: int) -> socket.socket:
+    """A socket that listens on 127.0.0.1, on the first of these ports that is free (0: any). Raises `OSError`."""
+    taken = OSError(errno.EADDRINUSE, "the port is taken")
+    for port in ports:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((LOOPBACK, port))
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+        except OSError as error:
+            listener.close()
+            taken = error
+        except BaseException:
+            listener.close()
+            raise
+        else:
+            return listener
+    raise taken
 
 
 def _listen(path: Path) -> socket.socket:

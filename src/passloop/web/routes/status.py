@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from passloop.apps.queue.views import document
 from passloop.apps.settings import ENGINE_SETTINGS
 from passloop.clock import iso_utc
-from passloop.web.port import EngineHere, json_reply
+from passloop.web.port import HostHere, json_reply
 from passloop.web.version import version
 
 from .devices import lying_workers
@@ -21,8 +21,9 @@ router = APIRouter(tags=["engine"])
 
 
 @router.get("/status")
-async def status(engine: EngineHere) -> Response:
+async def status(host: HostHere) -> Response:
     """Who the engine is and how it is: `running`, `draining`, `stopping`, or `paused: <why>`."""
+    engine = host.engine
     now, told = engine.status(), engine.settings.environ
     counts = await engine.read(lambda reader: reader.counts())
     about = {
@@ -32,7 +33,8 @@ async def status(engine: EngineHere) -> Response:
         "home": str(engine.home.path),
         "home_id": engine.store.home_id,
         "started_at": iso_utc(now.started_at),
-        "page": None,
+        "page": host.page.url,
+        "page_absent": host.page.absent or None,
         "settings": {one.variable: text for one in ENGINE_SETTINGS if (text := told.get(one.variable))},
         "attempts": now.attempts,
         "turns": now.turns,
