@@ -7,7 +7,7 @@ run as its own process. Cancelled, it leaves no request and no process behind.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
@@ -57,20 +57,7 @@ async def load(
     is counted and never raised; a point that was given up says so in `stopped`.
     """
     options = read_options(order.options)
-    prompts = prompts_of(order.prompts, seed=order.seed)
-    key = None if options.api_key is None else resolve(options.api_key)
-    transport = Transport(api_base(url), reuse=options.reuse, key=key)
-    repeats: list[Repeat] = []
-    try:
-        sender = Sender(transport, order, options, order.model or await _model(transport))
-        with ExitStack() as opened:
-            write = _writer(folder, opened)
-            for number in range(point.repeats):
-                repeats.append(await _repeat(sender, prompts, point, options, number, write, progress))
-                if repeats[-1].stopped is not None:
-                    break
-    finally:
-        await transport.close()
+    repeats = await _built_in(order, point, api_base(url), options, folder, progress)
     return point_result(
         point,
         [repeat.records for repeat in repeats],
@@ -94,6 +81,30 @@ def records_in(path: Path) -> list[RequestRecord]:
     return [msgspec.json.decode(line, type=RequestRecord) for line in lines if line]
 
 
+async def _built_in(
+    order: LoadOrder,
+    point: Point,
+    base: str,
+    options: Options,
+    folder: Path | None,
+    progress: Callable[[Progress], None] | None,
+) -> list[Repeat]:
+    """All repeats of a point, up to the one that was given up."""
+    prompts = prompts_of(order.prompts, seed=order.seed)
+    key = None if options.api_key is None else resolve(options.api_key)
+    repeats: list[Repeat] = []
+    async with AsyncExitStack() as opened:
+        transport = Transport(base, reuse=options.reuse, key=key)
+        opened.push_async_callback(transport.close)
+        sender = Sender(transport, order, options, order.model or await _model(transport))
+        write = _writer(folder, opened)
+        for number in range(point.repeats):
+            repeats.append(await _repeat(sender, prompts, point, options, number, write, progress))
+            if repeats[-1].stopped is not None:
+                break
+    return repeats
+
+
 async def _repeat(
     sender: Sender,
     prompts: Prompts,
@@ -114,7 +125,7 @@ async def _repeat(
     return await measured.run(first=first + point.warmup, on_record=write)
 
 
-def _writer(folder: Path | None, opened: ExitStack) -> Callable[[RequestRecord], None]:
+def _writer(folder: Path | None, opened: AsyncExitStack) -> Callable[[RequestRecord], None]:
     if folder is None:
         return lambda _: None
     file = opened.enter_context((folder / REQUESTS).open("ab"))
