@@ -40,13 +40,15 @@ class Holding:
     """A live attempt. `shim` is its pid (0 not known yet), `shim_ticks` its start time (0 not known).
 
     `devices` are the (UUID, VRAM in MiB) that it was given. For a lease held by code, the shim is that
-    process.
+    process. `named` is the attempt that its processes go by, where that is another (0 if not): those of a
+    warm worker go by the one that started it, whichever they serve.
     """
 
     attempt: int
     shim: int = 0
     shim_ticks: int = 0
     devices: tuple[tuple[str, int], ...] = ()
+    named: int = 0
 
 
 Holdings = Callable[[], Sequence[Holding]]
@@ -128,13 +130,14 @@ class _View:
     def __init__(self, home_id: str, holdings: tuple[Holding, ...], processes: ProcessTable, *, nested: bool) -> None:
         self._home_id = home_id
         self._live = {holding.attempt: holding for holding in holdings}
+        self._live |= {holding.named: holding for holding in holdings if holding.named}
         self._processes = processes
         self._nested = nested
         self._stats: dict[int, Stat | None] = {}
 
     def granted_mib(self, uuid: str) -> int:
         """VRAM in MiB that those of our live attempts that have started were given on this device."""
-        started = (holding for holding in self._live.values() if holding.shim)
+        started = (holding for name, holding in self._live.items() if holding.shim and name == holding.attempt)
         return sum(mib for holding in started for given, mib in holding.devices if given == uuid)
 
     def verdict(self, pid: int, uuid: str) -> _Verdict:

@@ -13,7 +13,7 @@ from passloop.kernel.changes import AttemptChanged, Change, PoolChanged, TaskAdd
 from passloop.kernel.ids import AttemptId, RunId
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import AttemptRow
-from passloop.kernel.workers import WORKERS, Worker, workers_in
+from passloop.kernel.workers import WORKERS, Worker, kept_back_in, workers_in
 from passloop.store.home import Home
 
 __all__ = ["Attempts", "UnderWay", "attempt_folder", "attempt_name", "ended_in"]
@@ -61,6 +61,10 @@ class Attempts:
     def workers(self) -> list[Worker]:
         """The workers that are not proven gone; may be asked from any thread."""
         return workers_in(self._workers) if self._workers else []
+
+    def kept_back(self) -> frozenset[int]:
+        """Attempts whose start waits until a worker is gone: nothing of them is there. May be asked from any thread."""
+        return kept_back_in(self._workers) if self._workers else frozenset()
 
     def load(self, saved: Saved) -> None:
         """Start from what the store holds."""

@@ -43,18 +43,20 @@ def _holding(row: AttemptRow) -> Holding:
     return _held(row.id, row.process, row.allocation.devices)
 
 
-def _worker_holding(worker: Worker) -> Holding:
-    """What a worker holds while it lies; a busy one only names its processes, for its attempt holds the devices."""
-    return _held(AttemptId(worker.id), worker.process, worker.devices)
+def _served_holding(row: AttemptRow, worker: Worker) -> Holding:
+    """What an attempt on a worker holds: its processes are the worker's, and go by that one's name."""
+    process = worker.process if row.process == "{}" else row.process
+    return _held(row.id, process, row.allocation.devices, named=worker.id if worker.id != row.id else 0)
 
 
-def _held(attempt: AttemptId, named: str, devices: Sequence[Grant]) -> Holding:
-    process: dict[str, Any] = json.loads(named or "{}")
+def _held(attempt: AttemptId, process: str, devices: Sequence[Grant], *, named: int = 0) -> Holding:
+    shim: dict[str, Any] = json.loads(process or "{}")
     return Holding(
         attempt=attempt,
-        shim=int(process.get("pid", 0)),
-        shim_ticks=int(process.get("ticks", 0)),
+        shim=int(shim.get("pid", 0)),
+        shim_ticks=int(shim.get("ticks", 0)),
         devices=tuple((grant.uuid, grant.vram_mib) for grant in devices),
+        named=named,
     )
 
 
@@ -109,10 +111,17 @@ class DeviceDesk:
             self._locks.close()
 
     def holdings(self) -> tuple[Holding, ...]:
-        """The attempts and workers whose processes are ours by right, without those whose end is being told."""
+        """The attempts and workers whose processes are ours by right, without those whose end is being told.
+
+        Who waits until a worker is gone has no process yet, and counts with nobody's memory.
+        """
         workers = [worker for worker in self._attempts.workers() if worker.id not in self._going]
-        attempts = holdings_of(row for row in self._attempts.rows() if row.id not in self._ending)
-        return (*attempts, *(_worker_holding(worker) for worker in workers if worker.process != "{}"))
+        serving = {worker.attempts[0]: worker for worker in workers if worker.attempts}
+        absent = self._attempts.kept_back()
+        rows = [row for row in self._attempts.rows() if row.id not in self._ending and row.id not in absent]
+        served = [_served_holding(row, serving[row.id]) for row in rows if row.id in serving]
+        lying = [_held(AttemptId(one.id), one.process, one.devices) for one in workers if one.lying]
+        return (*holdings_of(row for row in rows if row.id not in serving), *served, *lying)
 
     def descriptors(self, allocation: Allocation) -> Sequence[int]:
         """The locks that an attempt's processes must keep open."""

@@ -16,7 +16,7 @@ from .ids import AttemptId, PoolName
 from .records import Shape, ShapeVariant
 from .resources import Grant
 
-__all__ = ["WORKERS", "Worker", "Workers", "workers_in"]
+__all__ = ["WORKERS", "Worker", "Workers", "kept_back_in", "workers_in"]
 
 WORKERS = PoolName(":workers")
 """The name under which the store keeps them among the pools. No user's pool can have it."""
@@ -169,6 +169,11 @@ class Workers:
 def workers_in(text: str) -> list[Worker]:
     """The workers in a text that `Workers.text` made."""
     return [Worker.of_body(body) for body in json.loads(text)["workers"]]
+
+
+def kept_back_in(text: str) -> frozenset[int]:
+    """The attempts in a text that `Workers.text` made whose start was not given yet."""
+    return frozenset(json.loads(text)["kept_back"])
 
 
 def _request_of(variant: ShapeVariant) -> str:

@@ -227,3 +227,12 @@ def test_names_from_other_processes_are_made_printable(proc: FakeProc) -> None:
     (foreign,) = judged(proc, pids=(12,)).foreign
     assert foreign.name.isprintable()
     assert len(foreign.name) <= 64
+
+
+def test_processes_of_a_warm_worker_go_by_the_attempt_that_started_it(proc: FakeProc) -> None:
+    proc.add(12, environ=named(7))
+    serving = Holding(9, named=7, devices=(("GPU-a", TOTAL),))
+    seen = judged(proc, serving, pids=(12,))
+    assert (seen.foreign, seen.strays) == ((), ())
+    elsewhere = Holding(9, named=7, devices=(("GPU-b", TOTAL),))
+    assert judged(proc, elsewhere, pids=(12,)).foreign

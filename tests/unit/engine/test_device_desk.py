@@ -13,13 +13,13 @@ from passloop.devices.locks import DeviceLocks
 from passloop.devices.sampler import AttemptSample
 from passloop.devices.virtual import VirtualInventory
 from passloop.engine.device_desk import holdings_of
-from passloop.kernel.changes import PoolChanged
+from passloop.kernel.changes import AttemptChanged, PoolChanged
 from passloop.kernel.device_pool import DeviceState
 from passloop.kernel.events import Cancelled, DeviceSeen, Exited, Foreign, Parked, StrayGone, WorkerGone
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.resources import Grant
-from passloop.kernel.tasks import TaskSpec, TaskState
+from passloop.kernel.tasks import AttemptRow, TaskSpec, TaskState
 from passloop.kernel.workers import WORKERS, Worker, Workers
 from tests.support.builders import ask, spec_of
 from tests.support.engines import Rig, commands
@@ -116,13 +116,16 @@ async def test_the_look_after_an_end_no_longer_counts_the_attempt_as_live(tmp_pa
         await one.engine.wait_final([TaskId(1)])
 
 
-def parked(*devices: str) -> PoolChanged:
-    """What the store is given when worker 7 lies on these devices."""
+def parked(*devices: str, serves: int | None = None, kept_back: int | None = None) -> PoolChanged:
+    """What the store is given when worker 7 lies on these devices, or serves an attempt; another may wait."""
     workers = Workers()
     worker = Worker(7, "workers", 1, "key", "gpu=1")
     worker.devices = tuple(Grant(uuid, 10_000, 80_000) for uuid in devices)
     worker.process = '{"pid": 99, "ticks": 5}'
+    worker.attempts = [] if serves is None else [AttemptId(serves)]
     workers.add(worker)
+    if kept_back is not None:
+        workers.kept_back[AttemptId(kept_back)] = None
     return PoolChanged(WORKERS, WORKERS, workers.text())
 
 
@@ -139,6 +142,35 @@ async def test_the_processes_of_a_parked_worker_are_ours_until_its_end_is_told(t
         assert not desk.takes_over(Exited(AttemptId(1), 1, SUCCESS, parked=Parked(AttemptId(7))))
         one.engine.attempts.follow([parked()])
         assert not desk.takes_over(WorkerGone(AttemptId(7)))
+
+
+async def test_an_attempt_on_a_warm_worker_has_the_workers_processes_from_its_admission_on(tmp_path: Path) -> None:
+    async with with_gpus(tmp_path, AsIfReal((80_000,))) as one:
+        await one.engine.submit(commands(1, spec=one_gpu()))
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.RUNNING})
+        desk = one.engine.desk
+        assert desk is not None
+        one.engine.attempts.follow([parked(serves=1), AttemptChanged(replaced(one, process="{}"))])
+        (holding,) = desk.holdings()
+        assert (holding.attempt, holding.named, holding.shim, holding.shim_ticks) == (1, 7, 99, 5)
+        assert [uuid for uuid, _ in holding.devices] == [FIRST]
+
+
+async def test_who_waits_until_a_worker_is_gone_holds_nothing_yet(tmp_path: Path) -> None:
+    async with with_gpus(tmp_path, AsIfReal((80_000,))) as one:
+        await one.engine.submit(commands(1, spec=one_gpu()))
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.RUNNING})
+        desk = one.engine.desk
+        assert desk is not None
+        one.engine.attempts.follow([parked(FIRST, kept_back=1)])
+        assert [holding.attempt for holding in desk.holdings()] == [7]
+
+
+def replaced(one: Rig, **fields: object) -> AttemptRow:
+    """The row of attempt 1 with other fields."""
+    under_way = one.engine.attempts.get(AttemptId(1))
+    assert under_way is not None
+    return under_way.row._replace(**fields)  # type: ignore[arg-type]
 
 
 class Overtaken(AsIfReal):
