@@ -124,11 +124,16 @@ def _on_task_due(state: State, kind: WakeUp, task_id: int) -> None:
 
 
 def watch_devices(state: State) -> None:
-    """While somebody waits for devices, say which unusable ones are worth a look at a low rate."""
+    """While somebody waits for devices, say which unusable ones are worth a look at a low rate.
+
+    An open source waits with its template: there may be no task yet, and without the device there never would be.
+    """
     bit = 1 << state.devices.bit
-    wanted = any(lane.shape.mask & bit for lane in state.queue.lanes())
+    open_sources = (source for source in state.sources.values() if source.is_open and not source.held)
     names = []
-    if wanted:
+    if any(lane.shape.mask & bit for lane in state.queue.lanes()) or any(
+        node.shape.mask & bit for source in open_sources for node in source.nodes
+    ):
         names = [
             d.uuid for d in state.devices.devices.values() if d.state is not DeviceState.AVAILABLE or d.usable < d.vram
         ]

@@ -38,6 +38,16 @@ def test_a_source_is_asked_for_its_first_unit_at_once() -> None:
     assert world.asked(run) == [0]
 
 
+def test_a_device_that_only_a_source_waits_for_is_looked_at() -> None:
+    world = SourcedWorld(gpus=1)
+    world.foreign(0)
+    run = world.source(TemplateNode(Request((ask(gpus=1),)), completes=True))
+    assert world.asked(run) == []
+    assert world.watched == ("GPU-0",)
+    world.see(world.inventory[0])
+    assert (world.asked(run), world.watched) == ([0], ())
+
+
 def test_one_unit_is_outstanding_at_a_time() -> None:
     world = models("m0")
     run = world.source(call("m0"))
