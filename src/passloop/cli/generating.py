@@ -28,6 +28,7 @@ __all__ = ["Generate"]
 
 _COMING = ("open", "asked", "resting")
 _LOOK_SECONDS = 0.3
+_MOST_SECONDS = 2.0
 _LINE_SECONDS = 5.0
 
 
@@ -85,8 +86,9 @@ class Generate:
                 self._write_parts(reader)
             if is_over(found):
                 return
+            took = time.monotonic() - began
             events.ready()
-            _gather_events(events, until=time.monotonic() + max(_LOOK_SECONDS, 5 * (time.monotonic() - began)))
+            _gather_events(events, until=time.monotonic() + min(max(_LOOK_SECONDS, 5 * took), _MOST_SECONDS))
 
     def _write_parts(self, reader: Reader) -> None:
         assert self.run is not None
