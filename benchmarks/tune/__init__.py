@@ -1,0 +1,1 @@
+"""What tuning costs: the load client beside others, and trials beside the best possible packing."""

@@ -1,0 +1,115 @@
+"""`python -m benchmarks.tune.client`: what the load client adds to the latencies that it measures.
+
+A server in a process of its own keeps its own times (see `timed_server`); what the client's record has above them, it
+added, the loopback and the wait for its turn included. By turns with the same client over aiohttp and, if installed,
+httpx2. CPU is of the client's process. p95 of what is added to the first token, and to the whole answer, in ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+from benchmarks.support.machine import common_options, described, spread, write_results
+from benchmarks.tune.transports import AIOHTTP, HTTPX2, TransportOf
+from passloop.apps.tune.load.client import RepeatRun
+from passloop.apps.tune.load.options import Options
+from passloop.apps.tune.load.prompts import prompts_of
+from passloop.apps.tune.load.requests import RequestRecord, Sender
+from passloop.apps.tune.load.transport import Transport
+from passloop.apps.tune.records import LoadOrder, Point
+from passloop.apps.tune.scoring.statistics import percentile
+
+TOKENS = 32
+POINTS = (
+    Point(concurrency=1, requests=12),
+    Point(concurrency=8, requests=96),
+    Point(concurrency=64, requests=512),
+    Point(rate=20.0, requests=160),
+    Point(rate=100.0, requests=500),
+)
+CLIENTS: dict[str, TransportOf] = {"passloop": Transport, "aiohttp": AIOHTTP, "httpx2": HTTPX2}
+
+
+@contextmanager
+def server(ttft: float, itl: float) -> Iterator[str]:
+    """The timed server in a process of its own; its base URL."""
+    words = [sys.executable, "-m", "benchmarks.tune.timed_server", "--ttft", str(ttft), "--itl", str(itl)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.terminate()
+
+
+async def loaded(base: str, point: Point, make: TransportOf) -> tuple[list[RequestRecord], float]:
+    """The records of a point, and the CPU seconds that the client took."""
+    transport = make(base)
+    try:
+        sender = Sender(transport, LoadOrder(max_tokens=TOKENS), Options(api="chat"), "timed")
+        prompts = prompts_of("builtin:short", seed=0)
+        warming = RepeatRun(sender, prompts, point, Options(), repeat=0, phase="warmup")
+        await warming.run(first=0)
+        cpu = time.process_time()
+        run = RepeatRun(sender, prompts, point, Options(), repeat=0)
+        found = await run.run(first=1)
+        return list(found.records), time.process_time() - cpu
+    finally:
+        await transport.close()
+
+
+def added(base: str, records: list[RequestRecord]) -> dict[str, list[float]]:
+    """ms above the server's own times, of each request."""
+    with urlopen(base.removesuffix("/v1") + "/truth") as answer:
+        truth = json.load(answer)
+    assert all(record.error is None for record in records), [record for record in records if record.error][:3]
+    found: dict[str, list[float]] = {"ttft": [], "e2e": []}
+    for record in records:
+        first, last = truth[record.tokens_in or 0]
+        found["ttft"].append((record.ttft or 0.0) - first)
+        found["e2e"].append((record.e2e or 0.0) - last)
+    return found
+
+
+def measured(point: Point, make: TransportOf, *, ttft: float, itl: float) -> dict[str, float]:
+    """What one client adds at one point."""
+    with server(ttft, itl) as base:
+        records, cpu = asyncio.run(loaded(base, point, make))
+        more = added(base, records)
+    figures = {"cpu_ms_a_request": cpu / len(records) * 1000}
+    for name, values in more.items():
+        ordered = sorted(values)
+        figures |= {f"{name}_{stat}": percentile(ordered, share) for stat, share in (("p50", 0.5), ("p95", 0.95))}
+    return figures
+
+
+def main() -> None:
+    """Measure and write down."""
+    parser = common_options(__doc__, rounds=3)
+    parser.add_argument("--ttft", type=float, default=50)
+    parser.add_argument("--itl", type=float, default=10)
+    given = parser.parse_args()
+    clients = {name: make for name, make in CLIENTS.items() if name != "httpx2" or importlib.util.find_spec("httpx2")}
+    figures: dict[str, object] = {"machine": described(Path.cwd()), "tokens": TOKENS, "itl_ms": given.itl}
+    for point in POINTS:
+        rounds: dict[str, list[dict[str, float]]] = {name: [] for name in clients}
+        for _ in range(given.rounds):
+            for name, make in clients.items():
+                rounds[name].append(measured(point, make, ttft=given.ttft, itl=given.itl))
+        figures[point.name] = {
+            name: {stat: spread([each[stat] for each in found]) for stat in found[0]} for name, found in rounds.items()
+        }
+    write_results("tune_client", figures, dry_run=given.dry_run)
+
+
+if __name__ == "__main__":
+    main()
