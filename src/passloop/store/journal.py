@@ -20,7 +20,7 @@ from .event_records import decode_events
 from .records import decode_json, encode_json
 from .sql import statement
 
-__all__ = ["JournalRow", "Touched", "append_row", "checked", "last_row", "rows_after", "touched_by"]
+__all__ = ["JournalRow", "Touched", "append_row", "checked", "last_row", "rows_after", "rows_before", "touched_by"]
 
 
 class Touched(NamedTuple):
@@ -106,6 +106,12 @@ def last_row(connection: apsw.Connection) -> JournalRow | None:
     """The newest row, if there is any."""
     found = connection.execute(statement("select_journal_last")).fetchone()
     return None if found is None else checked(found)
+
+
+def rows_before(connection: apsw.Connection, seq: int, *, limit: int) -> Iterator[JournalRow]:
+    """The newest `limit` rows before `seq`, newest first, each checked."""
+    for values in connection.execute(statement("select_journal_before"), (seq, limit)):
+        yield checked(values)
 
 
 def rows_after(connection: apsw.Connection, seq: int, *, limit: int = -1) -> Iterator[JournalRow]:

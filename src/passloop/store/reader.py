@@ -20,7 +20,8 @@ from .connection import REPAIR_HINT, open_reading, translated
 from .errors import StoreDamaged, StoreMissing
 from .filters import TaskFilter, conditions_of
 from .home import Home
-from .journal import JournalRow, rows_after
+from .journal import JournalRow, rows_after, rows_before
+from .listing import Page, groups_of, page_of
 from .lookups import Keyed, keyed
 from .records import (
     ATTEMPT_FIELDS,
@@ -34,6 +35,7 @@ from .records import (
 )
 from .samples import Sample, read_samples
 from .sources import SourceView, sources_of
+from .spans import Span, WaitingTask, read_spans, read_waits
 from .sql import statement
 
 __all__ = ["Reader", "RunView", "TaskView"]
@@ -195,6 +197,45 @@ class Reader:
         """Journal rows after number `after`, at most `limit` (-1: all)."""
         with self._asking() as connection:
             return list(rows_after(connection, after, limit=limit))
+
+    def journal_before(self, seq: int, *, limit: int) -> list[JournalRow]:
+        """The newest `limit` journal rows before number `seq`, newest first."""
+        with self._asking() as connection:
+            return list(rows_before(connection, seq, limit=limit))
+
+    def page(
+        self,
+        wanted: TaskFilter,
+        *,
+        text: str = "",
+        states: Sequence[str] = (),
+        order: str = "newest",
+        offset: int = 0,
+        limit: int = 100,
+    ) -> Page:
+        """One page of the tasks wanted that have `text` in what is shown of them, in one of `listing.ORDERS`."""
+        with self._asking() as connection:
+            return page_of(connection, wanted, text=text, states=states, order=order, offset=offset, limit=limit)
+
+    def groups(self) -> dict[str, tuple[bool, dict[str, int]]]:
+        """Every group: whether it is held, and its tasks by state."""
+        with self._asking() as connection:
+            return groups_of(connection)
+
+    def spans(self, since: int, until: int, *, limit: int) -> list[Span]:
+        """The newest attempts that were under way between two engine times in ms, newest first."""
+        with self._asking() as connection:
+            return read_spans(connection, since, until, limit=limit)
+
+    def waits(self, since: int, until: int, *, limit: int) -> list[WaitingTask]:
+        """The newest tasks that were not final between two engine times in ms, newest first."""
+        with self._asking() as connection:
+            return read_waits(connection, since, until, limit=limit)
+
+    def spec(self, number: int) -> TaskSpec:
+        """The spec with this number. Raises `StoreDamaged` if it is missing."""
+        with self._asking():
+            return self._spec(number, 0)
 
     def samples(self, attempt: int) -> list[Sample]:
         """How busy the devices of an attempt were, in the order of time."""

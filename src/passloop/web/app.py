@@ -15,11 +15,13 @@ from .routes import (
     health,
     leases,
     logs,
+    now,
     page,
     runs,
     sources,
     status,
     submit,
+    table,
     tasks,
     waits,
 )
@@ -30,7 +32,7 @@ __all__ = ["API", "make_app"]
 API = "/api/v1"
 AREAS = (
     *(submit, sources, generate),
-    *(tasks, logs, actions, waits, runs, leases, devices),
+    *(now, table, tasks, logs, actions, waits, runs, leases, devices),
     *(status, page, down, events),
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from passloop.cli.parked import worker_lines
 from passloop.clock import iso_utc
 from passloop.kernel.parking import IDLE_MOST
-from passloop.web.routes.devices import lying_workers
+from passloop.web.models.now import lying_workers
 from tests.support.builders import World
 from tests.support.served import served
 

@@ -30,6 +30,7 @@ __all__ = [
     "document",
     "gpu_view",
     "lease_view",
+    "line_view",
     "pool_view",
     "request_view",
     "run_view",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+LONGEST_LINE = 300
 
 Json = dict[str, Any]
 
@@ -78,6 +80,30 @@ def task_view(task: TaskView) -> Json:
         "after": [need.task for need in task.after if not need.any_end],
         "after_any": [need.task for need in task.after if need.any_end],
         "retry_of": row.retry_of,
+        "retried_by": row.retried_by,
+    }
+
+
+def line_view(task: TaskView) -> Json:
+    """A task in short, as one line of a table: what it asks and left is not in it."""
+    row, payload = task.row, _mapping(task.payload)
+    command = " ".join(map(str, payload.get("command") or ()))
+    return {
+        "id": row.id,
+        "key": row.key,
+        "run": {"id": row.run, "name": task.run_name},
+        "name": payload.get("name") or "",
+        "group": row.group,
+        "state": row.state.value,
+        "attempt": row.attempts,
+        "exit_code": row.exit_code,
+        "outcome": row.outcome.value if row.outcome is not None else None,
+        "message": row.message,
+        "priority": row.priority,
+        **_times(row),
+        "gpus": _gpus(task.latest),
+        "params": payload.get("params"),
+        "command": command if len(command) <= LONGEST_LINE else command[: LONGEST_LINE - 3] + "...",
         "retried_by": row.retried_by,
     }
 

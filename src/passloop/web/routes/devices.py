@@ -5,22 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from passloop.apps.queue.views import Json, document, gpu_view, pool_view, worker_view
+from passloop.apps.queue.views import document, gpu_view, pool_view
 from passloop.kernel.events import PoolOpened, QuarantineReleased
 from passloop.kernel.ids import PoolName
-from passloop.kernel.machine import Machine
-from passloop.kernel.parking import IDLE_MOST
+from passloop.web.models.now import lying_workers
 from passloop.web.port import EngineHere, json_reply
 
-__all__ = ["lying_workers", "router"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["capacity"])
-
-
-def lying_workers(machine: Machine) -> list[Json]:
-    """The workers that hold something beside attempts, least recently used first."""
-    lying = sorted(machine.state.workers.lying(), key=lambda worker: (worker.since, worker.id))
-    return [worker_view(worker, worker.since + IDLE_MOST) for worker in lying]
 
 
 @router.get("/gpus")

@@ -10,10 +10,9 @@ from fastapi.responses import Response
 from passloop.apps.queue.views import document
 from passloop.apps.settings import ENGINE_SETTINGS
 from passloop.clock import iso_utc
+from passloop.web.models.now import lying_workers
 from passloop.web.port import HostHere, json_reply
 from passloop.web.version import version
-
-from .devices import lying_workers
 
 __all__ = ["router"]
 

@@ -1,0 +1,1 @@
+SELECT tasks.state, count(*) FROM tasks WHERE {conditions} GROUP BY tasks.state

@@ -1,0 +1,1 @@
+SELECT * FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT ?
