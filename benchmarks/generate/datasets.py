@@ -2,8 +2,9 @@
 
 Four LLM columns that know nothing of each other, over four models of 20 ms, 4 calls at once for each. m3 is well,
 closed for 10 s (429 with Retry-After), closed for ever, or broken for ever (500); or each model refuses 5 % of all
-calls. Each program is a process of its own, killed after `--limit` seconds: `ended` says whether it came to an end by itself. CPU
-and memory are beside those of the same program with one row. `--data-designer PYTHON` names a Python that has it.
+calls. Each program is a process of its own, killed after `--limit` seconds: `ended` says whether it came to an end by
+itself. CPU and memory are beside those of the same program with one row. `--data-designer PYTHON` names a Python that
+has it.
 """
 
 from __future__ import annotations
