@@ -119,7 +119,7 @@ class EngineOrder(Record, frozen=True, kw_only=True):
 
 
 class Limits(Record, frozen=True, kw_only=True):
-    """The most that each phase may take, in ms."""
+    """The most that each phase may take, in ms; `health`: how long a server may be sick or silent while measured."""
 
     download: int = 3_600_000
     start: int = 600_000
@@ -127,10 +127,15 @@ class Limits(Record, frozen=True, kw_only=True):
     point: int = 900_000
     stop: int = 30_000
     verify: int = 30_000
+    health: int = 30_000
 
 
 class Order(Record, frozen=True, kw_only=True):
-    """All that a trial process is told. `best` is the best feasible value of the first objective when it was asked."""
+    """All that a trial process is told. `best` is the best feasible value of the first objective when it was asked.
+
+    With `stop_early` a candidate that is not worth its remaining points is pruned; trial 0, the baseline, never is.
+    With the scorer `penalty` a missed SLO is no reason for that, but a hard one.
+    """
 
     version: int = VERSION
     study: str
@@ -144,6 +149,7 @@ class Order(Record, frozen=True, kw_only=True):
     limits: Limits = Limits()
     best: float | None = None
     stop_early: bool = True
+    scorer: Literal["objective", "penalty"] = "objective"
     search_load: dict[str, Any] | None = None
     gpus: int = 0
     seed: int = 0
@@ -185,7 +191,8 @@ class Failure(Record, frozen=True, kw_only=True):
 class Document(Record, frozen=True, kw_only=True):
     """A trial's results, `metrics.json`. `state`: complete, pruned (with the reason), failed.
 
-    Whether it is feasible and how it scores is computed from `points`, never stored as truth.
+    Whether it is feasible and how it scores is computed from `points`, never stored as truth. `notes` are sentences for
+    people on what may spoil the figures or was left behind.
     """
 
     version: int = VERSION
@@ -201,3 +208,4 @@ class Document(Record, frozen=True, kw_only=True):
     provenance: dict[str, Any] = {}
     gpus: tuple[str, ...] = ()
     max_load: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()

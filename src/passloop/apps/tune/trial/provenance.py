@@ -1,0 +1,87 @@
+"""What a measurement was made with and on: versions, machine, how busy it was. Facts only; nothing is judged but load.
+
+What cannot be found out is left out, never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from passloop.apps.tune.records import Order
+from passloop.clock import Clock, iso_utc
+
+from .http import NoAnswer, ask
+
+__all__ = ["busy_note", "host_facts", "served_version"]
+
+CROWDED = 0.5
+"""Load for each CPU before the trial began above which its figures are doubted."""
+VERSION_PATHS = {"/version": "version", "/props": "build_info", "/get_server_info": "version"}
+"""Where servers tell their version, and under which word: vLLM, llama.cpp, SGLang."""
+ASK_SECONDS = 2.0
+
+
+def host_facts(order: Order, clock: Clock) -> dict[str, Any]:
+    """What is known before anything is started."""
+    return {
+        "passloop": metadata.version("passloop"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu": _cpu_model(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "load_average": [round(each, 2) for each in os.getloadavg()],
+        "memory_available_mib": _available_mib(),
+        "seed": order.seed,
+        "started_at": iso_utc(clock.wall()),
+        "attempt": os.environ.get("PASSLOOP_ATTEMPT_ID", ""),
+        "interpreter": sys.executable,
+    }
+
+
+def busy_note(facts: Mapping[str, Any]) -> str:
+    """A sentence if the machine was busy already when the trial began; empty if it was not."""
+    load, cpus = facts["load_average"][0], facts["cpus"]
+    if load <= CROWDED * cpus:
+        return ""
+    return f"the machine was busy before the trial began (load {load:g} on {cpus} CPUs); its figures may suffer"
+
+
+async def served_version(host: str, port: int) -> str | None:
+    """The version that the server tells of itself."""
+    for path, word in VERSION_PATHS.items():
+        try:
+            reply = await ask(host, port, path, seconds=ASK_SECONDS)
+            told = json.loads(reply.body) if reply.good else None
+        except (NoAnswer, ValueError, RecursionError):
+            continue
+        if isinstance(told, dict) and isinstance(told.get(word), str):
+            return str(told[word])[:100]
+    return None
+
+
+def _cpu_model() -> str:
+    for line in _lines(Path("/proc/cpuinfo")):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _available_mib() -> int | None:
+    for line in _lines(Path("/proc/meminfo")):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
