@@ -25,7 +25,6 @@ import pytest
 
 import passloop
 from passloop.cli.exits import CliError
-from passloop.cli.inotify import watcher
 from passloop.crashpoints import CRASHPOINTS, VARIABLE
 from passloop.drivers.identity import process_from_json
 from passloop.drivers.processes.strays import wait_gone
@@ -34,6 +33,7 @@ from passloop.kernel.events import Exited, Started, WorkerGone
 from passloop.kernel.tasks import FINAL_STATES, OutcomeKind
 from passloop.store.database import Store
 from passloop.store.home import Home
+from passloop.store.inotify import watcher
 from passloop.store.integrity import check_home
 from passloop.store.reader import Reader
 from tests.support import store_to_kill

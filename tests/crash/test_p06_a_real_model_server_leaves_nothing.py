@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from passloop.cli.inotify import CREATED, MODIFIED, watcher
 from passloop.drivers.identity import Process, boot_id, open_process, process_from_json, send, ticks_of
 from passloop.drivers.processes.keeper.tree import descendants, resident_kib
 from passloop.engine.attempts import attempt_folder
 from passloop.kernel.tasks import TaskState
+from passloop.store.inotify import CREATED, MODIFIED, watcher
 from tests.support.killing import Field, Nursery
 from tests.support.promises import record
 from tests.support.vllm_cpu import CannotInstallError, install, serve_command, tiny_model

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from passloop.cli.client import Client
-from passloop.cli.inotify import MODIFIED, watcher
 from passloop.store.home import Home
+from passloop.store.inotify import MODIFIED, watcher
 
 from .evidence import Evidence, Line
 

@@ -160,8 +160,8 @@ class Door:
 
     async def _change_of_owner(self) -> None:
         """Wait until the engine that comes up answers, or the one that goes down is gone."""
-        from passloop.cli.inotify import CREATED, RELEASED
         from passloop.store.home import Home, owner_of
+        from passloop.store.inotify import CREATED, RELEASED
 
         home = Home(self.path)
         async with _watched(self.path, CREATED | RELEASED) as changed:
@@ -179,7 +179,7 @@ async def _next_change(changed: asyncio.Event, seconds: float | None) -> None:
 @asynccontextmanager
 async def _watched(folder: Path, mask: int) -> AsyncIterator[asyncio.Event]:
     """An event that is set whenever something in `folder` changes."""
-    from passloop.cli.inotify import watcher
+    from passloop.store.inotify import watcher
 
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from passloop.cli.client import Client, EngineStream
-from passloop.cli.inotify import Watcher, watcher
 from passloop.cli.logfiles import STREAMS, AttemptLogs, attempt_folder
 from passloop.cli.wording import FINAL
+from passloop.store.inotify import Watcher, watcher
 
 __all__ = ["Follower", "Part", "exit_code_of", "follow_task"]
 

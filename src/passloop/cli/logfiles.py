@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterator
 from io import FileIO
 
-from passloop.cli.inotify import MODIFIED, Watcher
+from passloop.store.inotify import MODIFIED, Watcher
 
 __all__ = ["STREAMS", "AttemptLogs", "attempt_folder", "last_lines", "open_plain", "pieces"]
 

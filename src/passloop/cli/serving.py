@@ -17,11 +17,11 @@ from pathlib import Path
 
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
-from passloop.cli.inotify import CREATED, watcher
 from passloop.devices.errors import DeviceError
 from passloop.engine.capacity import CapacityError
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
+from passloop.store.inotify import CREATED, watcher
 from passloop.web.host import EngineHost, open_host
 
 __all__ = ["serve", "settings_errors", "wait_for_engine"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from passloop.cli.inotify import CREATED, watcher
 from passloop.cli.logfiles import AttemptLogs, attempt_folder, last_lines, pieces
+from passloop.store.inotify import CREATED, watcher
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def _memory(_place: Place) -> Finding:
 
 
 def _inotify(_place: Place) -> Finding:
-    from passloop.cli.inotify import watcher
+    from passloop.store.inotify import watcher
 
     try:
         with watcher():

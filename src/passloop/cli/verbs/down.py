@@ -13,9 +13,9 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.homes import client_of
-from passloop.cli.inotify import RELEASED, watcher
 from passloop.cli.options import json_option
 from passloop.store.home import Home, owner_of
+from passloop.store.inotify import RELEASED, watcher
 
 __all__ = ["command"]
 

@@ -1,4 +1,4 @@
-"""Waiting for files to change, by inotify through libc. Nothing here reads the files or polls them."""
+"""Waiting for files of a home to change, by inotify through libc. Nothing here reads the files or polls them."""
 
 from __future__ import annotations
 
