@@ -1,0 +1,38 @@
+// Keys that do something, each with the words that the help shows. A page adds its own while it is open.
+import { useEffect } from "./html.js";
+
+const SECOND_KEY_MS = 1200;
+const layers = [];
+let first = "";
+let forget = 0;
+
+/** All keys that do something now, in the order of the help: `{keys, does, act}`; `keys` is like `j` or `g t`. */
+export const keysNow = () => layers.flat();
+
+/** Keys for as long as a component is there. */
+export function useKeys(keys, depends = []) {
+  useEffect(() => {
+    layers.push(keys);
+    return () => layers.splice(layers.indexOf(keys), 1);
+  }, depends);
+}
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || writes(event.target) || document.querySelector("dialog[open]")) return;
+  if (event.key === "Enter" && event.target.closest?.("a, button, summary, [role=group]")) return;
+  const typed = first ? `${first} ${event.key}` : event.key;
+  const found = keysNow().findLast((each) => each.keys === typed);
+  clearTimeout(forget);
+  first = "";
+  if (found) {
+    event.preventDefault();
+    found.act(event);
+  } else if (keysNow().some((each) => each.keys.startsWith(`${typed} `))) {
+    first = typed;
+    forget = setTimeout(() => (first = ""), SECOND_KEY_MS);
+  }
+});
+
+function writes(target) {
+  return target.closest?.("input, textarea, select, [contenteditable]") !== null;
+}

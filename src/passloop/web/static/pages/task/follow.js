@@ -1,0 +1,84 @@
+// The output of an attempt as it is written: the end of what there is, then every byte that comes, once. Goes on after a
+// lost connection where it was.
+import { query } from "../../base/api.js";
+import { onEvent } from "../../base/events.js";
+import { useEffect, useRef, useState } from "../../base/html.js";
+import { logText } from "../../base/logtext.js";
+
+const FIRST_BYTES = 512 * 1024;
+const REDRAW_MS = 80;
+
+/** `{lines, from, size, state, folded}` of a stream; `from` is the byte at which it begins, `state` says if more comes. */
+export function useFollowed(task, attempt, stream, bytes = FIRST_BYTES) {
+  const [shown, setShown] = useState({ lines: [], from: 0, size: 0, folded: 0, dropped: 0, state: "reading" });
+  const own = useRef(null);
+  useEffect(() => {
+    own.current = follow({ task, attempt, stream, bytes }, setShown);
+    const stop = onEvent((event) => event === null && own.current.resume());
+    return () => {
+      stop();
+      own.current.stop();
+    };
+  }, [task, attempt, stream, bytes]);
+  return shown;
+}
+
+function follow({ task, attempt, stream, bytes }, setShown) {
+  const root = `/api/v1/tasks/${task}/log`;
+  const abort = new AbortController();
+  const text = logText();
+  const at = { from: 0, offset: null, state: "reading" };
+  let timer = 0;
+  let busy = false;
+
+  function draw() {
+    clearTimeout(timer);
+    timer = 0;
+    setShown({ lines: text.end().slice(), from: at.from, size: at.offset ?? 0, folded: text.folded, dropped: text.dropped, state: at.state });
+  }
+
+  function take(chunk) {
+    text.add(chunk);
+    at.offset += chunk.length;
+    timer ||= setTimeout(draw, REDRAW_MS);
+  }
+
+  async function begin() {
+    const reply = await fetch(root + query({ stream, attempt, tail: bytes }), { signal: abort.signal });
+    if (!reply.ok) throw new Error(String(reply.status));
+    at.from = at.offset = Number(reply.headers.get("X-Log-Offset") || 0);
+    take(new Uint8Array(await reply.arrayBuffer()));
+    draw();
+  }
+
+  async function go() {
+    if (busy) return;
+    busy = true;
+    try {
+      if (at.offset === null) await begin();
+      const reply = await fetch(`${root}/follow${query({ stream, attempt, offset: at.offset })}`, { signal: abort.signal });
+      if (!reply.ok) throw new Error(String(reply.status));
+      at.state = "following";
+      draw();
+      const reader = reply.body.getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        take(value);
+      }
+      at.state = "ended";
+    } catch {
+      at.state = "broken";
+    }
+    busy = false;
+    if (!abort.signal.aborted) draw();
+  }
+
+  function stop() {
+    clearTimeout(timer);
+    abort.abort();
+  }
+
+  go();
+  return { stop, resume: () => at.state === "broken" && go() };
+}
