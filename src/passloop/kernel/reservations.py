@@ -91,6 +91,17 @@ class Ends:
                 self.changes_at = changes_at
         return key
 
+    def is_over(self, attempt: int, shadow: EndKey, since: int) -> bool:
+        """Whether a holder counts as gone at the shadow time of a reservation that is there since `since`.
+
+        Where nobody knows that time, who was let past the reservation counts as there, whatever its own bound: it was
+        to take nothing of what the reservation needs, and the next one would else take the same room again.
+        """
+        key = self.of(attempt)
+        if shadow[0] == 0 or key[0]:
+            return key <= shadow
+        return self._state.attempts[attempt].admitted_at < since  # type: ignore[index]
+
     def in_order(self, attempts: Iterable[int]) -> list[tuple[EndKey, int]]:
         """Holders with their end keys, first to end first."""
         return sorted((self.of(attempt), attempt) for attempt in attempts)
@@ -139,16 +150,17 @@ def room_for(state: State, task: Task, earlier: Sequence[Room], ends: Ends, now:
     """What the task's reservation leaves, beside the reservations before it."""
     reservation = task.reservation
     assert reservation is not None
-    allocation = reservation.allocation
+    allocation, since = reservation.allocation, reservation.since
     variant = task.shape.variants[allocation.variant]
     shadow = _shadow(state, task, variant, allocation.devices, earlier, ends, now)
     amounts = {
-        pool: _left_over(pool, amount, _reserved(pool, earlier, state), shadow, ends, now)
+        pool: _left_over(pool, amount, shadow, ends, now, reserved=_reserved(pool, earlier, state), since=since)
         for pool, amount in variant.draws
         if pool.gate() is Gate.OPEN  # the one place of a half-open pool is for whoever can probe it first
     }
     devices = {
-        grant.uuid: _left_on(state.devices.devices[grant.uuid], grant, shadow, ends) for grant in allocation.devices
+        grant.uuid: _left_on(state.devices.devices[grant.uuid], grant, shadow, ends, since)
+        for grant in allocation.devices
     }
     for room in earlier:
         for uuid in devices.keys() & room.devices.keys():
@@ -258,19 +270,21 @@ def _amount_at(pool: ScalarPool, amount: int, ends: Ends, now: int) -> EndKey:
     return NOW
 
 
-def _left_over(pool: ScalarPool, amount: int, reserved: int, shadow: EndKey, ends: Ends, now: int) -> int:
+def _left_over(
+    pool: ScalarPool, amount: int, shadow: EndKey, ends: Ends, now: int, *, reserved: int, since: int
+) -> int:
     """What others may still take of a pool so that at the shadow time the reserved amounts are there."""
     if pool.kind is PoolKind.RATE:
         return pool.free(now) - reserved - amount
-    freed = sum(held for attempt, held in pool.holders.items() if ends.of(attempt) <= shadow)
+    freed = sum(held for attempt, held in pool.holders.items() if ends.is_over(attempt, shadow, since))
     return pool.free(now) + freed - reserved - amount
 
 
-def _left_on(device: Device, grant: Grant, shadow: EndKey, ends: Ends) -> tuple[int, int]:
+def _left_on(device: Device, grant: Grant, shadow: EndKey, ends: Ends, since: int) -> tuple[int, int]:
     """The (share, VRAM) that others may still take of a reserved device."""
     share, vram = device.free_share, device.free_vram
     for attempt, held in device.holders.items():
-        if ends.of(attempt) <= shadow:
+        if ends.is_over(attempt, shadow, since):
             share, vram = share + held.share, vram + held.vram_mib
     return share - grant.share, vram - grant.vram_mib
 

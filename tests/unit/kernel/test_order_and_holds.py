@@ -367,3 +367,17 @@ def test_a_late_start_moves_the_shadow_and_lets_who_ends_before_it_pass() -> Non
     attempt = world.rows.attempt_of(first)
     world.send(Started(attempt.id, attempt.epoch))
     assert world.state(equal) is TaskState.ADMITTED
+
+
+def test_bounded_work_takes_the_room_beside_a_head_of_unknown_shadow_time_once() -> None:
+    world = World(gpus=0, cpus=6)
+    world.submit(cpus=2)
+    head = world.submit(cpus=5, patience=0)
+    first, second = world.submit_many(cpus=1, n=2, limit=30 * SECOND)
+    assert first in world.started
+    world.submit(cpus=6)
+    world.advance(10 * SECOND)
+    assert second not in world.started
+    world.finish(first)
+    assert second in world.started
+    assert head not in world.started
