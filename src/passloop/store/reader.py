@@ -22,7 +22,7 @@ from .filters import TaskFilter, conditions_of
 from .home import Home
 from .journal import JournalRow, rows_after, rows_before
 from .listing import Page, groups_of, page_of
-from .lookups import Keyed, keyed
+from .lookups import Keyed, environment, keyed
 from .records import (
     ATTEMPT_FIELDS,
     TASK_FIELDS,
@@ -231,6 +231,11 @@ class Reader:
         """The newest tasks that were not final between two engine times in ms, newest first."""
         with self._asking() as connection:
             return read_waits(connection, since, until, limit=limit)
+
+    def environment(self, number: str) -> dict[str, str]:
+        """A stored environment; empty if there is none of that id."""
+        with self._asking() as connection:
+            return environment(connection, number)
 
     def spec(self, number: int) -> TaskSpec:
         """The spec with this number. Raises `StoreDamaged` if it is missing."""

@@ -22,7 +22,9 @@ from .routes import (
     status,
     submit,
     table,
+    task_parts,
     tasks,
+    tune,
     waits,
 )
 from .version import version
@@ -31,8 +33,8 @@ __all__ = ["API", "make_app"]
 
 API = "/api/v1"
 AREAS = (
-    *(submit, sources, generate),
-    *(now, table, tasks, logs, actions, waits, runs, leases, devices),
+    *(submit, sources, generate, tune),
+    *(now, table, tasks, task_parts, logs, actions, waits, runs, leases, devices),
     *(status, page, down, events),
 )
 

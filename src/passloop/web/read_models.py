@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from passloop.apps.queue import views
 from passloop.apps.queue.find import filter_of, require_ids, run_id_of, sources_in
@@ -18,7 +18,19 @@ from passloop.store.filters import TaskFilter, ranges_of
 from passloop.store.home import Home
 from passloop.store.reader import Reader, TaskView
 
-__all__ = ["chosen", "listed", "log_file", "run_named", "runs", "select", "shown", "standing"]
+__all__ = [
+    "LogFile",
+    "attempt_place",
+    "chosen",
+    "listed",
+    "log_file",
+    "run_named",
+    "runs",
+    "select",
+    "shown",
+    "standing",
+    "task_of",
+]
 
 Json = dict[str, Any]
 LOOKED_UP = 1_000
@@ -54,19 +66,32 @@ def chosen(reader: Reader, words: Sequence[str], *, limit: int | None, before: i
 
 def shown(reader: Reader, task: int, home: Home) -> Json:
     """One task with its attempts."""
-    view = _task(reader, task)
+    view = task_of(reader, task)
     attempts = reader.attempts(task)
     folders = {one.epoch: str(attempt_folder(home, view.row.run, task, one.epoch)) for one in attempts}
     return views.document(task=views.shown_task(view, attempts, folders=folders))
 
 
-def log_file(reader: Reader, task: int, home: Home, *, stream: str, attempt: int | None) -> Path:
+class LogFile(NamedTuple):
+    """Where an attempt's output is, and whether it is the latest attempt."""
+
+    path: Path
+    is_latest: bool
+
+
+def log_file(reader: Reader, task: int, home: Home, *, stream: str, attempt: int | None) -> LogFile:
     """Where an attempt's output is; the latest attempt's unless one is named."""
-    view = _task(reader, task)
+    folder, is_latest = attempt_place(reader, task, home, attempt)
+    return LogFile(folder / f"{stream}.log", is_latest)
+
+
+def attempt_place(reader: Reader, task: int, home: Home, attempt: int | None) -> tuple[Path, bool]:
+    """The folder of an attempt (None: of the latest), and whether it is the latest. Raises `NotFound`."""
+    view = task_of(reader, task)
     epoch = view.row.attempts if attempt is None else attempt
     if not 1 <= epoch <= view.row.attempts:
         raise NotFound(f"task {task} has no attempt {epoch}", hint=f"passloop show {task}")
-    return attempt_folder(home, view.row.run, task, epoch) / f"{stream}.log"
+    return attempt_folder(home, view.row.run, task, epoch), epoch == view.row.attempts
 
 
 def standing(reader: Reader, tasks: Sequence[TaskId]) -> list[Json]:
@@ -104,7 +129,8 @@ def source_status(run: int, statuses: Iterable[SourceStatus]) -> Json:
     return {"unfinished": 0, "bytes": 0, "blockers": []}
 
 
-def _task(reader: Reader, task: int) -> TaskView:
+def task_of(reader: Reader, task: int) -> TaskView:
+    """One task. Raises `NotFound`."""
     view = reader.task(task)
     if view is None:
         raise NotFound(f"there is no task {task}", hint="passloop ls")

@@ -1,8 +1,13 @@
-"""The journal as server-sent events. Replayed and live rows are the same, so a client that comes back misses none."""
+"""The journal as server-sent events. Replayed and live rows are the same, so a client that comes back misses none.
+
+There are two forms: with the state of every task, for programs that follow a few; and with ranges and what the turn
+touched, for whoever shows many.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -10,16 +15,41 @@ from passloop.clock import iso_utc
 from passloop.engine.engine import Engine
 from passloop.store.journal import JournalRow
 
-__all__ = ["event_stream", "event_text"]
+__all__ = ["event_stream", "event_text", "ranges_text", "touches_of"]
+
+BEGIN = b"retry: 1000\n: passloop\n\n"
+"""A browser that lost the stream comes back after a second."""
+TYPES = re.compile(r'"type":"(\w+)"')
+TOUCHED_BY = {
+    "DevicesSeen": "devices",
+    "QuarantineReleased": "devices",
+    "StartRefused": "devices",
+    "StrayGone": "devices",
+    "WorkerGone": "devices",
+    "PoolDeclared": "pools",
+    "PoolOpened": "pools",
+    "SourceDeclared": "sources",
+    "Expanded": "sources",
+    "ExpansionFailed": "sources",
+    "SourceRetried": "sources",
+    "UnitResized": "sources",
+    "GroupHeld": "groups",
+    "GroupReleased": "groups",
+    "DrainChanged": "engine",
+    "PauseChanged": "engine",
+}
+WITH_TASKS = ("tasks", "devices", "pools")
+"""A task that changes gives or takes what it holds."""
 
 _encode = msgspec.json.Encoder().encode
+Form = Callable[[JournalRow], bytes]
 
 
-async def event_stream(engine: Engine, after: int) -> AsyncIterator[bytes]:
+async def event_stream(engine: Engine, after: int, form: Form) -> AsyncIterator[bytes]:
     """Text of the events after journal number `after`; goes on until the engine stops."""
-    yield b": passloop\n\n"
+    yield BEGIN
     async for rows in engine.journal_events(after):
-        yield b"".join(event_text(row) for row in rows)
+        yield b"".join(form(row) for row in rows)
 
 
 def event_text(row: JournalRow) -> bytes:
@@ -29,5 +59,23 @@ def event_text(row: JournalRow) -> bytes:
         for touched in row.touched_tasks()
         for task in range(touched.first, touched.first + touched.size)
     ]
-    data = _encode({"seq": row.seq, "now": row.now, "at": iso_utc(row.at), "tasks": tasks})
+    return _event(row, tasks=tasks)
+
+
+def ranges_text(row: JournalRow) -> bytes:
+    """One turn in short: ranges of tasks with their state, new runs, and what else may look different now."""
+    runs = list(range(row.first_run, row.next_run)) if row.next_run > row.first_run else []
+    return _event(row, ranges=row.touched_tasks(), runs=runs, touches=touches_of(row))
+
+
+def touches_of(row: JournalRow) -> list[str]:
+    """What a turn may have changed: tasks, devices, pools, sources, groups, engine."""
+    found = {TOUCHED_BY[kind] for kind in TYPES.findall(row.events) if kind in TOUCHED_BY}
+    if row.touched != "[]":
+        found.update(WITH_TASKS)
+    return sorted(found) or ["pools"]
+
+
+def _event(row: JournalRow, **about: object) -> bytes:
+    data = _encode({"seq": row.seq, "now": row.now, "at": iso_utc(row.at), **about})
     return b"id: %d\ndata: %b\n\n" % (row.seq, data)

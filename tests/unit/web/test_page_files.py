@@ -1,4 +1,4 @@
-"""The page's files: what was taken from others is what it says it is, and nothing could run that is not a file of ours."""
+"""The page's files: what was taken from others is what it says it is, and no text of users could become code."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.support.paged import Paged, paged
 from tests.support.served import Served, request_text, served
 
 
@@ -18,9 +19,13 @@ class Stream:
         self._writer = writer
 
     @classmethod
-    async def open(cls, one: Served, **fields: str) -> Stream:
+    async def open(cls, one: Served, query: str = "", **fields: str) -> Stream:
         reader, writer = await one.connect()
-        writer.write(request_text("GET", "/events", b"", fields))
+        if isinstance(one, Paged):
+            said = {"Cookie": await one.cookie(), "Sec_Fetch_Site": "same-origin"}
+            writer.write(one.text("GET", f"/api/v1/events{query}", **said, **fields))
+        else:
+            writer.write(request_text("GET", f"/events{query}", b"", fields))
         head = await reader.readuntil(b"\r\n\r\n")
         assert b" 200 " in head.splitlines()[0]
         assert b"text/event-stream" in head
@@ -89,3 +94,56 @@ async def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         reply = await one.ask("GET", "/events", Last_Event_ID="soon")
         assert (reply.status, reply.json()["error"]["exit"]) == (400, 2)
+
+
+async def test_a_browser_that_is_cut_off_again_and_again_sees_every_turn_once(tmp_path: Path) -> None:
+    async with paged(tmp_path) as one:
+        seen: list[int] = []
+        for cut in range(1, 6):
+            stream = await Stream.open(one, "?form=ranges", Last_Event_ID=str(seen[-1] if seen else 0))
+            await one.submit(cut)
+            await one.rig.heard()
+            seen += [(await stream.next())["seq"] for _ in range(min(cut, one.rig.store.last_seq - len(seen)))]
+            await stream.close()
+        stream = await Stream.open(one, "?form=ranges", Last_Event_ID=str(seen[-1]))
+        seen += [(await stream.next())["seq"] for _ in range(one.rig.store.last_seq - len(seen))]
+        await stream.close()
+        assert seen == list(range(1, one.rig.store.last_seq + 1))
+
+
+async def test_a_stream_goes_on_where_it_was_after_the_engine_was_replaced(tmp_path: Path) -> None:
+    async with paged(tmp_path) as one:
+        await one.submit()
+        await one.rig.heard()
+        stream = await Stream.open(one, Last_Event_ID="0")
+        last = [(await stream.next())["seq"] for _ in range(one.rig.store.last_seq)][-1]
+        await stream.close()
+    async with paged(tmp_path) as one:
+        await one.submit()
+        stream = await Stream.open(one, Last_Event_ID=str(last))
+        assert (await stream.next())["seq"] == last + 1
+        await stream.close()
+
+
+async def test_ranges_name_new_runs_and_what_may_look_different(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        stream = await Stream.open(one, "?form=ranges")
+        await one.submit(1_000)
+        event = await stream.next()
+        assert (event["ranges"][0], event["runs"]) == ([1, 2, "admitted"], [1])
+        assert sum(size for _, size, _ in event["ranges"]) == 1_000
+        assert event["touches"] == ["devices", "pools", "tasks"]
+        await one.post("/groups/lab/hold")
+        while "groups" not in event["touches"]:
+            event = await stream.next()
+        assert event["runs"] == []
+        await stream.close()
+
+
+async def test_a_lost_stream_is_asked_for_again_after_a_second(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        reader, writer = await one.connect()
+        writer.write(request_text("GET", "/events", b"", {}))
+        assert b"retry: 1000" in await reader.readuntil(b": passloop")
+        writer.close()
+        await writer.wait_closed()

@@ -1,14 +1,15 @@
-"""GET /events: server-sent events, one per committed turn, replayed from the journal and then live."""
+"""GET /events and /journal: what happened, one event per committed turn: replayed and then live, or page by page."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
-from passloop.web.port import EngineHere
-from passloop.web.stream import event_stream
+from passloop.web.models.journal import journal
+from passloop.web.port import EngineHere, json_reply
+from passloop.web.stream import event_stream, event_text, ranges_text
 
 __all__ = ["router"]
 
@@ -21,12 +22,24 @@ async def events(
     engine: EngineHere,
     after: Number = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=2**62)] = None,
+    form: Literal["tasks", "ranges"] = "tasks",
 ) -> StreamingResponse:
     """Events after number `Last-Event-ID` (or `after`), else those from now on; each names tasks and their states."""
     asked = last_event_id if last_event_id is not None else after
     first = engine.feed.last if asked is None else asked
     return StreamingResponse(
-        event_stream(engine, first),
+        event_stream(engine, first, ranges_text if form == "ranges" else event_text),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+@router.get("/journal")
+async def show_journal(
+    engine: EngineHere,
+    before: Number = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    task: Number = None,
+) -> Response:
+    """The newest turns and their events in short, newest first; of one task only, if it is named."""
+    return json_reply(await engine.read(lambda reader: journal(reader, before=before, limit=limit, task=task)))

@@ -1,0 +1,94 @@
+"""The output of an attempt as it is written, for whoever reads it over HTTP. It sleeps until the file grows or the
+attempt ends, and reads nothing but a plain file of the attempt itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+from passloop.engine.engine import Engine
+from passloop.engine.errors import EngineStopped
+from passloop.kernel.ids import TaskId
+from passloop.store.artifacts import open_artifact
+from passloop.store.errors import ArtifactRefused
+from passloop.store.inotify import CREATED, MODIFIED, Watcher
+
+__all__ = ["Followed", "follow_log", "read_log"]
+
+PIECE = 65_536
+EXIT_RECORD = "exit.json"
+"""The last thing that is written into the folder of an attempt."""
+
+
+def read_log(path: Path, offset: int, limit: int, *, tail: bool = False) -> tuple[int, int, bytes]:
+    """Size, the place read from, and at most `limit` bytes from `offset` on; with `tail` the last ones. A task may have
+    put a link or a pipe in the place of its log: then there is nothing.
+    """
+    try:
+        descriptor = open_artifact(path.parent, path.name)
+    except ArtifactRefused:
+        return 0, 0, b""
+    with os.fdopen(descriptor, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        at = max(0, size - limit) if tail else min(offset, size)
+        file.seek(at)
+        return size, at, file.read(limit)
+
+
+class Followed:
+    """One attempt's log being followed: its file, and what ends it."""
+
+    def __init__(self, engine: Engine, task: int, path: Path, *, is_latest: bool) -> None:
+        self.path = path
+        self._engine = engine
+        self._task = task
+        self._is_latest = is_latest
+
+    def has_ended(self) -> bool:
+        """Whether no more is to come: a later attempt is there, or the record of its end."""
+        return not self._is_latest or (self.path.parent / EXIT_RECORD).exists()
+
+    async def final(self) -> None:
+        """Until its task is final, or the engine stops."""
+        with suppress(EngineStopped):
+            await self._engine.wait_final((TaskId(self._task),))
+
+    async def started(self) -> None:
+        """Until the attempt has a folder, or its task is final."""
+        with suppress(EngineStopped):
+            if not self.path.parent.is_dir():
+                await self._engine.wait_started(TaskId(self._task))
+
+
+async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:
+    """Bytes from `offset` on, as they are written, until the attempt has ended and all of them were given."""
+    await followed.started()
+    if not followed.path.parent.is_dir():
+        return
+    final = asyncio.ensure_future(followed.final())
+    watcher, changed = Watcher(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(watcher.fileno(), changed.set)
+    try:
+        watcher.add(str(followed.path.parent), MODIFIED | CREATED)
+        final.add_done_callback(lambda _: changed.set())
+        while True:
+            changed.clear()
+            watcher.drain()
+            is_last = final.done() or followed.has_ended()
+            _, _, data = await asyncio.to_thread(read_log, followed.path, offset, PIECE)
+            offset += len(data)
+            if data:
+                yield data
+            elif is_last:
+                return
+            else:
+                await changed.wait()
+    finally:
+        loop.remove_reader(watcher.fileno())
+        watcher.close()
+        final.cancel()

@@ -1,0 +1,44 @@
+"""POST /tune: a study, trial by trial. Durable when it is answered; a study whose run is still under way gets that run
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from passloop.apps.queue.views import document
+from passloop.apps.tune.search.declaring import decode_request, live_run
+from passloop.apps.tune.search.expander import declared_of, parallel_of
+from passloop.web.port import EngineHere, json_reply
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["submit"])
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "study": {"type": "string"},
+        "environment": {"type": "object"},
+        "box": {"type": "array", "items": {"type": ["integer", "null"]}, "minItems": 2, "maxItems": 2},
+    },
+    "required": ["study"],
+}
+BODY = {"requestBody": {"content": {"application/json": {"schema": SCHEMA}}, "required": True}}
+
+
+@router.post("/tune", openapi_extra=BODY)
+async def tune(request: Request, engine: EngineHere) -> Response:
+    """Declare the places of a study's trials, and its run."""
+    body = await request.body()
+    asked = await asyncio.to_thread(decode_request, body)
+    study = await asyncio.to_thread(asked.read)
+    live = await engine.read(lambda reader: live_run(reader, study))
+    if live is not None:
+        return json_reply(document(run={"id": live.row.id, "name": live.row.name}, joined=True))
+    declared = await asyncio.to_thread(lambda: declared_of(study, environment=asked.environment))
+    await engine.send(parallel_of(study))
+    answer = await engine.declare_source(declared)
+    return json_reply(document(run={"id": answer.run, "name": declared.name}, joined=False))

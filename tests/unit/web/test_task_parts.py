@@ -1,0 +1,219 @@
+"""What hangs on one task: its variables, curves, files, log as it grows, and its turns in the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from passloop.store.samples import Sample
+from passloop.web.following import read_log
+from tests.support.served import Served, chunks, request_text, served
+
+OUTSIDE = (
+    "../start.json",
+    "../../1/out/x",
+    "/etc/passwd",
+    "%2e%2e/start.json",
+    "..%2fstart.json",
+    "a/../../start.json",
+)
+
+
+async def running(one: Served, **task: object) -> Path:
+    """One task that runs, and the folder of its attempt."""
+    body = {"tasks": [{"command": ["train"], **task}], "cwd": "/", "environment": {"PATH": "/bin", "HF_TOKEN": "x"}}
+    assert (await one.post("/submit", body)).status == 200
+    await one.rig.heard()
+    folder = one.rig.home.runs / "1" / "1" / "1"
+    (folder / "out").mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+async def test_variables_that_look_secret_have_no_value(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await running(one, env={"API_KEY": "hidden", "LR": "0.1", "DSN": "postgres://me:hidden@host/db"})
+        told = {each["name"]: each["value"] for each in (await one.get("/tasks/1/environment")).json()["variables"]}
+        assert told == {
+            "API_KEY": None,
+            "HF_TOKEN": None,
+            "LR": "0.1",
+            "PATH": "/bin",
+            "DSN": "postgres://me:***@host/db",
+        }
+
+
+async def test_curves_have_a_column_for_each_figure(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await running(one)
+        samples = [Sample(1, at, "GPU-a", at, 10 * at, 1_500 * at) for at in (1, 2)]
+        await one.rig.engine.writer.run(lambda store: store.record_samples(samples))
+        (device,) = (await one.get("/tasks/1/curves")).json()["devices"]
+        assert device == {
+            "uuid": "GPU-a",
+            "at": [1, 2],
+            "utilisation": [1, 2],
+            "memory_mib": [10, 20],
+            "power_w": [1.5, 3.0],
+        }
+        assert (await one.get("/tasks/1/curves?attempt=2")).status == 404
+
+
+async def test_many_samples_are_thinned_out(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await running(one)
+        samples = [Sample(1, at, "GPU-a", 0, 0, 0) for at in range(9_000)]
+        await one.rig.engine.writer.run(lambda store: store.record_samples(samples))
+        (device,) = (await one.get("/tasks/1/curves")).json()["devices"]
+        assert 2_000 <= len(device["at"]) <= 4_000
+
+
+async def test_files_are_listed_and_sent_as_downloads(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        out = await running(one) / "out"
+        (out / "plots").mkdir()
+        (out / "plots" / "loss.svg").write_text("<svg onload='alert(1)'/>")
+        (out / "metrics.json").write_text("{}")
+        found = (await one.get("/tasks/1/files")).json()
+        assert found["files"] == [{"name": "metrics.json", "bytes": 2}, {"name": "plots/loss.svg", "bytes": 24}]
+        reply = await one.get("/tasks/1/files/plots/loss.svg")
+        assert reply.body.startswith(b"<svg")
+        assert reply.fields["content-disposition"] == "attachment"
+        assert (reply.fields["content-type"], reply.fields["x-content-type-options"]) == (
+            "application/octet-stream",
+            "nosniff",
+        )
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+async def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    async with served(tmp_path) as one:
+        folder = await running(one)
+        (folder / "start.json").write_text("secret")
+        reply = await one.get(f"/tasks/1/files/{name}")
+        assert reply.status in (400, 404)
+        assert b"secret" not in reply.body
+        assert b"root:" not in reply.body
+
+
+async def test_links_and_pipes_are_neither_listed_nor_followed(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        out = await running(one) / "out"
+        (tmp_path / "secret").write_text("secret")
+        (out / "link").symlink_to(tmp_path / "secret")
+        (out / "folder").symlink_to(tmp_path)
+        os.mkfifo(out / "pipe")
+        assert (await one.get("/tasks/1/files")).json()["files"] == []
+        for name in ("link", "folder/secret", "pipe", "."):
+            assert (await one.get(f"/tasks/1/files/{name}")).status == 404
+
+
+async def test_the_end_of_a_log_is_read_without_the_rest(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        (await running(one) / "stdout.log").write_bytes(b"0123456789")
+        reply = await one.get("/tasks/1/log?tail=4")
+        assert (reply.body, reply.fields["x-log-offset"], reply.fields["x-log-size"]) == (b"6789", "6", "10")
+        reply = await one.get("/tasks/1/log?offset=2&limit=3")
+        assert (reply.body, reply.fields["x-log-offset"]) == (b"234", "2")
+
+
+def test_a_log_that_is_a_link_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    folder = tmp_path / "1"
+    folder.mkdir()
+    (folder / "stdout.log").symlink_to("../secret")
+    assert read_log(folder / "stdout.log", 0, 100) == (0, 0, b"")
+
+
+class Follower:
+    """A connection to a log that is followed."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def open(cls, one: Served, query: str = "") -> Follower:
+        reader, writer = await one.connect()
+        writer.write(request_text("GET", f"/tasks/1/log/follow{query}", b"", {}))
+        assert b" 200 " in await reader.readline()
+        await reader.readuntil(b"\r\n\r\n")
+        return cls(reader, writer)
+
+    async def next(self) -> bytes:
+        async with asyncio.timeout(10):
+            size = int(await self._reader.readline(), 16)
+            data = await self._reader.readexactly(size + 2)
+        return data[:-2]
+
+    async def rest(self) -> bytes:
+        async with asyncio.timeout(10):
+            data = await self._reader.read()
+        self._writer.close()
+        await self._writer.wait_closed()
+        return b"".join(chunks(data))
+
+
+def append(folder: Path, text: bytes) -> None:
+    with (folder / "stdout.log").open("ab") as file:
+        file.write(text)
+
+
+async def test_a_log_is_followed_as_it_grows_to_the_end_of_its_task(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        folder = await running(one)
+        append(folder, b"one\n")
+        follower = await Follower.open(one, "?offset=1")
+        assert await follower.next() == b"ne\n"
+        append(folder, b"two\n")
+        assert await follower.next() == b"two\n"
+        append(folder, b"three\n")
+        one.rig.driver.finish_task(1)
+        assert await follower.rest() == b"three\n"
+
+
+async def test_following_ends_with_the_attempt_even_if_its_task_goes_on(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        folder = await running(one)
+        follower = await Follower.open(one)
+        append(folder, b"last words")
+        assert await follower.next() == b"last words"
+        (folder / "exit.json").write_text("{}")
+        assert await follower.rest() == b""
+
+
+async def test_following_begins_before_there_is_a_file(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        folder = await running(one)
+        follower = await Follower.open(one)
+        append(folder, b"first")
+        assert await follower.next() == b"first"
+        one.rig.engine.hang_up()
+        assert await follower.rest() == b""
+
+
+async def test_the_journal_tells_the_turns_of_a_task_and_nothing_secret(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await running(one, env={"API_KEY": "hidden-word"})
+        await one.submit(2)
+        one.rig.driver.finish_task(1)
+        await one.rig.heard()
+        found = (await one.get("/journal?task=1")).json()["rows"]
+        kinds = [event["type"] for row in found for event in row["events"]]
+        assert kinds[0] == "Exited"
+        assert kinds[-1] == "Submitted"
+        everything = await one.get("/journal?limit=500")
+        assert b"hidden-word" not in everything.body
+        seqs = [row["seq"] for row in everything.json()["rows"]]
+        assert seqs == list(range(seqs[0], 0, -1))
+
+
+async def test_the_journal_is_read_page_by_page(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        for _ in range(3):
+            await one.submit()
+        first = (await one.get("/journal?limit=2")).json()
+        second = (await one.get(f"/journal?limit=2&before={first['next']}")).json()
+        seqs = [row["seq"] for page in (first, second) for row in page["rows"]]
+        assert seqs == list(range(seqs[0], seqs[0] - 4, -1))
