@@ -20,7 +20,7 @@ from urllib.request import urlopen
 
 from benchmarks.support.machine import common_options, described, spread, write_results
 from benchmarks.tune.transports import AIOHTTP, HTTPX2, TransportOf
-from passloop.apps.tune.load.client import RepeatRun
+from passloop.apps.tune.load.client import WARMUP, Asking, RepeatRun
 from passloop.apps.tune.load.options import Options
 from passloop.apps.tune.load.prompts import prompts_of
 from passloop.apps.tune.load.requests import RequestRecord, Sender
@@ -57,11 +57,10 @@ async def loaded(base: str, point: Point, make: TransportOf) -> tuple[list[Reque
     try:
         sender = Sender(transport, LoadOrder(max_tokens=TOKENS), Options(api="chat"), "timed")
         prompts = prompts_of("builtin:short", seed=0)
-        warming = RepeatRun(sender, prompts, point, Options(), repeat=0, phase="warmup")
-        await warming.run(first=0)
+        asking = Asking(sender, prompts)
+        await RepeatRun(asking, point, repeat=0, phase=WARMUP).run(first=0)
         cpu = time.process_time()
-        run = RepeatRun(sender, prompts, point, Options(), repeat=0)
-        found = await run.run(first=1)
+        found = await RepeatRun(asking, point, repeat=0).run(first=1)
         return list(found.records), time.process_time() - cpu
     finally:
         await transport.close()

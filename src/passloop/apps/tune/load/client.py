@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from passloop.apps.tune.records import Point, Record
 from passloop.apps.tune.scoring.saturation import Saturation
@@ -18,10 +19,10 @@ from .options import Options
 from .prompts import Prompts
 from .requests import RequestRecord, Sender
 
-__all__ = ["WARMUP", "Progress", "Repeat", "RepeatRun"]
+__all__ = ["WARMUP", "Asking", "Progress", "Repeat", "RepeatRun"]
 
 JUDGED_FROM = 10
-"""Requests that ended before the share of errors among them says anything."""
+"""Requests that have to end before their share of errors ends a repeat; at its end it always counts."""
 WARMUP = "warmup"
 WARMED_TOGETHER = 4
 """Requests at once in the warm-up of an open loop."""
@@ -61,30 +62,37 @@ class _GaveUp(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What stays the same from point to point: who sends what, and how."""
+
+    sender: Sender
+    prompts: Prompts
+    options: Options = field(default_factory=Options)
+    seed: int = 0
+
+
 class RepeatRun:
     """One phase of a repeat: the warm-up of a point, which is a closed loop, or its measured requests."""
 
     def __init__(
         self,
-        sender: Sender,
-        prompts: Prompts,
+        asking: Asking,
         point: Point,
-        options: Options,
         *,
         repeat: int,
         phase: str = "measuring",
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        self._sender = sender
-        self._prompts = prompts
+        self._asking = asking
+        self._options = asking.options
         self._point = point
-        self._options = options
         self._repeat = repeat
         self._phase = phase
         self._warming = phase == WARMUP
         self._requests = point.warmup if self._warming else point.requests
         self._progress = progress
-        self._saturation = Saturation()
+        self._saturation = Saturation(point.rate or 0.0)
         self._records: list[RequestRecord] = []
         self._errors = 0
         self._in_flight = 0
@@ -107,6 +115,8 @@ class RepeatRun:
                 await self._open(first)
         except* _GaveUp as group:
             stopped = _reason(group)
+        if stopped is None and self._fails_too_much() and not self._warming:
+            stopped = "error_rate"
         self._tell(last=True)
         return Repeat(records=tuple(self._records), stopped=stopped, saturated=self._saturation.seen)
 
@@ -129,43 +139,49 @@ class RepeatRun:
     async def _open(self, first: int) -> None:
         clock = asyncio.get_running_loop().time
         gate = nullcontext() if self._options.in_flight is None else asyncio.Semaphore(self._options.in_flight)
-        dues = list(arrivals(self._point, f"{self._point.name}/{first}"))
-        bodies = [self._body(first + number) for number in range(len(dues))]
-        self._start = clock()
+        dues = arrivals(self._point, f"{self._asking.seed}/{self._point.name}/{first}")
         async with asyncio.TaskGroup() as group:
             for number, offset in enumerate(dues):
                 due = self._start + offset
+                body = self._body(first + number)
                 await asyncio.sleep(max(0.0, due - EARLY - clock()))
-                group.create_task(self._one(bodies[number], number, min(due, clock()), gate))
+                group.create_task(self._one(body, number, min(due, clock()), gate))
             self._sending = False
 
     async def _one(self, body: bytes, number: int, due: float, gate: AbstractAsyncContextManager[object]) -> None:
         self._in_flight += 1
+        self._saturation.on_due()
         try:
             async with gate:
                 place = (self._point.name, self._repeat, number)
-                record = await self._sender.send(body, place=place, start=self._start, due=due, on_first=self._on_first)
+                record = await self._asking.sender.send(
+                    body, place=place, start=self._start, due=due, on_first=self._on_first
+                )
         finally:
             self._in_flight -= 1
+        self._saturation.on_end(answered=record.first is not None)
         self._on_end(record)
 
     def _body(self, number: int) -> bytes:
-        return self._sender.body(self._prompts.prompt(self._point.name, number))
+        return self._asking.sender.body(self._asking.prompts.prompt(self._point.name, number))
 
     def _on_first(self, ttft: float) -> None:
         if self._point.rate is not None and self._sending and not self._warming:
-            self._saturation.note(in_flight=self._in_flight, ttft=ttft)
+            self._saturation.on_first(ttft)
 
     def _on_end(self, record: RequestRecord) -> None:
         self._records.append(record)
         self._errors += record.error is not None
         self._on_record(record)
         self._tell()
-        most = self._options.most_errors
-        if most is not None and len(self._records) >= JUDGED_FROM and self._errors > most * len(self._records):
+        if len(self._records) >= JUDGED_FROM and self._fails_too_much():
             raise _GaveUp("error_rate")
         if self._saturation.seen and self._options.stop_saturated:
             raise _GaveUp("saturated")
+
+    def _fails_too_much(self) -> bool:
+        most = self._options.most_errors
+        return most is not None and self._errors > most * len(self._records)
 
     def _tell(self, *, last: bool = False) -> None:
         now = asyncio.get_running_loop().time()

@@ -16,9 +16,9 @@ from passloop.apps.tune.records import LoadOrder, Point, PointResult, Slo
 from passloop.apps.tune.scoring.slo import request_limits
 from passloop.drivers.calls.secrets import resolve
 
-from .client import WARMUP, Progress, Repeat, RepeatRun
+from .client import WARMUP, Asking, Progress, Repeat, RepeatRun
 from .options import Options, read_options
-from .prompts import Prompts, prompts_of
+from .prompts import prompts_of
 from .requests import RequestRecord, Sender
 from .results import point_result
 from .transport import Refused, Transport
@@ -97,19 +97,18 @@ async def _built_in(
         transport = Transport(base, reuse=options.reuse, key=key)
         opened.push_async_callback(transport.close)
         sender = Sender(transport, order, options, order.model or await _model(transport))
+        asking = Asking(sender, prompts, options, order.seed)
         write = _writer(folder, opened)
         for number in range(point.repeats):
-            repeats.append(await _repeat(sender, prompts, point, options, number, write, progress))
+            repeats.append(await _repeat(asking, point, number, write, progress))
             if repeats[-1].stopped is not None:
                 break
     return repeats
 
 
 async def _repeat(
-    sender: Sender,
-    prompts: Prompts,
+    asking: Asking,
     point: Point,
-    options: Options,
     number: int,
     write: Callable[[RequestRecord], None],
     progress: Callable[[Progress], None] | None,
@@ -117,11 +116,11 @@ async def _repeat(
     """The warm-up of a repeat and then its measured part."""
     first = number * (point.warmup + point.requests)
     if point.warmup:
-        warming = RepeatRun(sender, prompts, point, options, repeat=number, phase=WARMUP, progress=progress)
+        warming = RepeatRun(asking, point, repeat=number, phase=WARMUP, progress=progress)
         warmed = await warming.run(first=first)
         if warmed.stopped is not None:
             return warmed
-    measured = RepeatRun(sender, prompts, point, options, repeat=number, progress=progress)
+    measured = RepeatRun(asking, point, repeat=number, progress=progress)
     return await measured.run(first=first + point.warmup, on_record=write)
 
 

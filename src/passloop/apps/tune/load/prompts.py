@@ -19,6 +19,8 @@ __all__ = ["BUILTIN", "Prompt", "Prompts", "prompts_of"]
 BUILTIN = {"short": 32, "medium": 256, "long": 2048}
 """Made prompts by name, in words; `builtin:N` has N of them, `builtin:shared` 256 in common and 32 of its own."""
 SHARED = 256
+OWN = 8
+"""Words at the beginning that are of this prompt alone."""
 MOST_TEXT = (
     "amber anchor apple arrow autumn basket beacon birch blanket bottle bridge bronze butter candle "
     "canvas carpet castle cellar chalk cherry circle clock cloud clover cobalt copper coral cotton cradle "
@@ -68,16 +70,20 @@ class Prompts(Protocol):
 
 
 class _Made:
-    """Prompts of so many random words."""
+    """Prompts of so many words: a few random ones, then a piece of a long random text, which costs nothing to make."""
 
     def __init__(self, words: int, seed: int, *, shared: int = 0) -> None:
-        self._words = words
+        self._own = min(OWN, words)
+        self._rest = words - self._own
         self._seed = seed
-        self._shared = " ".join(random.Random(f"{seed}/shared").choices(_WORDS, k=shared))
+        self._text = random.Random(f"{seed}/text").choices(_WORDS, k=2 * self._rest + OWN)
+        self._shared = random.Random(f"{seed}/shared").choices(_WORDS, k=shared)
 
     def prompt(self, point: str, number: int) -> Prompt:
-        own = " ".join(random.Random(f"{self._seed}/{point}/{number}").choices(_WORDS, k=self._words))
-        return Prompt(f"{self._shared} {own}".strip())
+        chance = random.Random(f"{self._seed}/{point}/{number}")
+        own = chance.choices(_WORDS, k=self._own)
+        start = chance.randrange(self._rest + 1)
+        return Prompt(" ".join([*self._shared, *own, *self._text[start : start + self._rest]]))
 
 
 class _Listed:

@@ -85,9 +85,12 @@ def _of_repeat(repeat: Repeat, limits: Mapping[str, float], gpus: int, counted: 
 def _rates(
     repeat: Repeat, answered: Repeat, limits: Mapping[str, float], gpus: int, counted: Counted
 ) -> Iterator[tuple[str, float]]:
-    """Counts a second of the repeat, and of each GPU; token rates only if every answer told its tokens."""
+    """Counts a second of the repeat, and of each GPU; token rates only if every answer told its tokens.
+
+    Where nothing was answered there is no rate: zero would be a score, and a failure is none.
+    """
     seconds = duration_of(repeat) / 1000
-    if seconds <= 0:
+    if seconds <= 0 or not answered:
         return
     out = [record.tokens(counted) for record in answered]
     both = [

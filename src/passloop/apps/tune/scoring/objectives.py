@@ -8,28 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from passloop.apps.tune.measures import MAX_LOAD, OBJECTIVES
 from passloop.apps.tune.records import Document, Objective, PointResult
 
 from .slo import measured
 
-__all__ = ["NAMED", "better", "named_objective", "objective_value", "objective_values", "point_of"]
-
-NAMED = ("minimize_latency", "maximize_throughput", "minimize_ttft", "minimize_tpot")
-"""Objectives by the names that the ancestor gave them."""
+__all__ = ["better", "named_objective", "objective_value", "objective_values", "point_of"]
 
 
-def named_objective(name: str, *, at: str | None = None, per_gpu: bool = False) -> Objective:
-    """An objective by its name: mean end-to-end, ttft or tpot at least, or all tokens a second at most.
-
-    `per_gpu` counts throughput for each GPU, for trials that take different numbers of them. Raises `KeyError`.
-    """
-    throughput = "total_tokens_per_second_per_gpu" if per_gpu else "total_tokens_per_second"
-    return {
-        "minimize_latency": Objective(metric="e2e", at=at, direction="minimize"),
-        "maximize_throughput": Objective(metric=throughput, at=at, direction="maximize"),
-        "minimize_ttft": Objective(metric="ttft", at=at, direction="minimize"),
-        "minimize_tpot": Objective(metric="tpot", at=at, direction="minimize"),
-    }[name]
+def named_objective(name: str, *, at: str | None = None) -> Objective:
+    """An objective by the name that people know it by, see `measures.OBJECTIVES`. Raises `KeyError`."""
+    metric, direction = OBJECTIVES[name]
+    return Objective(metric=metric, at=at, direction=direction)
 
 
 def point_of(points: Sequence[PointResult], at: str | None) -> PointResult | None:
@@ -42,6 +32,9 @@ def objective_value(document: Document, objective: Objective) -> float | None:
     """The objective's value for a trial; None if the trial did not complete or this was not measured."""
     if document.state != "complete":
         return None
+    if objective.metric == MAX_LOAD:
+        found = (document.max_load or {}).get("value")
+        return None if found is None else float(found)
     result = point_of(document.points, objective.at)
     return None if result is None else measured(result, objective.metric, objective.stat)
 

@@ -1,48 +1,67 @@
-"""Over-saturation: requests come faster than they are answered, so that both the queue and the wait for the first token
-grow for as long as the load lasts. Then a latency says how long one measured. Pure; it is told what happens.
+"""Over-saturation: requests come faster than they are answered, so that what waits grows for as long as the load lasts,
+and a latency says no more than how long one measured. Pure; it is told what happens and in which order.
 
-Both have to rise from quarter to quarter of what was seen (the first quarter is left out: there every open loop fills
-up). One alone is no sign: longer answers raise the number in flight, a cold cache the first token.
+What waits for its first token is compared with what chance leaves waiting of a load that can just be kept up with: a
+queue at its limit strays like a random walk, by about the square root of the requests that came. `SURE` times that,
+beyond what is always on its way, and a first token that comes later and later, are no chance any more. Beyond capacity
+by 20, 50, 100 % it is seen after about 580, 150, 70 requests; stable loads are left alone, since they are what is
+to be measured.
 """
 
 from __future__ import annotations
 
-import itertools
-from statistics import fmean, median
-from typing import NamedTuple
+import math
+from statistics import median
 
 __all__ = ["Saturation"]
 
-FEWEST = 40
+FEWEST = 30
 """First tokens before anything is said."""
-RISE = 1.25
-"""From one quarter to the next; a queue that grows evenly from nothing rises by 1.67 and 1.4."""
-LOOK_EVERY = 8
-
-
-class _Seen(NamedTuple):
-    in_flight: int
-    ttft: float
+SURE = 4.0
+RISE = 1.5
+"""By how much the first token comes later, and more is in flight, in the last third than in the first."""
 
 
 class Saturation:
-    """Watches one open loop while requests are being sent. `seen` stays true once it was."""
+    """Watches one open loop of `rate` requests a second while requests are due. `seen` stays true once it was."""
 
-    __slots__ = ("_history", "seen")
+    __slots__ = ("_in_flight", "_queue", "_quickest", "_rate", "_ttfts", "arrived", "seen", "waiting")
 
-    def __init__(self) -> None:
-        self._history: list[_Seen] = []
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._quickest = math.inf
+        self._ttfts: list[float] = []
+        self._queue: list[int] = []
+        self._in_flight = 0
+        self.arrived = 0
+        self.waiting = 0
         self.seen = False
 
-    def note(self, *, in_flight: int, ttft: float) -> None:
-        """A first token came after `ttft` ms while so many requests were under way or due."""
-        self._history.append(_Seen(in_flight, ttft))
-        if not self.seen and len(self._history) >= FEWEST and len(self._history) % LOOK_EVERY == 0:
-            self.seen = self._rises()
+    def on_due(self) -> None:
+        """A request is due."""
+        self.arrived += 1
+        self.waiting += 1
+        self._in_flight += 1
 
-    def _rises(self) -> bool:
-        quarter = len(self._history) // 4
-        parts = [self._history[number * quarter : (number + 1) * quarter] for number in (1, 2, 3)]
-        queue = [fmean(seen.in_flight for seen in part) for part in parts]
-        waits = [median(seen.ttft for seen in part) for part in parts]
-        return all(later >= RISE * sooner for values in (queue, waits) for sooner, later in itertools.pairwise(values))
+    def on_first(self, ttft: float) -> None:
+        """The first token of one came, `ttft` ms after it was due."""
+        self.waiting -= 1
+        self._quickest = min(self._quickest, ttft)
+        self._ttfts.append(ttft)
+        self._queue.append(self._in_flight)
+        if not self.seen and len(self._ttfts) >= FEWEST and self._is_more_than_chance():
+            self.seen = _rises(self._ttfts) and _rises(self._queue)
+
+    def on_end(self, *, answered: bool) -> None:
+        """One ended; `answered` says whether its first token had come."""
+        self._in_flight -= 1
+        self.waiting -= not answered
+
+    def _is_more_than_chance(self) -> bool:
+        on_its_way = self._rate * self._quickest / 1000
+        return self.waiting > on_its_way + SURE * math.sqrt(self.arrived)
+
+
+def _rises(values: list[float] | list[int]) -> bool:
+    third = len(values) // 3
+    return median(values[-third:]) >= RISE * median(values[:third])

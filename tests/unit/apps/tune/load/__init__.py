@@ -1,0 +1,1 @@
+"""Unit tests of loading servers and of scoring what they did."""
