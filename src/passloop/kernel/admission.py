@@ -15,14 +15,14 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .cooldowns import Gate
 from .events import PoolKind
-from .fitting import Fit, Lack, fit, lack, may_pass
-from .ready_queue import Lane
-from .records import ShapeVariant, Task
-from .reservations import Ends, Room, bound_of, last_resort, plan, renew, room_for
+from .fitting import Fit, Lack, all_lack, fit, lack, may_pass
+from .ready_queue import Lane, Lanes
+from .records import Place, ShapeVariant, Task
+from .reservations import Ends, Room, last_resort, plan, renew, room_for
 from .resources import Grant
 from .state import State
+from .supply import Supply
 from .wakeups import WakeUp
 from .warm_order import is_parked_for, note_overtaking, overtaking_lane
 
@@ -41,6 +41,24 @@ class _Walk:
     last: frozenset[str]
 
 
+Turn = tuple[int, Place]
+"""Whose turn it is among groups: the least virtual time, then the first place."""
+
+
+class _Cursor:
+    """How far a walk has come in the lanes of one group."""
+
+    __slots__ = ("at", "lanes")
+
+    def __init__(self, lanes: Lanes) -> None:
+        self.lanes = lanes
+        self.at = 0
+
+    def turn(self) -> Turn:
+        """Its turn among groups, while it is not at the end."""
+        return self.lanes.ordered[self.at].group.virtual_time, self.lanes.heads[self.at]
+
+
 class Admission:
     """One pass over the ready tasks. `admit` charges the ledger and gives the order to start."""
 
@@ -50,7 +68,9 @@ class Admission:
         self._admit = admit
         self._ends = Ends(state, state.now)
         self._walk = _Walk(0, 0, [], frozenset())
+        self._supply = Supply(state, state.now)
         self._node_in_play = state.node_in_play()
+        self._parked = bool(state.workers.parked())
         self._charged = False
         self._probed = False
 
@@ -74,56 +94,28 @@ class Admission:
         self._plan_wake_ups()
         return self._probed or (self._charged and len(state.queue.groups_with_work()) > 1)
 
-    def _walk_level(self, level: dict[str, list[Lane]]) -> None:
+    def _walk_level(self, level: dict[str, Lanes]) -> None:
         """Walk the lanes of one priority: the group with the least virtual time first, its lanes in order."""
-        cursors = dict.fromkeys(level, 0)
-        exhausted = self._exhausted()
-        while True:
-            name = self._next_group(level, cursors)
-            if name is None:
+        cursors = [_Cursor(lanes) for lanes in level.values()]
+        while cursors := [cursor for cursor in cursors if cursor.at < len(cursor.lanes)]:
+            cursors.sort(key=_Cursor.turn)
+            self._walk_lanes(cursors[0], cursors[1].turn() if len(cursors) > 1 else None)
+
+    def _walk_lanes(self, cursor: _Cursor, until: Turn | None) -> None:
+        """Walk the lanes of one group until somebody started, which changes the order, or another group comes first."""
+        walk, supply, lanes = self._walk, self._supply, cursor.lanes
+        while cursor.at < len(lanes):
+            if until is not None and cursor.turn() > until:
                 return
-            lanes = level[name]
-            lane = lanes[cursors[name]]
-            if self._serve_first(lanes, cursors[name]):
-                exhausted = self._exhausted()
-            elif self._is_hopeless(lane, exhausted):
-                cursors[name] += 1
-            elif self._try_lane(lane):
-                exhausted = self._exhausted()
-                if not lanes:
-                    del cursors[name]
-            else:
-                cursors[name] += 1
-
-    def _next_group(self, level: dict[str, list[Lane]], cursors: dict[str, int]) -> str | None:
-        best: str | None = None
-        best_key: tuple[int, object] | None = None
-        for name, cursor in cursors.items():
-            lanes = level[name]
-            if cursor < len(lanes):
-                if len(cursors) == 1:
-                    return name
-                key = (lanes[cursor].group.virtual_time, lanes[cursor].head)
-                if best_key is None or key < best_key:
-                    best, best_key = name, key
-        return best
-
-    def _exhausted(self) -> int:
-        """The mask of pools with nothing free."""
-        mask = 0
-        for pool in self._state.pools.values():
-            if pool.free(self._now) <= 0:
-                mask |= 1 << pool.bit
-        if not any(d.free_share for d in self._state.devices.devices.values()):
-            mask |= 1 << self._state.devices.bit
-        return mask
-
-    def _is_hopeless(self, lane: Lane, exhausted: int) -> bool:
-        """Whether a lane can neither start nor be a head nor add to what is lacked: one comparison, no walk."""
-        shape = lane.shape
-        if shape.mask & ~self._walk.lacked or not shape.single & exhausted:
-            return False
-        return not (self._node_in_play and shape.on_node)
+            lane = lanes.ordered[cursor.at]
+            shape = lane.shape
+            if self._parked and self._serve_first(lanes, cursor.at):
+                return
+            # what follows is true of most lanes: it can neither start, nor be a head, nor add to what is lacked
+            hopeless = not shape.mask & ~walk.lacked and shape.single & supply.exhausted
+            if not (hopeless and not (self._node_in_play and shape.on_node)) and self._try_lane(lane):
+                return
+            cursor.at += 1
 
     def _try_reserved(self, task: Task) -> None:
         """A task with a reservation: start it, renew what it keeps, or let it drop what it can never use."""
@@ -132,7 +124,7 @@ class Admission:
         if found is not None:
             self._start(task, found, reserved=True)
             return
-        blocked = lack(state, task.shape, task.variant_from, task.run, self._now)
+        blocked = lack(state, self._supply, task)
         renewed = renew(state, task, walk.rooms, self._ends) if blocked.able else None
         if renewed is None or not any(v.index == renewed.allocation.variant for v in blocked.able):
             state.drop_reservation(task)
@@ -143,14 +135,14 @@ class Admission:
         self._keep(task)
         walk.lacked |= blocked.mask
 
-    def _serve_first(self, lanes: list[Lane], at: int) -> bool:
+    def _serve_first(self, lanes: Lanes, at: int) -> bool:
         """Serve a later task of the run by a worker that is parked for it, before the lane at `at`, if it may be."""
         state = self._state
         lane = overtaking_lane(state, lanes, at)
         if lane is None or lane.head is None:
             return False
         task = state.tasks[lane.head[3]]
-        found = None if lack(state, task.shape, task.variant_from, task.run, self._now).mask else self._fit(task)
+        found = None if all_lack(self._supply, task.shape, task.variant_from, task.run) else self._fit(task)
         if found is None or not is_parked_for(state, task, found[0].index, found[1]):
             return False
         self._start(task, found, reserved=False)
@@ -159,19 +151,26 @@ class Admission:
 
     def _try_lane(self, lane: Lane) -> bool:
         """Try the first task of a lane. True if it left the lane: started, or took a reservation."""
-        state = self._state
+        walk, supply = self._walk, self._supply
         assert lane.head is not None
-        task = state.tasks[lane.head[3]]
-        blocked = lack(state, task.shape, task.variant_from, task.run, self._now)
+        mask = all_lack(supply, lane.shape, lane.variant_from, lane.head[0])
+        if mask and not mask & ~(walk.lacked & ~supply.refilling):
+            return False  # it lacks nothing new: so it is no head, and tells those after it nothing
+        task = self._state.tasks[lane.head[3]]
+        found = None if mask else self._fit(task)
+        if found is None:
+            return self._note_blocked(task)
+        self._start(task, found, reserved=False)
+        return True
+
+    def _note_blocked(self, task: Task) -> bool:
+        """A task cannot start: what it lacks counts for those after it. True if it took a reservation."""
+        blocked = lack(self._state, self._supply, task)
         if not blocked.able:
             return False
-        found = self._fit(task) if not blocked.mask else None
-        if found is not None:
-            self._start(task, found, reserved=False)
-            return True
         self._wake_at_refill(blocked)
         mask = blocked.mask or self._conflicts(task, blocked)
-        asks = task.shape.mask | (1 << state.node.bit if self._node_in_play and task.shape.on_node else 0)
+        asks = task.shape.mask | (1 << self._state.node.bit if self._node_in_play and task.shape.on_node else 0)
         is_head = not asks & self._walk.lacked and not mask & self._walk.reserved
         reserves = is_head and self._patience_is_over(task, mask) and self._reserve(task, blocked)
         self._walk.lacked |= mask
@@ -190,7 +189,7 @@ class Admission:
         return mask
 
     def _end_of(self, task: Task) -> int | None:
-        bound = bound_of(self._state, task.shape)
+        bound = task.shape.forecast.bound()
         return None if bound is None else self._now + bound[0]
 
     def _start(self, task: Task, found: Fit, *, reserved: bool) -> None:
@@ -199,13 +198,15 @@ class Admission:
             self._state.reserved.remove(task)
         else:
             self._state.queue.remove(task)
-        self._probed = self._probed or any(pool.gate() is Gate.HALF_OPEN for pool, _ in variant.draws)
+        self._probed = self._probed or bool(variant.mask & self._supply.probed)
         self._admit(task, variant, grants)
+        self._supply.take(variant, grants)
         self._charged = True
-        end = self._end_of(task)
-        for room in self._walk.rooms:
-            if not room.is_passed_by(end):
-                room.take(variant, grants)
+        if self._walk.rooms:
+            end = self._end_of(task)
+            for room in self._walk.rooms:
+                if not room.is_passed_by(end):
+                    room.take(variant, grants)
 
     def _patience_is_over(self, task: Task, mask: int) -> bool:
         state = self._state
@@ -246,6 +247,8 @@ class Admission:
 
     def _wake_at_refill(self, blocked: Lack) -> None:
         """A rate refills by time alone: look again then."""
+        if not blocked.mask & self._supply.refilling:
+            return
         draws = (draw for variant in blocked.able for draw in variant.draws)
         lacked = (draw for draw in draws if draw[0].kind is PoolKind.RATE and blocked.mask >> draw[0].bit & 1)
         for pool, amount in lacked:
@@ -281,7 +284,7 @@ def patience_of(state: State, task: Task, mask: int) -> int:
     learned = []
     unlearned = False
     for attempt in state.holders_of(mask):
-        bound = bound_of(state, attempt.shape)
+        bound = attempt.shape.forecast.bound()
         if bound is None:
             unlearned = True
         elif not bound[1]:

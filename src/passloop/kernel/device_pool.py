@@ -217,6 +217,18 @@ class DevicePool:
             return bool(able)
         return len(able) >= ask.count and (not ask.balance or _balanced(able, ask.count) is not None)
 
+    def has_too_few(self, ask: DeviceAsk) -> bool:
+        """Whether the ask does not fit beside what is held now."""
+        if ask.balance:
+            return self.choose(ask, last=frozenset(), spare={}) is None
+        wanted = 1 if ask.share else ask.count
+        for device in self.devices.values():
+            if device.fits(ask):
+                wanted -= 1
+                if not wanted:
+                    return False
+        return True
+
     def would_hold(self, ask: DeviceAsk) -> bool:
         """Whether the box could ever serve the ask, were every device there and free."""
         able = [d for d in self.devices.values() if d.state != DeviceState.LOST and d.would_hold(ask)]

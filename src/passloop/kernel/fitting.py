@@ -11,15 +11,16 @@ from functools import reduce
 from operator import or_
 from typing import Protocol
 
-from .device_pool import Device, Spare
+from .device_pool import Spare
 from .events import PoolKind
 from .presence import parked_grants
 from .records import Shape, ShapeVariant
-from .reservations import Room, bound_of
+from .reservations import Room
 from .resources import Grant
 from .state import State
+from .supply import Supply
 
-__all__ = ["Asker", "Fit", "Lack", "could_ever_fit", "fit", "is_able", "lack", "lacks_of", "may_pass"]
+__all__ = ["Asker", "Fit", "Lack", "all_lack", "could_ever_fit", "fit", "is_able", "lack", "lacks_of", "may_pass"]
 
 Fit = tuple[ShapeVariant, Sequence[Grant]]
 
@@ -43,9 +44,6 @@ class Lack:
     able: tuple[ShapeVariant, ...]
 
 
-_NOTHING = Lack(0, ())
-
-
 def fit(state: State, task: Asker, rooms: Sequence[Room], last: frozenset[str], now: int) -> Fit | None:
     """The first variant that fits beside what is used and leaves each reservation in `rooms` what it needs."""
     for variant in task.shape.variants[task.variant_from :]:
@@ -65,7 +63,7 @@ def _grants(
     """Devices for a variant whose amounts fit; () if it asks none, None if it may not start."""
     if not rooms:
         return () if variant.devices is None else _choose(state, task, variant, last, {})
-    bound = bound_of(state, task.shape)
+    bound = task.shape.forecast.bound()
     end = None if bound is None else now + bound[0]
     if any(_short_amounts(task, variant, room, end) for room in rooms):
         return None
@@ -117,47 +115,27 @@ def may_pass(state: State, task: Asker, variant: ShapeVariant, room: Room, end: 
     return mask
 
 
-def lack(state: State, shape: Shape, variant_from: int, run: int, now: int) -> Lack:
+def lack(state: State, supply: Supply, asker: Asker) -> Lack:
     """What a task lacks that is not reserved for others, over the variants that could start on an empty box."""
-    if shape.single:
-        only = shape.variants[0]
-        mask = lacks_of(state, only, run, now)
-        return Lack(mask, shape.variants) if not mask or is_able(state, only) else _NOTHING
-    able = tuple(v for v in shape.variants[variant_from:] if is_able(state, v))
-    masks = [lacks_of(state, v, run, now) for v in able]
+    able = tuple(v for v in asker.shape.variants[asker.variant_from :] if is_able(state, v))
+    masks = [supply.lacks(v, asker.run) for v in able]
     return Lack(reduce(or_, masks, 0) if all(masks) else 0, able)
 
 
 def lacks_of(state: State, variant: ShapeVariant, run: int, now: int) -> int:
     """The mask of pools that have too little free for one variant now."""
-    mask = 0
-    for pool, amount in variant.draws:
-        if not pool.admits(amount, now):
-            mask |= 1 << pool.bit
-    if variant.devices is not None and _too_few(state, variant):
-        mask |= 1 << state.devices.bit
-    if variant.on_node and state.node.holders and not state.node.admits(run, exclusive=variant.exclusive):
-        mask |= 1 << state.node.bit
-    return mask
+    return Supply(state, now).lacks(variant, run)
 
 
-def _too_few(state: State, variant: ShapeVariant) -> bool:
-    ask = variant.devices
-    assert ask is not None
-    if ask.balance:
-        return state.devices.choose(ask, last=frozenset(), spare={}) is None
-    wanted = 1 if ask.share else ask.count
-    for device in state.devices.devices.values():
-        if _fits(device, variant):
-            wanted -= 1
-            if not wanted:
-                return False
-    return True
-
-
-def _fits(device: Device, variant: ShapeVariant) -> bool:
-    assert variant.devices is not None
-    return device.fits(variant.devices)
+def all_lack(supply: Supply, shape: Shape, variant_from: int, run: int) -> int:
+    """The mask of pools that have too little for any variant now; 0 if some variant lacks nothing."""
+    found = 0
+    for variant in shape.variants[variant_from:]:
+        mask = supply.lacks(variant, run)
+        if not mask:
+            return 0
+        found |= mask
+    return found
 
 
 def is_able(state: State, variant: ShapeVariant) -> bool:

@@ -12,7 +12,6 @@ from .ids import PoolName, TaskId
 from .pools import RatePool
 from .presence import order_start, serve
 from .records import Attempt, ShapeVariant, Task
-from .reservations import bound_of
 from .resources import Allocation, Grant
 from .state import State
 from .tasks import AttemptRow
@@ -58,7 +57,7 @@ def _claim(state: State, task: Task, allocation: Allocation) -> Attempt:
 
 def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:
     task.attempts += 1
-    bound = bound_of(state, task.shape)
+    bound = task.shape.forecast.bound()
     row = AttemptRow(
         state.next_attempt,  # type: ignore[arg-type]
         task.id,  # type: ignore[arg-type]
@@ -146,7 +145,7 @@ def _begin_probes(state: State, task: Task, variant: ShapeVariant) -> None:
 def _charge_group(state: State, attempt: Attempt) -> None:
     """Charge the group at admission: bound, else class mean, else a minute, of the dominant share."""
     bound = attempt.bound
-    millis = bound[0] if bound is not None else state.durations.mean(attempt.shape.spec) or UNKNOWN_RUN_TIME
+    millis = bound if bound is not None else attempt.shape.forecast.mean() or UNKNOWN_RUN_TIME
     attempt.charged = millis * _dominant_share(state, attempt) // SHARE_WHOLE
     attempt.group.virtual_time += attempt.charged
     state.touch_group(attempt.group)

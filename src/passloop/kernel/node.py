@@ -40,7 +40,7 @@ class Node:
 
     def admits(self, run: int, *, exclusive: bool) -> bool:
         """Whether a task of `run` may join who is there."""
-        if any(owner != run for owner in self.exclusive.values()):
+        if self.exclusive and any(owner != run for owner in self.exclusive.values()):
             return False
         return not exclusive or all(other == run for other in self.runs)
 

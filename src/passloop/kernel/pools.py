@@ -46,9 +46,13 @@ class ScalarPool:
         """What could be taken now, ignoring closures; negative while over-committed."""
         return self.capacity - self.used
 
+    def most(self, now: int) -> int:
+        """The most that one task could take now: of a closed pool nothing, of a half-open one what its probe asks."""
+        return self.capacity - self.used
+
     def admits(self, amount: int, now: int) -> bool:
-        """Whether `amount` could be taken now; a closed pool admits nothing, a half-open one its probe."""
-        return self.capacity - self.used >= amount
+        """Whether `amount` could be taken now."""
+        return amount <= self.most(now)
 
     def could_admit(self, amount: int) -> bool:
         """Whether `amount` could be taken if all our attempts ended now."""
@@ -96,8 +100,12 @@ class LimitPool(ScalarPool):
             return 1 if closure.probe is None else 0
         return min(closure.limit, self.capacity) - self.used
 
-    def admits(self, amount: int, now: int) -> bool:
-        return _admits(self, amount, now)
+    def most(self, now: int) -> int:
+        closure = self.closure
+        assert closure is not None
+        if closure.gate is Gate.OPEN:
+            return min(closure.limit, self.capacity) - self.used
+        return self.capacity if _is_to_be_probed(closure) else 0
 
     def could_admit(self, amount: int) -> bool:
         return _could_admit(self, amount)
@@ -137,8 +145,10 @@ class RatePool(ScalarPool):
         self._forget(now)
         return self.capacity - self._drawn
 
-    def admits(self, amount: int, now: int) -> bool:
-        return _admits(self, amount, now)
+    def most(self, now: int) -> int:
+        closure = self.closure
+        assert closure is not None
+        return self.free(now) if closure.gate is Gate.OPEN or _is_to_be_probed(closure) else 0
 
     def could_admit(self, amount: int) -> bool:
         return _could_admit(self, amount)
@@ -205,21 +215,14 @@ class RatePool(ScalarPool):
             self._drawn -= over.amount
 
 
-def _admits(pool: ScalarPool, amount: int, now: int) -> bool:
-    closure = pool.closure
-    assert closure is not None
-    if closure.gate is Gate.OPEN:
-        return pool.free(now) >= amount
-    is_probe = closure.gate is Gate.HALF_OPEN and closure.probe is None
-    return is_probe and (pool.kind is PoolKind.LIMIT or pool.free(now) >= amount)
+def _is_to_be_probed(closure: Closure) -> bool:
+    return closure.gate is Gate.HALF_OPEN and closure.probe is None
 
 
 def _could_admit(pool: ScalarPool, amount: int) -> bool:
     closure = pool.closure
     assert closure is not None
-    return amount <= pool.capacity and (
-        closure.gate is Gate.OPEN or (closure.gate is Gate.HALF_OPEN and closure.probe is None)
-    )
+    return amount <= pool.capacity and (closure.gate is Gate.OPEN or _is_to_be_probed(closure))
 
 
 def lineage(pool: ScalarPool) -> Iterator[ScalarPool]:

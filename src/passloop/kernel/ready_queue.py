@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 
 from .records import Group, Place, Shape, Task
 
-__all__ = ["Lane", "ReadyQueue"]
+__all__ = ["Lane", "Lanes", "ReadyQueue"]
 
 LaneKey = tuple[int, str, Shape, int]
 """(priority, group, shape, first variant that may still be used)."""
@@ -24,11 +24,6 @@ def _key(task: Task) -> LaneKey:
     return (task.priority, task.group.name, task.shape, task.variant_from)
 
 
-def _place(lane: Lane) -> Place:
-    assert lane.head is not None, "a lane in the queue holds a task"
-    return lane.head
-
-
 class Lane:
     """Ready tasks that ask the same, in order of place. `head` is the first place; a lane in the queue has one.
 
@@ -36,13 +31,14 @@ class Lane:
     A task taken out of the middle is only noted in `_gone` and dropped when it comes up.
     """
 
-    __slots__ = ("_gone", "_heap", "_tail", "count", "group", "head", "key", "priority", "shape")
+    __slots__ = ("_gone", "_heap", "_tail", "count", "group", "head", "key", "priority", "shape", "variant_from")
 
     def __init__(self, priority: int, group: Group, shape: Shape, key: LaneKey) -> None:
         self.key = key
         self.priority = priority
         self.group = group
         self.shape = shape
+        self.variant_from = key[3]
         self.head: Place | None = None
         self.count = 0
         self._tail: deque[Place] = deque()
@@ -98,6 +94,40 @@ class Lane:
             self._gone.discard(self._drop_first()[3])
 
 
+class Lanes:
+    """The lanes of one group at one priority, in order of their heads; `heads` are those, kept beside for searching."""
+
+    __slots__ = ("heads", "ordered")
+
+    def __init__(self) -> None:
+        self.heads: list[Place] = []
+        self.ordered: list[Lane] = []
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    def __getitem__(self, at: int) -> Lane:
+        return self.ordered[at]
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self.ordered)
+
+    def move(self, lane: Lane, before: Place | None) -> None:
+        """A lane has another first task than `before`, or its first, or none any more: it goes where it belongs."""
+        head, heads = lane.head, self.heads
+        if before is not None:
+            at = bisect_left(heads, before)
+            if head is not None and (not at or heads[at - 1] < head) and (at + 1 == len(heads) or head < heads[at + 1]):
+                heads[at] = head
+                return
+            del heads[at]
+            del self.ordered[at]
+        if head is not None:
+            at = bisect_left(heads, head)
+            heads.insert(at, head)
+            self.ordered.insert(at, lane)
+
+
 class ReadyQueue:
     """All lanes: by priority (descending), by group, in order of their heads."""
 
@@ -105,7 +135,7 @@ class ReadyQueue:
 
     def __init__(self) -> None:
         self._lanes: dict[LaneKey, Lane] = {}
-        self.levels: dict[int, dict[str, list[Lane]]] = {}
+        self.levels: dict[int, dict[str, Lanes]] = {}
         self.priorities: list[int] = []
 
     def __len__(self) -> int:
@@ -146,12 +176,11 @@ class ReadyQueue:
         if level is None:
             level = self.levels[lane.priority] = {}
             insort(self.priorities, lane.priority, key=lambda p: -p)
-        lanes = level.setdefault(lane.group.name, [])
-        if before is not None:
-            at = bisect_left(lanes, before, key=lambda other: before if other is lane else _place(other))
-            del lanes[at]
+        lanes = level.get(lane.group.name)
+        if lanes is None:
+            lanes = level[lane.group.name] = Lanes()
+        lanes.move(lane, before)
         if lane.head is not None:
-            insort(lanes, lane, key=_place)
             return
         del self._lanes[lane.key]
         if not lanes:

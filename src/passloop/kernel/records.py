@@ -3,8 +3,10 @@ kernel are the frozen rows of `tasks.py`."""
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from .durations import Forecast
 from .ids import AttemptId
 from .pools import ScalarPool
 from .resources import Allocation, Variant
@@ -58,11 +60,11 @@ class Shape:
     `mask` has all pools that some variant asks; `single` is the only variant's mask, or 0 where there are several.
     """
 
-    __slots__ = ("bound_cache", "exclusive", "mask", "on_node", "single", "spec", "variants")
+    __slots__ = ("exclusive", "forecast", "mask", "on_node", "single", "spec", "variants")
 
-    def __init__(self, spec: TaskSpec, variants: tuple[ShapeVariant, ...]) -> None:
+    def __init__(self, spec: TaskSpec, variants: tuple[ShapeVariant, ...], forecast: Forecast) -> None:
         self.spec = spec
-        self.bound_cache: tuple[int, tuple[int, bool] | None] = (-1, None)
+        self.forecast = forecast
         self.compile(variants)
 
     def compile(self, variants: tuple[ShapeVariant, ...]) -> None:
@@ -157,37 +159,7 @@ class Task:
 
     def row(self) -> TaskRow:
         """The task as it is now, frozen."""
-        return TaskRow(
-            self.id,
-            self.run,
-            self.index,
-            self.rank,
-            self.key,
-            self.group.name,
-            self.priority,
-            self.state,
-            self.held,
-            self.attempts,
-            self.counts_failures,
-            self.counts_timeouts,
-            self.counts_ooms,
-            self.counts_losses,
-            self.counts_faults,
-            self.not_before,
-            self.variant_from,
-            self.head_since,
-            self.patience,
-            self.reservation,
-            self.submitted_at,
-            self.started_at,
-            self.ended_at,
-            self.outcome,
-            self.exit_code,
-            self.message,
-            self.retry_of,
-            self.retried_by,
-            self.stop_reason,
-        )
+        return TaskRow._make(_task_fields(self))
 
     def story(self) -> str:
         """What happened to it, in one line, for an error that means a bug."""
@@ -202,6 +174,7 @@ class Attempt:
         "admitted_at",
         "allocation",
         "bound",
+        "bound_enforced",
         "charged",
         "driver",
         "ended_at",
@@ -228,24 +201,21 @@ class Attempt:
         self.run = run
         self.shape = shape
         self.group = group
-        self.bound: tuple[int, bool] | None = None if row.bound is None else (row.bound, row.bound_enforced)
+        self.bound, self.bound_enforced = row.bound, row.bound_enforced
         self.charged = row.charged
 
     def row(self) -> AttemptRow:
         """The attempt as it is now, frozen."""
-        return AttemptRow(
-            self.id,
-            self.task,
-            self.epoch,
-            self.state,
-            self.driver,
-            self.allocation,
-            None if self.bound is None else self.bound[0],
-            self.bound is not None and self.bound[1],
-            self.admitted_at,
-            self.started_at,
-            self.ended_at,
-            self.process,
-            self.outcome,
-            self.charged,
-        )
+        return AttemptRow._make(_attempt_fields(self))
+
+
+_KEPT_AS = {
+    "group": "group.name",
+    "failures": "counts_failures",
+    "timeouts": "counts_timeouts",
+    "ooms": "counts_ooms",
+    "losses": "counts_losses",
+    "faults": "counts_faults",
+}
+_task_fields = attrgetter(*(_KEPT_AS.get(name, name) for name in TaskRow._fields))
+_attempt_fields = attrgetter(*AttemptRow._fields)

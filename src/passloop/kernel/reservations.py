@@ -16,12 +16,12 @@ from .device_pool import Device
 from .durations import KILL_MARGIN
 from .events import PoolKind
 from .pools import ScalarPool
-from .records import Attempt, Shape, ShapeVariant, Task
+from .records import Attempt, ShapeVariant, Task
 from .resources import Allocation, DeviceAsk, Grant
 from .state import State
 from .tasks import Reservation
 
-__all__ = ["NOW", "EndKey", "Ends", "Room", "bound_of", "end_key", "plan", "room_for"]
+__all__ = ["NOW", "EndKey", "Ends", "Room", "end_key", "plan", "room_for"]
 
 EndKey = tuple[int, int, int]
 """When a holder ends: (-1, 0, 0) now; (0, time, attempt) by its bound; (1, admitted at, attempt) without one."""
@@ -29,21 +29,13 @@ EndKey = tuple[int, int, int]
 NOW: EndKey = (-1, 0, 0)
 
 
-def bound_of(state: State, shape: Shape) -> tuple[int, bool] | None:
-    """How long a task of this shape runs at most, in ms, and whether that is enforced; None if nothing is known."""
-    cached = shape.bound_cache
-    if cached[0] != state.durations.version:
-        cached = shape.bound_cache = (state.durations.version, state.durations.bound(shape.spec))
-    return cached[1]
-
-
-def end_key(state: State, attempt: Attempt, now: int) -> tuple[EndKey, int | None]:
+def end_key(attempt: Attempt, now: int) -> tuple[EndKey, int | None]:
     """When an attempt counts as ending, and when that will change by time alone.
 
     One that has outrun its bound ends at 1.5 x its elapsed time. That is reckoned in steps of 1 in 32, not anew at
     every look: so it changes only at times for which there is a wake-up, and nobody comes to fit unseen.
     """
-    bound = bound_of(state, attempt.shape)
+    bound = attempt.shape.forecast.bound()
     if bound is None:
         return (1, attempt.admitted_at, attempt.id), None
     start = _counted_from(attempt)
@@ -85,7 +77,7 @@ class Ends:
         key = self._keys.get(attempt)
         if key is None:
             record = self._state.attempts[attempt]  # type: ignore[index]
-            key, changes_at = end_key(self._state, record, self._now)
+            key, changes_at = end_key(record, self._now)
             self._keys[attempt] = key
             if changes_at is not None and (self.changes_at is None or changes_at < self.changes_at):
                 self.changes_at = changes_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from .cooldowns import RETRY_AFTER_MOST
 from .tasks import Outcome, OutcomeKind, RetryBudgets, TaskState
@@ -10,8 +10,7 @@ from .tasks import Outcome, OutcomeKind, RetryBudgets, TaskState
 __all__ = ["Counts", "Next", "after_outcome", "backoff"]
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """Outcomes of one task so far, by class; `variant_from` is the first variant it may still use."""
 
     failures: int = 0
@@ -22,8 +21,7 @@ class Counts:
     variant_from: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(NamedTuple):
     """Where the task goes: a final state, or ready again after `delay` ms (0 = at once), with its new counts."""
 
     state: TaskState
@@ -53,13 +51,13 @@ def after_outcome(outcome: Outcome, counts: Counts, budgets: RetryBudgets, *, va
             return _after_out_of_memory(outcome, counts, budgets, variants)
         case OutcomeKind.TIMEOUT:
             timeouts = counts.timeouts + 1
-            new = replace(counts, timeouts=timeouts)
+            new = counts._replace(timeouts=timeouts)
             return _counted(outcome, new, timeouts, budgets.timeout, budgets)
         case OutcomeKind.FAILURE if outcome.uncounted:
             return Next(TaskState.FAILED if outcome.final else TaskState.READY, counts, delay=_asked_for(outcome))
         case OutcomeKind.FAILURE:
             failures = counts.failures + 1
-            new = replace(counts, failures=failures)
+            new = counts._replace(failures=failures)
             return _counted(outcome, new, failures, budgets.failure, budgets)
 
 
@@ -67,22 +65,22 @@ def _after_loss(outcome: Outcome, counts: Counts, budgets: RetryBudgets) -> Next
     if outcome.engine_lost:
         return Next(TaskState.READY, counts)
     losses = counts.losses + 1
-    return _counted(outcome, replace(counts, losses=losses), losses, budgets.lost, budgets)
+    return _counted(outcome, counts._replace(losses=losses), losses, budgets.lost, budgets)
 
 
 def _after_fault(counts: Counts, budgets: RetryBudgets) -> Next:
     """The device is to blame: the first fault costs nothing, later ones count as losses."""
     if counts.faults == 0:
-        return Next(TaskState.READY, replace(counts, faults=1))
+        return Next(TaskState.READY, counts._replace(faults=1))
     losses = counts.losses + 1
-    new = replace(counts, faults=counts.faults + 1, losses=losses)
+    new = counts._replace(faults=counts.faults + 1, losses=losses)
     return Next(TaskState.READY if losses <= budgets.lost else TaskState.FAILED, new, backoff(losses, budgets))
 
 
 def _after_out_of_memory(outcome: Outcome, counts: Counts, budgets: RetryBudgets, variants: int) -> Next:
     """A retry moves on to the next variant where there is one."""
     ooms = counts.ooms + 1
-    new = replace(counts, ooms=ooms, variant_from=min(counts.variant_from + 1, variants - 1))
+    new = counts._replace(ooms=ooms, variant_from=min(counts.variant_from + 1, variants - 1))
     return _counted(outcome, new, ooms, budgets.out_of_memory, budgets)
 
 

@@ -176,7 +176,7 @@ class State:
         """The interned shape of a spec."""
         shape = self.shapes.get(spec)
         if shape is None:
-            shape = self.shapes[spec] = Shape(spec, self._compile(spec))
+            shape = self.shapes[spec] = Shape(spec, self._compile(spec), self.durations.forecast(spec))
             if shape.exclusive:
                 self.exclusive_shapes.append(shape)
         return shape

@@ -19,7 +19,7 @@ from .ids import AttemptId
 from .instructions import Stop
 from .ledger import admit_behind
 from .presence import parked_grants
-from .ready_queue import Lane
+from .ready_queue import Lane, Lanes
 from .records import Attempt, Shape, Task
 from .resources import Grant
 from .state import State
@@ -37,7 +37,7 @@ AHEAD_MS = 100
 RECALL_AFTER = 1_000
 
 
-def overtaking_lane(state: State, lanes: Sequence[Lane], at: int) -> Lane | None:
+def overtaking_lane(state: State, lanes: Lanes, at: int) -> Lane | None:
     """The lane after the one at `at` whose first task a parked worker may serve before its turn, if there is one."""
     if at + 1 >= len(lanes) or not state.workers.by_id:
         return None
@@ -47,7 +47,7 @@ def overtaking_lane(state: State, lanes: Sequence[Lane], at: int) -> Lane | None
     able = [w for w in able if w.request in state.workers.requests(first.shape)]
     if not able or any(w.warm_key == first.shape.spec.warm_key for w in able):
         return None
-    for lane in lanes[at + 1 :]:
+    for lane in lanes.ordered[at + 1 :]:
         if _run_of(lane) != run:
             return None
         if any(_serves(state, worker, lane.shape) for worker in able):
@@ -121,7 +121,7 @@ def _shortest_line(state: State, task: Task) -> Worker | None:
     shape = task.shape
     if shape.spec.warm_key is None or len(shape.variants) > 1 or shape.exclusive:
         return None
-    p95 = state.durations.of_class(shape.spec.task_class)
+    p95 = shape.forecast.class_p95()
     if p95 is None or any(pool.kind is not PoolKind.AMOUNT for pool, _ in shape.variants[0].draws):
         return None
     most = AHEAD_MOST if not p95 else min(AHEAD_MOST, AHEAD_MS // p95)
