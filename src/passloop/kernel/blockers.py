@@ -18,7 +18,7 @@ from .misfits import explain_misfit, misfitting_devices, misfitting_draw
 from .pools import ScalarPool
 from .presence import in_the_way
 from .records import ShapeVariant, Task
-from .reservations import Ends, Room, bound_of, last_resort, room_for
+from .reservations import Ends, Room, last_resort, room_for
 from .resources import GPU, MEMORY
 from .state import State
 from .tasks import TaskState
@@ -269,7 +269,7 @@ def _node_lack(state: State, variant: ShapeVariant, mask: int) -> Iterator[Block
 
 
 def _reservations(state: State, task: Task, variant: ShapeVariant, rooms: list[Room], now: int) -> Iterator[Blocker]:
-    bound = bound_of(state, task.shape)
+    bound = task.shape.forecast.bound()
     end = None if bound is None else now + bound[0]
     for room in rooms:
         mask = may_pass(state, task, variant, room, end)
