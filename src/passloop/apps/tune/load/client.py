@@ -108,6 +108,7 @@ class RepeatRun:
         self._on_record = on_record
         self._start = asyncio.get_running_loop().time()
         stopped = None
+        self._tell(always=True)
         try:
             if self._warming or self._point.rate is None:
                 await self._closed(first)
@@ -117,7 +118,7 @@ class RepeatRun:
             stopped = _reason(group)
         if stopped is None and self._fails_too_much() and not self._warming:
             stopped = "error_rate"
-        self._tell(last=True)
+        self._tell(always=True)
         return Repeat(records=tuple(self._records), stopped=stopped, saturated=self._saturation.seen)
 
     async def _closed(self, first: int) -> None:
@@ -183,9 +184,9 @@ class RepeatRun:
         most = self._options.most_errors
         return most is not None and self._errors > most * len(self._records)
 
-    def _tell(self, *, last: bool = False) -> None:
+    def _tell(self, *, always: bool = False) -> None:
         now = asyncio.get_running_loop().time()
-        if self._progress is None or not (last or now - self._told >= TOLD_EVERY):
+        if self._progress is None or not (always or now - self._told >= TOLD_EVERY):
             return
         self._told = now
         self._progress(

@@ -30,7 +30,7 @@ class NotHttp(Exception):
     """What came is no HTTP/1.1 answer."""
 
 
-_Mode = Literal["head", "length", "size", "chunk", "trailer", "close"]
+_Mode = Literal["head", "length", "size", "chunk", "gap", "trailer", "close"]
 
 
 class Connection(asyncio.Protocol):
@@ -119,6 +119,8 @@ class Connection(asyncio.Protocol):
             return self._head(data)
         if self._mode == "size":
             return self._size(data)
+        if self._mode == "gap":
+            return self._gap(data)
         if self._mode == "trailer":
             return self._trailer(data)
         if self._mode == "close":
@@ -170,17 +172,18 @@ class Connection(asyncio.Protocol):
             self._finish()
         return rest
 
-    def _body(self, data: bytes, at: float) -> bytes | None:
+    def _body(self, data: bytes, at: float) -> bytes:
         """A part of a body of known length, or of a chunk, which has a line's end behind it."""
-        if self._left > 0:
-            piece, data = data[: self._left], data[self._left :]
-            self._left -= len(piece)
-            self._sink(piece, at)
-        if self._left > 0:
-            return b""
-        if self._mode == "length":
+        piece, rest = data[: self._left], data[self._left :]
+        self._left -= len(piece)
+        self._sink(piece, at)
+        if self._left == 0 and self._mode == "length":
             self._finish()
-            return data
+        elif self._left == 0:
+            self._mode = "gap"
+        return rest
+
+    def _gap(self, data: bytes) -> bytes | None:
         if len(data) < 2:
             return None
         self._mode = "size"
