@@ -13,7 +13,7 @@ from enum import StrEnum
 from .cooldowns import Gate
 from .device_pool import Device, DeviceState
 from .events import PoolKind
-from .fitting import could_ever_fit, fit, lacks_of, may_pass
+from .fitting import Asker, could_ever_fit, fit, lacks_of, may_pass
 from .misfits import explain_misfit, misfitting_devices, misfitting_draw
 from .pools import ScalarPool
 from .presence import in_the_way
@@ -23,7 +23,7 @@ from .resources import GPU, MEMORY
 from .state import State
 from .tasks import TaskState
 
-__all__ = ["Blocker", "BlockerCode", "closed_pool", "explain", "unusable_device"]
+__all__ = ["Blocker", "BlockerCode", "closed_pool", "explain", "explain_newcomer", "unusable_device"]
 
 
 class BlockerCode(StrEnum):
@@ -122,13 +122,23 @@ def _ready(state: State, task: Task, now: int) -> Iterator[Blocker]:
     if fit(state, task, rooms, last_resort(rooms), now) is not None:
         yield from _behind(state, task)
         return
-    for variant in task.shape.variants[task.variant_from :]:
-        mask = lacks_of(state, variant, task.run, now)
-        yield from _scalar_lacks(state, task, variant, mask, ends, now)
-        yield from _device_lacks(state, task, variant, mask, ends)
+    yield from _missing(state, task, rooms, ends, now)
+
+
+def explain_newcomer(state: State, asker: Asker, rooms: list[Room], now: int) -> tuple[Blocker, ...]:
+    """Why a task that is not there yet could not start now, beside what `rooms` keep for those before it."""
+    return tuple(_missing(state, asker, rooms, Ends(state, now), now))
+
+
+def _missing(state: State, asker: Asker, rooms: list[Room], ends: Ends, now: int) -> Iterator[Blocker]:
+    """What each variant lacks, or what it meets that is reserved."""
+    for variant in asker.shape.variants[asker.variant_from :]:
+        mask = lacks_of(state, variant, asker.run, now)
+        yield from _scalar_lacks(state, variant, mask, ends, now)
+        yield from _device_lacks(state, variant, mask, ends)
         yield from _node_lack(state, variant, mask)
         if not mask:
-            yield from _reservations(state, task, variant, rooms, now)
+            yield from _reservations(state, asker, variant, rooms, now)
 
 
 def _evicting(state: State, task: Task) -> Iterator[Blocker]:
@@ -177,9 +187,7 @@ def _rooms_before(state: State, task: Task, ends: Ends, now: int) -> list[Room]:
     return rooms
 
 
-def _scalar_lacks(
-    state: State, task: Task, variant: ShapeVariant, mask: int, ends: Ends, now: int
-) -> Iterator[Blocker]:
+def _scalar_lacks(state: State, variant: ShapeVariant, mask: int, ends: Ends, now: int) -> Iterator[Blocker]:
     for pool, amount in variant.draws:
         if mask >> pool.bit & 1:
             gate = pool.gate()
@@ -228,7 +236,7 @@ def closed_pool(state: State, pool: ScalarPool, gate: Gate) -> Blocker:
     return Blocker(BlockerCode.COOLING, pool.name, until=closure.until, sentence=sentence)
 
 
-def _device_lacks(state: State, task: Task, variant: ShapeVariant, mask: int, ends: Ends) -> Iterator[Blocker]:
+def _device_lacks(state: State, variant: ShapeVariant, mask: int, ends: Ends) -> Iterator[Blocker]:
     ask = variant.devices
     if ask is None or not mask >> state.devices.bit & 1:
         return
@@ -268,11 +276,11 @@ def _node_lack(state: State, variant: ShapeVariant, mask: int) -> Iterator[Block
         yield Blocker(BlockerCode.POOL_BUSY, "node", holders=holders, sentence=sentence)
 
 
-def _reservations(state: State, task: Task, variant: ShapeVariant, rooms: list[Room], now: int) -> Iterator[Blocker]:
-    bound = task.shape.forecast.bound()
+def _reservations(state: State, asker: Asker, variant: ShapeVariant, rooms: list[Room], now: int) -> Iterator[Blocker]:
+    bound = asker.shape.forecast.bound()
     end = None if bound is None else now + bound[0]
     for room in rooms:
-        mask = may_pass(state, task, variant, room, end)
+        mask = may_pass(state, asker, variant, room, end)
         if mask:
             kept = room.task.reservation
             assert kept is not None

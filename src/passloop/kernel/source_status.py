@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .blockers import Blocker, BlockerCode, closed_pool, unusable_device
+from .blockers import Blocker, BlockerCode, closed_pool, explain_newcomer, unusable_device
 from .cooldowns import Gate
 from .device_pool import DeviceState
 from .fitting import is_able
 from .records import ShapeVariant
 from .source_records import Source
 from .source_rows import SourceRow, SourceState
-from .sources import guard_allows, walk
+from .sources import Newcomer, guard_allows, rooms_before, walk
 from .state import State
 
 __all__ = ["SourceStatus", "source_statuses"]
@@ -90,19 +90,22 @@ def _stopped(state: State, source: Source) -> Iterator[Blocker]:
     for number in found.stops:
         variants = source.nodes[number].shape.variants
         if any(is_able(state, variant) for variant in variants):
-            yield _enough(source, number)
+            yield from _enough(state, source, number)
         else:
             for variant in variants:
                 yield from _unable(state, variant)
 
 
-def _enough(source: Source, number: int) -> Blocker:
-    kin = source.nodes[number].kin
-    ready = sum(node.ready for node in source.nodes if node.kin == kin)
+def _enough(state: State, source: Source, number: int) -> Iterator[Blocker]:
+    """A node with enough ready; of one that is asked for only what could start at once, what stands in the way."""
+    node = source.nodes[number]
+    ready = sum(other.ready for other in source.nodes if other.kin == node.kin)
+    if not source.plan.ahead and not ready:
+        rooms = rooms_before(state, source.priority)
+        yield from explain_newcomer(state, Newcomer(source.run, node.shape), rooms, state.now)
+        return
     sentence = f"{ready} tasks of node {number} are ready, which is enough for what its pools hold"
-    if not source.plan.ahead:
-        sentence = f"a task of node {number} could not start now"
-    return Blocker(BlockerCode.POOL_BUSY, need=1, free=0, sentence=sentence)
+    yield Blocker(BlockerCode.POOL_BUSY, need=1, free=0, sentence=sentence)
 
 
 def _unable(state: State, variant: ShapeVariant) -> Iterator[Blocker]:

@@ -11,7 +11,6 @@ pools count together. Whether a pool is open changes no count, so opening one ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
@@ -24,7 +23,7 @@ from .resources import DeviceAsk
 from .source_records import Node, Source
 from .state import State
 
-__all__ = ["Walk", "guard_allows", "next_refill", "walk", "wants_unit"]
+__all__ = ["Newcomer", "Walk", "guard_allows", "next_refill", "rooms_before", "walk", "wants_unit"]
 
 UNBOUNDED = 1 << 62
 
@@ -109,8 +108,8 @@ def _device_places(state: State, ask: DeviceAsk) -> int:
     return sum(min(SHARE_WHOLE // ask.share, d.usable // max(1, d.vram_for(ask))) for d in able)
 
 
-class _Newcomer:
-    """A task that is not there yet, for the predicates of admission."""
+class Newcomer:
+    """A task that a source would bring, for the predicates of admission."""
 
     __slots__ = ("run", "shape", "variant_from")
 
@@ -122,11 +121,11 @@ class _Newcomer:
 
 def _could_start(state: State, source: Source, shape: Shape) -> bool:
     """Whether a task of this shape would start now, beside what is used and reserved before it."""
-    rooms = _rooms_before(state, source.priority)
-    return fit(state, _Newcomer(source.run, shape), rooms, last_resort(rooms), state.now) is not None
+    rooms = rooms_before(state, source.priority)
+    return fit(state, Newcomer(source.run, shape), rooms, last_resort(rooms), state.now) is not None
 
 
-def _rooms_before(state: State, priority: int) -> Sequence[Room]:
+def rooms_before(state: State, priority: int) -> list[Room]:
     """The room that reservations leave to those who come after them."""
     ends = Ends(state, state.now)
     rooms: list[Room] = []

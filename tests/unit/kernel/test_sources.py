@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from passloop.kernel.blockers import BlockerCode
 from passloop.kernel.changes import Refusal
 from passloop.kernel.events import PoolKind, PoolOpened
 from passloop.kernel.ids import PoolName, RunId
@@ -380,3 +381,14 @@ def test_what_can_never_fit_is_refused_unless_something_fits() -> None:
     assert refused.code == "never_fits"
     assert isinstance(world.offer_source(local(cpus=99, completes=True), refuse_impossible=False), Refusal)
     assert world.asked(world.source(call("m0"), local(cpus=99, completes=True), refuse_impossible=False)) == [0]
+
+
+def test_a_source_that_is_asked_when_a_task_could_start_says_who_is_in_its_way() -> None:
+    world = models("m0", limit=1)
+    other = world.submit(ask(m0=1), driver="calls")
+    run = world.source(call("m0"), ahead=0)
+    assert world.asked(run) == []
+    (status,) = world.machine.sources()
+    assert [(one.code, one.pool, one.holders) for one in status.blockers] == [(BlockerCode.LIMIT, "m0", (other,))]
+    world.finish(other)
+    assert world.asked(run) == [0]
