@@ -37,6 +37,7 @@ from .samples import Sample, read_samples
 from .sources import SourceView, sources_of
 from .spans import Span, WaitingTask, read_spans, read_waits
 from .sql import statement
+from .tallies import CallCount, NodeCount, calls_of, nodes_of
 
 __all__ = ["Reader", "RunView", "TaskView"]
 
@@ -231,6 +232,16 @@ class Reader:
         """The newest tasks that were not final between two engine times in ms, newest first."""
         with self._asking() as connection:
             return read_waits(connection, since, until, limit=limit)
+
+    def nodes(self, run: int, *, since: int) -> dict[int, NodeCount]:
+        """The tasks of a run's source by node; lately means after the engine time `since` in ms."""
+        with self._asking() as connection:
+            return nodes_of(connection, run, since=since)
+
+    def calls(self, pools: Iterable[str], *, since: int) -> list[CallCount]:
+        """Calls that drew on one of these pools since an engine time in ms, minute by minute."""
+        with self._asking() as connection:
+            return calls_of(connection, pools, since=since)
 
     def environment(self, number: str) -> dict[str, str]:
         """A stored environment; empty if there is none of that id."""

@@ -17,6 +17,7 @@ from .routes import (
     logs,
     now,
     page,
+    run_views,
     runs,
     sources,
     status,
@@ -34,7 +35,7 @@ __all__ = ["API", "make_app"]
 API = "/api/v1"
 AREAS = (
     *(submit, sources, generate, tune),
-    *(now, table, tasks, task_parts, logs, actions, waits, runs, leases, devices),
+    *(now, table, tasks, task_parts, logs, actions, waits, runs, run_views, leases, devices),
     *(status, page, down, events),
 )
 

@@ -16,7 +16,7 @@ from passloop.kernel.source_rows import SourceRow
 from passloop.kernel.source_status import SourceStatus
 from passloop.store.filters import TaskFilter, ranges_of
 from passloop.store.home import Home
-from passloop.store.reader import Reader, TaskView
+from passloop.store.reader import NEWEST, Reader, RunView, TaskView
 
 __all__ = [
     "LogFile",
@@ -25,6 +25,7 @@ __all__ = [
     "listed",
     "log_file",
     "run_named",
+    "run_view_of",
     "runs",
     "select",
     "shown",
@@ -106,18 +107,23 @@ def _stands(view: TaskView) -> Json:
     return {"id": row.id, "state": row.state.value, "exit_code": row.exit_code, "outcome": outcome}
 
 
-def runs(reader: Reader, *, limit: int | None) -> Json:
-    """The newest runs, newest first."""
-    found = reader.runs(limit=-1 if limit is None else limit)
+def runs(reader: Reader, *, limit: int | None, before: int | None = None) -> Json:
+    """The newest runs with an id under `before`, newest first."""
+    found = reader.runs(limit=-1 if limit is None else limit, before=NEWEST if before is None else before)
     return views.document(runs=[views.run_view(run) for run in found])
 
 
 def run_named(reader: Reader, name: str) -> Json:
     """One run, by id or by name."""
+    return views.document(run=views.run_view(run_view_of(reader, name)))
+
+
+def run_view_of(reader: Reader, name: str) -> RunView:
+    """One run, by id or by name. Raises `NotFound`."""
     found = reader.run(str(run_id_of(name, reader)))
     if found is None:
         raise NotFound(f"there is no run {name}", hint="passloop ls")
-    return views.document(run=views.run_view(found))
+    return found
 
 
 def source_status(run: int, statuses: Iterable[SourceStatus]) -> Json:

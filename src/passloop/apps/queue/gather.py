@@ -29,8 +29,9 @@ LOG_LINES = 20
 LOG_BYTES = 16_384
 
 
-def gather(reader: Reader, home: Home, name: str, *, made_at: int) -> Report:
-    """The report of the run called `name` (`digits`, `@digits`, `12` or `last`) at wall time `made_at` in ms.
+def gather(reader: Reader, home: Home, name: str, *, made_at: int, logs: bool = True) -> Report:
+    """The report of the run called `name` (`digits`, `@digits`, `12` or `last`) at wall time `made_at` in ms. Without
+    `logs` the last lines of failed tasks are left out.
 
     Raises `NotFound` for a run that is not there or has no tasks left.
     """
@@ -46,7 +47,7 @@ def gather(reader: Reader, home: Home, name: str, *, made_at: int) -> Report:
     shown = {task.row.id: _shown(task, attempts[task.row.id], home) for task in tasks}
     replaced = [shown[task] for task in shown if task not in standing]
     now = [shown[task] for task in shown if task in standing]
-    return build_report(now, made_at=made_at, log_of=_last_lines, run=run.row.id, replaced=replaced)
+    return build_report(now, made_at=made_at, log_of=_last_lines if logs else None, run=run.row.id, replaced=replaced)
 
 
 def _run(reader: Reader, name: str) -> RunView:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from passloop.apps.queue.views import document, gpu_view, pool_view
 from passloop.kernel.events import PoolOpened, QuarantineReleased
 from passloop.kernel.ids import PoolName
+from passloop.web.models.calls import calls, family_of
 from passloop.web.models.now import lying_workers
 from passloop.web.port import EngineHere, json_reply
 
@@ -36,6 +39,14 @@ async def list_pools(engine: EngineHere) -> Response:
     """Every pool: how much it has, how much is used, whether it is closed and until when."""
     pools = await engine.look(lambda machine, now: machine.pools(now))
     return json_reply(document(pools=[pool_view(pool) for pool in pools]))
+
+
+@router.get("/pools/{name:path}/calls")
+async def list_calls(engine: EngineHere, name: str, minutes: Annotated[int, Query(ge=1, le=1_440)] = 60) -> Response:
+    """What became of the calls that drew on a pool or one below it, minute by minute."""
+    pools = await engine.look(lambda machine, now: {str(pool.name): pool for pool in machine.pools(now)})
+    family, now = family_of(name, pools), engine.clock.now()
+    return json_reply(await engine.read(lambda reader: calls(reader, name, family, now=now, minutes=minutes)))
 
 
 @router.post("/pools/{name:path}/open")

@@ -16,9 +16,13 @@ router = APIRouter(tags=["runs"])
 
 
 @router.get("/runs")
-async def list_runs(engine: EngineHere, limit: Annotated[int | None, Query(ge=0, le=10**9)] = None) -> Response:
-    """The newest runs, newest first."""
-    return json_reply(await engine.read(lambda reader: read_models.runs(reader, limit=limit)))
+async def list_runs(
+    engine: EngineHere,
+    limit: Annotated[int | None, Query(ge=0, le=10**9)] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+) -> Response:
+    """The newest runs with an id under `before`, newest first."""
+    return json_reply(await engine.read(lambda reader: read_models.runs(reader, limit=limit, before=before)))
 
 
 @router.get("/runs/{run}")

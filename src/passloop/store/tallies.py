@@ -1,0 +1,51 @@
+"""Sums over many tasks and attempts, for pages that show a run or an endpoint as a whole. SQLite counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import apsw
+
+from .records import Values, encode_json
+from .sql import statement
+
+__all__ = ["CallCount", "NodeCount", "calls_of", "nodes_of"]
+
+
+class NodeCount(NamedTuple):
+    """The tasks of one node of a source: by state, how many succeeded lately, and tokens (in, out) that calls spent."""
+
+    counts: dict[str, int]
+    lately: int
+    spent: tuple[int, int]
+
+
+class CallCount(NamedTuple):
+    """How many calls were admitted in a minute (0: the first asked about) and ended so (None: under way)."""
+
+    minute: int
+    outcome: str | None
+    calls: int
+
+
+def nodes_of(connection: apsw.Connection, run: int, *, since: int) -> dict[int, NodeCount]:
+    """The nodes of a run's source; lately means after the time `since` in ms."""
+    rows: list[Values] = connection.execute(statement("count_node_states"), {"run": run, "since": since}).fetchall()
+    tokens = connection.execute(statement("sum_node_tokens"), (run,))
+    spent = {int(str(node)): (_whole(read), _whole(written)) for node, read, written in tokens}
+    found: dict[int, NodeCount] = {}
+    for node, state, count, lately in rows:
+        known = found.get(node, NodeCount({}, 0, spent.get(node, (0, 0))))
+        found[node] = known._replace(counts={**known.counts, state: count}, lately=known.lately + int(lately or 0))
+    return found
+
+
+def calls_of(connection: apsw.Connection, pools: Iterable[str], *, since: int) -> list[CallCount]:
+    """Calls that drew on one of these pools since a time in ms, minute by minute."""
+    bindings = {"since": since, "pools": encode_json(list(pools))}
+    return [CallCount._make(row) for row in connection.execute(statement("count_calls"), bindings)]
+
+
+def _whole(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0

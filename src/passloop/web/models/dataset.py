@@ -1,0 +1,94 @@
+"""A dataset as the page shows it: its columns as a graph with how far each is, its rows, one row with what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from passloop.apps.generate.costs import UNIT, cost_of
+from passloop.apps.generate.dataset import Dataset, dataset_of_text
+from passloop.apps.generate.gathering import GatheredRow, gather_unit
+from passloop.apps.generate.graph import outputs_of
+from passloop.apps.generate.row_view import row_view
+from passloop.apps.generate.spec import Column
+from passloop.apps.queue.views import Json, document, pool_view
+from passloop.engine.errors import NotFound
+from passloop.kernel.overview import PoolView
+from passloop.store.reader import Reader, RunView
+from passloop.store.tallies import NodeCount
+
+__all__ = ["dataset", "one_row", "rows"]
+
+MINUTE = 60_000
+NOTHING = NodeCount({}, 0, (0, 0))
+
+
+def dataset(reader: Reader, run: RunView, *, now: int, pools: Mapping[str, PoolView]) -> Json:
+    """The document of a dataset's run. Raises `NotFound`."""
+    made = _dataset(run)
+    nodes = reader.nodes(run.row.id, since=now - MINUTE)
+    places = {column.name: place for place, column in enumerate(made.tasks)}
+    columns = [_column(made, column, nodes.get(places.get(column.name, -1), NOTHING)) for column in made.graph.order]
+    names = {name for model in made.models.values() for name in (model.pool, model.endpoint.pool)}
+    return document(
+        run={"id": run.row.id, "name": run.row.name},
+        out=str(made.out),
+        rows=made.spec.rows,
+        row_group=made.spec.row_group,
+        target=made.spec.target is not None,
+        columns=columns,
+        cost=sum(column["cost"] for column in columns),
+        max_cost=made.spec.limits.max_cost,
+        pools=[pool_view(pool) for name, pool in pools.items() if _is_of(name, names)],
+    )
+
+
+def rows(reader: Reader, run: RunView, *, offset: int, limit: int) -> Json:
+    """Some rows with their values and what became of them. Raises `NotFound`."""
+    made = _dataset(run)
+    last = min(offset + limit, made.spec.rows)
+    found: list[Json] = []
+    size = made.spec.row_group
+    for unit in range(offset // size, -(-last // size) if last > offset else 0):
+        found += [_row(row) for row in gather_unit(reader, made, unit) if offset <= row.row < last]
+    return document(total=made.spec.rows, offset=offset, outputs=list(made.outputs), rows=found)
+
+
+def one_row(reader: Reader, run: RunView, row: int) -> Json:
+    """One row with its prompts, answers and attempts. Raises `NotFound`."""
+    made = _dataset(run)
+    if row >= made.spec.rows:
+        raise NotFound(f"there is no row {row}: they are 0 to {made.spec.rows - 1}")
+    return document(**row_view(reader, made, row))
+
+
+def _dataset(run: RunView) -> Dataset:
+    if run.source is None or run.source.row.kind != "generate":
+        raise NotFound(f"run {run.row.id} makes no dataset", hint="passloop ls")
+    return dataset_of_text(run.source.spec)
+
+
+def _column(made: Dataset, column: Column, node: NodeCount) -> dict[str, Any]:
+    model = made.models[column.model] if column.model is not None else None
+    return {
+        "name": column.name,
+        "kind": column.kind,
+        "model": column.model,
+        "endpoint": None if model is None else model.endpoint.base_url,
+        "pool": None if model is None else model.pool,
+        "outputs": list(outputs_of(column)),
+        "needs": sorted(made.graph.needs[column.name]),
+        "counts": node.counts,
+        "done_last_minute": node.lately,
+        "tokens": {"input": node.spent[0], "output": node.spent[1]},
+        "cost": cost_of(made, column, node.spent) / UNIT,
+    }
+
+
+def _row(row: GatheredRow) -> Json:
+    return {"row": row.row, "status": row.status, "reason": row.reason, "values": dict(row.values)}
+
+
+def _is_of(name: str, pools: set[Any]) -> bool:
+    """Whether a pool is one of these, or the rate of one."""
+    return name in pools or name.rpartition(":")[0] in pools
