@@ -28,12 +28,16 @@ EndKey = tuple[int, int, int]
 
 NOW: EndKey = (-1, 0, 0)
 
+STEP_LEAST = 100
+"""The least step, in ms, in which the end of an attempt that has outrun its bound is reckoned anew."""
+
 
 def end_key(attempt: Attempt, now: int) -> tuple[EndKey, int | None]:
     """When an attempt counts as ending, and when that will change by time alone.
 
-    One that has outrun its bound ends at 1.5 x its elapsed time. That is reckoned in steps of 1 in 32, not anew at
-    every look: so it changes only at times for which there is a wake-up, and nobody comes to fit unseen.
+    One that has outrun its bound ends at 1.5 x its elapsed time. That is reckoned in steps of 1 in 32 and a tenth of a
+    second, not anew at every look: so it changes only at times for which there is a wake-up, of which there are few
+    however short the bound was, and nobody comes to fit unseen.
     """
     bound = attempt.shape.forecast.bound()
     if bound is None:
@@ -58,7 +62,7 @@ def _counted_from(attempt: Attempt) -> int:
 
 
 def _following(elapsed: int) -> int:
-    return elapsed + elapsed // 32 + 1
+    return elapsed + elapsed // 32 + STEP_LEAST
 
 
 class Ends:

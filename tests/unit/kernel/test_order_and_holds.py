@@ -381,3 +381,15 @@ def test_bounded_work_takes_the_room_beside_a_head_of_unknown_shadow_time_once()
     world.finish(first)
     assert second in world.started
     assert head not in world.started
+
+
+def test_a_quick_task_that_hangs_is_looked_at_seldom() -> None:
+    world = World(gpus=0, cpus=6)
+    world.submit_many(cpus=1, n=12, task_class="quick")
+    while running := world.running:
+        world.finish(*running)
+    world.submit(cpus=6, task_class="quick")
+    world.submit(cpus=6, patience=0)
+    passes = world.machine.passes
+    world.advance(MINUTE)
+    assert world.machine.passes - passes < 240
