@@ -29,6 +29,7 @@ VERBS: dict[str, Verb] = {
         Verb("run", "Start work", "Run one command, show its output, end with its exit code."),
         Verb("submit", "Start work", "Queue a command, an array or a sweep; it survives everything."),
         Verb("bench", "Start work", "Run a matrix of models and methods, resumably, and print its table."),
+        Verb("tune", "Start work", "Find the best configuration of a model server, by trials."),
         Verb("generate", "Start work", "Make a dataset from LLM endpoints, cell by cell, resumably."),
         Verb("plan", "Start work", "Show what a spec would do, and submit nothing."),
         Verb("ls", "Look", "List tasks."),

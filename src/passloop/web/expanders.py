@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from passloop.apps.generate.caller import CALLER, GenerateCaller
 from passloop.apps.generate.expander import KIND, GenerateExpander
 from passloop.apps.queue import units
+from passloop.apps.tune.search import expander as tune
 from passloop.drivers.calls.caller import Caller
 from passloop.engine.expanding import Expander
 from passloop.engine.reading import Reading
@@ -17,7 +18,7 @@ __all__ = ["app_callers", "app_expanders"]
 
 def app_expanders() -> Mapping[str, Expander]:
     """The expanders of all apps, by the kind of their sources."""
-    return {units.KIND: units.UnitsExpander(), KIND: GenerateExpander()}
+    return {units.KIND: units.UnitsExpander(), KIND: GenerateExpander(), tune.KIND: tune.TuneExpander()}
 
 
 def app_callers(reading: Reading) -> Mapping[str, Caller]:

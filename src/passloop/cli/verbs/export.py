@@ -28,14 +28,23 @@ _OF_DATASETS = "hf"
     help="By the file's ending, else csv; hf for datasets.",
 )
 @click.option("-o", "--out", metavar="FILE", help="Write here (stdout).")
+@click.option("--optuna", metavar="FILE", help="Of a study: write it as Optuna keeps studies (SQLite).")
 @click.pass_context
-def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None) -> None:
+def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None, optuna: str | None) -> None:
     """Write one line per task of a run (an id, a name or last), or the rows of a dataset in another form."""
     from passloop.apps.errors import BadValue
     from passloop.apps.queue.export import ExportFormat, write_export
     from passloop.cli.generate_results import dataset_of_run, export_run
     from passloop.cli.reporting import report_of
+    from passloop.cli.source_kinds import kind_of_run
 
+    if kind_of_run(home_of(ctx), run) == "tune":
+        from passloop.cli.tune_results import export_study, study_of_run
+
+        export_study(home_of(ctx), study_of_run(home_of(ctx), run), out, kind, optuna=optuna)
+        return
+    if optuna is not None:
+        raise CliError("only a study is kept as Optuna keeps them", hint="passloop export RUN --format csv")
     dataset = dataset_of_run(home_of(ctx), run)
     if dataset is not None:
         export_run(dataset, out, kind)

@@ -24,8 +24,14 @@ def command(ctx: click.Context, *, run: str, out: str | None, no_html: bool) -> 
     """Print the table of a run (an id, a name or last, or a folder of a matrix) and write it as one HTML file."""
     from passloop.cli.bench_reports import find_bench, is_bench, write_report
     from passloop.cli.generate_results import dataset_of_run, report_run
+    from passloop.cli.source_kinds import kind_of_run
 
     home = home_of(ctx)
+    if kind_of_run(home, run) == "tune":
+        from passloop.cli.tune_results import report_study, study_of_run
+
+        report_study(home, study_of_run(home, run), out, files=not no_html)
+        return
     dataset = dataset_of_run(home, run)
     if dataset is not None:
         report_run(home, dataset, out, files=not no_html)

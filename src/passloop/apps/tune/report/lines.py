@@ -1,0 +1,135 @@
+"""A study in lines for a terminal: which columns a table of trials has, what stands in them, and the words at its end.
+
+It knows no terminal: cells are text, and a colour is a name. Pure.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from passloop.apps.figures import span_text, value_text
+from passloop.apps.tune.study_view import Trial
+
+from .document import objective_name
+from .standing import Standing
+from .units import figure_text, gain_text, slo_text, unit_of
+
+__all__ = ["COLOURS", "TableCell", "closing_lines", "headings", "trial_cells", "why_not"]
+
+COLOURS = {
+    "complete": "green",
+    "infeasible": "yellow",
+    "pruned": "yellow",
+    "failed": "red",
+    "rejected": "red",
+    "cancelled": "yellow",
+    "running": "cyan",
+    "queued": "dim",
+}
+_LATENCIES = ("ttft", "tpot", "e2e")
+
+
+class TableCell(NamedTuple):
+    """Text and the name of its colour."""
+
+    text: str
+    colour: str = ""
+
+
+class Heading(NamedTuple):
+    """A column; `right` aligns numbers, `shrinks` may be cut."""
+
+    text: str
+    right: bool = False
+    shrinks: bool = False
+
+
+def headings(standing: Standing) -> list[Heading]:
+    """The columns of the table of trials."""
+    found = [Heading("trial", right=True)]
+    found += [Heading(name, right=True) for name in standing.study.space.names]
+    if any(trial.gpus for trial in standing.trials):
+        found.append(Heading("gpus", right=True))
+    found += [
+        Heading(f"{objective_name(each)} ({unit_of(each.metric)})", right=True) for each in standing.aims.objectives
+    ]
+    if standing.study.baseline is not None:
+        found.append(Heading("gain", right=True))
+    return [*found, Heading("time", right=True), Heading("state"), Heading("", shrinks=True)]
+
+
+def trial_cells(standing: Standing, trial: Trial, *, note: str = "", now: int | None = None) -> list[TableCell]:
+    """The row of a trial. `note` says what it does, of one that is not over; `now` is engine time in ms."""
+    best = standing.best is trial
+    bold = "bold" if best else ""
+    cells = [TableCell(str(trial.number), bold)]
+    cells += [TableCell(value_text(trial.params.get(name)), bold) for name in standing.study.space.names]
+    if any(each.gpus for each in standing.trials):
+        cells.append(TableCell(str(len(trial.gpus)) if trial.gpus else ""))
+    for objective in standing.aims.objectives:
+        text = figure_text(objective.metric, standing.value(trial, objective))
+        cells.append(TableCell(text.rpartition(" ")[0] if unit_of(objective.metric) and text else text, bold))
+    if standing.study.baseline is not None:
+        cells.append(TableCell(_gain(standing, trial), bold))
+    cells.append(TableCell(span_text(_seconds(trial, now))))
+    state = standing.state_of(trial)
+    cells.append(TableCell("best" if best else state, COLOURS.get(state, "")))
+    cells.append(TableCell(note or why_not(standing, trial)))
+    return cells
+
+
+def _gain(standing: Standing, trial: Trial) -> str:
+    if trial is standing.baseline:
+        return "baseline"
+    found = standing.gain(trial, standing.aims.objectives[0])
+    return "" if found is None else f"{100 * found.value:+.1f} %"
+
+
+def _seconds(trial: Trial, now: int | None) -> float | None:
+    if trial.millis is not None:
+        return trial.millis / 1000
+    if trial.started_at is None or now is None or trial.is_final:
+        return None
+    return max(0, now - trial.started_at) / 1000
+
+
+def why_not(standing: Standing, trial: Trial) -> str:
+    """Why a trial is no candidate for the best."""
+    failure = trial.failure
+    if failure is not None:
+        return f"{failure.kind}: {failure.message}"
+    if trial.document is not None and trial.document.pruned:
+        return trial.document.pruned
+    missed = standing.judged[trial.number].violations if trial.number in standing.judged else ()
+    told = [
+        f"{check.slo.metric} {check.slo.stat} {figure_text(check.slo.metric, check.actual)} at {check.at}"
+        for check in missed
+    ]
+    return ", ".join(told)
+
+
+def closing_lines(standing: Standing) -> Iterator[str]:
+    """What came of it: the best trial, what it gains, its command; or why there is none."""
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(standing.counts.items()))
+    yield f"{len(standing.trials)} trials: {counts}" + (f"; {standing.stop}" if standing.stop else "")
+    best = standing.best
+    if best is None:
+        yield from _no_best(standing)
+        return
+    if len(standing.aims.objectives) > 1:
+        yield f"front: trials {', '.join(str(trial.number) for trial in standing.front)}"
+    params = ", ".join(f"{name}={value_text(value)}" for name, value in best.params.items())
+    yield f"best: trial {best.number} ({params})"
+    for objective in standing.aims.objectives:
+        value = figure_text(objective.metric, standing.value(best, objective))
+        found = standing.gain(best, objective)
+        against = f", {gain_text(*found)} against the baseline" if found is not None else ""
+        yield f"  {objective_name(objective)}: {value}{against}"
+    yield f"  {shlex.join(standing.command(best))}"
+
+
+def _no_best(standing: Standing) -> Iterator[str]:
+    limits: Sequence[str] = [slo_text(limit) for limit in standing.aims.slo]
+    yield "no trial is feasible" + (f": none keeps {', '.join(limits)}" if limits and standing.judged else "")

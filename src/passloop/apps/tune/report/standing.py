@@ -1,0 +1,113 @@
+"""How a study stands: each trial judged, the best, the front, what is gained against the baseline. Pure.
+
+Everything is computed from stored documents; another SLO or objective judges the same trials anew and needs no GPU.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from passloop.apps.tune.records import Document, Objective
+from passloop.apps.tune.scoring.best import best_trial, score
+from passloop.apps.tune.scoring.front import pareto
+from passloop.apps.tune.scoring.gain import Gain, gain
+from passloop.apps.tune.scoring.objectives import objective_value
+from passloop.apps.tune.scoring.slo import Judgement, judge
+from passloop.apps.tune.search.told import Aims
+from passloop.apps.tune.study_view import Trial
+
+if TYPE_CHECKING:
+    from passloop.apps.tune.study import Study
+
+__all__ = ["Standing"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A study and its trials by number. `stop` says why the search ended, where it did; `paused` that it waits for a
+    person.
+    """
+
+    study: Study
+    aims: Aims
+    trials: Sequence[Trial]
+    stop: str = ""
+    paused: bool = False
+
+    @cached_property
+    def judged(self) -> Mapping[int, Judgement]:
+        """Each measured trial, by number, against the SLOs."""
+        return {trial.number: judge(trial.document, self.aims.slo) for trial in self.trials if trial.document}
+
+    @cached_property
+    def best(self) -> Trial | None:
+        """The best feasible trial."""
+        found = best_trial(self._documents, self.aims.objectives, self.aims.slo, self.aims.scorer)
+        return None if found is None else self._by_number[found.trial]
+
+    @cached_property
+    def front(self) -> tuple[Trial, ...]:
+        """The feasible trials that no other one beats in every objective, best in the first one first."""
+        found = pareto(self._documents, self.aims.objectives, self.aims.slo, self.aims.scorer)
+        return tuple(self._by_number[document.trial] for document in found)
+
+    @cached_property
+    def baseline(self) -> Trial | None:
+        """The trial of the engine's own settings."""
+        candidate = self.study.baseline
+        if candidate is None:
+            return None
+        return next((trial for trial in self.trials if trial.hash == candidate.hash), None)
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Trials by state."""
+        return Counter(self.state_of(trial) for trial in self.trials)
+
+    def state_of(self, trial: Trial) -> str:
+        """A trial's state in one word; one that was measured and misses an SLO is infeasible."""
+        if trial.state == "complete" and not self.is_feasible(trial):
+            return "infeasible"
+        return trial.state
+
+    def is_feasible(self, trial: Trial) -> bool:
+        """Whether a trial may be the best: it has a score for every objective."""
+        if trial.document is None:
+            return False
+        aims = self.aims
+        return all(score(trial.document, each, aims.slo, aims.scorer) is not None for each in aims.objectives)
+
+    def value(self, trial: Trial, objective: Objective) -> float | None:
+        """What was measured of an objective, feasible or not."""
+        return None if trial.document is None else objective_value(trial.document, objective)
+
+    def gain(self, trial: Trial, objective: Objective) -> Gain | None:
+        """What a trial gains against the baseline."""
+        base = self.baseline
+        if trial.document is None or base is None or base.document is None or trial is base:
+            return None
+        return gain(trial.document, base.document, objective)
+
+    def command(self, trial: Trial) -> tuple[str, ...]:
+        """The words that started its server, as they were; of one that never started, with its braces."""
+        if trial.document is not None and trial.document.argv:
+            return trial.document.argv
+        return trial.order.engine.argv
+
+    @cached_property
+    def exit_code(self) -> int:
+        """0 if the search came to its end and found something feasible."""
+        whole = not self.paused and not any(trial.state in ("queued", "running", "rejected") for trial in self.trials)
+        return 0 if whole and self.best is not None else 1
+
+    @cached_property
+    def _documents(self) -> list[Document]:
+        return [trial.document for trial in self.trials if trial.document is not None]
+
+    @cached_property
+    def _by_number(self) -> Mapping[int, Trial]:
+        return {trial.number: trial for trial in self.trials}

@@ -1,0 +1,47 @@
+"""Figures of a study for people: each with its unit, latencies in ms or s. Pure."""
+
+from __future__ import annotations
+
+from passloop.apps.tune.records import Slo
+
+__all__ = ["figure_text", "gain_text", "slo_text", "unit_of"]
+
+_LATENCIES = ("ttft", "tpot", "e2e")
+_SHARES = ("error_rate", "attainment")
+
+
+def unit_of(metric: str) -> str:
+    """The unit that a metric is told in."""
+    if metric in _LATENCIES:
+        return "ms"
+    if metric in _SHARES:
+        return "%"
+    if "tokens" in metric:
+        return "tok/s"
+    return "req/s" if metric.startswith(("requests", "goodput")) else ""
+
+
+def figure_text(metric: str, value: float | None) -> str:
+    """A value with its unit; nothing for None."""
+    if value is None:
+        return ""
+    unit = unit_of(metric)
+    if unit == "%":
+        return f"{100 * value:.1f} %"
+    if unit == "ms" and value >= 10_000:
+        return f"{value / 1000:.1f} s"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f} {unit}".rstrip()
+
+
+def gain_text(value: float, low: float | None = None, high: float | None = None) -> str:
+    """A gain in percent, with its interval where there is one."""
+    text = f"{100 * value:+.1f} %"
+    return text if low is None or high is None else f"{text} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def slo_text(limit: Slo) -> str:
+    """A limit in a few words: `ttft p95 <= 800 ms`."""
+    bound, sign = (limit.most, "<=") if limit.most is not None else (limit.least, ">=")
+    stat = "" if limit.stat == "mean" else f" {limit.stat}"
+    return f"{limit.metric}{stat} {sign} {figure_text(limit.metric, bound)}" + (f" at {limit.at}" if limit.at else "")

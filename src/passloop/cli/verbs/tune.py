@@ -1,0 +1,139 @@
+"""`passloop tune`: the best serving configuration of an engine, by trials. The same spec again runs what is missing.
+
+With an engine it follows; without one it is the engine. `tune rescore` judges stored trials again and runs nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from passloop.cli import streams
+from passloop.cli.client import Client
+from passloop.cli.exits import CliError, Exit
+from passloop.cli.homes import home_of
+from passloop.cli.launching import client_with_engine, engine_environment
+from passloop.cli.options import engine_options, json_option
+
+if TYPE_CHECKING:
+    from passloop.apps.tune.report.standing import Standing
+    from passloop.cli.tuning import Tune
+
+__all__ = ["command"]
+
+
+@click.command("tune")
+@click.argument("words", nargs=-1, metavar="SPEC | rescore RUN")
+@click.option("--import", "task_file", metavar="FILE", help="Print the spec that an autotuner's task JSON means.")
+@click.option("--slo", "spec", metavar="SPEC", help="With rescore: judge by the objectives and SLOs of this spec.")
+@click.option("--detach", is_flag=True, help="Ctrl-C leaves what runs to the next engine.")
+@engine_options
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    words: tuple[str, ...],
+    task_file: str | None,
+    spec: str | None,
+    detach: bool,
+    as_json: bool,
+    **flags: str | None,
+) -> int:
+    """Find the best configuration of a model server: run trials, and print the best with its command.
+
+    \b
+    passloop tune server.yaml                  the same again runs only what is missing or failed
+    passloop tune rescore server               judge stored trials again, without any server
+    passloop tune --import task.json           the spec of an autotuner's task, and what it drops
+    """
+    if task_file is not None:
+        return _import(task_file)
+    home = home_of(ctx)
+    if words[:1] == ("rescore",):
+        return _rescore(home, words[1:], spec, as_json=as_json)
+    if len(words) != 1:
+        raise CliError("tune takes one spec", hint="passloop tune SPEC.yaml")
+    made = _opened(words[0], home)
+    if Client(home).alive():
+        standing = _follow(client_with_engine(home, flags), made)
+    else:
+        standing = _be_engine(home, engine_environment(flags), made, detach=detach)
+    return _tell(made, standing, as_json=as_json)
+
+
+def _opened(path: str, home: str) -> Tune:
+    from passloop.apps.errors import Problem, SpecError
+    from passloop.apps.spec_file import load_spec
+    from passloop.apps.tune.search.samplers import MissingPart, check_parts
+    from passloop.apps.tune.study import study_of_file
+    from passloop.cli.tuning import Tune
+
+    study = study_of_file(load_spec(path), cwd=Path.cwd())
+    try:
+        check_parts(study.spec.search.sampler)
+    except MissingPart as missing:
+        raise SpecError([Problem(str(missing), "or choose another sampler", "search.sampler")]) from None
+    for note in study.notes:
+        streams.say(f"note: {note}")
+    return Tune(study, home=home)
+
+
+def _be_engine(home: str, environment: dict[str, str], made: Tune, *, detach: bool) -> Standing | None:
+    """Work in a foreground engine; if another process became the engine meanwhile, follow there."""
+    from passloop.cli.foreground import Foreground, Own
+    from passloop.cli.serving import wait_for_engine
+    from passloop.store.errors import HomeBusy
+
+    ended: list[Standing] = []
+
+    def work(client: Client, own: Own) -> int:
+        ended.append(made.work(client, own.tasks))
+        return ended[0].exit_code
+
+    try:
+        Foreground(home, environment, work, detach=detach).run()
+    except HomeBusy:
+        if not wait_for_engine(home):
+            raise
+        return _follow(Client(home), made)
+    return ended[0] if ended else None
+
+
+def _follow(client: Client, made: Tune) -> Standing | None:
+    try:
+        return made.work(client, [])
+    except KeyboardInterrupt:
+        if made.run is not None:
+            run = made.run["id"]
+            streams.say(f"\ndetached; the study goes on. End it: passloop cancel @{run}   Look again: the same command")
+        return None
+
+
+def _tell(made: Tune, standing: Standing | None, *, as_json: bool) -> int:
+    """The document or the table, and the exit code."""
+    from passloop.cli.tuning import table_lines
+
+    if standing is None:
+        return int(Exit.INTERRUPTED)
+    if as_json:
+        streams.emit_json(made.document(standing))
+    else:
+        for line in table_lines(standing, width=streams.width()):
+            streams.emit(line)
+    return standing.exit_code
+
+
+def _rescore(home: str, words: tuple[str, ...], spec: str | None, *, as_json: bool) -> int:
+    from passloop.cli.tune_results import rescore
+
+    if len(words) != 1:
+        raise CliError("tune rescore takes one run", hint="passloop tune rescore last")
+    return rescore(home, words[0], spec, as_json=as_json)
+
+
+def _import(path: str) -> int:
+    raise CliError("the importer is not there yet", hint="write the spec by hand: passloop schema tune")
