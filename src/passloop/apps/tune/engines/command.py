@@ -20,7 +20,7 @@ from passloop.apps.tune.records import EngineOrder
 
 from .base import CannotStart, End, Holder, Site, Stopped, filled, server_environment
 from .listeners import holder_of
-from .tree import below, end_tree
+from .tree import Known, below, children_now, end_tree
 
 __all__ = ["CommandEngine", "CommandServer"]
 
@@ -38,7 +38,8 @@ class CommandEngine:
         environment = server_environment(order, site)
         if not argv:
             raise CannotStart("bad_flag", "the engine has no argv; give its program and options", final=True)
-        return CommandServer(argv, environment, _begun(argv, environment, order.cwd), site)
+        before = children_now()
+        return CommandServer(argv, environment, _begun(argv, environment, order.cwd), site, before)
 
 
 def _begun(argv: tuple[str, ...], environment: Mapping[str, str], cwd: str | None) -> subprocess.Popen[bytes]:
@@ -67,16 +68,24 @@ def _refusal(program: str, cwd: str | None, error: OSError) -> CannotStart:
 
 
 class CommandServer:
-    """A `Server` that is a child of this process."""
+    """A `Server` that is a child of this process. All that came below this process since it was started counts as its
+    tree; what was there `before` is not touched.
+    """
 
     def __init__(
-        self, argv: tuple[str, ...], environment: Mapping[str, str], process: subprocess.Popen[bytes], site: Site
+        self,
+        argv: tuple[str, ...],
+        environment: Mapping[str, str],
+        process: subprocess.Popen[bytes],
+        site: Site,
+        before: Known,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.argv = argv
         self.environment = environment
         self.ended: asyncio.Future[End] = loop.create_future()
         self._process = process
+        self._before = before
         self._watched = os.pidfd_open(process.pid)
         loop.add_reader(self._watched, self._on_end)
         self._pump = threading.Thread(target=self._copy, args=(site,), name="passloop-server-log", daemon=True)
@@ -88,17 +97,17 @@ class CommandServer:
         return self._process.pid
 
     def holder(self, port: int) -> Holder:
-        return holder_of(port, below())
+        return holder_of(port, below(self._before))
 
     def facts(self) -> Mapping[str, Any]:
         path = shutil.which(self.argv[0], path=self.environment.get("PATH"))
-        return {"program": os.path.realpath(path) if path else self.argv[0]}
+        return {"program": os.path.abspath(path) if path else self.argv[0]}
 
     async def drained(self, seconds: float) -> None:
         await asyncio.to_thread(self._pump.join, seconds)
 
     async def stop(self, grace: int) -> Stopped:
-        stopped = await end_tree(grace)
+        stopped = await end_tree(grace, self._before)
         if not stopped.left:
             await self.ended
             await self.drained(LAST_WORDS)

@@ -45,6 +45,8 @@ class DeviceWatch:
         self._inventory = inventory
         self._before: dict[str, int] = {}
         self._sampling: asyncio.Task[None] | None = None
+        self.peaks: dict[str, int] = {}
+        """The most memory (MiB) that was in use of each device, beyond what was before the trial."""
 
     @property
     def silence(self) -> str:
@@ -112,6 +114,9 @@ class DeviceWatch:
                 at = iso_utc(self._clock.wall())
                 file.writelines(_line(at, one) for one in samples)
                 file.flush()
+                for one in samples:
+                    more = (one.memory_mib or 0) - self._before.get(one.uuid, 0)
+                    self.peaks[one.uuid] = max(more, self.peaks.get(one.uuid, 0))
                 await asyncio.sleep(PERIOD)
 
 

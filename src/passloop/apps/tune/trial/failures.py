@@ -24,7 +24,8 @@ SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for kind, words in (
         (
             "out_of_memory",
-            r"out of memory|outofmemory|\bMemoryError\b|std::bad_alloc|cannot allocate memory|failed to allocate"
+            r"out of memory|outofmemory|\bMemoryError\b|std::bad_alloc|cannot allocate memory|insufficient memory"
+            r"|failed to allocate"
             r"|unable to allocate|no available memory for the cache blocks|not enough (gpu |kv cache )?memory"
             r"|(larger|more) than the (available|maximum number of tokens that can be stored in) .*cache"
             r"|free memory on device .* is less than desired|cublas_status_alloc_failed",
@@ -34,7 +35,7 @@ SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             "bad_flag",
             r"unrecogni[sz]ed arguments?|unknown (argument|option|flag)|no such option|invalid (choice|value|argument)"
             r"|error: argument |unexpected keyword argument|the following arguments are required"
-            r"|validation errors? for|unexpected argument",
+            r"|validation errors? for|unexpected argument|^(python -m )?[\w./-]+: error: ",
         ),
         (
             "auth",

@@ -50,14 +50,19 @@ class Launcher:
         self.site: Site | None = None
 
     async def up(self) -> Server:
-        """A server of ours that is ready. Raises `TrialFailure`; then, too, `down` has to be called."""
+        """A server of ours that is ready; both tries share the time limit. Raises `TrialFailure`; then, too, `down` has
+        to be called.
+        """
+        clock = asyncio.get_running_loop().time
+        limit, began = self._order.limits.start, clock()
         try:
-            return await self._up_once(avoid=0)
+            return await self._up_once(limit, avoid=0)
         except PortClash as clash:
             self._notes.append(f"{clash.message}; tried again in another block of ports")
         first = self._block.first if self._block is not None else 0
+        left = max(1, limit - int((clock() - began) * 1000))
         await self.down()
-        return await self._up_once(avoid=first)
+        return await self._up_once(left, avoid=first)
 
     async def down(self) -> None:
         """End the server and all below it, then give its ports back. Nothing to end is no error."""
@@ -78,8 +83,7 @@ class Launcher:
         assert self.site is not None
         return Health(self.server, self.site.host, self.site.port, self._order.engine.ready_path)
 
-    async def _up_once(self, *, avoid: int) -> Server:
-        limit = self._order.limits.start
+    async def _up_once(self, limit: int, *, avoid: int) -> Server:
         self._board.enter(Phase.STARTING, limit=limit)
         engine = engine_of(self._order.engine)
         folder = port_folder(self._environment)

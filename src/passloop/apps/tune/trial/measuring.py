@@ -45,10 +45,8 @@ class Measuring:
     async def run(self, load: PointLoad, server: Server, site: Site, health: Health) -> None:
         """Measure the points. Raises `TrialFailure`."""
         for number, point in enumerate(self._points, start=1):
-            if number > 1:
-                await self._reset(site)
             work = _PointWork(self._order, point, self._board, number, len(self._points), self._folder / LOAD_LOG)
-            loading = load(self._order, point, site.url, folder=self._folder, progress=work.on_progress)
+            loading = self._clean_load(load, work, site, fresh=number == 1)
             watch = health.watch(self._order.limits.health)
             result = await guarded(loading, work.begin(), server=server, log=self._log, health=watch)
             self._refuse_if_nothing_worked(result)
@@ -56,6 +54,12 @@ class Measuring:
             self.pruned = gave_up(result) or why_stop(self._order, self.results, self._points[number:])
             if self.pruned is not None:
                 return
+
+    async def _clean_load(self, load: PointLoad, work: _PointWork, site: Site, *, fresh: bool) -> PointResult:
+        """Load the server, with its cache emptied first unless it is fresh."""
+        if not fresh:
+            await self._reset(site)
+        return await load(self._order, work.point, site.url, folder=self._folder, progress=work.on_progress)
 
     def _refuse_if_nothing_worked(self, result: PointResult) -> None:
         if not result.requests or result.errors < result.requests:
@@ -82,7 +86,7 @@ class _PointWork:
     """The phases of one point: warm-up and measuring, each with its time limit, told in phase.json and load.log."""
 
     def __init__(self, order: Order, point: Point, board: PhaseBoard, number: int, points: int, log: Path) -> None:
-        self._point = point
+        self.point = point
         self._board = board
         self._place = {"point": number, "points": points, "name": point.name}
         self._log = log
@@ -114,7 +118,7 @@ class _PointWork:
         self._show()
 
     def _what(self, phase: Phase) -> str:
-        return f"{phase} at {self._point.name}"
+        return f"{phase} at {self.point.name}"
 
     def _show(self) -> None:
         self._board.enter(self._phase, limit=self._limits[self._phase], **self._place)

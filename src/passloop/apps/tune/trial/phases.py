@@ -1,10 +1,12 @@
 """The phase a trial is in, in `phase.json`, and how long each took. For people: nothing is decided by the file.
 
-The file is replaced whole, so that a reader never sees half of it. `queued` is a phase, too, but before this process.
+The file is replaced whole, so that a reader never sees half of it; one that cannot be written stops no trial. `queued`
+is a phase, too, but before this process.
 """
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -60,4 +62,5 @@ class PhaseBoard:
 
     def _show(self) -> None:
         since = iso_utc(self._clock.wall())
-        replace_json(self._path, {"phase": self.phase, "since": since, **self._facts, "spans": self._spans})
+        with contextlib.suppress(OSError):
+            replace_json(self._path, {"phase": self.phase, "since": since, **self._facts, "spans": self._spans})

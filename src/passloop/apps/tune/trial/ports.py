@@ -98,21 +98,22 @@ def _can_bind(port: int) -> bool:
     """Whether nobody listens there, on any address of either family."""
     for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
         try:
-            with socket.socket(family, socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind((address, port))
-                probe.listen(1)
+            _bind(family, address, port)
         except OSError as error:
-            if family == socket.AF_INET or not _is_absent(error):
+            absent = family == socket.AF_INET6 and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+            if not absent:
                 return False
     return True
 
 
-def _is_absent(error: OSError) -> bool:
-    """Whether the error says that this family of addresses is not there at all."""
-    return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+def _bind(family: socket.AddressFamily, address: str, port: int) -> None:
+    """Listen there for a moment. What closed connections left behind is no hindrance. Raises `OSError`."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind((address, port))
+        probe.listen(1)
 
 
 def _lock(folder: int, first: int, count: int) -> list[int]:

@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from passloop.clock import Clock, iso_utc
 
 from .http import NoAnswer, ask
 
-__all__ = ["busy_note", "host_facts", "served_version"]
+__all__ = ["busy_note", "host_facts", "logged_version", "served_version"]
 
 CROWDED = 0.5
 """Load for each CPU before the trial began above which its figures are doubted."""
 VERSION_PATHS = {"/version": "version", "/props": "build_info", "/get_server_info": "version"}
 """Where servers tell their version, and under which word: vLLM, llama.cpp, SGLang."""
 ASK_SECONDS = 2.0
+ENGINE_LINE = "engine: "
 
 
 def host_facts(order: Order, clock: Clock) -> dict[str, Any]:
@@ -53,8 +54,14 @@ def busy_note(facts: Mapping[str, Any]) -> str:
     return f"the machine was busy before the trial began (load {load:g} on {cpus} CPUs); its figures may suffer"
 
 
+def logged_version(lines: Sequence[str]) -> str | None:
+    """The version that a server writes into its log, as a line `engine: NAME VERSION`."""
+    told = (line.removeprefix(ENGINE_LINE) for line in lines if line.startswith(ENGINE_LINE))
+    return next((each.strip()[:100] for each in told), None)
+
+
 async def served_version(host: str, port: int) -> str | None:
-    """The version that the server tells of itself."""
+    """The version that the server tells when it is asked."""
     for path, word in VERSION_PATHS.items():
         try:
             reply = await ask(host, port, path, seconds=ASK_SECONDS)

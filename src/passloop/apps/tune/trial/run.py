@@ -26,7 +26,7 @@ from .loading import PointLoad, load_point, make_ready
 from .measuring import Measuring
 from .own_word import heed_own_word
 from .phases import Phase, PhaseBoard
-from .provenance import busy_note, host_facts, served_version
+from .provenance import busy_note, host_facts, logged_version, served_version
 from .redacting import redacted_argv, redacted_environment, secrets_in
 from .server_log import ServerLog
 
@@ -90,7 +90,8 @@ class Trial:
         self._board.enter(Phase.READY)
         site, health = self._launcher.site, self._launcher.health()
         assert site is not None
-        self._facts["engine_version"] = await served_version(site.host, site.port)
+        version = logged_version(self._log.lines()) or await served_version(site.host, site.port)
+        self._facts["engine_version"] = version
         self._devices.start_sampling()
         await self._measuring.run(load, server, site, health)
 
@@ -115,6 +116,8 @@ class Trial:
 
     def _document(self, failed: Failure | None) -> Document:
         pruned = self._measuring.pruned
+        if self._devices.peaks:
+            self._facts["vram_peak_mib"] = dict(self._devices.peaks)
         return Document(
             trial=self._order.trial,
             params=self._order.params,

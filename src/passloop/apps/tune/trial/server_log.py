@@ -1,11 +1,12 @@
 """The server's log: the first part of what it wrote and the last, with secrets taken out. Never grows without bound.
 
-Lines are whole when they get here or as long as they may be; a secret that a server prints is replaced before it is
-written. What was cut out of the middle is counted.
+A secret that a server prints is replaced before it is written. What was cut out of the middle is counted. When the disk
+is full the log ends, and the server's output is still taken, since a server that cannot write may stand still.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Collection
@@ -73,10 +74,14 @@ class ServerLog:
                 self._take(self._plain(self._rest) + b"\n")
                 self._rest = b""
             if self._left_out:
-                self._file.write(b"... %d bytes are left out here ...\n" % self._left_out)
+                self._put(b"... %d bytes are left out here ...\n" % self._left_out)
             for line in self._tail:
-                self._file.write(line)
+                self._put(line)
             self._file.close()
+
+    def _put(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(line)
 
     def _plain(self, line: bytes) -> bytes:
         for secret in self._secrets:
@@ -89,7 +94,7 @@ class ServerLog:
             return
         if len(line) <= self._head_left:
             self._head_left -= len(line)
-            self._file.write(line)
+            self._put(line)
             return
         self._head_left = 0
         self._tail.append(line)
