@@ -1,0 +1,45 @@
+// Calls of an endpoint minute by minute: answered, refused for coming too fast (429), failed.
+import { countText } from "../base/amounts.js";
+import { touches } from "../base/events.js";
+import { html } from "../base/html.js";
+import { useLive } from "../base/live.js";
+import { oneLine } from "../base/plain.js";
+import { ticks } from "../base/scales.js";
+import { tickText } from "../base/times.js";
+import { Loaded } from "./loaded.js";
+
+const BOX = { width: 640, height: 170, left: 44, right: 8, top: 10, bottom: 24 };
+const KINDS = [["success", "bar-good", "answered"], ["rate_limited", "bar-odd", "429: too fast"], ["failure", "bar-bad", "failed"], ["timeout", "bar-calm", "timed out"]];
+
+export function EndpointCalls({ pool, minutes = 60 }) {
+  const found = useLive(`/pools/${encodeURIComponent(pool)}/calls`, { minutes }, { concerns: (event) => event === null || touches(event, "pools", "tasks"), pause: 5000 });
+  return html`<figure><figcaption>${oneLine(pool)}</figcaption><${Loaded} of=${found}>${(data) => html`<${Bars} rows=${data.minutes} pool=${pool} />`}<//></figure>`;
+}
+
+function Bars({ rows, pool }) {
+  const most = Math.max(1, ...rows.map((row) => KINDS.reduce((sum, [name]) => sum + (row[name] || 0), 0)));
+  const room = BOX.width - BOX.left - BOX.right;
+  const step = room / Math.max(1, rows.length);
+  const y = (value) => BOX.height - BOX.bottom - (value / most) * (BOX.height - BOX.top - BOX.bottom);
+  const total = (name) => rows.reduce((sum, row) => sum + (row[name] || 0), 0);
+  const told = KINDS.map(([name, , words]) => `${countText(total(name))} ${words}`).join(", ");
+  return html`<svg class="chart" viewBox=${`0 0 ${BOX.width} ${BOX.height}`} role="img" aria-label=${`Calls of ${oneLine(pool)}: ${told}`}>
+      ${ticks([0, most], 3).filter(Number.isInteger).map((value) => html`<g key=${value}><line class="rule" x1=${BOX.left} x2=${BOX.width - BOX.right} y1=${y(value)} y2=${y(value)} /><text x=${BOX.left - 5} y=${y(value) + 4} text-anchor="end">${countText(value)}</text></g>`)}
+      ${rows.map((row, place) => html`<${Bar} key=${place} row=${row} x=${BOX.left + place * step} width=${step} y=${y} />`)}
+      ${rows.filter((_row, place) => place % Math.ceil(rows.length / 6) === 0).map((row) => html`<text x=${BOX.left + rows.indexOf(row) * step} y=${BOX.height - 8}>${tickText(at(row), 60_000)}</text>`)}
+    </svg>
+    <ul class="legend"><li>calls a minute</li>${KINDS.map(([name, tone, words]) => html`<li key=${name}><svg class="swatch gap" viewBox="0 0 12 12" aria-hidden="true"><rect class=${tone} width="12" height="12" rx="3" /></svg>${words}: ${countText(total(name))}</li>`)}</ul>`;
+}
+
+const at = (row) => (typeof row.at === "number" ? row.at : Date.parse(row.at));
+
+function Bar({ row, x, width, y }) {
+  let under = 0;
+  return html`<g><title>${tickText(at(row), 60_000)}: ${KINDS.map(([name, , words]) => `${row[name] || 0} ${words}`).join(", ")}</title>
+    ${KINDS.map(([name, tone]) => {
+      const from = under;
+      under += row[name] || 0;
+      return row[name] > 0 && html`<rect key=${name} class=${tone} x=${x + 0.5} width=${Math.max(1, width - 1)} y=${y(under)} height=${y(from) - y(under)} />`;
+    })}
+  </g>`;
+}
