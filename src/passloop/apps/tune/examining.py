@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from passloop.apps.errors import BadValue
 from passloop.apps.text import shown
 
 from .parameters import Say
@@ -32,7 +33,7 @@ def examined(study: Study, say: Say) -> Iterator[str]:
     whole = points is not None and points <= MOST_EXAMINED
     seen: dict[tuple[object, ...], Candidate] = {}
     reasons: list[str] = []
-    for params in _looked_at(study.space, whole=whole):
+    for params in _answered(_looked_at(study.space, whole=whole), say):
         candidate = study.candidate(params)
         if candidate.invalid is not None:
             reasons.append(candidate.invalid)
@@ -84,6 +85,14 @@ def _looked_at(space: Space, *, whole: bool) -> Iterator[Params]:
         if key not in seen:
             seen.add(key)
             yield params
+
+
+def _answered(points: Iterator[Params], say: Say) -> Iterator[Params]:
+    """The points, up to one at which a `when` cannot be answered: that is said."""
+    try:
+        yield from points
+    except BadValue as bad:
+        say(("space",), bad.what, bad.fix)
 
 
 def _some_values(parameter: Parameter) -> list[Value]:

@@ -12,13 +12,15 @@ from pathlib import Path as FilePath
 from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.text import shown
 
+from .load.options import read_options
+from .load.prompts import prompts_of
 from .measures import MAX_LOAD, MEASURES, Measure
 from .parameters import Path, Say
 from .records import Limits, LoadOrder, Objective, Point, Slo
 from .spec import LimitEntry, Load, ObjectiveEntry, PointEntry, TuneSpec
 from .spec_checks import latency_ms
 
-__all__ = ["limits_of", "load_of", "objectives_of", "points_of", "slos_of"]
+__all__ = ["COUNTED", "check_load", "limits_of", "load_of", "objectives_of", "points_of", "slos_of"]
 
 BUILTIN = "builtin:"
 PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
@@ -69,6 +71,21 @@ def load_of(spec: TuneSpec, points: tuple[Point, ...], folder: FilePath, say: Sa
         timeout=load.timeout,
         options=load.options,
     )
+
+
+def check_load(load: LoadOrder, say: Say) -> None:
+    """Whether its client takes these prompts and options. Files are read, where they are."""
+    try:
+        if load.prompts.startswith(BUILTIN) or FilePath(load.prompts).is_file():
+            prompts_of(load.prompts, seed=load.seed)
+    except BadValue as bad:
+        say(("load", "prompts"), bad.what, bad.fix)
+    if load.client != "builtin":
+        return
+    try:
+        read_options(load.options)
+    except BadValue as bad:
+        say(("load", "options"), bad.what, bad.fix)
 
 
 def objectives_of(spec: TuneSpec, points: Sequence[Point], say: Say) -> tuple[Objective, ...]:

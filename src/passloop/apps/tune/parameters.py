@@ -87,7 +87,7 @@ def _made(name: str, entry: ParameterEntry, when: Condition | None, sets: Mappin
     if entry.type in ("int", "float"):
         low, high, step = _range(entry)
         values = _numbers(entry, low, high, step)
-        top = high if values is None else values[-1]
+        top = high if values is None else values[len(values) - 1]
         return Parameter(name, entry.type, values, low, float(top), step, entry.log, **own)
     for key in ("low", "high", "step", "log"):
         if getattr(entry, key) not in (None, False):

@@ -17,6 +17,7 @@ from .argv import LaunchMaker
 from .candidates import CandidateMaker
 from .facts import NAMES, Facts
 from .families import Family, family_of
+from .load.prompts import BUILTIN
 from .measured import limits_of, load_of, objectives_of, points_of, slos_of
 from .parameters import Say, space_of
 from .records import Limits, LoadOrder, Objective, Params, Slo
@@ -36,6 +37,7 @@ LATER = frozenset({"host", "port"})
 """What a trial fills in: its own ports."""
 PROMPT_TOKENS = 512
 """Of a prompt, where nothing else is known."""
+TOKENS_OF_A_WORD = 2
 SEQUENCES_OF_A_RATE = 64
 ALIKE = 0.6
 
@@ -76,7 +78,10 @@ def parts_of(spec: TuneSpec, folder: Path, facts: Facts, python: str, say: Say) 
         objectives=objectives_of(spec, points, say),
         slo=slos_of(spec, points, say),
         limits=limits_of(spec),
-        notes=list(_notes(spec, space, facts)),
+        notes=[
+            *_notes(spec, space, facts),
+            *(f"{shown('{' + name + '}')} is no parameter and stays as it is" for name in _unknown(spec, launches)),
+        ],
     )
 
 
@@ -99,7 +104,7 @@ def _maker(
         rules=tuple((Condition(rule.holds, [*names, *_said(rule.holds)], RULE), rule.why) for rule in family.rules),
         gpus=tuple(_gpus(spec, family, names, say)),
         facts=facts.names,
-        memory=Memory(resources.vram, facts, _sequences(load), PROMPT_TOKENS + load.max_tokens),
+        memory=Memory(resources.vram, facts, _sequences(load), _prompt_tokens(load) + load.max_tokens),
         cpus_milli=resources.cpus,
         mem_mib=resources.mem,
         python=launches.given["python"],
@@ -133,6 +138,12 @@ def _gpus(spec: TuneSpec, family: Family, names: Iterable[str], say: Say) -> Ite
 def _sequences(load: LoadOrder) -> int:
     """The most requests that are in a server at once."""
     return max((point.concurrency or SEQUENCES_OF_A_RATE for point in load.points), default=1)
+
+
+def _prompt_tokens(load: LoadOrder) -> int:
+    """About how many tokens a prompt has."""
+    words = BUILTIN.get(load.prompts.removeprefix("builtin:"))
+    return PROMPT_TOKENS if words is None else words * TOKENS_OF_A_WORD
 
 
 def _names(space: Space) -> frozenset[str]:

@@ -16,11 +16,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     WithJsonSchema,
 )
 
-from passloop.apps.model_errors import complaints_of
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.spec_values import check_variables, in_a_list
 from passloop.apps.text import check_group, check_run_name
@@ -42,8 +40,8 @@ __all__ = [
     "Resources",
     "Search",
     "TuneSpec",
+    "check_kind",
     "plain_of",
-    "read_tune",
 ]
 
 AS_WRITTEN = frozenset({"argv", "args", "env", "download"})
@@ -189,7 +187,7 @@ class Load(Model):
     points: Annotated[list[PointEntry], Field(min_length=1, max_length=1_000)] = Field(
         examples=["[{concurrency: 1}, {concurrency: 4}]"]
     )
-    client: str = Field(default="builtin", examples=["builtin"])
+    client: Annotated[str, BeforeValidator(check.check_client)] = Field(default="builtin", examples=["builtin"])
     prompts: str = Field(default="builtin:short", examples=["builtin:short"], description="or a file")
     model: str | None = Field(default=None, description="the name to ask for; else the server's first")
     max_tokens: Count = Field(default=128, examples=["32"])
@@ -290,15 +288,11 @@ class TuneSpec(Model):
     out: str | None = Field(default=None, examples=["results/study"], description="relative to where you start it")
 
 
-def read_tune(file: SpecFile) -> TuneSpec:
-    """The tune spec in `file`. Raises `SpecError` with every mistake of form."""
+def check_kind(file: SpecFile) -> None:
+    """Raise `SpecError` unless `file` is a tune spec."""
     if file.kind != "tune":
         fix = f"use `passloop {file.kind}`, or begin the spec with `tune: NAME`"
         raise file.error([file.complaint((file.kind,), f"this is a {file.kind} spec, not a study", fix)])
-    try:
-        return TuneSpec.model_validate(plain_of(file))
-    except ValidationError as error:
-        raise file.error(complaints_of(error, file.root, TuneSpec)) from None
 
 
 def plain_of(file: SpecFile) -> dict[str, Any]:

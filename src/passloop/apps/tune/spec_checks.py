@@ -18,6 +18,7 @@ __all__ = [
     "AUTO",
     "BUILT_IN",
     "check_argv",
+    "check_client",
     "check_cpus",
     "check_gpus",
     "check_limit",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 AUTO = "auto"
+CLIENTS = ("builtin", "aiperf", "guidellm", "vllm", "genai-bench")
 BUILT_IN = ("host", "model", "port", "python")
 """What is in braces in an argv and is no parameter."""
 MOST_VALUES = 10_000
@@ -81,6 +83,13 @@ def check_values(value: object) -> object:
         if told in seen:
             raise BadValue(f"the value {shown(each)} is there twice", "name it once", path=(place,))
         seen.add(told)
+    return value
+
+
+def check_client(value: object) -> object:
+    """The name of a load client."""
+    if value not in CLIENTS:
+        raise BadValue(f"{shown(value)} is no load client", did_you_mean(str(value), CLIENTS))
     return value
 
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from passloop.apps.partial import partial_of
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.yaml_nodes import Complaint
 
@@ -22,16 +23,19 @@ from .candidates import Box, Candidate, CandidateMaker
 from .examining import examined
 from .facts import Facts, facts_of
 from .identity import FORMAT, digest
-from .measured import COUNTED
+from .measured import COUNTED, check_load
 from .parts import Parts, parts_of
 from .records import EngineOrder, Limits, LoadOrder, Objective, Order, Slo, Value
 from .space import Space
-from .spec import TuneSpec, plain_of, read_tune
+from .spec import TuneSpec, check_kind, plain_of
 from .vram import Peak
 
 __all__ = ["Study", "study_of_file", "study_of_text"]
 
 SMALL_SPACE = 100
+OF_CANDIDATES = frozenset({"model", "engine", "space", "fixed", "presets", "constraints", "resources"})
+OF_LOADS = frozenset({"load", "objectives", "slo"})
+"""Keys that are checked together: with a mistake of form in one, nothing is said about the others."""
 MOST_BY_DEFAULT = 50
 
 
@@ -220,19 +224,18 @@ class Study:
 
 def study_of_file(file: SpecFile, *, cwd: Path) -> Study:
     """The study that a spec file means. Raises `SpecError` with all mistakes."""
-    spec = read_tune(file)
-    found: list[Complaint] = []
-
-    def say(path: tuple[str | int, ...], what: str, fix: str) -> None:
-        found.append(file.complaint(path, what, fix))
-
-    parts = parts_of(spec, file.folder, facts_of(spec.model, file.folder), sys.executable, say)
-    if found:
-        raise file.error(found)
-    study = Study(plain_of(file), spec, parts, folder=file.folder, cwd=cwd, python=sys.executable)
-    parts.notes.extend(examined(study, say))
-    if found:
-        raise file.error(found)
+    check_kind(file)
+    read = partial_of(plain_of(file), file.root, TuneSpec)
+    mistakes = _Mistakes(file, read.complaints, read.left_out)
+    if read.model is None:
+        raise file.error(mistakes.found)
+    parts = parts_of(read.model, file.folder, facts_of(read.model.model, file.folder), sys.executable, mistakes.say)
+    check_load(parts.load, mistakes.say)
+    study = Study(plain_of(file), read.model, parts, folder=file.folder, cwd=cwd, python=sys.executable)
+    if not mistakes.blur_the_space:
+        parts.notes.extend(examined(study, mistakes.say))
+    if mistakes.found:
+        raise file.error(mistakes.found)
     return study
 
 
@@ -245,6 +248,28 @@ def study_of_text(text: str) -> Study:
     made = Study(told["spec"], spec, parts, folder=folder, cwd=Path(told["cwd"]), python=python)
     made.__dict__["_prompts_told"] = told["prompts"]  # as they were when the study was declared
     return made
+
+
+class _Mistakes:
+    """What is wrong with a spec. What stands on a part that cannot be read is not said: it may be right."""
+
+    def __init__(self, file: SpecFile, found: list[Complaint], left_out: Iterable[tuple[str | int, ...]]) -> None:
+        self.found = found
+        self._file = file
+        self._unread = {str(path[0]) for path in left_out if path}
+        self._said: set[str] = set()
+
+    @property
+    def blur_the_space(self) -> bool:
+        """Whether candidates cannot be made of what is left."""
+        return bool(OF_CANDIDATES & (self._unread | self._said))
+
+    def say(self, path: tuple[str | int, ...], what: str, fix: str) -> None:
+        """Note a mistake."""
+        key = str(path[0])
+        if not any(key in group and group & self._unread for group in (OF_CANDIDATES, OF_LOADS)):
+            self._said.add(key)
+            self.found.append(self._file.complaint(path, what, fix))
 
 
 def _ignore(path: tuple[str | int, ...], what: str, fix: str) -> None:
