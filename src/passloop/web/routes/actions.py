@@ -87,12 +87,15 @@ async def reprioritise(engine: EngineHere, body: Reordering) -> Response:
 
 @router.post("/tasks/retry")
 async def retry_tasks(engine: EngineHere, body: Chosen) -> Response:
-    """Make new tasks of those that ended badly, and of the dependents they had aborted; failed sources go on."""
+    """Make new tasks of those that ended badly, and of the dependents they had aborted; failed sources go on.
+
+    The tasks come first, so that an expander that gave up because of their ends finds them live again.
+    """
     tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, body.select))
     failed = tuple(source.run for source in sources if source.state is SourceState.FAILED)
+    done = await retry(engine, tasks)
     for run in failed:
         await engine.send(SourceRetried(run))
-    done = await retry(engine, tasks)
     answer = TasksAnswer(done.changed, done.unchanged, failed)
     return json_reply(_document(answer) | {"created": list(done.created)})
 
