@@ -21,14 +21,17 @@ from passloop.kernel.events import (
     QuarantineReleased,
     Released,
     Reprioritised,
+    SourceRetried,
     Submitted,
+    UnitResized,
 )
 from passloop.kernel.ids import PoolName, TaskId
-from passloop.kernel.resources import Variant
+from passloop.kernel.resources import Request, Variant
 from passloop.kernel.tasks import Dependency, NewTask, RetryBudgets, TaskSpec
 from tests.support.builders import ask, spec_of
 
 from .homes import SimulatedHome
+from .sources import source_by
 
 __all__ = ["PLANS", "Action"]
 
@@ -38,6 +41,10 @@ REQUESTS: tuple[tuple[Variant, ...], ...] = (
     (ask(cpus=1),), (ask(cpus=2),), (ask(cpus=5),), (ask(gpus=1),), (ask(gpus=2, cpus=1),), (ask(gpus=4),),
     (ask(share=0.5),), (ask(share=0.25),), (ask(gpus=2), ask(cpus=4)), (ask(cpus=1, memory=6_000),),
     (ask(cpus=3, exclusive=True),),
+)  # fmt: skip
+WARM: tuple[tuple[Variant, ...], ...] = (
+    (ask(gpus=1),), (ask(gpus=2),), (ask(share=0.5),), (ask(share=0.25, cpus=1),), (ask(cpus=1, memory=6_000),),
+    (ask(cpus=1),), (ask(gpus=1, memory=9_000), ask(cpus=2)),
 )  # fmt: skip
 CALLS = ((ask(chat=1),), (ask(code=1),), (ask(chat=1, tokens=30),), (ask(provider=1, tokens=8),))
 DEVICES = ((ask(gpus=1),), (ask(gpus=2),), (ask(gpus=3),), (ask(share=0.5),), (ask(share=0.25),))
@@ -96,6 +103,45 @@ def a_spec(home: SimulatedHome) -> TaskSpec:
         task_class=chance.choice(["", "short", "long"]),
         program="program",
     )
+
+
+def submit_warm(home: SimulatedHome) -> None:
+    """A run of tasks that need one thing or another loaded, quick ones or slow ones."""
+    chance = home.box.chance
+    quick = chance.random() < 0.5
+    request = chance.choice(WARM if home.box.alone else DEVICES)
+    specs = [replace(a_spec(home), request=Request(request), driver="workers", warm_key=key) for key in ("a", "b")]
+    tasks = tuple(
+        NewTask(
+            spec=replace(chance.choice(specs), task_class="quick" if quick else "slow"),
+            payload='{"quick": true}' if quick else "{}",
+            index=index,
+        )
+        for index in range(chance.choice([2, 4, 8]))
+    )
+    event = Submitted("warm", tasks, chance.choice(GROUPS), chance.choice([0, 0, 5]), refuse_impossible=False)
+    home.ask(lambda engine: engine.submit(event), lambda answer: _acknowledge(home, answer))
+
+
+def declare_source(home: SimulatedHome) -> None:
+    """A run whose tasks come unit by unit."""
+    event = source_by(home.box.chance, group=home.box.chance.choice(GROUPS), devices_only=not home.box.alone)
+    home.ask(lambda engine: engine.declare_source(event), lambda answer: home.witness.sources.acknowledge(answer.run))
+
+
+def change_source(home: SimulatedHome) -> None:
+    """A client cancels, holds or moves a whole source, retries one that failed, or a unit is spilled."""
+    chance = home.box.chance
+    runs = home.witness.sources.known()
+    if not runs:
+        return
+    run = chance.choice(runs)
+    events: list[Event] = [
+        Cancelled((), sources=(run,)), Held((), sources=(run,)), Released((), sources=(run,)),
+        Reprioritised((), chance.randrange(-2, 7), sources=(run,)), SourceRetried(run),
+        UnitResized(run, home.witness.sources.newest_unit(run), chance.choice([0, 1 << 22])),
+    ]  # fmt: skip
+    send(home, chance.choices(events, [1, 2, 4, 2, 3, 3])[0])
 
 
 def some(home: SimulatedHome, most: int = 3) -> tuple[TaskId, ...]:
@@ -189,6 +235,14 @@ def lose_attempt(home: SimulatedHome) -> None:
     _with_one(home, home.processes.kill)
 
 
+def lose_worker(home: SimulatedHome) -> None:
+    """A worker dies, idle or not."""
+    workers = list(home.processes.workers.by_id.values())
+    if workers:
+        home.processes.workers.kill(home.box.chance.choice(workers))
+        home.look_outside()
+
+
 def tear_record(home: SimulatedHome) -> None:
     """The record of how an attempt ended cannot be read."""
     _with_one(home, home.processes.tear)
@@ -258,26 +312,21 @@ Plan = dict[Action, int]
 
 CLIENTS: Plan = {
     submit: 30, cancel: 4, cancel_live: 3, hold: 2, release: 3, hold_group: 1, release_groups: 2, reorder: 3,
-    try_again: 3, open_pool: 1, vouch: 2,
+    try_again: 3, open_pool: 1, vouch: 2, submit_warm: 8, declare_source: 6, change_source: 4,
 }  # fmt: skip
-WORLD: Plan = {change_device: 6, lose_attempt: 4, tear_record: 2, zombie: 1, trouble_endpoint: 2, mend_endpoint: 3}
+WORLD: Plan = {
+    change_device: 6, lose_attempt: 4, lose_worker: 2, tear_record: 2, zombie: 1, trouble_endpoint: 2, mend_endpoint: 3,
+}  # fmt: skip
 ENGINE: Plan = {die: 5, fill_disk: 3, free_disk: 6, jump_clock: 1, drain: 1}
-HARM: Plan = {change_device: 14, zombie: 4, lose_attempt: 3, die: 6}
+DEVICES_PLAN: Plan = {
+    submit: 30, submit_warm: 8, declare_source: 3, cancel: 4, cancel_live: 3, release: 2, vouch: 4,
+    change_device: 14, zombie: 4, lose_attempt: 3, lose_worker: 2, die: 6,
+}  # fmt: skip
 
 PLANS: dict[str, Plan] = {
     "safety": {**CLIENTS, **WORLD, **ENGINE},
     "liveness": {**CLIENTS, **{action: max(1, often // 2) for action, often in (WORLD | ENGINE).items()}},
     "clocks": {**CLIENTS, jump_clock: 20, die: 10, lose_attempt: 1},
-    "devices": {
-        submit: 30,
-        cancel: 4,
-        cancel_live: 3,
-        release: 2,
-        vouch: 4,
-        change_device: 14,
-        zombie: 4,
-        lose_attempt: 3,
-        die: 6,
-    },
+    "devices": DEVICES_PLAN,
 }
 """How often each action happens, by the mode of a history."""

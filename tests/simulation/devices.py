@@ -7,11 +7,12 @@ only after a while, as a process does that has yet to open it. `Desk` is the eng
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from passloop.clock import FakeClock
 from passloop.devices.base import Sample
+from passloop.devices.ownership import Holding
 from passloop.devices.sampler import Sampler
 from passloop.drivers.base import Report
 from passloop.engine.device_desk import DeviceDesk
@@ -27,13 +28,17 @@ LOOKED_AT_LAST = 30
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """An attempt on a device; it is there until it is `gone`, whoever knows of it. `share` in 1/10,000."""
+    """An attempt on a device, or the worker that it started; it is there until it is `gone`, whoever knows of it.
+
+    `share` in 1/10,000. Only who `shows` is seen: a worker that has begun nothing yet has not touched the device.
+    """
 
     home: int
     attempt: int
     share: int
     since: int
     gone: Callable[[int], bool]
+    shows: Callable[[], bool]
 
 
 @dataclass
@@ -75,7 +80,7 @@ class Devices:
 
 
 class HomeView:
-    """The inventory of one home. `ours` are its attempts that hold devices by right."""
+    """The inventory of one home. `ours` says who holds which devices by right."""
 
     virtual = False
     absent_reason = ""
@@ -83,11 +88,15 @@ class HomeView:
     def __init__(self, devices: Devices, home: int) -> None:
         self._devices = devices
         self._home = home
-        self.ours: Callable[[], Collection[int]] = tuple
+        self.ours: Callable[[], Collection[Holding]] = tuple
 
     def look(self, uuids: Collection[str] | None = None) -> tuple[DeviceSeen, ...]:
         """Every device that is there, or those of these that are."""
-        ours, now = set(self.ours()), self._devices.clock.now()
+        now = self._devices.clock.now()
+        ours: dict[int, set[str]] = {}
+        for holding in self.ours():
+            for name in (holding.attempt, holding.named):
+                ours.setdefault(name, set()).update(uuid for uuid, _ in holding.devices)
         found = self._devices.by_uuid.items()
         return tuple(
             self._seen(device, ours, now) for uuid, device in found if device.there and (uuids is None or uuid in uuids)
@@ -100,16 +109,15 @@ class HomeView:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _seen(self, device: TrueDevice, ours: set[int], now: int) -> DeviceSeen:
-        there = [one for one in device.occupants if not one.gone(now)]
-        strays = tuple(one.attempt for one in there if one.home == self._home and one.attempt not in ours)
-        others = tuple(
-            Foreign(pid=one.attempt, user="ben", name="another home")
-            for one in there
-            if one.home != self._home and now - one.since >= SHOWS_UP_AFTER
-        )
-        foreign = (*device.foreign, *others)
+    def _seen(self, device: TrueDevice, ours: Mapping[int, Collection[str]], now: int) -> DeviceSeen:
         plain = seen(device.index)
+        there = [one for one in device.occupants if not one.gone(now) and one.shows()]
+        mine = [one.attempt for one in there if one.home == self._home]
+        strays = tuple(attempt for attempt in mine if attempt not in ours)
+        trespassing = [attempt for attempt in mine if attempt in ours and plain.uuid not in ours[attempt]]
+        others = [one.attempt for one in there if one.home != self._home and now - one.since >= SHOWS_UP_AFTER]
+        named = [(pid, "was not given this device") for pid in trespassing] + [(pid, "another home") for pid in others]
+        foreign = (*device.foreign, *(Foreign(pid=pid, user="ben", name=name) for pid, name in named))
         usable = plain.vram_mib - sum(one.vram_mib for one in foreign)
         return seen(device.index, usable_mib=usable, foreign=foreign, strays=strays, fault=device.fault)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from passloop.clock import FakeClock
 from passloop.kernel import invariants
-from passloop.kernel.events import GroupReleased, PoolOpened, QuarantineReleased, Released
+from passloop.kernel.events import GroupReleased, PoolOpened, QuarantineReleased, Released, SourceRetried
 from passloop.kernel.ids import PoolName
 from passloop.store.home import Home
 
@@ -28,6 +28,7 @@ from .endpoints import POOLS
 from .homes import Box, SimulatedHome
 from .loop import SimulatedLoop, watched_crashpoints
 from .reasons import check_reasons, named_reasons_are_true
+from .source_reasons import check_source_reasons, source_reasons_are_true
 
 __all__ = ["MODES", "Look", "Told", "command", "play"]
 
@@ -161,6 +162,7 @@ class _History:
         self.box.endpoints.heal()
         for home in self.box.homes:
             home.fill()
+            home.writer.healthy = True
             home.processes.heal()
             home.look_outside()
             home.life.dies_in = None
@@ -176,19 +178,27 @@ class _History:
                 if home.is_draining():
                     home.life.end()  # a drain that was still under way
         await self._revive()
-        while any(home.witness.unfinished() or home.witness.attempts for home in self.box.homes):
+        while any(home.is_busy() for home in self.box.homes):
             assert self.loop.clock.now() < until, self._stranded()
             await self.box.rest(24 * 3_600_000)
             await self._revive()
         await self.box.rest(60_000)
         waiting = [client for home in self.box.homes for client in home.clients if not client.done()]
         assert not waiting, f"clients were never answered: {waiting}"
+        for home in self.box.homes:
+            home.processes.workers.go_on()
+            left = home.processes.workers.by_id
+            assert not left, f"workers are left though their runs are over: {left}"
 
     def _let_go(self, home: SimulatedHome) -> None:
-        """A user releases what is held, vouches for devices and opens pools."""
+        """A user releases what is held, vouches for devices, declares pools again and opens them."""
+        self._declare(home)
         for group in sorted(set(GROUPS)):
             send(home, GroupReleased(group))
-        send(home, Released(tuple(home.witness.unfinished())))
+        sources = home.witness.sources
+        send(home, Released(tuple(home.witness.unfinished()), sources=tuple(sources.unfinished())))
+        for run in sources.failed():
+            send(home, SourceRetried(run))
         for uuid in self.box.devices.by_uuid:
             send(home, QuarantineReleased(uuid))
         for pool in POOLS:
@@ -203,6 +213,7 @@ class _History:
             for task in home.witness.unfinished():
                 why = [blocker.sentence for blocker in machine.explain(task, now)]
                 lines.append(f"task {task} is {home.witness.rows[task].state}: {why}")
+            lines += [f"{one.row}: {[blocker.sentence for blocker in one.blockers]}" for one in machine.sources()]
             lines.append(f"attempts: {home.witness.attempts}")
         return "stranded: " + "; ".join(lines)
 
@@ -226,8 +237,10 @@ class _History:
         invariants.check(machine, now)
         if self.turns % 4 == 0 or self.healing:
             check_reasons(machine, now, self.chance)
+            check_source_reasons(machine, now)
         if self.mode == "liveness" and self.chance.random() < 0.02:
             self.explained += named_reasons_are_true(machine, home.engine, self.chance)
+            self.explained += source_reasons_are_true(machine, home.engine, self.chance)
 
     def _note(self, home: SimulatedHome, action: Action) -> None:
         if self.trace:

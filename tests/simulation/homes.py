@@ -28,6 +28,8 @@ from .devices import Desk, Devices, HomeView
 from .endpoints import Endpoints
 from .loop import Killed, Life, SimulatedLoop, living
 from .processes import Driver, Processes
+from .sources import KIND, UnitWriter
+from .warm_driver import WarmDriver
 from .witness import Witness
 
 __all__ = ["Box", "SimulatedHome"]
@@ -135,6 +137,7 @@ class SimulatedHome:
         self.home.prepare()
         self.processes = Processes(number, box.clock, box.chance, box.devices, box.endpoints)
         self.witness = Witness(self.processes)
+        self.writer = UnitWriter(box.loop, box.chance)
         self.view = HomeView(box.devices, number)
         self.watch: Callable[[SimulatedHome], None] = lambda _home: None
         self.disk = ""
@@ -165,6 +168,11 @@ class SimulatedHome:
             self.calm_since = self.box.clock.now()
         else:
             self.witness.check_live(self.calm_since)
+
+    def is_busy(self) -> bool:
+        """Whether anything is not over: tasks, attempts, sources."""
+        witness = self.witness
+        return bool(witness.unfinished() or witness.attempts or witness.sources.unfinished())
 
     def is_draining(self) -> bool:
         """Whether the engine was told to claim no more."""
@@ -250,14 +258,16 @@ class SimulatedHome:
         attempts = Attempts()
         desk = Desk(self.view, self.locks, attempts=attempts, clock=clock, watch_ms=30_000)
         self.drivers = {name: Driver(self.processes, life, box.loop, name=name) for name in ("processes", "calls")}
+        self.drivers["workers"] = WarmDriver(self.processes, life, box.loop)
         self.drivers["processes"].no_room = lambda: self.runs_full
         settings = EngineSettings(linger_ms=chance.choice([0, 4]), environ=ENVIRON, seed=lambda: chance.getrandbits(31))
         engine = WatchedEngine(store, clock, self.drivers, desk=desk, attempts=attempts, settings=settings)
         engine.backups = StillBackups(store, clock)
+        engine.expansions.register(KIND, self.writer)
         engine.watch = lambda: self.watch(self)
         engine.failed = self._failed
         self.engine = engine
-        self.view.ours = lambda: {holding.attempt for holding in desk.holdings()}
+        self.view.ours = desk.holdings
         self.processes.descriptors = desk.descriptors
         self._moody(store, life)
         await engine.start()

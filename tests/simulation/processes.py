@@ -15,13 +15,14 @@ from passloop.clock import FakeClock
 from passloop.drivers.base import Launch
 from passloop.drivers.fake import Act, FakeDriver, FakeWorld, Play
 from passloop.kernel.events import Exited, PauseChanged
-from passloop.kernel.ids import AttemptId
+from passloop.kernel.ids import MEMORY, AttemptId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .devices import Devices, Occupant
 from .endpoints import Endpoints
 from .loop import Killed, Life, SimulatedLoop
+from .workers import Workers
 
 __all__ = ["Driver", "Processes"]
 
@@ -32,7 +33,13 @@ DURATIONS = (0, 1, 200, 3_000, 20_000, 90_000)
 TORN = Outcome(OutcomeKind.LOST, message="its exit record is torn")
 NO_ROOM = Outcome(OutcomeKind.LOST, message="no room for its folder", engine_lost=True)
 
+MEMORY_MIB = 16_384
+QUICK = (0, 1, 5, 20)
+"""How long (ms) quick attempts take: so short that they are claimed ahead."""
+
 Descriptors = Callable[[Allocation], Sequence[int]]
+Gone = Callable[[int], bool]
+"""Whether somebody is gone at that time (ms)."""
 
 
 class Processes(FakeWorld):
@@ -47,21 +54,27 @@ class Processes(FakeWorld):
         self.launched = 0
         self.orders: dict[AttemptId, Launch] = {}
         self.descriptors: Descriptors = lambda _allocation: ()
-        self._chance = chance
+        self.chance = chance
+        self.workers = Workers(clock, chance, self.acts)
         self._devices = devices
         self._endpoints = endpoints
         self._once: set[AttemptId] = set()
-        self._locks: dict[AttemptId, list[int]] = {}
+        self._locks: list[tuple[Gone, list[int]]] = []
 
     def is_gone(self, attempt: AttemptId, now: int) -> bool:
-        """Whether nothing of the attempt lives at `now`."""
-        act = self.acts.get(attempt)
+        """Whether nothing of the attempt lives at `now`. The worker that ran it may."""
+        act = self.act(attempt)
         at = None if act is None else act.gone_at()
         return act is None or (at is not None and at <= now)
 
+    def act(self, attempt: AttemptId) -> Act | None:
+        """The attempt as it is by now, if it was given to a driver and its end is not on record."""
+        self.workers.go_on()
+        return self.acts.get(attempt)
+
     def is_live(self, attempt: AttemptId) -> bool:
-        """Whether its process runs."""
-        act = self.acts.get(attempt)
+        """Whether its process runs, or it stands in a worker's line."""
+        act = self.act(attempt)
         return act is not None and (act.ends_at is None or act.ends_at > self.clock.now())
 
     def live(self) -> list[AttemptId]:
@@ -70,7 +83,7 @@ class Processes(FakeWorld):
 
     def truth(self, attempt: AttemptId) -> OutcomeKind | None:
         """How the attempt ended or would end; None if it never was."""
-        act = self.acts.get(attempt)
+        act = self.act(attempt)
         return None if act is None else act.outcome.kind
 
     def tear(self, attempt: AttemptId) -> None:
@@ -84,10 +97,20 @@ class Processes(FakeWorld):
         if self.is_gone(attempt, self.clock.now()):
             self.acts.pop(attempt, None)
             self.orders.pop(attempt, None)
+            self.workers.forget(attempt)
+
+    def kill(self, attempt: AttemptId) -> None:
+        """What stands over the attempt dies, and its tree with it: of one on a worker the worker."""
+        worker = self.workers.of.get(attempt)
+        if worker is None:
+            super().kill(attempt)
+        elif attempt in worker.line:
+            self.workers.kill(worker)
 
     def heal(self) -> None:
         """From now on all ends well: what would never end dies now, and what is left of the dead goes at last."""
         self.healthy = True
+        self.workers.go_on()
         for attempt, act in list(self.acts.items()):
             if act.ends_at is None:
                 self.kill(attempt)
@@ -95,16 +118,25 @@ class Processes(FakeWorld):
     def reap(self) -> None:
         """What is gone holds no lock any more."""
         now = self.clock.now()
-        for attempt in [one for one in self._locks if self.is_gone(one, now)]:
-            for descriptor in self._locks.pop(attempt):
+        self.workers.go_on()
+        gone = [one for one in self._locks if one[0](now)]
+        self._locks = [one for one in self._locks if one not in gone]
+        for _, descriptors in gone:
+            for descriptor in descriptors:
                 os.close(descriptor)
 
     def end_all(self) -> None:
         """Let go of every lock, at the end of the history."""
-        for descriptors in self._locks.values():
+        for _, descriptors in self._locks:
             for descriptor in descriptors:
                 os.close(descriptor)
         self._locks.clear()
+
+    def start_worker(self, order: Launch, play: Play) -> None:
+        """A new worker begins on what its first attempt was given, and keeps that until it is gone."""
+        self._enough_memory(order)
+        worker = self.workers.new(order, play)
+        self._occupy(order, lambda now: worker.gone_at is not None and worker.gone_at <= now, lambda: worker.ran)
 
     def _play(self, order: Launch) -> Play:
         """An attempt begins. Raises AssertionError if it must not."""
@@ -118,26 +150,47 @@ class Processes(FakeWorld):
         self.orders[order.attempt] = order
         self.launched += 1
         play = self._drawn(order)
-        for grant in order.allocation.devices:
-            gone = _gone_by(self, order.attempt)
-            self._devices.occupy(grant.uuid, Occupant(self.home, order.attempt, grant.share, now, gone))
-        self._locks[order.attempt] = [os.dup(one) for one in self.descriptors(order.allocation)]
+        if order.warm_key is None:
+            self._enough_memory(order)
+            self._occupy(order, lambda now: self.is_gone(order.attempt, now), _always)
         return play
+
+    def _occupy(self, order: Launch, gone: Gone, shows: Callable[[], bool]) -> None:
+        now = self.clock.now()
+        self.workers.go_on()
+        for grant in order.allocation.devices:
+            self._devices.occupy(grant.uuid, Occupant(self.home, order.attempt, grant.share, now, gone, shows))
+        self._locks.append((gone, [os.dup(one) for one in self.descriptors(order.allocation)]))
+
+    def _enough_memory(self, order: Launch) -> None:
+        """Whoever starts finds its memory free of all that is there. Raises AssertionError if not."""
+        wanted, now = _memory_of(order), self.clock.now()
+        if not wanted:
+            return
+        self.workers.go_on()
+        others = sum(
+            _memory_of(one)
+            for one in self.orders.values()
+            if one.warm_key is None and not self.is_gone(one.attempt, now)
+        )
+        lying = sum(worker.memory for worker in self.workers.by_id.values())
+        assert others + lying <= MEMORY_MIB, f"attempt {order.attempt} starts with {wanted} MiB, {lying} lie: {others}"
 
     def _drawn(self, order: Launch) -> Play:
         refused = self._endpoints.refusal(order.allocation)
         if refused is not None:
-            return Play(duration=self._chance.choice([20, 900]), outcome=refused)
+            return Play(duration=self.chance.choice([20, 900]), outcome=refused)
+        chance = self.chance
+        durations = QUICK if order.payload.get("quick") else DURATIONS
         if self.healthy:
-            return Play(duration=self._chance.choice(DURATIONS), outcome=self._success(order))
-        chance = self._chance
+            return Play(duration=chance.choice(durations), outcome=self._success(order))
         kind = chance.choice(ENDS)
         outcome = self._success(order) if kind is OutcomeKind.SUCCESS else Outcome(kind, exit_code=1)
         if order.allocation.devices and chance.random() < 0.03:
             uuid = order.allocation.devices[0].uuid
             outcome = Outcome(OutcomeKind.DEVICE_FAULT, device=uuid, message="the device failed")
         return Play(
-            duration=None if chance.random() < 0.06 else chance.choice(DURATIONS),
+            duration=None if chance.random() < 0.06 else chance.choice(durations),
             outcome=outcome,
             start_after=chance.choice([0, 0, 50]),
             stubborn=chance.random() < 0.2,
@@ -148,8 +201,12 @@ class Processes(FakeWorld):
         return Outcome(OutcomeKind.SUCCESS, exit_code=0, used=self._endpoints.used(order.allocation))
 
 
-def _gone_by(processes: Processes, attempt: AttemptId) -> Callable[[int], bool]:
-    return lambda now: processes.is_gone(attempt, now)
+def _memory_of(order: Launch) -> int:
+    return dict(order.allocation.amounts).get(MEMORY, 0)
+
+
+def _always() -> bool:
+    return True
 
 
 class Driver(FakeDriver):
@@ -188,7 +245,7 @@ class Driver(FakeDriver):
         """Report what has happened, and be back when something happens next."""
         if self._life.dead or self._report is None:
             return
-        super().catch_up()
+        self._tell_what_happened()
         at = self._next()
         if at == self._at:
             return
@@ -197,6 +254,9 @@ class Driver(FakeDriver):
         self._at, self._timer = at, None
         if at is not None:
             self._timer = self._loop.call_after(at - self._loop.clock.now(), self._ring)
+
+    def _tell_what_happened(self) -> None:
+        super().catch_up()
 
     def _ring(self) -> None:
         self._at = None

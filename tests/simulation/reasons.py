@@ -8,6 +8,7 @@ so they must not matter.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable
 
 from passloop.engine.engine import Engine
@@ -24,42 +25,58 @@ from passloop.kernel.events import (
     QuarantineReleased,
     Released,
     StrayGone,
+    WorkerGone,
 )
-from passloop.kernel.ids import PoolName, TaskId
+from passloop.kernel.ids import AttemptId, PoolName, TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.records import Attempt, Task
 from passloop.kernel.tasks import Outcome, OutcomeKind, TaskState
 from tests.support.builders import seen
 
-__all__ = ["check_reasons", "named_reasons_are_true"]
+__all__ = ["Trial", "at_rest", "check_reasons", "named_reasons_are_true"]
 
 WAITS = {TaskState.WAITING, TaskState.HELD, TaskState.BACKOFF, TaskState.READY}
 ROUNDS = 12
 ASKED = 4
 DONE = Outcome(OutcomeKind.SUCCESS, exit_code=0)
 GONE = Outcome(OutcomeKind.CANCELLED)
+WORKER = re.compile(r"worker (\d+) of run")
+"""How the sentence of a reason names a worker."""
+
+
+def at_rest(machine: Machine, now: int) -> bool:
+    """Whether nothing changes by itself now."""
+    wake_at = machine.state.wakeups.next()
+    return not machine.state.turn.admission and (wake_at is None or wake_at > now)
+
+
+def _waits(machine: Machine, task: Task) -> bool:
+    """Whether a task has not been given its start, for whatever reason."""
+    kept_back = task.attempt is not None and task.attempt.id in machine.state.workers.kept_back
+    return task.state in WAITS or (task.state is TaskState.ADMITTED and kept_back)
 
 
 def check_reasons(machine: Machine, now: int, chance: random.Random) -> None:
     """At rest every task that waits has a reason; a few of them are asked."""
-    wake_at = machine.state.wakeups.next()
-    if machine.state.turn.admission or (wake_at is not None and wake_at <= now):
+    if not at_rest(machine, now):
         return
-    waiting = [task for task in machine.state.tasks.values() if task.state in WAITS]
+    waiting = [task for task in machine.state.tasks.values() if _waits(machine, task)]
     for task in chance.sample(waiting, min(len(waiting), ASKED)):
         assert machine.explain(TaskId(task.id), now), f"task {task.id} is {task.state} for no reason"
 
 
 def named_reasons_are_true(machine: Machine, engine: Engine, chance: random.Random) -> int:
     """Put the reasons of one waiting task to the test; gives how many rounds it took, 0 if nobody waits."""
-    waiting = [task.id for task in machine.state.tasks.values() if task.state in WAITS]
+    waiting = [task.id for task in machine.state.tasks.values() if _waits(machine, task)]
     if not waiting:
         return 0
     copy = Machine.restore(engine.store.load(), machine.state.settings)
-    return _Trial(copy, [device.uuid for device in machine.devices()]).free(chance.choice(waiting))
+    return Trial(copy, [device.uuid for device in machine.devices()]).free(chance.choice(waiting))
 
 
-class _Trial:
+class Trial:
+    """A copy of a machine, in which what stands in the way is freed."""
+
     def __init__(self, machine: Machine, uuids: list[str]) -> None:
         self.machine = machine
         self.uuids = uuids
@@ -74,7 +91,7 @@ class _Trial:
             for task in tasks.values()
             if task.state in WAITS and task.reservation is None and task.id not in family
         )
-        self._handle([Held(others), DrainChanged(draining=self.machine.state.draining)])
+        self.handle([Held(others), DrainChanged(draining=self.machine.state.draining)])
         return self._start(task_id)
 
     def _start(self, task_id: int) -> int:
@@ -83,14 +100,16 @@ class _Trial:
         before: list[tuple[object, ...]] = []
         for count in range(ROUNDS + len(self.machine.state.reserved)):
             task = tasks.get(task_id)
-            if task is None or task.state not in WAITS:
+            if task is None or not _waits(self.machine, task):
                 return count + 1
             blockers = self.machine.explain(TaskId(task_id), self.now)
             named = [(one.code, one.pool, one.holders, one.until) for one in blockers]
             assert named, f"task {task_id} is {task.state} for no reason"
             assert named not in before, f"task {task_id} waits though all is freed of {blockers}"
             before.append(named)
-            self._free_all(task, blockers)
+            for blocker in blockers:
+                if _waits(self.machine, task):
+                    self._free_one(task, blocker)
         raise AssertionError(f"task {task_id} never starts, though all it named was freed: {before}")
 
     def _family(self, task_id: int) -> set[int]:
@@ -103,43 +122,53 @@ class _Trial:
             more.extend(fresh)
         return family
 
-    def _handle(self, events: Iterable[Event]) -> None:
+    def handle(self, events: Iterable[Event]) -> None:
+        """This happens in the copy."""
         self.machine.handle(tuple(events), self.now)
 
-    def _free_all(self, task: Task, blockers: Iterable[Blocker]) -> None:
-        for blocker in blockers:
-            if task.state in WAITS:
-                self._free_one(task, blocker)
-
     def _free_one(self, task: Task, blocker: Blocker) -> None:
-        """What one blocker names is so no longer."""
+        """What one blocker of a task names is so no longer."""
         match blocker.code:
             case BlockerCode.DEPENDENCY:
                 self._bring_to_success(blocker.holders[0])
             case BlockerCode.HELD:
-                self._handle([Released((TaskId(task.id),))])
+                self.handle([Released((TaskId(task.id),))])
             case BlockerCode.BACKOFF | BlockerCode.RATE:
-                self._wait(blocker)
+                self.wait(blocker)
             case BlockerCode.POOL_BUSY | BlockerCode.LIMIT | BlockerCode.RESERVED:
-                self._remove(blocker.holders)
+                self.remove(blocker.holders)
+            case BlockerCode.EVICTING:
+                self._end_worker(blocker)
+            case _:
+                self.free_place(blocker)
+
+    def free_place(self, blocker: Blocker) -> None:
+        """What a blocker names of pools, devices and the engine is so no longer."""
+        match blocker.code:
             case BlockerCode.COOLING | BlockerCode.DEAD:
                 assert blocker.pool is not None
-                self._handle([PoolOpened(PoolName(blocker.pool))])
+                self.handle([PoolOpened(PoolName(blocker.pool))])
             case BlockerCode.PROBING:
                 self._succeed(blocker.holders)
             case BlockerCode.VETOED | BlockerCode.QUARANTINED | BlockerCode.CAPACITY:
                 self._mend_devices()
             case BlockerCode.DRAINING:
-                self._handle([DrainChanged(draining=False)])
+                self.handle([DrainChanged(draining=False)])
             case BlockerCode.PAUSED:
-                self._handle([PauseChanged(paused=False)])
+                self.handle([PauseChanged(paused=False)])
             case code:
                 raise AssertionError(f"nobody has said how to free a task of {code}")
 
-    def _wait(self, blocker: Blocker) -> None:
+    def _end_worker(self, blocker: Blocker) -> None:
+        named = WORKER.search(blocker.sentence)
+        assert named is not None, f"nobody can say who is being ended: {blocker}"
+        self.handle([WorkerGone(AttemptId(int(named[1])))])
+
+    def wait(self, blocker: Blocker) -> None:
+        """It is as late as the blocker says that it lasts."""
         assert blocker.until is not None, f"nobody can say until when: {blocker}"
         self.now = max(self.now, blocker.until)
-        self._handle([])
+        self.handle([])
 
     def _bring_to_success(self, task_id: int) -> None:
         for _ in range(ROUNDS):
@@ -153,21 +182,21 @@ class _Trial:
     def _succeed(self, holders: Iterable[int]) -> None:
         for task_id in holders:
             for attempt in self._attempts_of(task_id):
-                self._handle([_end_of(attempt, DONE)])
+                self.handle([_end_of(attempt, DONE)])
 
-    def _remove(self, holders: Iterable[int]) -> None:
+    def remove(self, holders: Iterable[int]) -> None:
         """Tasks that hold something are gone, with all that is left of them."""
         for task_id in holders:
-            self._handle([Cancelled((TaskId(task_id),))])
+            self.handle([Cancelled((TaskId(task_id),))])
             for attempt in self._attempts_of(task_id):
-                self._handle([_end_of(attempt, GONE)])
+                self.handle([_end_of(attempt, GONE)])
 
     def _attempts_of(self, task_id: int) -> list[Attempt]:
         return [attempt for attempt in self.machine.state.attempts.values() if attempt.task == task_id]
 
     def _mend_devices(self) -> None:
         mended = tuple(seen(int(uuid.removeprefix("GPU-"))) for uuid in self.uuids)
-        self._handle([*(QuarantineReleased(uuid) for uuid in self.uuids), DevicesSeen(mended)])
+        self.handle([*(QuarantineReleased(uuid) for uuid in self.uuids), DevicesSeen(mended)])
 
 
 def _end_of(attempt: Attempt, outcome: Outcome) -> Event:

@@ -11,7 +11,15 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from passloop.kernel.changes import AttemptChanged, PoolChanged, TaskAdded, TaskChanged
+from passloop.kernel.changes import (
+    AttemptChanged,
+    PoolChanged,
+    SourceAdded,
+    SourceChanged,
+    TaskAdded,
+    TaskChanged,
+    UnitChanged,
+)
 from passloop.kernel.events import PoolOpened
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.pools import RATE_WINDOW
@@ -20,6 +28,7 @@ from passloop.store.database import Batch, Store
 
 from .endpoints import POOLS
 from .processes import Processes
+from .source_witness import SourceWitness
 
 __all__ = ["Witness"]
 
@@ -42,6 +51,7 @@ class Witness:
         self.attempts: dict[AttemptId, AttemptRow] = {}
         self.outcomes: Counter[str] = Counter()
         self.must_cancel: set[TaskId] = set()
+        self.sources = SourceWitness()
         self._stopping: dict[AttemptId, int] = {}
         self._processes = processes
         self._live: dict[int, AttemptId] = {}
@@ -65,14 +75,19 @@ class Witness:
         for change in batch.changes:
             if isinstance(change, TaskAdded | TaskChanged):
                 self._task(change.row)
+                if isinstance(change, TaskAdded) and change.cell is not None:
+                    self.sources.add_task(change.row, change.cell)
             elif isinstance(change, AttemptChanged):
                 attempts.append(change.row)
             elif isinstance(change, PoolChanged):
                 pools.append(change)
+            elif isinstance(change, SourceAdded | SourceChanged | UnitChanged):
+                self.sources.take(change)
         pools = [pool for pool in pools if pool.name in CAPACITIES and pool.kind == "limit"]
         opened.update(pool.name for pool in pools if _gate_of(pool)[0] == "open")
         self._attempts(attempts, opened)
         self._pools(pools)
+        self.sources.check(batch.events, self.rows)
 
     def unfinished(self) -> list[TaskId]:
         """Tasks that are not final."""
@@ -84,10 +99,10 @@ class Witness:
         """
         processes, now = self._processes, self._processes.clock.now()
         for attempt, since in self._stopping.items():
-            late = max(since, calm_since) + SOON < now
+            late = max(since, calm_since) + SOON < now and attempt not in processes.workers.too_late
             assert not (late and processes.is_live(attempt)), f"attempt {attempt} was to stop and runs on"
         for attempt, row in self.attempts.items():
-            act = processes.acts.get(attempt)
+            act = processes.act(attempt)
             if act is not None and act.ends_at is not None and row.state != "stray":
                 late = max(act.ends_at, row.admitted_at, calm_since) + SOON < now
                 assert not late, f"attempt {attempt} is over and still {row.state}"
@@ -99,6 +114,7 @@ class Witness:
         wrong = {task: (row.state, states.get(TaskId(task))) for task, row in self.rows.items()}
         wrong = {task: pair for task, pair in wrong.items() if pair[0] != pair[1]}
         assert not wrong, f"committed and stored differ: {wrong}"
+        self.sources.check_store(store)
 
     def _task(self, row: TaskRow) -> None:
         old = self.rows.get(row.id)

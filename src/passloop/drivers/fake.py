@@ -17,10 +17,10 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .base import Launch, LiveAttempt, Report
 
-__all__ = ["Act", "FakeDriver", "FakeWorld", "Play"]
+__all__ = ["Act", "FakeDriver", "FakeWorld", "Play", "begin", "outcome_of_halt"]
 
 _SUCCESS = Outcome(OutcomeKind.SUCCESS, exit_code=0)
-_HALTED = {"cancelled": OutcomeKind.CANCELLED, "timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
+_HALTED = {"timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST, "recall": OutcomeKind.LOST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class FakeDriver:
             self._tell(StartRefused(order.attempt, order.epoch, reason=play.refusal))
             return
         self._launched += 1
-        self._world.acts[order.attempt] = _begin(order, play, self._world.clock.now())
+        self._enter(order, play)
         self._watched.add(order.attempt)
         self.catch_up()
 
@@ -128,9 +128,7 @@ class FakeDriver:
         now = self._world.clock.now()
         end = now + grace if act.play.stubborn and act.started else now
         if act.ends_at is None or end <= act.ends_at:
-            act.ends_at = end
-            kind = _HALTED.get(reason, OutcomeKind.CANCELLED)
-            act.outcome = Outcome(kind, message=f"stopped: {reason}", engine_lost=kind is OutcomeKind.LOST)
+            act.ends_at, act.outcome = end, outcome_of_halt(reason)
         self.catch_up()
 
     async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
@@ -160,6 +158,10 @@ class FakeDriver:
                 return
             self._happen(self._world.acts[min(due)[1]])
 
+    def _enter(self, order: Launch, play: Play) -> None:
+        """The attempt is in the world from now on."""
+        self._world.acts[order.attempt] = begin(order, play, self._world.clock.now() + play.start_after)
+
     def _acts(self) -> list[Act]:
         return [self._world.acts[attempt] for attempt in self._watched]
 
@@ -183,8 +185,14 @@ class FakeDriver:
             self._report(event)
 
 
-def _begin(order: Launch, play: Play, now: int) -> Act:
-    starts_at = now + play.start_after
+def outcome_of_halt(reason: str) -> Outcome:
+    """How an attempt ends that is halted for this reason."""
+    kind = _HALTED.get(reason, OutcomeKind.CANCELLED)
+    return Outcome(kind, message=f"stopped: {reason}", engine_lost=kind is OutcomeKind.LOST)
+
+
+def begin(order: Launch, play: Play, starts_at: int) -> Act:
+    """An attempt that starts then (the clock's ms), and ends as its play and its time limit say."""
     act = Act(order.attempt, order.epoch, play, starts_at, None, play.outcome)
     limit = order.time_limit
     if play.duration is not None:

@@ -1,0 +1,112 @@
+"""Whether a source that is not asked for more says why, and truly: on a copy of the machine all that it names is freed,
+and it must be asked, or name something else, which is freed in turn.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from passloop.engine.engine import Engine
+from passloop.kernel.blockers import Blocker, BlockerCode
+from passloop.kernel.events import Held, Released
+from passloop.kernel.ids import RunId, TaskId
+from passloop.kernel.machine import Machine
+from passloop.kernel.source_records import Source
+from passloop.kernel.source_rows import SourceState
+from passloop.kernel.tasks import TaskState
+
+from .reasons import Trial, at_rest
+
+__all__ = ["check_source_reasons", "source_reasons_are_true"]
+
+UNASKED = {SourceState.OPEN, SourceState.RESTING}
+ROUNDS = 40
+NODE = re.compile(r"of node (\d+)")
+"""How the sentence of a reason names a node of the template."""
+
+
+def check_source_reasons(machine: Machine, now: int) -> None:
+    """At rest every open source that is not asked for a unit says why."""
+    if not machine.state.sources or not at_rest(machine, now):
+        return
+    for status in machine.sources():
+        silent = status.row.state in UNASKED and not status.blockers
+        assert not silent, f"source {status.row} is not asked for a unit, for no reason"
+
+
+def source_reasons_are_true(machine: Machine, engine: Engine, chance: random.Random) -> int:
+    """Put the reasons of one source to the test; gives how many rounds it took, 0 if there is none."""
+    waiting = [run for run, source in machine.state.sources.items() if source.state in UNASKED]
+    if not waiting:
+        return 0
+    copy = Machine.restore(engine.store.load(), machine.state.settings)
+    return _SourceTrial(copy, chance.choice(waiting), [device.uuid for device in machine.devices()]).free_source()
+
+
+class _SourceTrial(Trial):
+    def __init__(self, machine: Machine, run: int, uuids: list[str]) -> None:
+        super().__init__(machine, uuids)
+        self.run = run
+
+    @property
+    def source(self) -> Source:
+        return self.machine.state.sources[self.run]
+
+    def free_source(self) -> int:
+        """Free what is named until the source is asked; other sources and tasks that merely wait are held."""
+        others = tuple(RunId(run) for run in self.machine.state.sources if run != self.run)
+        self.handle([Held((), sources=others)])
+        for count in range(ROUNDS):
+            if self.source.state not in UNASKED:
+                return count + 1
+            (status,) = (one for one in self.machine.sources() if one.row.run == self.run)
+            assert status.blockers, f"source {status.row} is not asked for a unit, for no reason"
+            for blocker in status.blockers:
+                if not self._free_one_of_source(blocker):
+                    return count + 1
+        raise AssertionError(f"source {self.source.row()} is never asked: {self.machine.sources()}")
+
+    def _free_one_of_source(self, blocker: Blocker) -> bool:
+        """What one blocker of the source names is so no longer; False if nothing in the copy can change it."""
+        match blocker.code:
+            case BlockerCode.HELD:
+                self.handle([Released((), sources=(RunId(self.run),))])
+            case BlockerCode.DEPENDENCY:
+                self.remove(self._mine()[:1])
+            case BlockerCode.MEMORY_GUARD:
+                oldest = min(self.source.units)
+                self.remove([task for task in self._mine() if self._unit_of(task) == oldest])
+            case BlockerCode.POOL_BUSY if blocker.pool is None:
+                self._empty_node(blocker)
+            case BlockerCode.POOL_BUSY | BlockerCode.LIMIT | BlockerCode.RESERVED:
+                self.remove(blocker.holders)
+            case BlockerCode.RATE:
+                self.wait(blocker)
+            case BlockerCode.CAPACITY if blocker.pool != "gpu":
+                return False
+            case _:
+                self.free_place(blocker)
+        return True
+
+    def _empty_node(self, blocker: Blocker) -> None:
+        """Enough is ready at a node."""
+        named = NODE.search(blocker.sentence)
+        assert named is not None, f"nobody can say which node has enough: {blocker}"
+        tasks, nodes = self.machine.state.tasks, self.source.nodes
+        kin = nodes[int(named[1])].kin
+        ready = [task for task in self._mine() if tasks[task].state is TaskState.READY]
+        self.remove([task for task in ready if nodes[self._node_of(task)].kin == kin])
+
+    def _mine(self) -> list[TaskId]:
+        return [
+            TaskId(task.id) for task in self.machine.state.tasks.values() if task.run == self.run and not task.final
+        ]
+
+    def _unit_of(self, task: int) -> int:
+        cell = self.machine.state.tasks[task].cell
+        return -1 if cell is None else cell.unit.number
+
+    def _node_of(self, task: int) -> int:
+        cell = self.machine.state.tasks[task].cell
+        return 0 if cell is None else cell.number
