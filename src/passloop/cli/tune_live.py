@@ -13,6 +13,7 @@ from rich.text import Text
 
 from passloop.apps.tune.report.lines import headings, trial_cells
 from passloop.apps.tune.report.standing import Standing
+from passloop.apps.tune.search.expander import budgets_of
 from passloop.apps.tune.study_view import Trial
 from passloop.cli.streams import clean, colour_wanted
 from passloop.cli.tables import Column, fitted, table
@@ -73,7 +74,7 @@ class LiveTrials:
         )
         left = len(standing.trials) - len(shown)
         counts = ", ".join(f"{count} {state}" for state, count in sorted(standing.counts.items()))
-        head = f"{counts} of at most {standing.study.max_trials}" + (
+        head = f"{counts} of at most {budgets_of(standing.study).max_trials}" + (
             f"; the best and the last {len(shown)}" if left else ""
         )
         return Group(*(Text.from_ansi(line) for line in lines), Text(fitted(clean(head), width), style="dim"))

@@ -16,6 +16,7 @@ from passloop.apps.tune.report.document import study_document
 from passloop.apps.tune.report.lines import closing_lines, headings, trial_cells
 from passloop.apps.tune.report.standing import Standing
 from passloop.apps.tune.report.stored import standing_of
+from passloop.apps.tune.search.expander import budgets_of
 from passloop.apps.tune.study import Study
 from passloop.cli import streams
 from passloop.cli.client import Client
@@ -56,7 +57,7 @@ class Tune:
         search = study.spec.search
         parallel = f", {search.max_parallel} at once" if search.max_parallel > 1 else ""
         streams.say(
-            f"run {run['id']} {run['name']} {word}: at most {study.max_trials} trials{parallel}, {search.sampler}"
+            f"run {run['id']} {run['name']} {word}: at most {budgets_of(study).max_trials} trials{parallel}, {search.sampler}"
         )
         return run
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from passloop.apps.markup import Markup, element
 
-__all__ = ["STYLE", "Frame", "Range", "picture"]
+__all__ = ["STYLE", "WIDTH", "Frame", "Range", "picture"]
 
 WIDTH, HEIGHT = 640, 340
 LEFT, RIGHT, TOP, BOTTOM = 66, 18, 16, 46
 TICKS = 5
 STYLE = """
+.chips { margin-bottom: 0.8rem; } h4 { margin: 1rem 0 0.3rem; font-size: 0.92rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.2rem; }
 figure { margin: 0; min-width: 0; } figcaption { font-size: 0.86rem; color: var(--soft); margin-bottom: 0.3rem; }
 .plot { width: 100%; height: auto; }

@@ -14,7 +14,7 @@ from passloop.apps.tune.study_view import Trial
 
 from .document import objective_name
 from .standing import Standing
-from .units import figure_text, gain_text, slo_text, unit_of
+from .units import figure_text, gain_text, short_name, slo_text, unit_of
 
 __all__ = ["COLOURS", "TableCell", "closing_lines", "headings", "trial_cells", "why_not"]
 
@@ -52,9 +52,7 @@ def headings(standing: Standing) -> list[Heading]:
     found += [Heading(name, right=True) for name in standing.study.space.names]
     if any(trial.gpus for trial in standing.trials):
         found.append(Heading("gpus", right=True))
-    found += [
-        Heading(f"{objective_name(each)} ({unit_of(each.metric)})", right=True) for each in standing.aims.objectives
-    ]
+    found += [Heading(short_name(each), right=True) for each in standing.aims.objectives]
     if standing.study.baseline is not None:
         found.append(Heading("gain", right=True))
     return [*found, Heading("time", right=True), Heading("state"), Heading("", shrinks=True)]

@@ -11,16 +11,17 @@ from passloop.apps.markup import Markup, element
 from passloop.apps.tune.records import Objective, Point, Slo
 from passloop.apps.tune.study_view import Trial
 
-from .document import objective_name
-from .frame import Frame, Range, picture
+from .frame import WIDTH, Frame, Range, picture
 from .standing import Standing
-from .units import slo_text, unit_of
+from .units import short_name, slo_text, unit_of
 
 __all__ = ["against", "importance", "load_curves", "parallel", "progress"]
 
 CURVES = (("output_tokens_per_second", "mean"), ("ttft", "p95"), ("tpot", "p90"), ("e2e", "p95"))
 MOST_CURVES = 6
 MOST_BINS = 4
+OTHERS = ("s0", "s3", "s4", "s5", "s6")
+"""Colours of trials that are neither the best nor the baseline."""
 
 
 def progress(standing: Standing) -> Markup:
@@ -31,7 +32,7 @@ def progress(standing: Standing) -> Markup:
         Range.around([trial.number for trial in standing.trials]),
         Range.around([value for _, value in known], zero=True),
     )
-    shapes = [*frame.axes("trial", _title(objective))]
+    shapes = [*frame.axes("trial", short_name(objective))]
     steps = list(_best_so_far(standing, known, objective))
     if steps:
         last = max(trial.number for trial in standing.trials)
@@ -67,7 +68,7 @@ def against(standing: Standing) -> Markup | None:
     if len(known) < 2:
         return None
     frame = Frame(Range.around([x for _, x, _ in known]), Range.around([y for _, _, y in known]))
-    shapes = [*frame.axes(_title(across), _title(up))]
+    shapes = [*frame.axes(short_name(across), short_name(up))]
     front = sorted(_front(standing, known, across, up))
     if len(front) > 1:
         shapes.append(element("path", d=frame.path(front), class_="s2 front"))
@@ -161,7 +162,9 @@ def _curve_figure(
         curve = curves[trial.number]
         if curve:
             dots = [element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=4) for x, y in (frame.place(*at) for at in curve)]
-            shapes.append(element("g", element("path", d=frame.path(curve)), *dots, class_=f"s{place % 8}"))
+            shapes.append(
+                element("g", element("path", d=frame.path(curve)), *dots, class_=_tone(standing, trial, place))
+            )
     return element("figure", picture(shapes, f"{metric} {stat} by {kind}"), _legend(standing, shown))
 
 
@@ -170,10 +173,16 @@ def _legend(standing: Standing, shown: Sequence[Trial]) -> Markup:
     for place, trial in enumerate(shown):
         dot = element("svg", element("circle", cx=7, cy=7, r=6, fill="currentColor"), class_="swatch")
         word = "best" if trial is standing.best else "baseline" if trial is standing.baseline else ""
-        marks.append(
-            element("li", element("span", dot, class_=f"s{place % 8}"), f"trial {trial.number} {word}".strip())
-        )
+        tone = _tone(standing, trial, place)
+        marks.append(element("li", element("span", dot, class_=tone), f"trial {trial.number} {word}".strip()))
     return element("ul", *marks, class_="legend")
+
+
+def _tone(standing: Standing, trial: Trial, place: int) -> str:
+    """The colour of a trial: green the best, grey the baseline, others by their place."""
+    if trial is standing.best:
+        return "s2"
+    return "s1" if trial is standing.baseline else OTHERS[place % len(OTHERS)]
 
 
 def parallel(standing: Standing) -> Markup | None:
@@ -187,10 +196,11 @@ def parallel(standing: Standing) -> Markup | None:
     shapes: list[Markup] = []
     scales = {name: _scale([trial.params.get(name) for trial, _ in known]) for name in names}
     figures = Range.around([value for _, value in known])
-    for column, name in enumerate([*names, _title(objective)]):
+    for column, name in enumerate([*names, short_name(objective)]):
         (x, top), (_, bottom) = frame.place(column, 1.0), frame.place(column, 0.0)
         shapes.append(element("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{top:.1f}", y2=f"{bottom:.1f}", class_="axis"))
-        shapes.append(element("text", name, x=f"{x:.1f}", y=f"{bottom + 34:.1f}", text_anchor="middle"))
+        at, anchor = (WIDTH - 4, "end") if column == len(names) and len(name) > 16 else (x, "middle")
+        shapes.append(element("text", name, x=f"{at:.1f}", y=f"{bottom + 26:.1f}", text_anchor=anchor))
     for trial, value in sorted(known, key=lambda pair: pair[0] is standing.best):
         share = (value - figures.low) / (figures.high - figures.low)
         line = [(at, scales[name][_word(trial.params.get(name))]) for at, name in enumerate(names)]
@@ -217,8 +227,9 @@ def _word(value: object) -> str:
 
 
 def importance(standing: Standing) -> list[tuple[str, float]]:
-    """How much of the first objective's variance each parameter alone explains (the correlation ratio, eta squared),
-    most first. Numbers are put into at most four groups of like size, so that single values explain nothing by chance.
+    """How much of the first objective's variance each parameter alone explains, most first, from four trials on.
+
+    Values are put into at most four groups in their order, and what groups explain by chance is taken off.
     """
     objective = standing.aims.objectives[0]
     known = [(trial, value) for trial in standing.trials if (value := standing.value(trial, objective)) is not None]
@@ -228,15 +239,22 @@ def importance(standing: Standing) -> list[tuple[str, float]]:
     whole = sum((value - mean) ** 2 for _, value in known)
     if whole == 0:
         return []
-    found = []
+    found: list[tuple[str, float]] = []
     for name in standing.study.space.names:
         groups: dict[object, list[float]] = {}
         bins = _bins([trial.params.get(name) for trial, _ in known])
         for trial, value in known:
             groups.setdefault(bins[_word(trial.params.get(name))], []).append(value)
         between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in groups.values())
-        found.append((name, between / whole))
+        found.append((name, _beyond_chance(between, whole, groups=len(groups), count=len(known))))
     return sorted(found, key=lambda pair: -pair[1])
+
+
+def _beyond_chance(between: float, whole: float, *, groups: int, count: int) -> float:
+    """The share between groups, less what as many groups explain by chance alone (Kelley's epsilon squared)."""
+    if groups >= count:
+        return 0.0
+    return max(0.0, (between - (groups - 1) * (whole - between) / (count - groups)) / whole)
 
 
 def _bins(values: Sequence[object]) -> dict[str, int]:
@@ -253,11 +271,6 @@ def _dot(frame: Frame, at: tuple[float, float], standing: Standing, trial: Trial
     if named:
         shapes.append(element("text", str(trial.number), x=f"{x + 8:.1f}", y=f"{y - 6:.1f}"))
     return element("g", *shapes, class_="s2" if best else "s0" if able else "s1 faint")
-
-
-def _title(objective: Objective) -> str:
-    unit = unit_of(objective.metric)
-    return f"{objective_name(objective)}" + (f" ({unit})" if unit else "")
 
 
 def _metric(metric: str, stat: str) -> str:

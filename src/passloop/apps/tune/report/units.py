@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from passloop.apps.tune.records import Slo
+from passloop.apps.tune.records import Objective, Slo
 
-__all__ = ["figure_text", "gain_text", "slo_text", "unit_of"]
+__all__ = ["figure_text", "gain_text", "short_name", "slo_text", "unit_of"]
 
 _LATENCIES = ("ttft", "tpot", "e2e")
 _SHARES = ("error_rate", "attainment")
@@ -19,6 +19,15 @@ def unit_of(metric: str) -> str:
     if "tokens" in metric:
         return "tok/s"
     return "req/s" if metric.startswith(("requests", "goodput")) else ""
+
+
+def short_name(objective: Objective) -> str:
+    """An objective as a heading: `output tokens/s at concurrency=4`, `ttft p95 (ms) at rate=2`."""
+    metric = objective.metric.replace("_per_second", "/s").replace("_per_gpu", " a GPU").replace("_", " ")
+    stat = "" if objective.stat == "mean" else f" {objective.stat}"
+    unit = unit_of(objective.metric)
+    told = f" ({unit})" if unit in ("ms", "%") else ""
+    return f"{metric}{stat}{told}" + (f" at {objective.at}" if objective.at else "")
 
 
 def figure_text(metric: str, value: float | None) -> str:

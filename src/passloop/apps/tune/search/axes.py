@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from passloop.apps.errors import BadValue
 from passloop.apps.tune.records import Params, Value
 from passloop.apps.tune.space import Parameter, Space
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
-__all__ = ["Axes", "Axis"]
+__all__ = ["Axes", "Axis", "is_point"]
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,21 @@ class Axes:
     def coded(self, params: Mapping[str, Value]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         """A point as Optuna's records have it: what was told, and the distributions of just these parameters.
 
-        Raises `ValueError` for what is not of the space.
+        Raises `ValueError` for what is no point of the space: the engine's own settings may be none.
         """
-        unknown = params.keys() - self._axes.keys()
-        if unknown:
-            raise ValueError(f"{sorted(unknown)[0]} is no parameter of the space")
+        if not is_point(self._space, params):
+            raise ValueError("these are no point of the space")
         own = {name: self._axes[name] for name in params}
         told = {name: axis.coded(params[name]) for name, axis in own.items()}
         return told, {name: axis.distribution for name, axis in own.items()}
+
+
+def is_point(space: Space, params: Mapping[str, Value]) -> bool:
+    """Whether these are all parameters that are active, and no others."""
+    try:
+        return space.suggest(lambda parameter: params[parameter.name]) == dict(params)
+    except (KeyError, BadValue):
+        return False
 
 
 def _whole(parameter: Parameter) -> tuple[int, int, int]:

@@ -24,6 +24,7 @@ from passloop.engine.expanding import ExpandAsk, Expansion
 from passloop.kernel.events import PoolDeclared, PoolKind, SourceDeclared
 from passloop.kernel.source_rows import ResidentGuard, SourcePlan, TemplateNode
 
+from .axes import is_point
 from .budgets import Budgets, alike, enough
 from .memory import Way
 from .proposing import Proposer
@@ -158,10 +159,11 @@ def aims_of(study: Study) -> Aims:
 
 
 def budgets_of(study: Study) -> Budgets:
-    """What ends a study's search."""
-    search = study.spec.search
+    """What ends a study's search. A baseline that is no point of the space comes beside all of its points."""
+    search, baseline = study.spec.search, study.baseline
+    beside = search.max_trials is None and baseline is not None and not is_point(study.space, baseline.params)
     return Budgets(
-        max_trials=study.max_trials,
+        max_trials=study.max_trials + beside,
         max_gpu_hours=search.max_gpu_hours,
         patience=search.patience,
         same_failures=search.same_failures,
