@@ -5,30 +5,21 @@ The client stands on a large library, so it is loaded only when it is needed, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 from passloop.apps.errors import BadValue
 from passloop.apps.tune.records import Order, Point, PointResult
 
 from .failures import TrialFailure
 
-__all__ = ["WARMUP", "PointLoad", "Told", "load_point", "make_ready"]
+__all__ = ["WARMUP", "PointLoad", "highest_load", "load_point", "make_ready"]
 
 WARMUP = "warmup"
 """What the client calls the phase that is not measured."""
-
-
-class Told(Protocol):
-    """How far a point is, as the client tells it."""
-
-    @property
-    def phase(self) -> str: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def requests(self) -> int: ...
 
 
 class PointLoad(Protocol):
@@ -56,3 +47,22 @@ async def load_point(
         raise TrialFailure("bad_flag", f"the load cannot be made: {bad}", final=True) from None
     except NoModel as error:
         raise TrialFailure("crash", str(error)) from None
+
+
+async def highest_load(
+    order: Order, measure: Callable[[Point], Awaitable[PointResult]], measured: Sequence[PointResult]
+) -> dict[str, Any]:
+    """What the search for the highest load under the SLOs found, as it is stored. `measure` loads the live server.
+
+    Raises `TrialFailure` for a search that cannot be.
+    """
+    from passloop.apps.tune.load.max_load import max_load_under_slo, read_max_load
+
+    try:
+        asked = read_max_load(order.search_load or {})
+    except BadValue as bad:
+        raise TrialFailure("bad_flag", str(bad), final=True) from None
+    like = order.load.points[0] if order.load.points else Point(concurrency=1)
+    found = await max_load_under_slo(measure, order.slo, asked, like=like, measured=measured)
+    plain: dict[str, Any] = msgspec.to_builtins(found)
+    return plain

@@ -6,6 +6,7 @@ Each part keeps its own time limit; the server's death or sickness ends the poin
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from .early import cheap_first, gave_up, why_stop
 from .failures import TrialFailure, classify
 from .guarding import TimeLeft, guarded
 from .http import NoAnswer, ask
-from .loading import WARMUP, PointLoad
+from .loading import WARMUP, PointLoad, highest_load
 from .phases import Phase, PhaseBoard
 from .readiness import Health
 from .server_log import ServerLog
@@ -30,7 +31,7 @@ RESET_SECONDS = 30.0
 
 
 class Measuring:
-    """The measured part of one trial. `results` and `pruned` hold what there is, also after a failure."""
+    """The measured part of one trial. `results`, `pruned` and `max_load` hold what there is, also after a failure."""
 
     def __init__(self, order: Order, folder: Path, board: PhaseBoard, log: ServerLog, notes: list[str]) -> None:
         self._order = order
@@ -41,25 +42,41 @@ class Measuring:
         self._points = cheap_first(order.load.points)
         self.results: list[PointResult] = []
         self.pruned: str | None = None
+        self.max_load: dict[str, Any] | None = None
+        self._begun = 0
 
     async def run(self, load: PointLoad, server: Server, site: Site, health: Health) -> None:
-        """Measure the points. Raises `TrialFailure`."""
+        """Measure the points, then search for the highest load if that is asked for. Raises `TrialFailure`."""
+        stage = _Stage(load, server, site, health)
         for number, point in enumerate(self._points, start=1):
-            work = _PointWork(self._order, point, self._board, number, len(self._points), self._folder / LOAD_LOG)
-            loading = self._clean_load(load, work, site, fresh=number == 1)
-            watch = health.watch(self._order.limits.health)
-            result = await guarded(loading, work.begin(), server=server, log=self._log, health=watch)
+            result = await self._measure(stage, point)
             self._refuse_if_nothing_worked(result)
             self.results.append(result)
             self.pruned = gave_up(result) or why_stop(self._order, self.results, self._points[number:])
             if self.pruned is not None:
                 return
+        if self._order.search_load is not None:
+            measured = tuple(self.results)
+            self.max_load = await highest_load(self._order, lambda point: self._measure(stage, point), measured)
 
-    async def _clean_load(self, load: PointLoad, work: _PointWork, site: Site, *, fresh: bool) -> PointResult:
-        """Load the server, with its cache emptied first unless it is fresh."""
+    async def _measure(self, stage: _Stage, point: Point) -> PointResult:
+        """Load the live server with one point, with its cache emptied before all but the first."""
+        self._begun += 1
+        points = max(self._begun, len(self._points))
+        work = _PointWork(self._order, point, self._board, self._begun, points, self._folder / LOAD_LOG)
+        return await guarded(
+            self._clean_load(stage, work, fresh=self._begun == 1),
+            work.begin(),
+            server=stage.server,
+            log=self._log,
+            health=stage.health.watch(self._order.limits.health),
+        )
+
+    async def _clean_load(self, stage: _Stage, work: _PointWork, *, fresh: bool) -> PointResult:
         if not fresh:
-            await self._reset(site)
-        return await load(self._order, work.point, site.url, folder=self._folder, progress=work.on_progress)
+            await self._reset(stage.site)
+        url = stage.site.url
+        return await stage.load(self._order, work.point, url, folder=self._folder, progress=work.on_progress)
 
     def _refuse_if_nothing_worked(self, result: PointResult) -> None:
         if not result.requests or result.errors < result.requests:
@@ -80,6 +97,16 @@ class Measuring:
             return
         if not reply.good:
             self._notes.append(f"the cache was not reset: POST {path} was answered {reply.status}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What is loaded, and by what."""
+
+    load: PointLoad
+    server: Server
+    site: Site
+    health: Health
 
 
 class _PointWork:

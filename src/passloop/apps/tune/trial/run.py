@@ -130,5 +130,6 @@ class Trial:
             spans=self._board.spans(),
             provenance=self._facts,
             gpus=self._devices.gpus,
+            max_load=self._measuring.max_load,
             notes=tuple(self._notes),
         )
