@@ -7,6 +7,7 @@ the file holds, the answer is a model or a `SpecError`, never a traceback, withi
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,7 @@ from .yaml_nodes import Complaint, Node, UnreadableYaml, compose
 __all__ = ["KINDS", "SpecFile", "load_spec", "parse_spec"]
 
 KINDS = ("run", "bench", "tune", "generate")
+STDIN = "-"
 LARGEST = 2**19
 """Bytes. YAML is read at about 1 MiB a second, and the answer to any file must come within one."""
 
@@ -63,7 +65,12 @@ class SpecFile:
 
 
 def load_spec(path: str | Path) -> SpecFile:
-    """Read the spec at `path`. Raises `SpecError`."""
+    """Read the spec at `path`; `-` is standard input, whose paths are relative to the current directory.
+
+    Raises `SpecError`.
+    """
+    if path == STDIN:
+        return parse_spec(sys.stdin.buffer.read(LARGEST + 1), name=STDIN, folder=Path.cwd())
     name = shown(str(path), longest=500)[1:-1]
     try:
         with Path(path).open("rb") as file:

@@ -28,8 +28,8 @@ class Request(NamedTuple):
 
 
 def is_spec(words: tuple[str, ...]) -> bool:
-    """Whether the words name a spec file and not a command."""
-    return len(words) == 1 and words[0].endswith(_SPEC_ENDINGS)
+    """Whether the words name a spec file (`-` is standard input) and not a command."""
+    return len(words) == 1 and (words[0] == "-" or words[0].endswith(_SPEC_ENDINGS))
 
 
 def request_of(words: tuple[str, ...], said: dict[str, Any], *, home: str, verb: str = "submit") -> Request:

@@ -15,6 +15,7 @@ from .routes import (
     health,
     leases,
     logs,
+    new,
     now,
     page,
     run_views,
@@ -34,7 +35,7 @@ __all__ = ["API", "make_app"]
 
 API = "/api/v1"
 AREAS = (
-    *(submit, sources, generate, tune),
+    *(submit, new, sources, generate, tune),
     *(now, table, tasks, task_parts, logs, actions, waits, runs, run_views, leases, devices),
     *(status, page, down, events),
 )

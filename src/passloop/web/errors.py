@@ -40,9 +40,9 @@ class ErrorBody(NamedTuple):
     exit: int
 
 
-def error_reply(status: int, body: ErrorBody) -> Response:
-    """The reply of an error."""
-    content = msgspec.json.encode({"error": body._asdict()})
+def error_reply(status: int, body: ErrorBody, **more: object) -> Response:
+    """The reply of an error; `more` stands beside what every error says."""
+    content = msgspec.json.encode({"error": {**body._asdict(), **more}})
     return Response(content, status_code=status, media_type="application/json")
 
 
@@ -66,7 +66,8 @@ def _on_engine_error(_request: Request, error: Exception) -> Response:
 def _on_spec_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, SpecError)
     status = STATUS_OF_EXIT.get(error.exit_code, 400)
-    return error_reply(status, ErrorBody(error.code, error.message, error.hint, error.exit_code))
+    problems = [problem._asdict() for problem in error.problems]
+    return error_reply(status, ErrorBody(error.code, error.message, error.hint, error.exit_code), problems=problems)
 
 
 def _on_bad_value(_request: Request, error: Exception) -> Response:

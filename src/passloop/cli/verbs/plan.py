@@ -41,22 +41,33 @@ def command(
     as_json: bool,
 ) -> int:
     """Expand and check a spec: count, exact commands, estimate, what can never fit. Submits nothing."""
-    from passloop.apps.spec_file import load_spec
+    from passloop.apps.errors import SpecError
     from passloop.cli.launching import engine_environment
 
-    home = home_of(ctx)
-    file = load_spec(spec)
-    client = Client(home)
-    environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
-    makers: dict[str, Callable[..., Plan | BenchPlan | GeneratePlan]]
-    makers = {"bench": _bench_plan, "generate": _generate_plan}
-    make = makers.get(file.kind, _sweep_plan)
-    plan = make(file, home, lambda: _box_of_engine(client) if client.alive() else _box_here(environment), whole)
+    try:
+        environment = engine_environment({"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
+        plan = _planned(spec, home_of(ctx), environment, whole=whole)
+    except SpecError as wrong:
+        if as_json:
+            streams.emit_json({"schema_version": 1, "problems": [each._asdict() for each in wrong.problems]})
+        raise
     if as_json:
-        streams.emit_json(plan.as_json())
+        streams.emit_json({**plan.as_json(), "text": plan.as_text()})
     else:
         streams.emit(plan.as_text())
     return int(Exit.NEVER_FITS if plan.impossible else Exit.OK)
+
+
+def _planned(spec: str, home: str, environment: Mapping[str, str], *, whole: bool) -> Plan | BenchPlan | GeneratePlan:
+    """The plan of a spec of any kind. Raises `SpecError`."""
+    from passloop.apps.spec_file import load_spec
+
+    file = load_spec(spec)
+    client = Client(home)
+    makers: dict[str, Callable[..., Plan | BenchPlan | GeneratePlan]]
+    makers = {"bench": _bench_plan, "generate": _generate_plan}
+    make = makers.get(file.kind, _sweep_plan)
+    return make(file, home, lambda: _box_of_engine(client) if client.alive() else _box_here(environment), whole)
 
 
 def _sweep_plan(file: SpecFile, home: str, box: Callable[[], Box], whole: bool) -> Plan:

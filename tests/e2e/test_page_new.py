@@ -1,0 +1,153 @@
+"""New work as the page hands it in: specs of every kind are looked at and submitted as the command line would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passloop.cli.client import Client
+from passloop.cli.exits import CliError
+from tests.e2e.test_bench import CODE, SPEC
+from tests.support.command_line import Box, ended_boxes
+
+SWEEP = """run: digits
+command: [echo, "{depth}"]
+matrix: {depth: [2, 4]}
+"""
+MISTAKES = """run: digits
+command: echo
+matrx: {depth: [2, 4]}
+"""
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    with ended_boxes(tmp_path_factory.mktemp("new")) as made:
+        assert made.run("up").code == 0
+        yield made
+
+
+@pytest.fixture
+def client(box: Box) -> Client:
+    return Client(str(box.home))
+
+
+def refusal(client: Client, path: str, body: dict[str, Any]) -> CliError:
+    with pytest.raises(CliError) as refused:
+        client.post(path, body, timeout=60)
+    return refused.value
+
+
+def test_a_plan_tells_what_a_spec_would_do_and_submits_nothing(box: Box, client: Client) -> None:
+    before = client.get("/runs")["runs"]
+    found = client.post("/plan", {"text": SWEEP.replace("digits", "planned"), "cwd": str(box.folder)}, timeout=60)
+    assert (found["valid"], found["kind"], found["plan"]["cells"]) == (True, "run", 2)
+    assert found["plan"]["first"][0]["command"] == ["echo", "2"]
+    assert "2 cells" in found["text"]
+    assert client.get("/runs")["runs"] == before
+
+
+def test_a_plan_tells_every_mistake_with_its_place(client: Client) -> None:
+    found = client.post("/plan", {"text": MISTAKES}, timeout=60)
+    places = {(each["line"], each["column"]) for each in found["problems"]}
+    assert (found["valid"], places) == (False, {(2, 10), (3, 1)})
+    assert any("matrix" in each["fix"] for each in found["problems"])
+
+
+@pytest.mark.parametrize("text", ["", "run: [", "a: 1", "run: x\nrun: y", "\0", "&a [*a]", "run: " + "[" * 3_000])
+def test_what_is_no_spec_is_a_problem_and_no_traceback(client: Client, text: str) -> None:
+    found = client.post("/plan", {"text": text}, timeout=60)
+    assert (found["valid"], bool(found["problems"])) == (False, True)
+    assert "Traceback" not in str(found)
+
+
+def test_what_can_never_fit_is_said_in_the_plan(client: Client) -> None:
+    found = client.post("/plan", {"text": SWEEP + "resources: {gpus: 64}\n"}, timeout=60)
+    assert found["valid"]
+    assert found["plan"]["never_fits"]
+
+
+def test_a_sweep_is_submitted_and_runs_in_the_directory_that_was_named(box: Box, client: Client) -> None:
+    text = SWEEP.replace("[echo,", "[touch,").replace('"{depth}"', '"made-{depth}"')
+    found = client.post("/specs", {"text": text, "cwd": str(box.folder)}, timeout=60)
+    assert (found["kind"], found["run"]["name"]) == ("run", "digits")
+    assert box.run("wait", f"@{found['run']['id']}").code == 0
+    assert (box.folder / "made-4").exists()
+    kept = Path(found["spec"])
+    assert kept.read_text() == text
+    assert kept.parent == box.home / "specs"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_matrix_is_followed_beside_the_engine_until_its_results_are_there(box: Box, client: Client) -> None:
+    text = SPEC.replace("CODE", CODE)
+    found = client.post("/specs", {"text": text, "cwd": str(box.folder)}, timeout=60)
+    assert (found["kind"], found["run"]["name"]) == ("bench", "small")
+    assert box.run("wait", f"@{found['run']['id']}").code == 0
+    matrix = client.get(f"/runs/{found['run']['id']}/bench")
+    assert matrix["counts"]["done"] == 8
+    assert matrix["out"] == str(box.folder / "results" / "small")
+
+
+def test_a_wrong_spec_is_refused_with_its_problems_and_nothing_is_kept(box: Box, client: Client) -> None:
+    before = sorted((box.home / "specs").glob("*"))
+    refused = refusal(client, "/specs", {"text": MISTAKES})
+    assert refused.exit_code == 2
+    assert "3:1" in refused.message
+    assert sorted((box.home / "specs").glob("*")) == before
+
+
+def test_a_directory_that_is_not_there_is_refused(client: Client) -> None:
+    for cwd in ("/nowhere", "relative", "/etc/passwd", "\0"):
+        for path, body in (("/plan", {"text": SWEEP}), ("/commands", {"words": ["true"]})):
+            assert refusal(client, path, {**body, "cwd": cwd}).exit_code == 2
+
+
+def test_a_command_is_submitted_with_the_options_of_submit(box: Box, client: Client) -> None:
+    options = {"gpus": "1", "vram": "20GiB", "name": "train", "array": "1-2", "time_limit": "10m", "env": ["A=b"]}
+    body = {"words": ["sh", "-c", "echo $A-{index}"], "options": options, "cwd": str(box.folder)}
+    looked = client.post("/commands", {**body, "dry": True})
+    assert (looked["tasks"], looked["never_fits"], looked["request"][0]["vram_mib"]) == (2, None, 20_480)
+    assert looked["first"][1] == ["sh", "-c", "echo $A-2"]
+    tasks = client.post("/commands", body)["tasks"]
+    assert box.run("wait", *map(str, tasks)).code == 0
+    assert box.run("logs", str(tasks[1])).out == "b-2\n"
+
+
+def test_a_command_that_can_never_fit_is_told_before_it_is_refused(client: Client) -> None:
+    body = {"words": ["true"], "options": {"gpus": "64"}}
+    assert client.post("/commands", {**body, "dry": True})["never_fits"]
+    assert refusal(client, "/commands", body).exit_code == 7
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"gpus": 2},
+        {"gpu": "2"},
+        {"env": "A=b"},
+        {"env": ["no equals sign"]},
+        {"balance": "yes"},
+        {"priority": True},
+        {"time_limit": "soon"},
+        {"each_line": "/etc/passwd"},
+        {"snapshot": True},
+    ],
+)
+def test_wrong_options_are_refused_by_name(client: Client, options: dict[str, Any]) -> None:
+    refused = refusal(client, "/commands", {"words": ["true"], "options": options, "dry": True})
+    assert refused.exit_code == 2
+
+
+@pytest.mark.parametrize("kind", ["run", "bench", "generate", "wire"])
+def test_the_schema_of_each_kind_is_that_of_the_command_line(client: Client, kind: str) -> None:
+    assert "json-schema.org" in client.get(f"/schema/{kind}", timeout=60)["$schema"]
+
+
+def test_a_kind_that_is_none_has_no_schema(client: Client) -> None:
+    with pytest.raises(CliError) as refused:
+        client.get("/schema/other")
+    assert refused.value.exit_code == 3
