@@ -34,8 +34,14 @@ export function numberText(value) {
   if (!Number.isFinite(value)) return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e7) return count.format(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return value.toExponential(2).replace("e+", "e");
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(2).replace("e+", "e").replace(/\.?0+e/, "e");
   return String(Number(value.toPrecision(4)));
+}
+
+/** What is added to or taken from a value, with two digits that count. */
+export function differenceText(value) {
+  if (Math.abs(value) < 1e-9) return "±0";
+  return `${value > 0 ? "+" : "−"}${numberText(Number(Math.abs(value).toPrecision(2)))}`;
 }
 
 function trimmed(value) {

@@ -21,6 +21,25 @@ export function boundsOf(values, { zero = false, room = 0.06 } = {}) {
   return [zero && low === 0 ? 0 : low - more, high + more];
 }
 
+/** Whether values reach so far that equal steps would hide the small ones: all above 0, the largest 30 times the smallest. */
+export function isWide(values) {
+  const known = values.filter((value) => Number.isFinite(value));
+  const low = Math.min(...known);
+  return known.length > 1 && low > 0 && Math.max(...known) / low >= 30;
+}
+
+/** Powers of ten between two, with their twos and fives where there is room. */
+export function wideTicks([low, high]) {
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1) {
+    for (const factor of high / low > 2000 ? [1] : [1, 2, 5]) {
+      const value = Number((factor * 10 ** power).toPrecision(1));
+      if (value >= low && value <= high) found.push(value);
+    }
+  }
+  return found;
+}
+
 /** About `count` round values between two. */
 export function ticks([low, high], count = 5) {
   const raw = (high - low) / count;
@@ -28,7 +47,7 @@ export function ticks([low, high], count = 5) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= raw * 0.999);
   const found = [];
-  for (let number = Math.ceil(low / step - 1e-9); number * step <= high + step * 1e-9; number += 1) found.push(number * step);
+  for (let number = Math.ceil(low / step - 1e-9); number * step <= high + step * 1e-9; number += 1) found.push(number * step || 0);
   return found;
 }
 

@@ -1,15 +1,18 @@
 // The frame of a plot: a box with round marks on both axes, their names with units, and limits as lines across.
 import { numberText } from "../base/amounts.js";
 import { html } from "../base/html.js";
-import { scale, ticks } from "../base/scales.js";
+import { scale, ticks, wideTicks } from "../base/scales.js";
 
 export const BOX = { width: 640, height: 360, left: 62, right: 18, top: 14, bottom: 46 };
 
-/** From values to places in the box. */
-export function frameOf(xBounds, yBounds, box = BOX) {
+/** From values to places in the box; with `wide` the way across is in equal factors, not in equal steps. */
+export function frameOf(xBounds, yBounds, { box = BOX, wide = false } = {}) {
+  const across = [box.left, box.width - box.right];
+  const byFactor = wide && scale(xBounds.map(Math.log10), across);
   return {
     box,
-    x: scale(xBounds, [box.left, box.width - box.right]),
+    wide,
+    x: wide ? (value) => byFactor(Math.log10(value)) : scale(xBounds, across),
     y: scale(yBounds, [box.height - box.bottom, box.top]),
     xBounds,
     yBounds,
@@ -21,7 +24,7 @@ export function Axes({ frame, x, y, limits = [] }) {
   const { box } = frame;
   const [right, bottom] = [box.width - box.right, box.height - box.bottom];
   return html`<g aria-hidden="true">
-    ${ticks(frame.xBounds, 6).map((value) => html`<g key=${`x${value}`}>
+    ${(frame.wide ? wideTicks(frame.xBounds) : ticks(frame.xBounds, 6)).map((value) => html`<g key=${`x${value}`}>
       <line class="rule" x1=${frame.x(value)} x2=${frame.x(value)} y1=${box.top} y2=${bottom} />
       <text x=${frame.x(value)} y=${bottom + 15} text-anchor="middle">${numberText(value)}</text>
     </g>`)}

@@ -3,7 +3,7 @@
 import { numberText } from "../base/amounts.js";
 import { html, useState } from "../base/html.js";
 import { oneLine } from "../base/plain.js";
-import { scale } from "../base/scales.js";
+import { isWide, scale } from "../base/scales.js";
 
 const HEIGHT = 300;
 const TOP = 34;
@@ -47,10 +47,7 @@ function axisOf(values) {
   const known = values.filter((value) => value !== null && value !== undefined);
   const room = [HEIGHT - BOTTOM, TOP];
   if (known.length && known.every((value) => typeof value === "number")) {
-    const [low, high] = [Math.min(...known), Math.max(...known)];
-    const y = scale(low === high ? [low - 1, high + 1] : [low, high], room);
-    const marks = low === high ? [[numberText(low), y(low)]] : [[numberText(low), y(low)], [numberText((low + high) / 2), y((low + high) / 2)], [numberText(high), y(high)]];
-    return { y: (value) => (typeof value === "number" ? y(value) : null), marks, share: (value) => (high === low ? 0 : (value - low) / (high - low)) };
+    return numbers(known, room);
   }
   const words = [...new Set(known.map(String))];
   const y = scale([0, Math.max(1, words.length - 1)], room);
@@ -59,6 +56,20 @@ function axisOf(values) {
     y: (value) => (value === null || value === undefined ? null : y(place(value))),
     marks: words.slice(0, 12).map((word) => [oneLine(word).slice(0, 12), y(place(word))]),
     share: (value) => (words.length < 2 ? 0 : place(value) / (words.length - 1)),
+  };
+}
+
+/** Numbers in equal steps, or in equal factors where they reach far. */
+function numbers(known, room) {
+  const by = isWide(known) ? Math.log10 : (value) => value;
+  const back = by === Math.log10 ? (value) => 10 ** value : by;
+  const [low, high] = [by(Math.min(...known)), by(Math.max(...known))];
+  const y = scale(low === high ? [low - 1, high + 1] : [low, high], room);
+  const places = low === high ? [low] : [low, (low + high) / 2, high];
+  return {
+    y: (value) => (typeof value === "number" ? y(by(value)) : null),
+    marks: places.map((place) => [numberText(Number(back(place).toPrecision(3))), y(place)]),
+    share: (value) => (high === low ? 0 : (by(value) - low) / (high - low)),
   };
 }
 

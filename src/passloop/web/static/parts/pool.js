@@ -5,7 +5,8 @@ import { oneLine } from "../base/plain.js";
 import { Countdown } from "./countdown.js";
 import { Meter } from "./meter.js";
 
-const GATES = { open: ["", ""], cooling: ["odd", "cooling"], half_open: ["odd", "trying one"], probing: ["odd", "trying one"], dead: ["bad", "dead"] };
+const GATES = { open: ["", ""], cooling: ["odd", "cooling"], half_open: ["odd", "trying one"], dead: ["bad", "dead"] };
+const NO_LIMIT = 1_000_000_000;
 
 /** An amount of a pool in its own unit. */
 export function poolText(pool, amount) {
@@ -14,17 +15,32 @@ export function poolText(pool, amount) {
   return countText(amount);
 }
 
+/** What is counted in a pool. */
+function unitOf(pool) {
+  if (pool.kind === "rate") return `${oneLine(pool.name.split(":").at(-1))} a minute`;
+  if (pool.kind === "limit") return "at once";
+  return pool.name === "cpu" ? "CPUs" : "";
+}
+
 export function Pool({ pool, end }) {
+  const unlimited = pool.capacity >= NO_LIMIT;
+  const now = pool.limit !== null && pool.limit !== undefined && pool.limit !== pool.capacity ? pool.limit : null;
+  const told = `${poolText(pool, pool.used)}${unlimited ? "" : ` of ${poolText(pool, pool.capacity)}`} ${unitOf(pool)}`;
   const [tone, word] = GATES[pool.state] || ["odd", pool.state];
-  const told = `${poolText(pool, pool.used)} of ${poolText(pool, pool.capacity)}`;
-  const limited = pool.limit !== null && pool.limit !== undefined && pool.limit !== pool.capacity;
+  const parts = [{ value: pool.used, tone: pool.used >= pool.capacity ? "odd" : "busy", title: told }];
   return html`<div class="pool">
-    <div><b class="cut" title=${oneLine(pool.name)}>${oneLine(pool.name)}</b><span>${told}</span></div>
-    <${Meter} whole=${pool.capacity} label=${`${pool.name}: ${told} in use`} parts=${[{ value: pool.used, tone: pool.used >= pool.capacity ? "odd" : "busy", title: told }]} />
+    <b class="cut" title=${oneLine(pool.name)}>${shortName(pool)}</b>
+    <${Meter} whole=${pool.capacity} label=${`${pool.name}: ${told}`} parts=${parts} />
     <div>
-      <small>${pool.kind}${limited ? ` · limited to ${countText(pool.limit)} for now` : ""}</small>
+      <small>${told}${now !== null && ` · ${countText(now)} for now`}${unlimited && " · no limit known"}</small>
       ${word && html`<small class=${tone}>${word}${pool.until && html` <${Countdown} to=${pool.until} before="for " over="until now" />`}</small>`}
       ${end}
     </div>
   </div>`;
+}
+
+/** The end of a long name says more than its beginning. */
+function shortName(pool) {
+  const name = oneLine(pool.name).replace(/:(requests|tokens)$/, "");
+  return name.length > 34 ? `…${name.slice(-33)}` : name;
 }

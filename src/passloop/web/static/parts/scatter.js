@@ -3,7 +3,7 @@ import { numberText } from "../base/amounts.js";
 import { frontOf } from "../base/front.js";
 import { html } from "../base/html.js";
 import { oneLine } from "../base/plain.js";
-import { boundsOf } from "../base/scales.js";
+import { boundsOf, isWide } from "../base/scales.js";
 import { Axes, BOX, frameOf } from "./axes.js";
 import { SeriesLegend } from "./series_legend.js";
 
@@ -17,9 +17,12 @@ export function Scatter({ points, x, y, front = "each", limits = [], title }) {
   const known = points.filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y));
   if (!known.length) return html`<p class="soft">There is nothing to draw yet.</p>`;
   const names = [...new Set(known.map((point) => point.series || ""))];
+  const across = [...known.map((point) => point.x), ...limits.filter((each) => each.on === "x").map((each) => each.value)];
+  const wide = isWide(across);
   const frame = frameOf(
-    boundsOf([...known.map((point) => point.x), ...limits.filter((each) => each.on === "x").map((each) => each.value)]),
+    wide ? [Math.min(...across) / 1.3, Math.max(...across) * 1.3] : boundsOf(across),
     boundsOf([...known.map((point) => point.y), ...limits.filter((each) => each.on === "y").map((each) => each.value)]),
+    { wide },
   );
   const more = { x: x.more, y: y.more };
   const groups = names.map((name) => known.filter((point) => (point.series || "") === name));
@@ -27,7 +30,7 @@ export function Scatter({ points, x, y, front = "each", limits = [], title }) {
   return html`<figure>
     ${title && html`<figcaption>${title}</figcaption>`}
     <svg class="chart" viewBox=${`0 0 ${BOX.width} ${BOX.height}`} role="group" aria-label=${`${y.title} against ${x.title}`}>
-      <${Axes} frame=${frame} x=${x.title} y=${y.title} limits=${limits} />
+      <${Axes} frame=${frame} x=${wide ? `${x.title}, by factors` : x.title} y=${y.title} limits=${limits} />
       ${fronts.map((line, place) => line.length > 1 && html`<g class=${`s${place % 8}`}><path class="front" d=${pathOf(line, frame)} /></g>`)}
       ${groups.map((group, place) => html`<g key=${names[place]} class=${`s${place % 8}`}>${group.map((point) => html`<${Dot} point=${point} frame=${frame} x=${x} y=${y} named=${known.length <= NAMED} />`)}</g>`)}
     </svg>

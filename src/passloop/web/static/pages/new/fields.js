@@ -5,7 +5,7 @@ export const FIELDS = [
   { name: "vram", label: "VRAM of each", hint: "20GiB" },
   { name: "cpus", label: "CPUs", hint: "1" },
   { name: "mem", label: "Memory", hint: "16GiB" },
-  { name: "array", label: "Array", hint: "1-100; {index} in the command" },
+  { name: "array", label: "Array", hint: "1-100" },
   { name: "max_parallel", label: "At most at once", hint: "max_parallel" },
   { name: "name", label: "Name", hint: "" },
   { name: "group", label: "Group", hint: "default" },

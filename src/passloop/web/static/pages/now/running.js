@@ -35,7 +35,7 @@ export function Running({ tasks, counts, gpus }) {
 /** The devices by their numbers. */
 export function whereText(task, places) {
   if (!task.gpus?.length) return html`<span class="soft">CPU</span>`;
-  return task.gpus.map((uuid) => (places.has(uuid) ? `GPU ${places.get(uuid)}` : uuid.slice(0, 12))).join(", ");
+  return `GPU ${task.gpus.map((uuid) => places.get(uuid) ?? uuid.slice(0, 12)).join(", ")}`;
 }
 
 /** How far it may be: by the learned time of its kind, else by its limit. */

@@ -34,7 +34,7 @@ function Row({ tasks }) {
   return html`<div class="two-lines">
     <div class="first">
       <span class="name cut"><${TaskLink} task=${task} /></span>
-      ${tasks.length > 1 && html`<span class="soft">and ${tasks.length - 1} more of <${RunLink} run=${task.run} /></span>`}
+      ${tasks.length > 1 && html`<span class="soft cut more">and ${tasks.length - 1} more of <${RunLink} run=${task.run} /></span>`}
       <span class="end"><${State} of=${task.state} /></span>
     </div>
     <div class="second"><${Blockers} blockers=${task.blockers} /></div>

@@ -36,7 +36,7 @@ function Body({ run, rest, params }) {
       <span class="bar push"><${ActsBar} names=${actsOf(run)} select=${[`@${run.id}`]} what=${`run ${run.name}`} /></span>
     </div>
     ${!rest.length && html`<section class="panel" aria-label="How it stands"><div class="inside">
-      <br /><${Counts} counts=${run.counts} filter=${{ run: String(run.id) }} toCome=${run.source?.to_come || 0} />
+      <${Counts} counts=${run.counts} filter=${{ run: String(run.id) }} toCome=${run.source?.to_come || 0} />
       ${run.source?.message && html`<p class="odd">${plain(run.source.message)}</p>`}
       ${run.source?.blockers?.length > 0 && html`<${Blockers} blockers=${run.source.blockers} />`}
     </div></section>`}

@@ -1,5 +1,5 @@
 // Scores as a heat map: each column from its worst to its best, the difference to dense under each, gaps as gaps.
-import { numberText, percentText } from "../../../base/amounts.js";
+import { differenceText, numberText, percentText } from "../../../base/amounts.js";
 import { html, useState } from "../../../base/html.js";
 import { go } from "../../../base/route.js";
 import { spanText } from "../../../base/times.js";
@@ -37,7 +37,7 @@ function fieldOf(field, column, [low, high], row, open) {
   ].filter(Boolean).join("\n");
   if (field.value === null) return { text: "–", small: field.why.slice(0, 14), title, tone: null, open: field.cells?.length ? open(field, row, column) : undefined };
   const share = high > low ? (field.value - low) / (high - low) : 0.6;
-  const against = field.difference === null || field.difference === undefined || row.dense ? "" : `${field.difference >= 0 ? "+" : "−"}${numberText(Math.abs(field.difference))}`;
+  const against = field.difference === null || field.difference === undefined || row.dense ? "" : differenceText(field.difference);
   const part = field.done < field.planned ? ` ${field.done}/${field.planned}` : "";
   return { text: numberText(field.value), small: `${against}${part}`, title, tone: Math.min(0.999, column.lower_is_better ? 1 - share : share), open: open(field, row, column) };
 }

@@ -13,12 +13,12 @@ export function Columns({ dataset }) {
     { name: "model", title: "Model", of: (one) => oneLine(one.model || "–") },
     { name: "endpoint", title: "Endpoint", of: (one) => html`<span class="mono">${oneLine(one.endpoint || "–")}</span>` },
     { name: "needs", title: "After", wrap: true, of: (one) => one.needs.map(oneLine).join(", ") || "–" },
-    { name: "done", title: "Done", number: true, of: (one) => countText(progress(one, dataset.rows).done) },
-    { name: "failed", title: "Failed", number: true, of: (one) => html`<span class=${progress(one, 0).failed ? "bad" : ""}>${countText(progress(one, 0).failed)}</span>` },
+    { name: "done", title: "Done", number: true, of: (one) => (one.model || progress(one, 0).whole ? countText(progress(one, dataset.rows).done) : "–") },
+    { name: "failed", title: "Failed", number: true, of: (one) => (one.model || progress(one, 0).whole ? html`<span class=${progress(one, 0).failed ? "bad" : ""}>${countText(progress(one, 0).failed)}</span>` : "–") },
     { name: "rate", title: "Last minute", number: true, of: (one) => (one.model ? countText(one.done_last_minute) : "–") },
-    { name: "in", title: "Tokens in", number: true, of: (one) => countText(one.tokens?.input) },
-    { name: "out", title: "Tokens out", number: true, of: (one) => countText(one.tokens?.output) },
-    { name: "cost", title: "Cost", number: true, of: (one) => numberText(one.cost) },
+    { name: "in", title: "Tokens in", number: true, of: (one) => (one.model ? countText(one.tokens?.input) : "–") },
+    { name: "out", title: "Tokens out", number: true, of: (one) => (one.model ? countText(one.tokens?.output) : "–") },
+    { name: "cost", title: "Cost", number: true, of: (one) => (one.model ? numberText(one.cost) : "–") },
   ];
   return html`<${Panel} title="Columns" bare><${Grid} label="Columns" columns=${columns} rows=${dataset.columns} keyOf=${(one) => one.name} /><//>`;
 }

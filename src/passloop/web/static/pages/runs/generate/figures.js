@@ -14,7 +14,7 @@ export function Figures({ dataset }) {
     ["tokens out", countText(sum((column) => column.tokens?.output))],
     dataset.cost !== null && dataset.cost !== undefined && ["cost", numberText(dataset.cost)],
   ].filter(Boolean);
-  return html`<section class="panel" aria-label="Figures"><div class="inside"><br />
+  return html`<section class="panel" aria-label="Figures"><div class="inside">
     <dl class="figures">${figures.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     <p class="soft"><small>written to <span class="mono">${oneLine(dataset.out || "–")}</span></small></p>
   </div></section>`;

@@ -17,9 +17,18 @@ export function OneRow({ run, row }) {
     <div class="head"><h2>Row ${countText(row)}</h2><span class="bar push">${row > 0 && html`<a href=${to(row - 1)}>row before</a>`}<a href=${to(row + 1)}>next row</a></span></div>
     <${Loaded} of=${found} lines=${6}>${(data) => html`
       <p>${data.status}${data.reason ? `: ${plain(data.reason)}` : ""}</p>
-      ${data.columns.map((column) => html`<${Column} key=${column.name} column=${column} />`)}
+      <${Made} columns=${data.columns.filter((column) => !column.prompt)} />
+      ${data.columns.filter((column) => column.prompt).map((column) => html`<${Column} key=${column.name} column=${column} />`)}
     `}<//>
   `;
+}
+
+/** What nobody was asked for: drawn, read or computed. */
+function Made({ columns }) {
+  if (!columns.length) return null;
+  return html`<${Panel} title="Drawn, read and computed"><dl class="facts">
+    ${columns.map((column) => html`<dt key=${column.name}>${oneLine(column.name)}</dt><dd>${textOf(column.value)} <small class="soft">${column.kind}</small></dd>`)}
+  </dl><//>`;
 }
 
 function Column({ column }) {
@@ -28,8 +37,8 @@ function Column({ column }) {
   const end = column.task && html`<${State} of=${column.state} /> <a class="mono" href=${link(["tasks", String(column.task)])}>${column.task}</a>`;
   return html`<${Panel} title=${oneLine(column.name)} note=${note} end=${end}>
     ${turnsOf(column.prompt).map((turn) => html`<div class="turn"><h3>${oneLine(turn.role)}</h3><pre>${textOf(turn.content)}</pre></div>`)}
-    ${column.said !== undefined && html`<div class="turn said"><h3>answered</h3><pre>${textOf(column.said)}</pre></div>`}
-    ${(column.said === undefined || textOf(column.said) !== textOf(column.value)) && html`<div class="turn said"><h3>value</h3><pre>${textOf(column.value)}</pre></div>`}
+    ${column.said && html`<div class="turn said"><h3>answered</h3><pre>${textOf(column.said)}</pre></div>`}
+    ${(!column.said || textOf(column.said) !== textOf(column.value)) && html`<div class="turn said"><h3>value</h3><pre>${textOf(column.value)}</pre></div>`}
     ${(column.attempts || []).filter((one) => one.outcome !== "success").map((one) => html`<p class="soft">${one.outcome || "under way"}${one.ms !== null ? ` after ${spanText(one.ms)}` : ""}: ${plain(one.message || "")}</p>`)}
   <//>`;
 }

@@ -2,7 +2,7 @@
 import { html } from "../../../base/html.js";
 import { useLive } from "../../../base/live.js";
 import { touches } from "../../../base/events.js";
-import { plain } from "../../../base/plain.js";
+import { oneLine, plain } from "../../../base/plain.js";
 import { change, link } from "../../../base/route.js";
 import { Empty } from "../../../parts/empty.js";
 import { Grid } from "../../../parts/grid.js";
@@ -30,7 +30,7 @@ function columnsOf(rows, run) {
   return [
     { name: "row", title: "Row", of: (row) => html`<a class="mono" href=${link(["runs", String(run.id), "row", String(row.row)])}>${row.row}</a>` },
     { name: "status", title: "Status", of: (row) => html`<span class=${`tag ${TONES[row.status] || "calm"}`} title=${plain(row.reason || "")}>${row.status}</span>` },
-    ...names.map((name) => ({ name: `value ${name}`, title: name, wrap: true, of: (row) => short(row.values?.[name]) })),
+    ...names.map((name) => ({ name: `value ${name}`, title: oneLine(name), wrap: rows.some((row) => String(row.values?.[name] ?? "").length > 24), of: (row) => short(row.values?.[name]) })),
   ];
 }
 

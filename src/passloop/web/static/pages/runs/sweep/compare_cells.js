@@ -54,5 +54,5 @@ function Value({ row, cell, cells, sweep }) {
   const lower = sweep.lower_is_better?.[row.metric];
   const best = lower !== undefined && cells.length > 1 && value.mean === (lower ? Math.min(...means) : Math.max(...means));
   return html`<span class=${best ? "good" : ""}>${best ? html`<b>${numberText(value.mean)}</b>` : numberText(value.mean)}</span>
-    ${value.count > 1 && html` <small class="soft">± ${numberText(value.deviation)}, ${value.count}</small>`}`;
+    ${value.count > 1 && html` <small class="soft">± ${numberText(Number(value.deviation.toPrecision(2)))} of ${value.count}</small>`}`;
 }

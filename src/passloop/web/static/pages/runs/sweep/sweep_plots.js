@@ -14,7 +14,7 @@ export function SweepPlots({ sweep, params }) {
   const measures = [...numeric.map((axis) => `axis ${axis}`), ...sweep.metrics.map((metric) => `metric ${metric}`), "took"];
   const y = chosen(params, "y", measures, `metric ${sweep.ranked_by || sweep.metrics[0]}`);
   const x = chosen(params, "x", measures, measures.find((each) => each !== y));
-  const by = chosen(params, "by", ["", ...sweep.axes], sweep.axes.find((axis) => `axis ${axis}` !== x) || "");
+  const by = chosen(params, "by", ["", ...sweep.axes], sweep.axes.find((axis) => `axis ${axis}` !== x && axis !== "seed") || "");
   const points = done.map((row) => ({
     x: valueOf(row, x), y: valueOf(row, y), name: `${row.task} ${paramsText(row.params)}`,
     series: by ? `${by} = ${row.params?.[by]}` : "", href: link(["tasks", String(row.task)]),
@@ -27,7 +27,7 @@ export function SweepPlots({ sweep, params }) {
       <${Scatter} points=${points} x=${{ title: titleOf(x), more: more(x) }} y=${{ title: titleOf(y), more: more(y) }} front="none" />
     <//>
     <${Panel} title="All cells" note="press a name to colour by it">
-      <${Parallel} axes=${[...sweep.axes, ...sweep.metrics].map((name) => ({ name, title: name }))} lines=${linesOf(sweep)} />
+      <${Parallel} axes=${axesOf(sweep)} lines=${linesOf(sweep)} />
     <//>
   `;
 }
@@ -50,6 +50,12 @@ function valueOf(row, which) {
   const [kind, name] = which.split(/ (.*)/s);
   const value = (kind === "axis" ? row.params : row.results)?.[name];
   return typeof value === "number" ? value : NaN;
+}
+
+/** What sets the cells apart, then what was measured; repeats are one cell, so their number is no axis. */
+function axesOf(sweep) {
+  const set = sweep.axes.filter((axis) => sweep.cells.some((cell) => cell.params[axis] !== undefined));
+  return [...set, ...sweep.metrics].map((name) => ({ name, title: name }));
 }
 
 function linesOf(sweep) {
