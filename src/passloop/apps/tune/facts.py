@@ -26,8 +26,11 @@ NAMES = ("experts", "heads", "kv_heads", "layers")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of one model; None is unknown. `weights_mib` is the size of the weights as stored, `width` bytes of a value."""
+    """Of one model; None is unknown. `source` is a hub id, or the absolute path of what is here. `weights_mib` is the
+    size of the weights as stored, `width` bytes of a value.
+    """
 
+    source: str | None = None
     weights_mib: int | None = None
     layers: int | None = None
     heads: int | None = None
@@ -51,6 +54,7 @@ def facts_of(entry: ModelEntry | None, folder: Path) -> Facts:
     heads = entry.heads or _number(config, "num_attention_heads", "n_head")
     hidden = _number(config, "hidden_size", "n_embd")
     return Facts(
+        source=entry.source if place is None else str(place),
         weights_mib=entry.weights if entry.weights is not None else _weights(place),
         layers=entry.layers or _number(config, "num_hidden_layers", "n_layer"),
         heads=heads,

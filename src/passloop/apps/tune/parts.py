@@ -64,7 +64,7 @@ def parts_of(spec: TuneSpec, folder: Path, facts: Facts, python: str, say: Say) 
     space = space_of(spec, family, say)
     points = points_of(spec.load, say)
     load = load_of(spec, points, folder, say)
-    given = {"python": python} | ({"model": spec.model.source} if spec.model is not None else {})
+    given = {"python": python} | ({"model": facts.source} if facts.source is not None else {})
     _check_engine(spec, family, folder, say)
     launches = _launches(spec, family, space, given)
     _check_use(spec, space, family, launches, say)
@@ -153,9 +153,8 @@ def _names(space: Space) -> frozenset[str]:
 
 
 def _launches(spec: TuneSpec, family: Family, space: Space, given: Mapping[str, str]) -> LaunchMaker:
-    argv = spec.engine.argv if spec.engine.argv is not None else family.argv
     return LaunchMaker.of(
-        [*argv, *spec.engine.args],
+        _words(spec, family),
         {**family.env, **spec.engine.env},
         family=family,
         parameters=space.parameters,
@@ -164,9 +163,16 @@ def _launches(spec: TuneSpec, family: Family, space: Space, given: Mapping[str, 
     )
 
 
+def _words(spec: TuneSpec, family: Family) -> list[str]:
+    """The argv before anything is filled in."""
+    if spec.engine.argv is not None:
+        return [*spec.engine.argv, *spec.engine.args]
+    return [*family.argv, *(family.model if spec.model is not None else ()), *spec.engine.args]
+
+
 def _check_engine(spec: TuneSpec, family: Family, folder: Path, say: Say) -> None:
     engine = spec.engine
-    argv = [*(engine.argv if engine.argv is not None else family.argv), *engine.args]
+    argv = _words(spec, family)
     texts = Template([*argv, *engine.env.values(), *engine.download], BUILT_IN)
     if engine.argv is None and not family.name:
         say(("engine",), "there is no argv", "write the words of the server, or name its family: vllm")
