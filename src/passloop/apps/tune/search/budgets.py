@@ -48,10 +48,9 @@ def enough(budgets: Budgets, trials: Sequence[Trial], aims: Aims, *, now: int) -
 
 def gpu_ms(trials: Sequence[Trial], *, now: int) -> int:
     """GPU-milliseconds so far, of what runs, too."""
-    running = (trial for trial in trials if trial.state == "running" and trial.started_at is not None)
-    return sum(trial.gpu_ms for trial in trials) + sum(
-        len(trial.gpus) * max(0, now - (trial.started_at or now)) for trial in running
-    )
+    ended = sum(trial.gpu_ms for trial in trials)
+    running = [(trial, trial.started_at) for trial in trials if trial.state == "running"]
+    return ended + sum(len(trial.gpus) * max(0, now - began) for trial, began in running if began is not None)
 
 
 def without_gain(trials: Sequence[Trial], aims: Aims) -> int:
