@@ -117,6 +117,28 @@ def test_a_command_is_submitted_with_the_options_of_submit(box: Box, client: Cli
     assert box.run("logs", str(tasks[1])).out == "b-2\n"
 
 
+def test_how_many_fit_at_once_is_told_with_what_ends_it(client: Client) -> None:
+    found = client.post("/commands", {"words": ["true"], "options": {"gpus": "1", "cpus": "1"}, "dry": True})
+    assert found["fits"] == {"most": 2, "now": 2, "sentence": "needs 1 GPU, 0 free"}
+    found = client.post("/commands", {"words": ["true"], "options": {"gpus": "0.5"}, "dry": True})
+    assert found["fits"]["most"] == 4
+    found = client.post("/commands", {"words": ["true"], "options": {"gpus": "64"}, "dry": True})
+    assert found["fits"]["most"] == 0
+
+
+def test_no_more_run_at_once_than_was_said(box: Box, client: Client) -> None:
+    options = {"name": "few", "array": "1-4", "max_parallel": "1", "cpus": "0.1"}
+    tasks = client.post("/commands", {"words": ["true"], "options": options, "cwd": str(box.folder)})["tasks"]
+    assert box.run("wait", *map(str, tasks)).code == 0
+    attempts = [box.task(task)["attempts"][-1] for task in tasks]
+    assert all(attempt["need"] == {"parallel/few": 1} for attempt in attempts)
+    times = sorted((attempt["admitted_at"], attempt["ended_at"]) for attempt in attempts)
+    assert all(before[1] <= after[0] for before, after in zip(times, times[1:], strict=False))
+    for wrong in ("0", "many", "-1"):
+        body = {"words": ["true"], "options": {"max_parallel": wrong}}
+        assert refusal(client, "/commands", body).exit_code == 2
+
+
 def test_a_command_that_can_never_fit_is_told_before_it_is_refused(client: Client) -> None:
     body = {"words": ["true"], "options": {"gpus": "64"}}
     assert client.post("/commands", {**body, "dry": True})["never_fits"]

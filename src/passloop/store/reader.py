@@ -33,7 +33,7 @@ from .records import (
     read_attempt,
     read_task,
 )
-from .samples import Sample, read_samples
+from .samples import Sample, read_device, read_samples
 from .sources import SourceView, sources_of
 from .spans import Span, WaitingTask, read_spans, read_waits
 from .sql import statement
@@ -257,6 +257,11 @@ class Reader:
         """How busy the devices of an attempt were, in the order of time."""
         with self._asking() as connection:
             return read_samples(connection, attempt)
+
+    def device_samples(self, uuid: str, since: int, until: int) -> list[Sample]:
+        """How busy a device was between two engine times in ms, whichever attempt held it."""
+        with self._asking() as connection:
+            return read_device(connection, uuid, since, until)
 
     @contextmanager
     def _asking(self) -> Iterator[apsw.Connection]:

@@ -9,7 +9,7 @@ import apsw
 
 from .sql import statement
 
-__all__ = ["Sample", "read_samples", "write_samples"]
+__all__ = ["Sample", "read_device", "read_samples", "write_samples"]
 
 
 class Sample(NamedTuple):
@@ -31,3 +31,9 @@ def write_samples(connection: apsw.Connection, samples: Sequence[Sample]) -> Non
 def read_samples(connection: apsw.Connection, attempt: int) -> list[Sample]:
     """All samples of an attempt in the order of time."""
     return [Sample._make(row) for row in connection.execute(statement("select_samples"), (attempt,))]
+
+
+def read_device(connection: apsw.Connection, uuid: str, since: int, until: int) -> list[Sample]:
+    """Samples of one device between two times in ms, whichever attempt held it, in the order of time."""
+    bindings = {"uuid": uuid, "since": since, "until": until}
+    return [Sample._make(row) for row in connection.execute(statement("list_device_samples"), bindings)]

@@ -70,6 +70,18 @@ async def test_many_samples_are_thinned_out(tmp_path: Path) -> None:
         assert 2_000 <= len(device["at"]) <= 4_000
 
 
+async def test_a_device_has_curves_across_attempts(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await running(one)
+        begin = one.rig.clock.now()
+        samples = [Sample(1, begin + at, uuid, 50, 10, 2_000) for at in (0, 5_000) for uuid in ("GPU-a", "GPU-b")]
+        await one.rig.engine.writer.run(lambda store: store.record_samples(samples))
+        one.rig.clock.advance(10_000)
+        found = (await one.get("/gpus/GPU-a/curves")).json()
+        assert (found["uuid"], found["at"]) == ("GPU-a", [begin, begin + 5_000])
+        assert (await one.get(f"/gpus/GPU-a/curves?from={begin + 1}")).json()["at"] == [begin + 5_000]
+
+
 async def test_files_are_listed_and_sent_as_downloads(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         out = await running(one) / "out"

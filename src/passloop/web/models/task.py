@@ -22,7 +22,7 @@ from passloop.store.reader import Reader
 from passloop.store.samples import Sample
 from passloop.web.read_models import task_of
 
-__all__ = ["attempt_row", "curves", "files", "open_file", "variables"]
+__all__ = ["attempt_row", "curves", "device_curve", "files", "open_file", "variables"]
 
 MOST_POINTS = 4_000
 MOST_FILES = 1_000
@@ -53,6 +53,11 @@ def curves(reader: Reader, task: int, attempt: int | None) -> Json:
         by_device.setdefault(sample.uuid, []).append(sample)
     devices = [_curve(uuid, samples) for uuid, samples in by_device.items()]
     return document(attempt=row.epoch, devices=devices)
+
+
+def device_curve(reader: Reader, uuid: str, since: int, until: int) -> Json:
+    """How busy one device was between two times in ms, whichever attempt held it."""
+    return document(**_curve(uuid, reader.device_samples(uuid, since, until)))
 
 
 def attempt_row(reader: Reader, task: int, attempt: int | None) -> AttemptRow:

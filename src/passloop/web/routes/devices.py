@@ -12,11 +12,13 @@ from passloop.kernel.events import PoolOpened, QuarantineReleased
 from passloop.kernel.ids import PoolName
 from passloop.web.models.calls import calls, family_of
 from passloop.web.models.now import lying_workers
+from passloop.web.models.task import device_curve
 from passloop.web.port import EngineHere, json_reply
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["capacity"])
+HOUR = 3_600_000
 
 
 @router.get("/gpus")
@@ -25,6 +27,19 @@ async def list_gpus(engine: EngineHere) -> Response:
     devices, workers = await engine.look(lambda machine, _now: (machine.devices(), lying_workers(machine)))
     absent = engine.desk.inventory.absent_reason if engine.desk is not None and not devices else ""
     return json_reply(document(gpus=[gpu_view(device) for device in devices], absent_reason=absent, workers=workers))
+
+
+@router.get("/gpus/{uuid}/curves")
+async def show_curves(
+    engine: EngineHere,
+    uuid: str,
+    since: Annotated[int | None, Query(alias="from", ge=0, le=2**53)] = None,
+    until: Annotated[int | None, Query(alias="to", ge=0, le=2**53)] = None,
+) -> Response:
+    """Utilisation, memory and power of a GPU between two times in ms, by default the last hour."""
+    last = engine.clock.now() if until is None else until
+    first = last - HOUR if since is None else since
+    return json_reply(await engine.read(lambda reader: device_curve(reader, uuid, first, last)))
 
 
 @router.post("/gpus/{uuid}/release")

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from passloop.apps.errors import Problem, SpecError
-from passloop.web.models.command import CommandAsk, hand_in_command, look_at_command, submission_of
+from passloop.web.models.command import CommandAsk, hand_in_command, look_at_command, wanted_of
 from passloop.web.models.specs import hand_in, plan, schema
 from passloop.web.own_commands import OwnCommands
 from passloop.web.port import EngineHere, json_reply
@@ -60,8 +60,8 @@ async def submit_spec(request: Request, engine: EngineHere, body: SpecText) -> R
 async def submit_command(engine: EngineHere, body: Command) -> Response:
     """Hand in a command, or look at what it would be."""
     cwd = await _directory(body.cwd)
-    wire = await asyncio.to_thread(submission_of, engine, CommandAsk(body.words, body.options, cwd))
-    return json_reply(await (look_at_command if body.dry else hand_in_command)(engine, wire))
+    wanted = await asyncio.to_thread(wanted_of, engine, CommandAsk(body.words, body.options, cwd))
+    return json_reply(await (look_at_command if body.dry else hand_in_command)(engine, wanted))
 
 
 @router.get("/schema/{kind}")
