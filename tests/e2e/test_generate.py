@@ -99,6 +99,22 @@ async def test_rows_of_a_dead_model_are_dropped_if_that_is_wanted(tmp_path: Path
         assert made.dropped == {"no answer for by_dead": 1}
 
 
+@pytest.mark.timeout(60)
+async def test_failed_cells_can_be_retried_and_the_command_then_has_nothing_to_ask(box: Box) -> None:
+    faults = script(dead=ModelScript(latency=0, faults=(Fault(status=400, last=6),)))
+    async with generating(box.folder, faults) as stand:
+        made = stand.dataset(**model_columns("one", "dead"))
+        assert (await stand.make(made)).exit_code == 1
+        said = await asyncio.to_thread(box.run, "retry", "--failed", "--json")
+        assert said.code == 0, said
+        waited = await asyncio.to_thread(box.run, "wait", "state:ready", "state:running", "state:admitted")
+        assert waited.code in (0, 3), waited
+        asked = stand.endpoint.count("received")
+        assert asked == 18
+        assert (await stand.make(made)).exit_code == 0
+        assert stand.endpoint.count("received") == asked
+
+
 async def test_a_structured_answer_is_refused_until_it_is_valid(tmp_path: Path) -> None:
     answers = ("no JSON at all", '{"n": "one"}', '{"n": 1}')
     schema = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
