@@ -45,7 +45,8 @@ class Memory:
 
 def vram_mib(memory: Memory, family: Family, known: Params, gpus: int, peaks: Iterable[Peak] = ()) -> int | None:
     """The memory to ask of each GPU; None if nothing is to be asked or known. Observed peaks come first: those of the
-    same settings, else the estimate is raised as much as others took more than theirs.
+    same settings, else the estimate is raised as much as others took more than theirs, but never over the highest peak:
+    engines that fill what they find take the same on every GPU.
     """
     if memory.vram is None or isinstance(memory.vram, int):
         return memory.vram
@@ -53,14 +54,13 @@ def vram_mib(memory: Memory, family: Family, known: Params, gpus: int, peaks: It
     seen = [each for each in peaks if each.mib > 0]
     key = _key(family, known, gpus)
     same = [each.mib for each in seen if _key(family, {**family.defaults, **each.values}, gpus) == key]
-    if same:
-        return _margin(max(same))
-    if own is None:
-        return _margin(max(each.mib for each in seen)) if seen else None
+    most = max((each.mib for each in seen), default=None)
+    if same or own is None or most is None:
+        return max(same) if same else own if own is not None else most
     ratios = [
         each.mib / told for each in seen if (told := _estimate(memory, family, {**family.defaults, **each.values}))
     ]
-    return -(-int(own * max([1.0, *ratios]) * 1_000) // 1_000)
+    return min(int(own * max([1.0, *ratios])), max(own, most))
 
 
 def _key(family: Family, known: Mapping[str, Value], gpus: int) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from passloop.apps.generate.plan import GeneratePlan
     from passloop.apps.queue.plan import Box, Plan
     from passloop.apps.spec_file import SpecFile
+    from passloop.apps.tune.plan import TunePlan
 
 __all__ = ["command"]
 
@@ -64,8 +65,8 @@ def _planned(spec: str, home: str, environment: Mapping[str, str], *, whole: boo
 
     file = load_spec(spec)
     client = Client(home)
-    makers: dict[str, Callable[..., Plan | BenchPlan | GeneratePlan]]
-    makers = {"bench": _bench_plan, "generate": _generate_plan}
+    makers: dict[str, Callable[..., Plan | BenchPlan | GeneratePlan | TunePlan]]
+    makers = {"bench": _bench_plan, "generate": _generate_plan, "tune": _tune_plan}
     make = makers.get(file.kind, _sweep_plan)
     return make(file, home, lambda: _box_of_engine(client) if client.alive() else _box_here(environment), whole)
 
@@ -101,6 +102,12 @@ def _generate_plan(file: SpecFile, home: str, _box: Callable[[], Box], _whole: b
         return plan_of(dataset)
     with Reader.open(Home(Path(home))) as reader:
         return plan_of(dataset, reader)
+
+
+def _tune_plan(file: SpecFile, home: str, box: Callable[[], Box], whole: bool) -> TunePlan:
+    from passloop.cli.tune_plans import tune_plan
+
+    return tune_plan(file, home, box, first=None if whole else 10)
 
 
 def _box_of_engine(client: Client) -> Box:

@@ -14,7 +14,7 @@ __all__ = ["OTHERS", "command"]
 @click.command("schema")
 @click.argument("kind", default="run", metavar="[KIND]")
 def command(*, kind: str) -> None:
-    """Print the JSON Schema of a spec: run (the default), bench, generate; or wire, the body of a submission."""
+    """Print the JSON Schema of a spec: run (the default), bench, generate, tune; or wire, the body of a submission."""
     from passloop.apps.queue.schema import schema_of
 
     streams.emit_json(schema_of(kind, OTHERS))
@@ -32,4 +32,10 @@ def _generate() -> dict[str, Any]:
     return GenerateSpec.model_json_schema(by_alias=True)
 
 
-OTHERS = {"bench": _bench, "generate": _generate}
+def _tune() -> dict[str, Any]:
+    from passloop.apps.tune.spec import TuneSpec
+
+    return TuneSpec.model_json_schema(by_alias=True)
+
+
+OTHERS = {"bench": _bench, "generate": _generate, "tune": _tune}
