@@ -159,7 +159,7 @@ def _slo(said: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
         *((f"latency.{stat}", "e2e", str(stat), entry) for stat, entry in latencies.items()),
         *((each, each, "mean", said[each]) for each in ("ttft", "tpot") if each in said),
     ):
-        threshold = entry.get("threshold") if isinstance(entry, dict) else None
+        threshold = entry.get("threshold", 0) if isinstance(entry, dict) else 0
         if stat not in ("mean", "p50", "p90", "p99") or not _is_number(threshold) or not 0 < threshold <= MOST:
             dropped.append(f"slo.{shown(key)[1:-1]}: it has no threshold that can be kept")
             continue

@@ -84,8 +84,8 @@ def _parameter(name: str, entry: Any, dropped: list[str]) -> Any:
     if isinstance(entry, dict):
         kind = entry.get("type")
         if kind in ("continuous", "integer"):
-            kept = {key: entry[key] for key in ("low", "high", "log") if entry.get(key) not in (None, False)}
-            return {"type": "float" if kind == "continuous" else "int", **kept}
+            bounds = {key: entry[key] for key in ("low", "high", "log") if entry.get(key) not in (None, False)}
+            return {"type": "float" if kind == "continuous" else "int", **bounds}
         if kind in ("choice", "categorical"):
             return _parameter(name, entry.get("values") or entry.get("choices") or [], dropped)
         dropped.append(f"{path}: its type {shown(kind)} is not known")

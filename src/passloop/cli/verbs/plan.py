@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from passloop.apps.spec_file import SpecFile
     from passloop.apps.tune.plan import TunePlan
 
+    AnyPlan = Plan | BenchPlan | GeneratePlan | TunePlan
+
 __all__ = ["command"]
 
 
@@ -59,13 +61,13 @@ def command(
     return int(Exit.NEVER_FITS if plan.impossible else Exit.OK)
 
 
-def _planned(spec: str, home: str, environment: Mapping[str, str], *, whole: bool) -> Plan | BenchPlan | GeneratePlan:
+def _planned(spec: str, home: str, environment: Mapping[str, str], *, whole: bool) -> AnyPlan:
     """The plan of a spec of any kind. Raises `SpecError`."""
     from passloop.apps.spec_file import load_spec
 
     file = load_spec(spec)
     client = Client(home)
-    makers: dict[str, Callable[..., Plan | BenchPlan | GeneratePlan | TunePlan]]
+    makers: dict[str, Callable[..., AnyPlan]]
     makers = {"bench": _bench_plan, "generate": _generate_plan, "tune": _tune_plan}
     make = makers.get(file.kind, _sweep_plan)
     return make(file, home, lambda: _box_of_engine(client) if client.alive() else _box_here(environment), whole)
