@@ -44,7 +44,7 @@ REQUESTS: tuple[tuple[Variant, ...], ...] = (
 )  # fmt: skip
 WARM: tuple[tuple[Variant, ...], ...] = (
     (ask(gpus=1),), (ask(gpus=2),), (ask(share=0.5),), (ask(share=0.25, cpus=1),), (ask(cpus=1, memory=6_000),),
-    (ask(cpus=1),), (ask(gpus=1, memory=9_000), ask(cpus=2)),
+    (ask(cpus=1),), (ask(gpus=1, memory=9_000), ask(cpus=2)), (ask(cpus=1, memory=9_000),),
 )  # fmt: skip
 CALLS = ((ask(chat=1),), (ask(code=1),), (ask(chat=1, tokens=30),), (ask(provider=1, tokens=8),))
 DEVICES = ((ask(gpus=1),), (ask(gpus=2),), (ask(gpus=3),), (ask(share=0.5),), (ask(share=0.25),))

@@ -30,7 +30,8 @@ LOOKED_AT_LAST = 30
 class Occupant:
     """An attempt on a device, or the worker that it started; it is there until it is `gone`, whoever knows of it.
 
-    `share` in 1/10,000. Only who `shows` is seen: a worker that has begun nothing yet has not touched the device.
+    `share` in 1/10,000. Only who `shows` is seen: a worker that has begun nothing yet has not touched the device. Who
+    `stays` is a worker that is there by right until it is told to end, or dies.
     """
 
     home: int
@@ -39,6 +40,7 @@ class Occupant:
     since: int
     gone: Callable[[int], bool]
     shows: Callable[[], bool]
+    stays: Callable[[], bool]
 
 
 @dataclass
@@ -113,6 +115,8 @@ class HomeView:
         plain = seen(device.index)
         there = [one for one in device.occupants if not one.gone(now) and one.shows()]
         mine = [one.attempt for one in there if one.home == self._home]
+        wronged = [one for one in there if one.home == self._home and one.stays() and not _is_given(one, plain, ours)]
+        assert not wronged, f"{wronged} would be taken for somebody else's on {plain.uuid}: {ours}"
         strays = tuple(attempt for attempt in mine if attempt not in ours)
         trespassing = [attempt for attempt in mine if attempt in ours and plain.uuid not in ours[attempt]]
         others = [one.attempt for one in there if one.home != self._home and now - one.since >= SHOWS_UP_AFTER]
@@ -120,6 +124,10 @@ class HomeView:
         foreign = (*device.foreign, *(Foreign(pid=pid, user="ben", name=name) for pid, name in named))
         usable = plain.vram_mib - sum(one.vram_mib for one in foreign)
         return seen(device.index, usable_mib=usable, foreign=foreign, strays=strays, fault=device.fault)
+
+
+def _is_given(one: Occupant, device: DeviceSeen, ours: Mapping[int, Collection[str]]) -> bool:
+    return device.uuid in ours.get(one.attempt, ())
 
 
 class Desk(DeviceDesk):

@@ -136,7 +136,12 @@ class Processes(FakeWorld):
         """A new worker begins on what its first attempt was given, and keeps that until it is gone."""
         self._enough_memory(order)
         worker = self.workers.new(order, play)
-        self._occupy(order, lambda now: worker.gone_at is not None and worker.gone_at <= now, lambda: worker.ran)
+        self._occupy(
+            order,
+            lambda now: worker.gone_at is not None and worker.gone_at <= now,
+            shows=lambda: worker.ran,
+            stays=lambda: worker.gone_at is None,
+        )
 
     def _play(self, order: Launch) -> Play:
         """An attempt begins. Raises AssertionError if it must not."""
@@ -152,14 +157,22 @@ class Processes(FakeWorld):
         play = self._drawn(order)
         if order.warm_key is None:
             self._enough_memory(order)
-            self._occupy(order, lambda now: self.is_gone(order.attempt, now), _always)
+            self._occupy(order, lambda now: self.is_gone(order.attempt, now))
         return play
 
-    def _occupy(self, order: Launch, gone: Gone, shows: Callable[[], bool]) -> None:
+    def _occupy(
+        self,
+        order: Launch,
+        gone: Gone,
+        *,
+        shows: Callable[[], bool] = lambda: True,
+        stays: Callable[[], bool] = lambda: False,
+    ) -> None:
         now = self.clock.now()
         self.workers.go_on()
         for grant in order.allocation.devices:
-            self._devices.occupy(grant.uuid, Occupant(self.home, order.attempt, grant.share, now, gone, shows))
+            newcomer = Occupant(self.home, order.attempt, grant.share, now, gone, shows, stays)
+            self._devices.occupy(grant.uuid, newcomer)
         self._locks.append((gone, [os.dup(one) for one in self.descriptors(order.allocation)]))
 
     def _enough_memory(self, order: Launch) -> None:
@@ -173,8 +186,9 @@ class Processes(FakeWorld):
             for one in self.orders.values()
             if one.warm_key is None and not self.is_gone(one.attempt, now)
         )
+        others += wanted if order.warm_key is not None else 0
         lying = sum(worker.memory for worker in self.workers.by_id.values())
-        assert others + lying <= MEMORY_MIB, f"attempt {order.attempt} starts with {wanted} MiB, {lying} lie: {others}"
+        assert others + lying <= MEMORY_MIB, f"attempt {order.attempt} makes it {others} MiB beside {lying} of workers"
 
     def _drawn(self, order: Launch) -> Play:
         refused = self._endpoints.refusal(order.allocation)
@@ -203,10 +217,6 @@ class Processes(FakeWorld):
 
 def _memory_of(order: Launch) -> int:
     return dict(order.allocation.amounts).get(MEMORY, 0)
-
-
-def _always() -> bool:
-    return True
 
 
 class Driver(FakeDriver):

@@ -131,7 +131,8 @@ class WarmDriver(Driver):
         never = act.starts_at == FAR
         worker = self._workers.of.get(act.attempt)
         parked = worker.parked() if worker is not None else None
-        if not never and (not act.started or act.ended or parked is None):
+        if parked is None or not (never or (act.started and not act.ended)):
+            act.started = act.started or never
             super()._happen(act)
             return
         act.started = act.ended = act.gone = True

@@ -122,12 +122,15 @@ class Workers:
         now = self._clock.now()
         if worker.gone_at is not None:
             return
-        if worker.line and self.has_begun(worker.line[0]):
-            act = self._acts[worker.line.pop(0)]
-            act.ends_at, act.outcome = now, KILLED
-            self._die(worker, now, act.gone_at() or now)
-        else:
-            self._die(worker, now, now + self._chance.choice([0, 0, 3_000]))
+        left_for = self._chance.choice([0, 0, 3_000])
+        if worker.line:  # what is left of the worker is charged to the first
+            attempt = worker.line.pop(0)
+            act = self._acts[attempt]
+            if self.has_begun(attempt):
+                act.ends_at, act.outcome, left_for = now, KILLED, act.play.stray_for or 0
+            else:
+                self._never(attempt, now, UNTRIED, stray_for=left_for)
+        self._die(worker, now, now + left_for)
 
     def end(self, worker: Worker, millis: int) -> None:
         """An idle worker is told to end, and is gone after so long."""
@@ -174,7 +177,7 @@ class Workers:
             self._never(attempt, at, UNTRIED)
         worker.line.clear()
 
-    def _never(self, attempt: AttemptId, at: int, outcome: Outcome) -> None:
+    def _never(self, attempt: AttemptId, at: int, outcome: Outcome, *, stray_for: int = 0) -> None:
         act = self._acts[attempt]
         act.starts_at, act.ends_at, act.outcome = FAR, at, outcome
-        act.play = replace(act.play, stray_for=0)
+        act.play = replace(act.play, stray_for=stray_for)

@@ -341,15 +341,17 @@ class WorkerDriver:
             self._gone(hold)
 
     async def _bury(self, hold: Hold, *, stray: bool) -> None:
-        """A worker has ended: so have its attempts, each as its records say. Its folder goes if nobody needs it."""
+        """A worker has ended: so have its attempts, each as its records say. Its folder goes if nobody needs it.
+
+        What is left of it is charged to the attempt that it ran, or to the first if it had begun none.
+        """
         needed = stray or not hold.came_up
-        for order in list(hold.orders.values()):
-            ending = await asyncio.to_thread(look_at, order)
+        endings = [(order, await asyncio.to_thread(look_at, order)) for order in list(hold.orders.values())]
+        if stray and hold.stray is None:
+            hold.stray = next((order for order, ending in endings if ending.begun), endings[0][0] if endings else None)
+        for order, ending in endings:
             needed = needed or (ending.begun and ending.outcome is None)
-            left = stray and ending.begun and hold.stray is None
-            if left:
-                hold.stray = order
-            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=False, stray=left)
+            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=False, stray=order is hold.stray)
         if not needed:
             await asyncio.to_thread(remove_blank, hold.directory)
         if not stray:
