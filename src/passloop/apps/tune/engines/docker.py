@@ -57,8 +57,8 @@ class DockerEngine:
             raise CannotStart("bad_flag", MISSING, final=True) from None
         client = await _call(docker.from_env, timeout=CALL_SECONDS)
         try:
-            container = await _call(_begun, client, order, site)
-            return DockerServer(container, order, site)
+            container, facts = await _call(_begun, client, order, site)
+            return DockerServer(container, facts, order, site)
         except BaseException:
             client.close()
             raise
@@ -81,17 +81,19 @@ async def _call(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
         raise CannotStart("crash", text) from None
 
 
-def _begun(client: Any, order: EngineOrder, site: Site) -> Any:
-    """The started container."""
+def _begun(client: Any, order: EngineOrder, site: Site) -> tuple[Any, dict[str, Any]]:
+    """The started container, and what is known of its image."""
     import docker
 
     labels = _labels(site)
     for old in client.containers.list(all=True, filters={"label": f"{TASK_LABEL}={labels[TASK_LABEL]}"}):
         old.remove(force=True)
     try:
-        client.images.get(order.image)
+        image = client.images.get(order.image)
     except docker.errors.ImageNotFound:
-        client.images.pull(order.image)
+        image = client.images.pull(order.image)
+    digests = image.attrs.get("RepoDigests") or [None]
+    facts = {"image": order.image, "image_id": image.id, "image_digest": digests[0]}
     options = {"shm_size": SHARED_MEMORY, "ipc_mode": "host"} | order.options
     devices = [docker.types.DeviceRequest(device_ids=list(site.gpus), capabilities=[["gpu"]])] if site.gpus else []
     container = client.containers.create(
@@ -111,7 +113,7 @@ def _begun(client: Any, order: EngineOrder, site: Site) -> Any:
     except BaseException:
         container.remove(force=True)
         raise
-    return container
+    return container, facts
 
 
 def _labels(site: Site) -> dict[str, str]:
@@ -135,13 +137,13 @@ def _plain(site: Site) -> dict[str, Any]:
 class DockerServer:
     """A `Server` that is a container."""
 
-    def __init__(self, container: Any, order: EngineOrder, site: Site) -> None:
+    def __init__(self, container: Any, facts: Mapping[str, Any], order: EngineOrder, site: Site) -> None:
         self._loop = asyncio.get_running_loop()
         self._container = container
         self.argv = filled(order.argv, site)
         self.environment: Mapping[str, str] = _environment(order, site)
         self.ended: asyncio.Future[End] = self._loop.create_future()
-        self._image = order.image or ""
+        self._facts = facts
         self._pid = int(container.attrs.get("State", {}).get("Pid") or 0)
         self._guard = _guard(container.id)
         self._pump = threading.Thread(target=self._copy, args=(site,), name="passloop-container-log", daemon=True)
@@ -161,9 +163,7 @@ class DockerServer:
         return Holder.OURS if unseen else found
 
     def facts(self) -> Mapping[str, Any]:
-        image = self._container.image
-        digests = image.attrs.get("RepoDigests") or []
-        return {"image": self._image, "image_id": image.id, "image_digest": digests[0] if digests else None}
+        return self._facts
 
     async def drained(self, seconds: float) -> None:
         await asyncio.to_thread(self._pump.join, seconds)
