@@ -15,11 +15,12 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .ends import Ends
 from .events import PoolKind
 from .fitting import Fit, Lack, all_lack, fit, lack, may_pass
 from .ready_queue import Lane, Lanes
 from .records import Place, ShapeVariant, Task
-from .reservations import Ends, Room, last_resort, plan, renew, room_for
+from .reservations import Room, last_resort, plan, renew, room_for
 from .resources import Grant
 from .state import State
 from .supply import Supply

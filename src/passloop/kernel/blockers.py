@@ -12,13 +12,14 @@ from enum import StrEnum
 
 from .cooldowns import Gate
 from .device_pool import Device, DeviceState
+from .ends import Ends
 from .events import PoolKind
 from .fitting import Asker, could_ever_fit, fit, lacks_of, may_pass
 from .misfits import explain_misfit, misfitting_devices, misfitting_draw
 from .pools import ScalarPool
 from .presence import in_the_way
 from .records import ShapeVariant, Task
-from .reservations import Ends, Room, last_resort, room_for
+from .reservations import Room, last_resort, room_for
 from .resources import GPU, MEMORY
 from .state import State
 from .tasks import TaskState

@@ -6,7 +6,6 @@ closure and its adaptive limit; it neither knows tasks nor wakes anybody.
 
 from __future__ import annotations
 
-from collections import deque
 from enum import StrEnum
 
 from .ids import TaskId
@@ -62,10 +61,14 @@ def jittered(millis: int, seed: int) -> int:
 
 
 class Closure:
-    """One pool's gate and adaptive limit. Times in engine ms."""
+    """One pool's gate and adaptive limit. Times in engine ms.
+
+    `recent` has a bit for each of the last outcomes, 1 where it went well, and `counted` says how many they are.
+    """
 
     __slots__ = (
         "closed_at",
+        "counted",
         "cycles",
         "failed_probes",
         "gate",
@@ -87,11 +90,11 @@ class Closure:
         self.closed_at: int | None = None
         self.lowered_at = -1
         self.successes = 0
-        self.recent: deque[bool] = deque(maxlen=SPORADIC_OF)
+        self.recent = self.counted = 0
 
     def succeed(self, *, capacity: int) -> None:
         """One success while open: every 25 of them raise the limit by one."""
-        self.recent.append(True)
+        self.note(well=True)
         self.successes += 1
         if self.successes >= SUCCESSES_PER_STEP:
             self.successes = 0
@@ -99,11 +102,16 @@ class Closure:
 
     def is_sporadic(self) -> bool:
         """Whether failures are at most 10 % of the last 50 outcomes, or of as many as there are."""
-        return self.recent.count(False) * 10 <= len(self.recent)
+        return (self.counted - self.recent.bit_count()) * 10 <= self.counted
+
+    def note(self, *, well: bool) -> None:
+        """Remember how one of the last outcomes was."""
+        self.recent = (self.recent << 1 | well) & (1 << SPORADIC_OF) - 1
+        self.counted = min(self.counted + 1, SPORADIC_OF)
 
     def fail(self, outcome: Outcome, *, admitted_at: int, now: int, seed: int) -> bool:
         """One bad outcome while open. Returns True if it closed the pool, False if it was sporadic."""
-        self.recent.append(False)
+        self.note(well=False)
         if self.is_sporadic() and outcome.status not in CLOSES_AT_ONCE:
             return False
         if admitted_at > self.lowered_at:
@@ -164,8 +172,8 @@ class Closure:
         self.probe = None
         self.failed_probes = 0
         self.closed_at = None
-        self.recent.clear()
-        self.recent.extend([True] * TRUSTED_WITH)
+        self.counted = TRUSTED_WITH
+        self.recent = (1 << TRUSTED_WITH) - 1
 
     def _cool(self, outcome: Outcome, now: int, seed: int) -> None:
         if outcome.retry_after is not None:

@@ -100,7 +100,7 @@ def _short_amounts(task: Asker, variant: ShapeVariant, room: Room, end: int | No
     passes = room.is_passed_by(end)
     for pool, amount in variant.draws:
         left = room.amounts.get(pool)
-        if left is not None and amount > left and (not passes or pool.kind is PoolKind.RATE):
+        if left is not None and (not passes or pool.kind is PoolKind.RATE) and not left.covers(amount):
             mask |= 1 << pool.bit
     if not passes and variant.on_node and room.excludes(task.run, exclusive=variant.exclusive):
         mask |= 1 << 1

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from .amounts import SHARE_WHOLE
+from .ends import Ends
 from .errors import BrokenInvariant
 from .events import PoolKind
 from .fitting import fit
 from .machine import Machine
-from .reservations import Ends, Room, last_resort, room_for
+from .reservations import Room, last_resort, room_for
 from .state import State
 from .tasks import TaskState
 

@@ -22,6 +22,7 @@ from .tasks import (
 )
 
 if TYPE_CHECKING:
+    from .ends import End
     from .source_records import LiveCell
 
 __all__ = ["Attempt", "Group", "Place", "Shape", "ShapeVariant", "Task"]
@@ -177,6 +178,7 @@ class Attempt:
         "bound_enforced",
         "charged",
         "driver",
+        "end",
         "ended_at",
         "epoch",
         "group",
@@ -203,6 +205,7 @@ class Attempt:
         self.group = group
         self.bound, self.bound_enforced = row.bound, row.bound_enforced
         self.charged = row.charged
+        self.end: End | None = None
 
     def row(self) -> AttemptRow:
         """The attempt as it is now, frozen."""

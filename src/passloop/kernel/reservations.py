@@ -7,100 +7,21 @@ as ending last, oldest first. Nothing here changes any state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
 from .cooldowns import Gate
 from .device_pool import Device
-from .durations import KILL_MARGIN
+from .ends import NOW, EndKey, Ends, Leftover
 from .events import PoolKind
 from .pools import ScalarPool
-from .records import Attempt, ShapeVariant, Task
+from .records import ShapeVariant, Task
 from .resources import Allocation, DeviceAsk, Grant
 from .state import State
 from .tasks import Reservation
 
-__all__ = ["NOW", "EndKey", "Ends", "Room", "end_key", "plan", "room_for"]
-
-EndKey = tuple[int, int, int]
-"""When a holder ends: (-1, 0, 0) now; (0, time, attempt) by its bound; (1, admitted at, attempt) without one."""
-
-NOW: EndKey = (-1, 0, 0)
-
-STEP_LEAST = 100
-"""The least step, in ms, in which the end of an attempt that has outrun its bound is reckoned anew."""
-
-
-def end_key(attempt: Attempt, now: int) -> tuple[EndKey, int | None]:
-    """When an attempt counts as ending, and when that will change by time alone.
-
-    One that has outrun its bound ends at 1.5 x its elapsed time. That is reckoned in steps of 1 in 32 and a tenth of a
-    second, not anew at every look: so it changes only at times for which there is a wake-up, of which there are few
-    however short the bound was, and nobody comes to fit unseen.
-    """
-    bound = attempt.shape.forecast.bound()
-    if bound is None:
-        return (1, attempt.admitted_at, attempt.id), None
-    start = _counted_from(attempt)
-    if start + bound[0] > now:
-        return (0, start + bound[0], attempt.id), start + bound[0]
-    reckoned, following = bound[0], _following(bound[0])
-    while start + following <= now:
-        reckoned, following = following, _following(following)
-    return (0, start + max(reckoned * 3 // 2, following), attempt.id), start + following
-
-
-def _counted_from(attempt: Attempt) -> int:
-    """Since when an attempt's bound counts: its admission, and each whole margin later that it started.
-
-    An enforced bound keeps a margin in hand, so it stays true; and the usual start, which comes some ms after its
-    admission, moves no shadow time and needs no pass.
-    """
-    delay = 0 if attempt.started_at is None else attempt.started_at - attempt.admitted_at
-    return attempt.admitted_at + delay // KILL_MARGIN * KILL_MARGIN
-
-
-def _following(elapsed: int) -> int:
-    return elapsed + elapsed // 32 + STEP_LEAST
-
-
-class Ends:
-    """The end keys of all holders, computed once per pass. `changes_at` is when the first of them will change."""
-
-    __slots__ = ("_keys", "_now", "_state", "changes_at")
-
-    def __init__(self, state: State, now: int) -> None:
-        self._state = state
-        self._now = now
-        self._keys: dict[int, EndKey] = {}
-        self.changes_at: int | None = None
-
-    def of(self, attempt: int) -> EndKey:
-        """The end key of one attempt."""
-        key = self._keys.get(attempt)
-        if key is None:
-            record = self._state.attempts[attempt]  # type: ignore[index]
-            key, changes_at = end_key(record, self._now)
-            self._keys[attempt] = key
-            if changes_at is not None and (self.changes_at is None or changes_at < self.changes_at):
-                self.changes_at = changes_at
-        return key
-
-    def is_over(self, attempt: int, shadow: EndKey, since: int) -> bool:
-        """Whether a holder counts as gone at the shadow time of a reservation that is there since `since`.
-
-        Where nobody knows that time, who was let past the reservation counts as there, whatever its own bound: it was
-        to take nothing of what the reservation needs, and the next one would else take the same room again.
-        """
-        key = self.of(attempt)
-        if shadow[0] == 0 or key[0]:
-            return key <= shadow
-        return self._state.attempts[attempt].admitted_at < since  # type: ignore[index]
-
-    def in_order(self, attempts: Iterable[int]) -> list[tuple[EndKey, int]]:
-        """Holders with their end keys, first to end first."""
-        return sorted((self.of(attempt), attempt) for attempt in attempts)
+__all__ = ["Room", "last_resort", "plan", "room_for"]
 
 
 @dataclass(slots=True)
@@ -115,7 +36,7 @@ class Room:
     shadow: EndKey
     exclusive: bool
     on_node: bool
-    amounts: dict[ScalarPool, int]
+    amounts: dict[ScalarPool, Leftover]
     devices: dict[str, tuple[int, int]]
 
     @property
@@ -135,7 +56,7 @@ class Room:
         """A task that still runs at the shadow time was admitted: there is less room now."""
         for pool, amount in variant.draws:
             if pool in self.amounts:
-                self.amounts[pool] -= amount
+                self.amounts[pool].take(amount)
         for grant in grants:
             left = self.devices.get(grant.uuid)
             if left is not None:
@@ -259,8 +180,8 @@ def _amount_at(pool: ScalarPool, amount: int, ends: Ends, now: int) -> EndKey:
     if pool.kind is PoolKind.RATE:
         refill = pool.next_refill(amount, now)
         return NOW if refill is None else (0, refill, 0)
-    for key, attempt in ends.in_order(pool.holders):
-        missing -= pool.holders[attempt]  # type: ignore[index]
+    for key in ends.of_pool(pool):
+        missing -= pool.holders[key[2]]  # type: ignore[index]
         if missing <= 0:
             return key
     return NOW
@@ -268,12 +189,11 @@ def _amount_at(pool: ScalarPool, amount: int, ends: Ends, now: int) -> EndKey:
 
 def _left_over(
     pool: ScalarPool, amount: int, shadow: EndKey, ends: Ends, now: int, *, reserved: int, since: int
-) -> int:
+) -> Leftover:
     """What others may still take of a pool so that at the shadow time the reserved amounts are there."""
-    if pool.kind is PoolKind.RATE:
-        return pool.free(now) - reserved - amount
-    freed = sum(held for attempt, held in pool.holders.items() if ends.is_over(attempt, shadow, since))
-    return pool.free(now) + freed - reserved - amount
+    comes_back = shadow != NOW and pool.kind is not PoolKind.RATE
+    holders = list(pool.holders.items()) if comes_back else []
+    return Leftover(pool.free(now) - reserved - amount, holders, shadow, ends, since)
 
 
 def _left_on(device: Device, grant: Grant, shadow: EndKey, ends: Ends, since: int) -> tuple[int, int]:

@@ -95,16 +95,16 @@ def _pool_row(state: State, name: str) -> PoolChanged:
 
 
 def _closure_state(closure: Closure) -> dict[str, object]:
-    kept = {name: getattr(closure, name) for name in Closure.__slots__ if name not in ("gate", "recent")}
-    return {**kept, "gate": closure.gate.value, "recent": list(closure.recent)}
+    return {**{name: getattr(closure, name) for name in Closure.__slots__}, "gate": closure.gate.value}
 
 
 def _restore_closure(closure: Closure, kept: dict[str, object]) -> None:
     for name, value in kept.items():
         if name == "gate":
             closure.gate = Gate(str(value))
-        elif name == "recent":
-            closure.recent.extend(value)  # type: ignore[arg-type]
+        elif isinstance(value, list):  # stores of before 0.2 have the recent outcomes one by one
+            for well in value:
+                closure.note(well=well)
         else:
             setattr(closure, name, value)
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
+from .ends import Ends
 from .events import PoolKind
 from .fitting import fit, is_able
 from .pools import ScalarPool
 from .records import Shape, ShapeVariant
-from .reservations import Ends, Room, last_resort, room_for
+from .reservations import Room, last_resort, room_for
 from .resources import DeviceAsk
 from .source_records import Node, Source
 from .state import State

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
+from passloop.kernel.changes import PoolChanged
 from passloop.kernel.events import PoolKind, PoolOpened, StrayGone
 from passloop.kernel.ids import PoolName, TaskId
+from passloop.kernel.machine import Machine
 from passloop.kernel.pools import RATE_MARGIN
+from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import TaskState
-from tests.support.builders import HOUR, MINUTE, SECOND, World, ask
+from tests.support.builders import HOUR, MINUTE, SECOND, World, ask, outcome
 
 
 def endpoint(limit: int = 8) -> World:
@@ -341,3 +346,14 @@ def test_a_head_that_lacks_a_rate_does_not_keep_a_half_open_pool_from_its_probe(
     prober = world.submit(ask(model=1), driver="calls")
     world.advance(2 * SECOND)
     assert world.state(prober) is TaskState.RUNNING
+
+
+def test_outcomes_that_an_old_store_kept_one_by_one_count_as_before() -> None:
+    pool = {"capacity": 3, "parent": None, "dead_after": 120_000, "on_dead": "wait"}
+    gate = {"limit": 3, "until": None, "cycles": 0, "probe": None, "failed_probes": 0, "closed_at": None}
+    for well, keeps_open in ((19, True), (8, False)):
+        kept = pool | {"closure": gate | {"lowered_at": -1, "successes": 0, "gate": "open", "recent": [True] * well}}
+        row = PoolChanged("model", PoolKind.LIMIT, json.dumps(kept))
+        closure = Machine.restore(Saved(pools=(row,))).state.pools["model"].closure
+        assert closure is not None
+        assert closure.fail(outcome("rate_limited", status=429), admitted_at=1, now=2, seed=0) is not keeps_open

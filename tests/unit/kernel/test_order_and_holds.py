@@ -383,6 +383,19 @@ def test_bounded_work_takes_the_room_beside_a_head_of_unknown_shadow_time_once()
     assert head not in world.started
 
 
+def test_who_waits_for_an_earlier_reservation_only_keeps_what_is_free_now() -> None:
+    """What a bounded holder gives back later is no reason to take the half of the device that is kept."""
+    world = World(gpus=1, cpus=4)
+    world.submit(share=0.5, cpus=1, limit=HOUR)
+    ending = world.submit(cpus=3, limit=HOUR)
+    world.advance(SECOND)
+    world.submit(share=0.5, cpus=3, patience=0)
+    world.submit(cpus=4, patience=0, priority=1)
+    world.finish(ending)
+    later = world.submit(share=0.5)
+    assert world.state(later) is TaskState.READY
+
+
 def test_a_quick_task_that_hangs_is_looked_at_seldom() -> None:
     world = World(gpus=0, cpus=6)
     world.submit_many(cpus=1, n=12, task_class="quick")
