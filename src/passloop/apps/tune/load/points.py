@@ -9,23 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
+from passloop.apps.errors import BadValue
 from passloop.apps.tune.records import LoadOrder, Point, PointResult, Slo
 from passloop.apps.tune.scoring.slo import request_limits
-from passloop.drivers.calls.secrets import resolve
+from passloop.drivers.calls.secrets import KeyMissing, resolve
 
 from .client import WARMUP, Asking, Progress, Repeat, RepeatRun
+from .errors import NoModel
 from .options import Options, read_options
+from .outside import outside_repeats
 from .prompts import prompts_of
 from .requests import RequestRecord, Sender
 from .results import point_result
 from .transport import Refused, Transport
 
-__all__ = ["NoModel", "api_base", "load", "records_in"]
+__all__ = ["api_base", "load", "records_in"]
 
 REQUESTS = "requests.jsonl"
+BUILTIN = "builtin"
 
 
 class _Model(msgspec.Struct):
@@ -34,10 +39,6 @@ class _Model(msgspec.Struct):
 
 class _Models(msgspec.Struct):
     data: list[_Model] = []
-
-
-class NoModel(Exception):
-    """The server does not say which model it serves."""
 
 
 async def load(
@@ -53,17 +54,23 @@ async def load(
     """Load the server at `url` (with or without `/v1`) with this point.
 
     `slo` decides which requests are good (goodput, attainment), `gpus` share the rates, `folder` takes the requests.
-    Raises `BadValue` for an order that cannot be, `NoModel` if the server names no model. What goes wrong with requests
-    is counted and never raised; a point that was given up says so in `stopped`.
+    Raises `BadValue` for an order that cannot be, `LoadFailed` if the server names no model or a foreign client ends
+    without a result. What goes wrong with requests is counted and never raised; a point that was given up says so in
+    `stopped`.
     """
-    options = read_options(order.options)
-    repeats = await _built_in(order, point, api_base(url), options, folder, progress)
+    if order.client == BUILTIN:
+        options = read_options(order.options)
+        counted = options.tokens
+        repeats = await _built_in(order, point, api_base(url), options, folder, progress)
+    else:
+        counted = "usage"
+        repeats = await _outside(order, point, api_base(url), folder, progress)
     return point_result(
         point,
         [repeat.records for repeat in repeats],
         limits=request_limits(slo, point.name),
         gpus=gpus,
-        counted=options.tokens,
+        counted=counted,
         stopped=repeats[-1].stopped if repeats else None,
         saturated=any(repeat.saturated for repeat in repeats),
     )
@@ -91,7 +98,7 @@ async def _built_in(
 ) -> list[Repeat]:
     """All repeats of a point, up to the one that was given up."""
     prompts = prompts_of(order.prompts, seed=order.seed)
-    key = None if options.api_key is None else resolve(options.api_key)
+    key = _key(options.api_key)
     repeats: list[Repeat] = []
     async with AsyncExitStack() as opened:
         transport = Transport(base, reuse=options.reuse, key=key)
@@ -104,6 +111,32 @@ async def _built_in(
             if repeats[-1].stopped is not None:
                 break
     return repeats
+
+
+async def _outside(
+    order: LoadOrder, point: Point, base: str, folder: Path | None, progress: Callable[[Progress], None] | None
+) -> list[Repeat]:
+    """All repeats by a foreign client; its requests are written down as the built-in client's are."""
+    async with AsyncExitStack() as opened:
+        transport = Transport(base)
+        opened.push_async_callback(transport.close)
+        model = order.model or await _model(transport)
+        own = folder or Path(opened.enter_context(TemporaryDirectory(prefix="passloop-load-")))
+        repeats = await outside_repeats(order, point, base, model=model, folder=own, progress=progress)
+        write = _writer(folder, opened)
+        for record in (record for repeat in repeats for record in repeat.records):
+            write(record)
+    return repeats
+
+
+def _key(reference: str | None) -> str | None:
+    """The key that a reference names. Raises `BadValue`."""
+    if reference is None:
+        return None
+    try:
+        return resolve(reference)
+    except KeyMissing as missing:
+        raise BadValue(f"load.options.api_key: {missing}", "name a key that is there, or leave it out") from None
 
 
 async def _repeat(

@@ -39,13 +39,14 @@ async def load_point(
     order: Order, point: Point, url: str, *, folder: Path, progress: Callable[[Any], None]
 ) -> PointResult:
     """Load the server with one point. Raises `TrialFailure` for a load that cannot be."""
-    from passloop.apps.tune.load.points import NoModel, load
+    from passloop.apps.tune.load.errors import LoadFailed
+    from passloop.apps.tune.load.points import load
 
     try:
         return await load(order.load, point, url, slo=order.slo, folder=folder, gpus=order.gpus, progress=progress)
     except BadValue as bad:
         raise TrialFailure("bad_flag", f"the load cannot be made: {bad}", final=True) from None
-    except NoModel as error:
+    except LoadFailed as error:
         raise TrialFailure("crash", str(error)) from None
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from passloop.apps.errors import BadValue
 from passloop.apps.tune.load.client import Progress
-from passloop.apps.tune.load.points import NoModel, load, records_in
+from passloop.apps.tune.load.errors import NoModel
+from passloop.apps.tune.load.points import load, records_in
 from passloop.apps.tune.records import LoadOrder, Point, PointResult, Slo
 from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Fault, ModelScript, Script
