@@ -136,4 +136,17 @@ def _rescore(home: str, words: tuple[str, ...], spec: str | None, *, as_json: bo
 
 
 def _import(path: str) -> int:
-    raise CliError("the importer is not there yet", hint="write the spec by hand: passloop schema tune")
+    """The spec on stdout, what was dropped beside it; exit 2 if something of it has to be mended by hand."""
+    from passloop.apps.tune.importing import imported
+
+    try:
+        data = Path(path).read_bytes()
+    except OSError as refused:
+        raise CliError(f"{path} cannot be read: {refused.strerror}", hint="passloop tune --import task.json") from None
+    found = imported(data, name=path)
+    streams.emit(found.spec.rstrip("\n"))
+    for line in found.dropped:
+        streams.say(f"dropped: {streams.clean(line)}")
+    for line in found.wrong:
+        streams.say(f"to mend: {streams.clean(line)}")
+    return int(Exit.USAGE if found.wrong else Exit.OK)
