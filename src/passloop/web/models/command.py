@@ -73,7 +73,7 @@ async def hand_in_command(engine: Engine, wanted: Wanted) -> Json:
 
 
 async def look_at_command(engine: Engine, wanted: Wanted) -> Json:
-    """What it would be: how many tasks, the first commands, what each asks, how many fit at once, and what never fits."""
+    """What it would be: how many tasks, the first commands, what each asks, how many fit at once, whether any can."""
     wire = wanted.wire
     devices, pools = await engine.look(lambda machine, now: (machine.devices(), machine.pools(now)))
     box = box_of_views([gpu_view(device) for device in devices], [pool_view(pool) for pool in pools])

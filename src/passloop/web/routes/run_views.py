@@ -96,6 +96,25 @@ async def show_row(engine: EngineHere, run: Name, row: Row) -> Response:
     return await _told(engine, run, "generate", lambda reader, view, _: models.one_row(reader, view, row))
 
 
+@router.get("/runs/{run}/tune")
+async def show_study(engine: EngineHere, run: Name) -> Response:
+    """A study: its aims, its space, its trials as they stand, the best so far."""
+    from passloop.web.models.study import study
+
+    devices, pools = await engine.look(lambda machine, now: (machine.devices(), machine.pools(now)))
+    return await _told(
+        engine, run, "tune", lambda reader, view, _: study(reader, engine.home, view, devices=devices, pools=pools)
+    )
+
+
+@router.get("/runs/{run}/tune/{trial}")
+async def show_trial(engine: EngineHere, run: Name, trial: Row) -> Response:
+    """One trial of a study: its command, what was measured, why it failed."""
+    from passloop.web.models.study import one_trial
+
+    return await _told(engine, run, "tune", lambda reader, view, _: one_trial(reader, engine.home, view, trial))
+
+
 async def _told(engine: Engine, run: str, kind: str, ask: Ask) -> Response:
     """What `ask` says of a run of this kind. Raises `NotFound` for a run of another."""
 
