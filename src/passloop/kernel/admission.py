@@ -105,7 +105,7 @@ class Admission:
     def _walk_lanes(self, cursor: _Cursor, until: Turn | None) -> None:
         """Walk the lanes of one group until somebody started, which changes the order, or another group comes first."""
         walk, supply, lanes = self._walk, self._supply, cursor.lanes
-        while cursor.at < len(lanes):
+        while cursor.at < len(lanes.ordered):
             if until is not None and cursor.turn() > until:
                 return
             lane = lanes.ordered[cursor.at]
@@ -113,7 +113,7 @@ class Admission:
             if self._parked and self._serve_first(lanes, cursor.at):
                 return
             # what follows is true of most lanes: it can neither start, nor be a head, nor add to what is lacked
-            hopeless = not shape.mask & ~walk.lacked and shape.single & supply.exhausted
+            hopeless = not shape.mask & ~(walk.lacked & ~supply.refilling) and shape.single & supply.exhausted
             if not (hopeless and not (self._node_in_play and shape.on_node)) and self._try_lane(lane):
                 return
             cursor.at += 1

@@ -104,8 +104,9 @@ def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
 def discharge(state: State, attempt: Attempt) -> None:
     """Give back all the attempt holds, correct its rate draws and its group's charge; it is no longer known."""
     correct_draws(state, attempt)
+    pools = state.pools
     for name, _ in attempt.allocation.amounts:
-        state.pool(name).give(attempt.id)
+        pools[name].give(attempt.id)
     state.devices.give(attempt.id, attempt.allocation.devices)
     state.node.give(attempt.id)
     _settle_group(state, attempt)
@@ -115,8 +116,9 @@ def discharge(state: State, attempt: Attempt) -> None:
 
 def correct_draws(state: State, attempt: Attempt) -> None:
     """Replace what was estimated of rates by what was used, as soon as that is known, whatever a stray still holds."""
+    pools = state.pools
     for name, _ in attempt.allocation.amounts:
-        pool = state.pool(name)
+        pool = pools[name]
         if isinstance(pool, RatePool):
             known = _really_drawn(attempt, name)
             if known is not None:
@@ -163,11 +165,12 @@ def _settle_group(state: State, attempt: Attempt) -> None:
 def _dominant_share(state: State, attempt: Attempt) -> int:
     """The largest part, in 1/10,000, that the attempt holds of any pool."""
     most = 0
+    pools = state.pools
     for name, amount in attempt.allocation.amounts:
-        capacity = state.pool(name).capacity
-        if capacity > 0:
-            most = max(most, amount * SHARE_WHOLE // capacity)
-    held = sum(grant.share for grant in attempt.allocation.devices)
-    if held:
+        capacity = pools[name].capacity
+        if capacity > 0 and amount * SHARE_WHOLE > most * capacity:
+            most = amount * SHARE_WHOLE // capacity
+    if attempt.allocation.devices:
+        held = sum(grant.share for grant in attempt.allocation.devices)
         most = max(most, held // max(1, len(state.devices.devices)))
     return most
