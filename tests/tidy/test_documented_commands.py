@@ -16,6 +16,7 @@ from passloop.apps.generate.spec import read_generate
 from passloop.apps.queue.schema import schema_of
 from passloop.apps.queue.spec import read_sweep
 from passloop.apps.spec_file import SpecFile, parse_spec
+from passloop.apps.tune.study import study_of_file
 from passloop.cli.program import program
 from passloop.cli.verbs.schema import OTHERS
 from tests.tidy.source import ROOT
@@ -25,6 +26,7 @@ READERS: dict[str, Callable[[SpecFile], object]] = {
     "run": read_sweep,
     "bench": read_bench,
     "generate": read_generate,
+    "tune": lambda file: study_of_file(file, cwd=ROOT),
 }
 SEPARATORS = {"&&", "||", "|", ";", "do", "done", ">", ">>"}
 
@@ -72,7 +74,7 @@ def specs() -> list[tuple[str, str]]:
     written = [
         (document, text)
         for document, text in blocks("yaml")
-        if "run:" in text or "bench:" in text or "generate:" in text
+        if any(f"{kind}:" in text for kind in READERS)
     ]
     paths = [path for path in (ROOT / "examples").rglob("*.yaml") if path.parent.name != "tasks"]
     files = [(path.relative_to(ROOT).as_posix(), path.read_text()) for path in paths]

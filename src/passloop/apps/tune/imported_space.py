@@ -136,15 +136,27 @@ def _presets(task: Mapping[str, Any], family: Family, dropped: list[str]) -> Ite
     for key, name in (("quant_config", "quantisation"), ("parallel_config", "parallelism")):
         said = (task.get(key) or {}).get("presets")
         kept = []
-        for preset in said if isinstance(said, list) else []:
-            try:
-                for setting, value in expanded(str(preset), common_presets()).items():
-                    family.settings[setting].words(value)
-                kept.append(str(preset))
-            except (BadValue, KeyError) as bad:
-                why = bad.what if isinstance(bad, BadValue) else f"{family.name} has no {bad}"
+        for preset in dict.fromkeys(str(each) for each in (said if isinstance(said, list) else [])):
+            why = _refusal(preset, family)
+            if why is None:
+                kept.append(preset)
+            else:
                 dropped.append(f"{key}.presets: {shown(preset)}: {why}")
-        yield f"{key}.presets", name, list(dict.fromkeys(kept))
+        yield f"{key}.presets", name, kept
+
+
+def _refusal(preset: str, family: Family) -> str | None:
+    """Why the engine cannot be started with a preset; None if it can."""
+    try:
+        settings = expanded(preset, common_presets())
+        missing = settings.keys() - family.settings.keys()
+        if missing:
+            return f"{family.name} has no {min(missing)}"
+        for setting, value in settings.items():
+            family.settings[setting].words(value)
+    except BadValue as bad:
+        return bad.what
+    return None
 
 
 def _without_double(path: str, space: dict[str, Any], presets: list[str], dropped: list[str]) -> None:

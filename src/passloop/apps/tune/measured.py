@@ -13,6 +13,7 @@ from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.text import shown
 
 from .load.options import read_options
+from .load.outside import read_outside
 from .load.prompts import prompts_of
 from .measures import MAX_LOAD, MEASURES, Measure
 from .parameters import Path, Say
@@ -23,6 +24,7 @@ from .spec_checks import latency_ms
 __all__ = ["COUNTED", "check_load", "limits_of", "load_of", "objectives_of", "points_of", "slos_of"]
 
 BUILTIN = "builtin:"
+CLOSED_ONLY = "genai-bench"
 PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 COUNTED = frozenset({"goodput", "goodput_per_gpu", "attainment"})
 """Metrics that count the requests that keep the limits of latencies."""
@@ -80,12 +82,15 @@ def check_load(load: LoadOrder, say: Say) -> None:
             prompts_of(load.prompts, seed=load.seed)
     except BadValue as bad:
         say(("load", "prompts"), bad.what, bad.fix)
-    if load.client != "builtin":
-        return
     try:
-        read_options(load.options)
+        if load.client == "builtin":
+            read_options(load.options)
+        else:
+            read_outside(load.options)
     except BadValue as bad:
         say(("load", "options"), bad.what, bad.fix)
+    if load.client == CLOSED_ONLY and any(point.rate is not None for point in load.points):
+        say(("load", "client"), f"{load.client} keeps no rate", "give a concurrency, or take another client")
 
 
 def objectives_of(spec: TuneSpec, points: Sequence[Point], say: Say) -> tuple[Objective, ...]:

@@ -15,6 +15,7 @@ from passloop.apps.text import shown
 
 from .argv import LaunchMaker
 from .candidates import CandidateMaker
+from .engines.docker import OPTIONS
 from .facts import NAMES, Facts
 from .families import Family, family_of
 from .load.prompts import BUILTIN
@@ -182,13 +183,21 @@ def _check_engine(spec: TuneSpec, family: Family, folder: Path, say: Say) -> Non
         say(("engine", "argv"), "nothing tells the server its port", 'add --port, "{port}"')
     if "model" in texts.used and spec.model is None:
         say(("engine",), "the argv has {model}, and there is no model", "add for example model: Qwen/Qwen3-8B")
-    if engine.kind == "docker" and engine.image is None:
-        say(("engine",), "a container needs an image", "add for example image: vllm/vllm-openai:latest")
-    if engine.kind == "command":
-        for key in ("image", "options"):
-            if getattr(engine, key):
-                say(("engine", key), f"{key} belongs to a container", "remove it, or write kind: docker")
+    _check_container(spec, say)
     _check_cwd(engine.cwd, folder, say)
+
+
+def _check_container(spec: TuneSpec, say: Say) -> None:
+    engine = spec.engine
+    if engine.kind == "docker":
+        if engine.image is None:
+            say(("engine",), "a container needs an image", "add for example image: vllm/vllm-openai:latest")
+        for name in sorted(engine.options.keys() - OPTIONS):
+            say(("engine", "options", name), f"a container has no option {shown(name)}", did_you_mean(name, OPTIONS))
+        return
+    for key in ("image", "options"):
+        if getattr(engine, key):
+            say(("engine", key), f"{key} belongs to a container", "remove it, or write kind: docker")
 
 
 def _check_cwd(cwd: str | None, folder: Path, say: Say) -> None:

@@ -233,7 +233,7 @@ def _view(candidate: Candidate) -> dict[str, Any]:
 def _line(candidate: Candidate) -> str:
     variables = "".join(f"{name}={shlex.quote(value)} " for name, value in (candidate.env or {}).items())
     vram = f", {candidate.vram_mib:,} MiB each" if candidate.vram_mib else ""
-    gpus = f"  ({candidate.gpus} GPUs{vram})" if candidate.gpus else ""
+    gpus = f"  ({candidate.gpus} {'GPU' if candidate.gpus == 1 else 'GPUs'}{vram})" if candidate.gpus else ""
     return _safe(variables + shlex.join(candidate.argv)) + gpus
 
 

@@ -15,9 +15,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainValidator,
     WithJsonSchema,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.spec_values import check_variables, in_a_list
@@ -25,6 +28,7 @@ from passloop.apps.text import check_group, check_run_name
 from passloop.apps.units import duration_ms
 
 from . import spec_checks as check
+from .measures import OBJECTIVES
 
 __all__ = [
     "AS_WRITTEN",
@@ -54,8 +58,19 @@ def _schema(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema(schema, mode="validation")
 
 
-WORDS = _schema(type="array", items={"type": "string"})
+class _OrShort:
+    """In the schema, a short form beside the long one."""
+
+    def __init__(self, **short: Any) -> None:
+        self._short = short
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [self._short, handler(core)]}
+
+
 SCALAR = {"type": ["string", "number", "boolean"]}
+SCALARS = {"type": "array", "items": SCALAR, "minItems": 1}
+WORDS = _schema(type="array", items=SCALAR)
 SETTINGS = _schema(type="object", additionalProperties=SCALAR)
 
 Duration = Annotated[int, PlainValidator(duration_ms), _schema(type=["string", "number"])]
@@ -64,8 +79,10 @@ Size = Annotated[int | str, PlainValidator(check.size_or_auto), _schema(type=["s
 Cpus = Annotated[int, PlainValidator(check.check_cpus), _schema(type=["number", "string"], minimum=0)]
 Gpus = Annotated[int | str, PlainValidator(check.check_gpus), _schema(type=["integer", "string"])]
 Argv = Annotated[list[str], BeforeValidator(check.check_argv), WORDS]
-Variables = Annotated[dict[str, str], BeforeValidator(check_variables)]
-Values = Annotated[list[Any], PlainValidator(check.check_values), _schema(type="array", items=SCALAR, minItems=1)]
+Variables = Annotated[
+    dict[str, str], BeforeValidator(check_variables), _schema(type="object", additionalProperties=SCALAR)
+]
+Values = Annotated[list[Any], PlainValidator(check.check_values), _schema(**SCALARS)]
 Settings = Annotated[dict[str, Any], PlainValidator(check.check_plain), SETTINGS]
 Metric = Annotated[str, BeforeValidator(check.check_metric)]
 Place = Annotated[
@@ -74,7 +91,7 @@ Place = Annotated[
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
-Texts = Annotated[list[str], BeforeValidator(in_a_list)]
+Texts = Annotated[list[str], BeforeValidator(in_a_list), _OrShort(type="string")]
 
 
 class Model(BaseModel):
@@ -255,9 +272,9 @@ class Limits(Model):
     verify: Span = Field(default=30_000, examples=["30s"])
 
 
-Parameter = Annotated[ParameterEntry, BeforeValidator(check.check_parameter)]
-Objectives = Annotated[
-    list[Annotated[ObjectiveEntry, BeforeValidator(check.check_objective)]], Field(min_length=1, max_length=8)
+Parameter = Annotated[ParameterEntry, BeforeValidator(check.check_parameter), _OrShort(**SCALARS)]
+ObjectiveOrName = Annotated[
+    ObjectiveEntry, BeforeValidator(check.check_objective), _OrShort(type="string", enum=sorted(OBJECTIVES))
 ]
 
 
@@ -265,7 +282,9 @@ class TuneSpec(Model):
     """A study: an engine, a search space, a load, objectives and SLOs."""
 
     tune: Annotated[str, AfterValidator(check_run_name)] = Field(examples=["smollm2-on-llamacpp"])
-    model: Annotated[ModelEntry, BeforeValidator(_model)] | None = Field(default=None, examples=["Qwen/Qwen3-8B"])
+    model: Annotated[ModelEntry, BeforeValidator(_model), _OrShort(type="string")] | None = Field(
+        default=None, examples=["Qwen/Qwen3-8B"]
+    )
     engine: Engine = Field(examples=["{family: vllm}"])
     space: Annotated[dict[str, Parameter], BeforeValidator(check.check_names)] = Field(
         examples=["{tp: [1, 2], max_num_seqs: {type: int, low: 64, high: 512, step: 64}}"]
@@ -277,7 +296,9 @@ class TuneSpec(Model):
     constraints: Texts = Field(default_factory=list, examples=['["ubatch <= batch"]'])
     resources: Resources = Field(default=Resources(), examples=["{cpus: 1}"])
     load: Load = Field(examples=["{points: [{concurrency: 1}, {concurrency: 4}]}"])
-    objectives: Objectives = Field(examples=["[minimize_ttft]"])
+    objectives: Annotated[list[ObjectiveOrName], Field(min_length=1, max_length=8)] = Field(
+        examples=["[minimize_ttft]"]
+    )
     slo: list[LimitEntry] = Field(default_factory=list, examples=["[{metric: ttft, stat: p95, max: 800ms}]"])
     scorer: Literal["plain", "penalty"] = Field(default="plain", examples=["plain"])
     steepness: Annotated[float, Field(gt=0, le=1e3)] = Field(default=0.1, description="of the penalty scorer")

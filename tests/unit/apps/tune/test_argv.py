@@ -145,6 +145,10 @@ def test_braces_of_no_parameter_stay_and_are_told() -> None:
             {"argv": ["server", "{a}", "{port}"], "cwd": "no-such-folder"},
             "the directory `no-such-folder` does not exist",
         ),
+        (
+            {"argv": ["server", "{a}", "{port}"], "kind": "docker", "image": "x", "options": {"volume": 1}},
+            "a container has no option `volume`; did you mean `volumes`?",
+        ),
         ({"argv": ["server", ["{a}"], "{port}"]}, "a word is a list"),
         ({"argv": ["server\0", "{a}", "{port}"]}, "NUL"),
         ({"argv": ["server", "{a}", "{port}"], "family": "tgi"}, "engine.family"),

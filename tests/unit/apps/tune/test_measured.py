@@ -124,6 +124,8 @@ def test_an_objective_that_cannot_be_is_told(objectives: Any, said: str) -> None
         ({"points": POINTS, "prompts": "none.txt"}, "there is no file `none.txt` beside this one"),
         ({"points": POINTS, "prompts": "builtin:none"}, "there are no prompts"),
         ({"points": POINTS, "options": {"apii": 1}}, "load.options cannot be read"),
+        ({"points": POINTS, "client": "aiperf", "options": {"apii": 1}}, "load.options"),
+        ({"points": [{"rate": 2}], "client": "genai-bench"}, "genai-bench keeps no rate"),
         ({"points": POINTS, "client": "wrk"}, "`wrk` is no load client"),
         ({"points": POINTS, "max_load": {}}, "the highest load under SLOs needs an SLO"),
         ({"points": POINTS, "max_load": {"low": 9, "high": 2}}, "low is above high"),
