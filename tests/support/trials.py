@@ -1,82 +1,105 @@
-"""Trials of a study as the store would give them, in one line each, and a sampler that is asked without an engine."""
+"""Trial processes with the scripted server: started together, since each waits for others most of its time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from passloop.apps.tune.records import Document, Failure, Params
-from passloop.apps.tune.search.expander import aims_of
-from passloop.apps.tune.search.memory import Way
-from passloop.apps.tune.search.proposing import Proposer
-from passloop.apps.tune.study import Study
-from passloop.apps.tune.study_view import Trial
-from passloop.kernel.tasks import OutcomeKind, TaskState
-from tests.support.trial_documents import point
+import msgspec
 
-__all__ = ["failed", "measured", "pruned", "running", "searched", "trial_of"]
+from passloop.apps.tune.records import (
+    Document,
+    EngineOrder,
+    Limits,
+    LoadOrder,
+    Objective,
+    Order,
+    Point,
+)
 
+__all__ = ["SERVER", "RunningTrial", "order_of", "start_trial"]
 
-def trial_of(study: Study, number: int, params: Params, state: TaskState, **facts: Any) -> Trial:
-    """A trial in this state; `document` and other fields as they are said. It ended at its number in seconds."""
-    order = study.order(study.candidate(params), trial=number)
-    ended = 1_000 * (number + 1)
-    told: dict[str, Any] = {
-        "task": number + 1,
-        "run": 1,
-        "outcome": None,
-        "message": "",
-        "gpus": (),
-        "attempt": 1,
-        "submitted_at": 0,
-        "started_at": ended - 500,
-        "ended_at": ended,
-        "gpu_ms": 0,
-        "document": None,
-    }
-    return Trial(order=order, task_state=state, **(told | facts))
+SERVER = (sys.executable, "-m", "passloop.testing.server", "--port", "{port}", "--ttft", "5", "--tpot", "1")
+PATIENCE = 50
+POINTS = (Point(concurrency=2, requests=4), Point(concurrency=1, requests=2))
 
 
-def running(study: Study, number: int, params: Params, **facts: Any) -> Trial:
-    """A trial that is being measured."""
-    return trial_of(study, number, params, TaskState.RUNNING, ended_at=None, **facts)
-
-
-def measured(study: Study, number: int, params: Params, value: float, **facts: Any) -> Trial:
-    """A trial with so many output tokens a second at concurrency=4; `ttft_p95` and others are metrics, too."""
-    metrics = {name: facts.pop(name) for name in list(facts) if name.startswith(("ttft", "tpot", "e2e", "width"))}
-    points = (
-        point("concurrency=1", output_tokens_per_second=value / 2),
-        point("concurrency=4", output_tokens_per_second=value, **metrics),
+def order_of(*words: str, argv: Sequence[str] = SERVER, **changes: Any) -> Order:
+    """An order to load the scripted server; `changes` are fields of the order."""
+    engine = changes.pop("engine", {})
+    order = Order(
+        study="0123456789abcdef",
+        trial=3,
+        params={"x": 1},
+        hash="fedcba9876543210",
+        engine=EngineOrder(argv=(*argv, *words), **engine),
+        load=LoadOrder(points=POINTS, max_tokens=4),
+        objectives=(Objective(metric="output_tokens_per_second", at="concurrency=2"),),
+        limits=Limits(start=30_000, warmup=30_000, point=30_000, stop=10_000, health=10_000),
     )
-    document = _document(study, number, params, state="complete", points=points)
-    return trial_of(study, number, params, TaskState.SUCCEEDED, document=document, **facts)
+    return msgspec.structs.replace(order, **changes)
 
 
-def pruned(study: Study, number: int, params: Params, why: str = "cannot win", **facts: Any) -> Trial:
-    """A trial that was stopped early."""
-    document = _document(study, number, params, state="pruned", pruned=why, points=facts.pop("points", ()))
-    return trial_of(study, number, params, TaskState.SUCCEEDED, document=document, **facts)
+class RunningTrial:
+    """A trial process and its folder."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self.process = process
+        self.folder = folder
+        self._said: str | None = None
+
+    @property
+    def said(self) -> str:
+        """What it wrote to stderr until its end."""
+        if self._said is None:
+            self._said = self.process.communicate(timeout=PATIENCE)[1]
+        return self._said
+
+    @property
+    def code(self) -> int:
+        """Its exit code, once it has ended."""
+        return self.process.returncode if self.said is not None else 0
+
+    @property
+    def document(self) -> Document:
+        """What it measured, or why not."""
+        assert self.said is not None
+        return msgspec.json.decode((self.folder / "metrics.json").read_bytes(), type=Document)
+
+    def json(self, name: str) -> Any:
+        """A JSON file that it left; None for none."""
+        assert self.said is not None
+        path = self.folder / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def text(self, name: str) -> str:
+        """A file that it left."""
+        assert self.said is not None
+        return (self.folder / name).read_text()
+
+    def end(self) -> None:
+        """End it if it is still there, with all that it started."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        assert self.said is not None
 
 
-def failed(
-    study: Study, number: int, params: Params, kind: str = "crash", message: str = "it broke", **facts: Any
-) -> Trial:
-    """A trial that failed."""
-    failure = Failure(kind=kind, message=message, phase="starting", lines=("a line of the log",))
-    document = _document(study, number, params, state="failed", failure=failure)
-    told = {"outcome": OutcomeKind.FAILURE, "document": document} | facts
-    return trial_of(study, number, params, TaskState.FAILED, **told)
-
-
-def _document(study: Study, number: int, params: Params, **facts: Any) -> Document:
-    candidate = study.candidate(params)
-    argv = tuple(word.replace("{port}", "8000") for word in candidate.argv)
-    return Document(trial=number, params=candidate.params, hash=candidate.hash, argv=argv, **facts)
-
-
-def searched(study: Study, sampler: str, trials: Sequence[Trial] = (), **settings: Any) -> Params | None:
-    """The parameters of the next trial; None if there is no other."""
-    proposer = Proposer.of(study, Way(sampler, **settings), aims_of(study))
-    candidate = proposer.propose(trials, number=len(trials))
-    return None if candidate is None else candidate.params
+def start_trial(folder: Path, order: Order | str, environment: Mapping[str, str] | None = None) -> RunningTrial:
+    """Start `python -m passloop.apps.tune.trial` with this order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = order if isinstance(order, str) else msgspec.json.encode(order).decode()
+    told = {"PASSLOOP_TRIAL": text, "PASSLOOP_OUT": str(folder), "PASSLOOP_ATTEMPT_ID": f"test-{folder.name}"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "passloop.apps.tune.trial"],
+        env={**os.environ, **told, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return RunningTrial(process, folder)

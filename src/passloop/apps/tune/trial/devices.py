@@ -9,10 +9,12 @@ import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from passloop.clock import Clock, iso_utc
-from passloop.devices.base import Inventory, Sample
-from passloop.devices.opening import open_inventory
+
+if TYPE_CHECKING:
+    from passloop.devices.base import Inventory, Sample
 
 __all__ = ["DEVICES_FILE", "DeviceWatch", "granted_gpus"]
 
@@ -96,6 +98,8 @@ class DeviceWatch:
 
     def _samples(self) -> tuple[Sample, ...]:
         if self._inventory is None:
+            from passloop.devices.opening import open_inventory  # here: most trials have no real device
+
             self._inventory = open_inventory(os.environ)
         return self._inventory.samples(self.real)
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from passloop.clock import Clock, iso_utc
 
 from .http import NoAnswer, ask
 
-__all__ = ["busy_note", "host_facts", "logged_version", "served_version"]
+__all__ = ["busy_note", "host_facts", "logged_version", "own_version", "served_version"]
 
 CROWDED = 0.5
 """Load for each CPU before the trial began above which its figures are doubted."""
@@ -32,9 +30,8 @@ ENGINE_LINE = "engine: "
 def host_facts(order: Order, clock: Clock) -> dict[str, Any]:
     """What is known before anything is started."""
     return {
-        "passloop": metadata.version("passloop"),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
+        "python": ".".join(str(part) for part in sys.version_info[:3]),
+        "system": f"{os.uname().sysname} {os.uname().release}",
         "cpu": _cpu_model(),
         "cpus": len(os.sched_getaffinity(0)),
         "load_average": [round(each, 2) for each in os.getloadavg()],
@@ -44,6 +41,13 @@ def host_facts(order: Order, clock: Clock) -> dict[str, Any]:
         "attempt": os.environ.get("PASSLOOP_ATTEMPT_ID", ""),
         "interpreter": sys.executable,
     }
+
+
+def own_version() -> str:
+    """The version of passloop."""
+    from importlib import metadata  # here, because it is large: it is asked for while the server starts
+
+    return metadata.version("passloop")
 
 
 def busy_note(facts: Mapping[str, Any]) -> str:
@@ -77,7 +81,7 @@ def _cpu_model() -> str:
     for line in _lines(Path("/proc/cpuinfo")):
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
-    return platform.machine()
+    return os.uname().machine
 
 
 def _available_mib() -> int | None:

@@ -26,7 +26,7 @@ from .loading import PointLoad, load_point, make_ready
 from .measuring import Measuring
 from .own_word import heed_own_word
 from .phases import Phase, PhaseBoard
-from .provenance import busy_note, host_facts, logged_version, served_version
+from .provenance import busy_note, host_facts, logged_version, own_version, served_version
 from .redacting import redacted_argv, redacted_environment, secrets_in
 from .server_log import ServerLog
 
@@ -82,7 +82,7 @@ class Trial:
         if self._order.engine.download:
             self._board.enter(Phase.DOWNLOADING, limit=self._order.limits.download)
             await download(self._order, self._environment, self._folder, self._log)
-        preparing = asyncio.ensure_future(asyncio.to_thread(make_ready))
+        preparing = asyncio.ensure_future(asyncio.to_thread(self._prepare))
         try:
             server = await self._launcher.up()
         finally:
@@ -94,6 +94,11 @@ class Trial:
         self._facts["engine_version"] = version
         self._devices.start_sampling()
         await self._measuring.run(load, server, site, health)
+
+    def _prepare(self) -> None:
+        """What can be done while the server starts, in a thread."""
+        make_ready()
+        self._facts["passloop"] = own_version()
 
     async def _down(self) -> None:
         """End what runs, wait for clean devices, close the log. The failure, if any, is already known."""
