@@ -80,6 +80,22 @@ def one_submit() -> Iterator[Line]:
     yield Line("the interpreter, `python -c pass`", of(found["ms"]["interpreter"], " ms", 0))
 
 
+def page_reads() -> Iterator[Line]:
+    """What the page asks."""
+    found = results("page_reads")
+    if not found:
+        return
+    goals = {"first_rows": "1 s", "one_state": "300 ms", "text_found_once": "300 ms", "text_found_everywhere": "300 ms"}
+    beside = f"SQLite counts the states in {found['ms']['sqlite_counts']['median']} ms"
+    for name in (*goals, "now", "hour", "all_time"):
+        yield Line(
+            f"the page, 110,000 tasks: {name.replace('_', ' ')}",
+            of(found["ms"][name], " ms", 0),
+            goals.get(name, ""),
+            beside,
+        )
+
+
 def true_tasks() -> Iterator[Line]:
     """/bin/true on two CPUs."""
     found = results("true_tasks")
@@ -146,7 +162,7 @@ def bench_cells() -> Iterator[Line]:
 
 def main() -> None:
     """Make the table and put it into its place."""
-    groups = (kernel_rate, submit_rate, one_submit, true_tasks, warm_calls, idle, mixed_load, bench_cells)
+    groups = (kernel_rate, submit_rate, one_submit, page_reads, true_tasks, warm_calls, idle, mixed_load, bench_cells)
     rows = [f"| {' | '.join(line)} |" for group in groups for line in group()]
     text = "\n".join(["| what | median (least to most) | goal | beside it |", "|---|---|---|---|", *rows])
     print(text)

@@ -18,15 +18,15 @@ from .sql import statement
 
 __all__ = ["ORDERS", "Page", "groups_of", "page_of"]
 
+Match = tuple[int, str, int, int]
+"""Id, state, priority and end of a task."""
 ORDERS = {
     "newest": "tasks.id DESC",
     "oldest": "tasks.id",
     "priority": "tasks.priority DESC, tasks.id",
     "ended": "tasks.ended_at DESC, tasks.id DESC",
 }
-_SORTED: dict[str, Callable[[tuple[int, str, int, int]], tuple[int, ...]]] = {
-    "newest": lambda row: (-row[0],),
-    "oldest": lambda row: (row[0],),
+_SORTED: dict[str, Callable[[Match], tuple[int, ...]]] = {
     "priority": lambda row: (-row[2], row[0]),
     "ended": lambda row: (-row[3], -row[0]),
 }
@@ -57,7 +57,7 @@ def page_of(
         bindings["text"] = f"%{_escaped(text)}%"
         query = statement("list_text_matches").format(conditions=conditions, text=_places(text))
         found: list[tuple[int, str, int, int]] = list(connection.execute(query, bindings))
-        chosen = sorted((row for row in found if not states or row[1] in states), key=_SORTED[order])
+        chosen = _ordered([row for row in found if not states or row[1] in states], order)
         counted = Counter(row[1] for row in found)
         return Page(tuple(row[0] for row in chosen[offset : offset + limit]), dict(counted))
     query = statement("count_states").format(conditions=conditions)
@@ -75,6 +75,13 @@ def groups_of(connection: apsw.Connection) -> dict[str, tuple[bool, dict[str, in
     for name, state, count in connection.execute(statement("count_by_group")):
         found.setdefault(str(name), (False, {}))[1][str(state)] = int(str(count))
     return dict(sorted(found.items()))
+
+
+def _ordered(found: list[Match], order: str) -> list[Match]:
+    """Matches, which come by id, in an order."""
+    if order in _SORTED:
+        return sorted(found, key=_SORTED[order])
+    return found if order == "oldest" else found[::-1]
 
 
 def _places(text: str) -> str:
