@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from passloop.kernel.tasks import OutcomeKind, TaskState
-from tests.support.trials import failed, measured, pruned, running, trial_of
+from tests.support.study_trials import failed, measured, pruned, running, trial_of
 from tests.unit.apps.tune.studies import study
 
 MADE = study()

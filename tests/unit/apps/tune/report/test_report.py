@@ -26,7 +26,7 @@ from passloop.apps.tune.search.expander import aims_of
 from passloop.apps.tune.study import Study
 from passloop.apps.tune.study_view import Trial
 from passloop.kernel.tasks import TaskState
-from tests.support.trials import failed, measured, pruned, running, trial_of
+from tests.support.study_trials import failed, measured, pruned, running, trial_of
 from tests.unit.apps.tune.studies import study
 
 SLO = [{"metric": "ttft", "stat": "p95", "max": "800ms", "at": {"concurrency": 4}}]

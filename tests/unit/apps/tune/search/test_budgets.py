@@ -9,7 +9,7 @@ import pytest
 from passloop.apps.tune.search.budgets import Budgets, alike, enough, without_gain
 from passloop.apps.tune.search.expander import aims_of
 from passloop.apps.tune.study_view import Trial
-from tests.support.trials import failed, measured, pruned, running
+from tests.support.study_trials import failed, measured, pruned, running
 from tests.unit.apps.tune.studies import study
 
 MADE = study()

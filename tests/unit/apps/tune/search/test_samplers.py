@@ -17,8 +17,8 @@ from passloop.apps.tune.search.told import Told, told_of
 from passloop.apps.tune.study import Study
 from passloop.apps.tune.study_view import Trial
 from passloop.kernel.tasks import TaskState
+from tests.support.study_trials import failed, measured, pruned, running, searched, trial_of
 from tests.support.trial_documents import point
-from tests.support.trials import failed, measured, pruned, running, searched, trial_of
 from tests.unit.apps.tune.studies import GOOD, study
 
 LIMITED = {"slo": [{"metric": "ttft", "stat": "p95", "max": "800ms", "at": {"concurrency": 4}}]}
@@ -174,6 +174,16 @@ def test_a_grid_goes_in_the_order_of_the_spec_and_bruteforce_in_another() -> Non
     assert orders["grid"] == points
     assert orders["bruteforce"] != points
     assert sorted(map(str, orders["bruteforce"])) == sorted(map(str, points))
+
+
+def test_bruteforce_asks_for_the_largest_trials_first_because_they_pack_best() -> None:
+    made = study({**WIDE, "resources": {"gpus": "a"}})
+    known: list[Trial] = []
+    while len(known) < 30:
+        params = searched(made, "bruteforce", known)
+        assert params is not None
+        known.append(running(made, len(known), params))
+    assert [trial.params["a"] for trial in known] == [5] * 24 + [4] * 6
 
 
 def test_the_same_question_has_the_same_answer_and_another_seed_another() -> None:
