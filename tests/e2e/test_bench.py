@@ -158,6 +158,36 @@ def test_every_mistake_of_a_spec_is_told_and_nothing_runs(box: Box) -> None:
     assert "bench spec, not a sweep" in box.run("submit", spec).err
 
 
+@pytest.mark.parametrize("verb", ["plan", "bench"])
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (SPEC.replace('"{python}"', "no-such-program"), "m.yaml:4:11: there is no program `no-such-program`"),
+        (SPEC.replace('"{python}"', "./no-such"), "m.yaml:4:11: there is no program `./no-such`"),
+        (
+            "bench: small\nadapter: python\npython: no_such:Cell\nmodels: {a: {}}\n"
+            "sparse_attention: {dense: {}}\nbenchmarks: {b: {}}",
+            "m.yaml:3:9: there is no module `no_such`",
+        ),
+    ],
+)
+def test_code_that_is_not_there_is_a_mistake_before_anything_runs(box: Box, verb: str, spec: str, said: str) -> None:
+    told = box.run(verb, written(box, spec))
+    assert (told.code, said in told.err) == (2, True), told
+    assert not (box.folder / "results").exists()
+
+
+def test_results_that_cannot_be_written_are_a_mistake_of_the_spec(box: Box) -> None:
+    told = box.run("bench", written(box, SPEC + "\nout: /proc/none"))
+    assert (told.code, "nothing can be written into /proc/none" in told.err) == (2, True), told
+
+
+def test_a_file_that_is_no_spec_is_told_how_a_matrix_begins(box: Box) -> None:
+    assert "begin with `run: NAME`, or with bench" in box.run("bench", written(box, "")).err
+    assert "begin with `bench: NAME`" in box.run("bench", written(box, "[]")).err
+    assert "passloop schema bench" in box.run("bench", "none.yaml").err
+
+
 def test_plan_tells_a_device_that_is_not_there_with_the_mistakes_of_the_spec(box: Box) -> None:
     said = box.run("plan", written(box, SPEC + "exclude: [{model: z}]\n"), PASSLOOP_GPUS_ALLOW="99")
     assert said.code == 2

@@ -64,13 +64,13 @@ class SpecFile:
         return _error(self.name, complaints)
 
 
-def load_spec(path: str | Path) -> SpecFile:
+def load_spec(path: str | Path, *, kind: str = "run") -> SpecFile:
     """Read the spec at `path`; `-` is standard input, whose paths are relative to the current directory.
 
-    Raises `SpecError`.
+    `kind` is what it should be, for what is said of a file that is no spec. Raises `SpecError`.
     """
     if path == STDIN:
-        return parse_spec(sys.stdin.buffer.read(LARGEST + 1), name=STDIN, folder=Path.cwd())
+        return parse_spec(sys.stdin.buffer.read(LARGEST + 1), name=STDIN, folder=Path.cwd(), kind=kind)
     name = shown(str(path), longest=500)[1:-1]
     try:
         with Path(path).open("rb") as file:
@@ -79,17 +79,17 @@ def load_spec(path: str | Path) -> SpecFile:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a path"
         problem = Problem(f"cannot be read: {reason}", "name a spec file that exists", name)
-        raise SpecError([problem], next_command="passloop schema run") from None
-    return parse_spec(data, name=name, folder=folder)
+        raise SpecError([problem], next_command=f"passloop schema {kind}") from None
+    return parse_spec(data, name=name, folder=folder, kind=kind)
 
 
-def parse_spec(data: bytes, *, name: str, folder: Path) -> SpecFile:
-    """The spec in `data`. Raises `SpecError`."""
+def parse_spec(data: bytes, *, name: str, folder: Path, kind: str = "run") -> SpecFile:
+    """The spec in `data`; see `load_spec`. Raises `SpecError`."""
     try:
         root, complaints = compose(_text(data))
         if complaints:
             raise _error(name, list(complaints))
-        return SpecFile(name, folder, _kind(root), root)
+        return SpecFile(name, folder, _kind(root, kind), root)
     except UnreadableYaml as unreadable:
         raise _error(name, [unreadable.complaint]) from None
 
@@ -114,12 +114,12 @@ def _end(text: str) -> tuple[int, int]:
     return text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
 
 
-def _kind(root: Node) -> str:
+def _kind(root: Node, wanted: str) -> str:
     if not isinstance(root.value, dict):
-        raise UnreadableYaml(root.line, root.column, "a spec is a mapping of keys", "begin with `run: NAME`")
+        raise UnreadableYaml(root.line, root.column, "a spec is a mapping of keys", f"begin with `{wanted}: NAME`")
     first = next(iter(root.value), None)
     if first is None:
-        raise UnreadableYaml(root.line, root.column, "the spec has no keys", "begin with `run: NAME`")
+        raise UnreadableYaml(root.line, root.column, "the spec has no keys", f"begin with `{wanted}: NAME`")
     if first in KINDS:
         return first
     line, column = root.keys[first] if root.keys else (root.line, root.column)

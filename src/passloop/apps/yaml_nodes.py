@@ -108,7 +108,7 @@ def compose(text: str) -> tuple[Node, tuple[Complaint, ...]]:
     for event in _events(text):
         composer.on_event(event)
     if composer.root is None:
-        raise UnreadableYaml(1, 1, "the file is empty", "begin with `run: NAME`")
+        raise UnreadableYaml(1, 1, "the file is empty", "begin with `run: NAME`, or with bench, tune or generate")
     return composer.root, tuple(composer.complaints)
 
 

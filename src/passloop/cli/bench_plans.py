@@ -9,6 +9,7 @@ from dataclasses import replace
 from passloop.apps.bench.matrix import Matrix, matrix_of_file
 from passloop.apps.bench.memory import Device
 from passloop.apps.bench.plan import BenchPlan, plan_of
+from passloop.apps.bench.presence import check_presence
 from passloop.apps.bench.session import Session
 from passloop.apps.bench.tasks import BenchTask
 from passloop.apps.bench.tasks import Box as Machine
@@ -28,7 +29,7 @@ def bench_plan(file: SpecFile, box: Callable[[], Box], *, first: int | None) -> 
     """Plan the matrix of `file` on the machine that `box` finds; the `first` cells are listed (None: all). Raises
     `SpecError` with the mistakes of the spec and of the machine's settings together.
     """
-    matrix, found = _both(lambda: matrix_of_file(file, cwd=os.getcwd()), box)
+    matrix, found = _both(lambda: _matrix_with_code(file), box)
     session = Session(matrix, clock=SystemClock())
     looked = session.look()
     machine = _machine(found)
@@ -36,6 +37,12 @@ def bench_plan(file: SpecFile, box: Callable[[], Box], *, first: int | None) -> 
     plan = plan_of(session, looked, machine, cpus_milli=cpus, first=len(looked.cells) if first is None else first)
     tasks = session.maker(looked, machine).tasks(looked.missing)
     return replace(plan, impossible=tuple(_impossible(tasks, found)))
+
+
+def _matrix_with_code(file: SpecFile) -> Matrix:
+    matrix = matrix_of_file(file, cwd=os.getcwd())
+    check_presence(file, matrix, environ=os.environ)
+    return matrix
 
 
 def _both(matrix: Callable[[], Matrix], box: Callable[[], Box]) -> tuple[Matrix, Box]:

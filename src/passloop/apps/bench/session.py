@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from passloop.apps.errors import Problem, SpecError
 from passloop.clock import Clock, iso_utc
 
 from .attempt_log import ERROR, latest_error
@@ -71,8 +72,12 @@ class Session:
         return Looked(tuple(each.cell for each in standings), done, standings)
 
     def tasks(self, looked: Looked, box: Box) -> list[BenchTask]:
-        """What to ask for each missing cell, and the plan is written down."""
-        write_planned(self.root, self.planned(looked))
+        """What to ask for each missing cell, and the plan is written down. Raises `SpecError` if it cannot be."""
+        try:
+            write_planned(self.root, self.planned(looked))
+        except OSError as refused:
+            what = f"nothing can be written into {self.root}: {refused.strerror}"
+            raise SpecError([Problem(what, "name another folder: out: results/other", "out")]) from None
         return self.maker(looked, box).tasks(looked.missing)
 
     def maker(self, looked: Looked, box: Box) -> TaskMaker:

@@ -68,12 +68,15 @@ def command(
 
 def _opened(path: str, *, first: str | None, fail_fast: bool) -> Bench:
     from passloop.apps.bench.matrix import matrix_of_file
+    from passloop.apps.bench.presence import check_presence
     from passloop.apps.bench.session import Session
     from passloop.apps.spec_file import load_spec
     from passloop.cli.benching import Bench
     from passloop.clock import SystemClock
 
-    matrix = matrix_of_file(load_spec(path), cwd=os.getcwd(), first=first)
+    file = load_spec(path, kind="bench")
+    matrix = matrix_of_file(file, cwd=os.getcwd(), first=first)
+    check_presence(file, matrix, environ=os.environ)
     session = Session(matrix, clock=SystemClock(), fail_fast=fail_fast)
     return Bench(session, session.look(), spec=path)
 

@@ -67,7 +67,7 @@ def _show_row(path: str, home: str, row: int, *, as_json: bool) -> int:
     from passloop.apps.spec_file import load_spec
     from passloop.cli.generate_results import show_row
 
-    show_row(home, dataset_of_file(load_spec(path), cwd=Path.cwd()), row, as_json=as_json)
+    show_row(home, dataset_of_file(load_spec(path, kind="generate"), cwd=Path.cwd()), row, as_json=as_json)
     return 0
 
 
@@ -76,7 +76,7 @@ def _opened(path: str, home: str, *, rows: int | None, environ: dict[str, str] |
     from passloop.apps.spec_file import load_spec
     from passloop.cli.generating import Generate
 
-    dataset = dataset_of_file(load_spec(path), cwd=Path.cwd(), environ=environ, rows=rows)
+    dataset = dataset_of_file(load_spec(path, kind="generate"), cwd=Path.cwd(), environ=environ, rows=rows)
     return Generate(dataset, home=home, writes=rows is None)
 
 
