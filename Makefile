@@ -4,6 +4,7 @@
 #   make prove   the large figures of the guarantees (long)                   make bench  the performance suite
 #   make simulate SEEDS=20000   histories of faults, each replayable by its seed
 #   make example-generate   40 rows from a model that llama.cpp serves here, in .venv-llm
+#   make example-tune   the best way to serve that model here, by eight trials, two at once
 #   make docs    the documentation as HTML in docs/_build/html                make help   this list
 #   make guarantees   the page of promises anew, with what the last `make test` and `make prove` wrote down
 
@@ -27,10 +28,10 @@ SOURCES := src tests examples $(wildcard benchmarks)
 BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies table
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test style types arrows tests prove guarantees demo demo-queue example-generate test-bench bench docs clean
+.PHONY: help setup test style types arrows tests prove guarantees demo demo-queue example-generate example-tune test-bench bench docs clean
 
 help:
-	@sed -n '2,9s/^# *//p' Makefile
+	@sed -n '2,10s/^# *//p' Makefile
 
 # uv where it is present, else pip. Torch is never installed from here.
 define install
@@ -123,6 +124,9 @@ $(LLM_VENV)/.llm: pyproject.toml
 example-generate: $(LLM_VENV)/.llm
 	@PASSLOOP=$(CURDIR)/$(LLM_BIN)/passloop PYTHON=$(CURDIR)/$(LLM_BIN)/python PASSLOOP_HOME=$(CURDIR)/$(DEMO_HOME) \
 	  sh examples/generate/local.sh
+
+example-tune: $(LLM_VENV)/.llm
+	@PASSLOOP=$(LLM_BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/tune/demo.sh
 
 demo-queue: $(VENV)/.examples
 	@PASSLOOP=$(BIN)/passloop PASSLOOP_HOME=$(DEMO_HOME) sh examples/digits/demo.sh

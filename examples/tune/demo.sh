@@ -7,8 +7,8 @@ passloop="${PASSLOOP:-passloop}"
 PASSLOOP_HOME="${PASSLOOP_HOME:-.demo}"
 export PASSLOOP_HOME
 study="$(dirname "$0")/smollm2-llamacpp.yaml"
+page="$PASSLOOP_HOME/smollm2-on-llamacpp.html"
 
-"$passloop" plan "$study" | head -n 3
 "$passloop" tune "$study"
-"$passloop" report smollm2-on-llamacpp --out tune-smollm2.html >/dev/null
-echo "Judge the trials by another limit without a server: PASSLOOP_HOME=$PASSLOOP_HOME $passloop tune rescore smollm2-on-llamacpp --slo OTHER.yaml"
+"$passloop" report smollm2-on-llamacpp --out "$page" > /dev/null
+echo "Run this again: nothing is left to run. Look closer: PASSLOOP_HOME=$PASSLOOP_HOME $passloop ls @smollm2-on-llamacpp"
