@@ -17,7 +17,7 @@ __all__ = ["KINDS", "TrialFailure", "classify"]
 KINDS = ("out_of_memory", "bad_flag", "port", "download", "auth", "device", "time_limit", "slo", "crash")
 MOST_LINES = 12
 LONGEST_LINE = 400
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;?]*[A-Za-z]")
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(words, re.IGNORECASE))

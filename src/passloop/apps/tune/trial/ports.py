@@ -43,14 +43,17 @@ class PortBlock:
         self._locks = locks
 
     @classmethod
-    def take(cls, count: int, folder: Path, *, temporary: Path | None = None, avoid: int = 0) -> PortBlock:
-        """Take a block that nobody listens in; not the one that begins at `avoid`.
+    def take(
+        cls, count: int, folder: Path, *, temporary: Path | None = None, avoid: int = 0, begin: int | None = None
+    ) -> PortBlock:
+        """Take a block that nobody listens in; not the one that begins at `avoid`. The search begins at the port
+        `begin`, else at this process's own place.
 
         Raises `TrialFailure` (port) if none is free, or `folder` is not to be trusted.
         """
         opened = _open_folder(folder)
         try:
-            for first in _starts(count):
+            for first in _starts(count, begin):
                 locks = [] if first == avoid else _lock(opened, first, count)
                 if locks and not taken_ports(first, count):
                     return cls(first, count, locks, _emptied((temporary or _temporary_root()) / str(first)))
@@ -78,12 +81,13 @@ def taken_ports(first: int, count: int) -> list[int]:
     return [port for port in range(first, first + count) if not _can_bind(port)]
 
 
-def _starts(count: int) -> Iterator[int]:
-    """The first port of each block that could be, from this process's own one on."""
+def _starts(count: int, begin: int | None) -> Iterator[int]:
+    """The first port of each block that could be."""
+    place = os.getpid() * STRIDE if begin is None else (begin - LOWEST) // UNIT
     units = (_highest() - LOWEST) // UNIT
     fitting = units - -(-count // UNIT) + 1
     for step in range(max(0, fitting)):
-        yield LOWEST + (os.getpid() * STRIDE + step) % fitting * UNIT
+        yield LOWEST + (place + step) % fitting * UNIT
 
 
 def _highest() -> int:

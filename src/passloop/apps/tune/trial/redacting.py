@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from passloop.apps.secrecy import looks_secret
@@ -9,6 +10,7 @@ from passloop.apps.secrecy import looks_secret
 __all__ = ["HIDDEN", "redacted_argv", "redacted_environment", "secrets_in"]
 
 HIDDEN = "***"
+NUMBER = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,10})?")
 
 
 def redacted_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -17,13 +19,16 @@ def redacted_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def redacted_argv(argv: Sequence[str]) -> tuple[str, ...]:
-    """The words, without those that follow, or are joined by `=` to, an option named like a secret."""
+    """The words, without those that follow, or are joined by `=` to, an option named like a secret.
+
+    A number is none: `--max-tokens 32` speaks of other tokens.
+    """
     found: list[str] = []
     for place, word in enumerate(argv):
-        name, joined, _ = word.partition("=")
-        if place > 0 and _is_secret_option(argv[place - 1]):
+        name, joined, value = word.partition("=")
+        if place > 0 and _is_secret_option(argv[place - 1]) and not word.startswith("-") and not NUMBER.fullmatch(word):
             found.append(HIDDEN)
-        elif joined and (_is_secret_option(name) or looks_secret(name)):
+        elif joined and not NUMBER.fullmatch(value) and (_is_secret_option(name) or looks_secret(name)):
             found.append(f"{name}={HIDDEN}")
         else:
             found.append(word)
