@@ -160,9 +160,47 @@ def bench_cells() -> Iterator[Line]:
             yield Line(title, of(own["cells_a_second"], "/s"), "", beside)
 
 
+def bench_packing() -> Iterator[Line]:
+    """A mixed matrix on virtual GPUs."""
+    found = results("bench_packing")
+    titles = {"packed": "by what each cell takes", "one_a_gpu": "one cell a GPU"}
+    for name, title in titles.items():
+        if name in found:
+            own = found[name]
+            beside = f"{own['makespan_s']['median']:.1f} s for {3 * found['cells_of_each']} cells"
+            yield Line(f"mixed matrix on 4 GPUs, {title}: makespan / bound", of(own["over_the_bound"]), "", beside)
+
+
+def generate_datasets() -> Iterator[Line]:
+    """Whole datasets; rounds are few, so the first one is told."""
+    found = results("generate_datasets")
+    for case, rounds in found.items():
+        if isinstance(rounds, list):
+            for name, own in rounds[0].items():
+                end = f"**{own['seconds']:.1f}** s" if own["ended"] else f"no end in {own['seconds']:.0f} s"
+                gap = own["longest_healthy_gap_ms"]
+                beside = (
+                    f"{own['cpu_ms_a_call']} ms of CPU a call; {own['not_answered']:,} calls without an answer;"
+                    f" longest gap of the healthy {gap:,} ms"
+                )
+                yield Line(f"{found['rows']:,} rows x 4 models, {case}: {name}", end, "", beside)
+
+
 def main() -> None:
     """Make the table and put it into its place."""
-    groups = (kernel_rate, submit_rate, one_submit, page_reads, true_tasks, warm_calls, idle, mixed_load, bench_cells)
+    groups = (
+        kernel_rate,
+        submit_rate,
+        one_submit,
+        page_reads,
+        true_tasks,
+        warm_calls,
+        idle,
+        mixed_load,
+        bench_cells,
+        bench_packing,
+        generate_datasets,
+    )
     rows = [f"| {' | '.join(line)} |" for group in groups for line in group()]
     text = "\n".join(["| what | median (least to most) | goal | beside it |", "|---|---|---|---|", *rows])
     print(text)
