@@ -44,7 +44,7 @@ function Dot({ point, frame, x, y, named }) {
   const end = left > BOX.width - 130;
   const dot = html`<circle class=${point.open ? "dot open" : "dot"} cx=${left} cy=${top} r=${point.big ? 7 : 5}><title>${words}</title></circle>
     ${(named || point.big) && html`<text x=${left + (end ? -9 : 9)} y=${top - 6} text-anchor=${end ? "end" : "start"}>${oneLine(point.name)}</text>`}`;
-  return point.href ? html`<a href=${point.href} aria-label=${words}>${dot}</a>` : html`<g>${dot}</g>`;
+  return point.href ? html`<a href=${point.href}>${dot}</a>` : html`<g>${dot}</g>`;
 }
 
 const pathOf = (points, frame) => `M${points.map((point) => `${frame.x(point.x).toFixed(1)} ${frame.y(point.y).toFixed(1)}`).join(" L")}`;

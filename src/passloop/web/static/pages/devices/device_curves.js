@@ -20,7 +20,9 @@ export function DeviceCurves({ gpus }) {
   useEffect(() => {
     const abort = new AbortController();
     const ask = (uuid) => get(`/gpus/${encodeURIComponent(uuid)}/curves`, { from: minute - span, to: minute }, { signal: abort.signal });
-    Promise.all(uuids.split(" ").map(ask)).then(setFound, () => {});
+    const [first, ...rest] = uuids.split(" ");
+    const all = async () => [await ask(first), ...(await Promise.all(rest.map(ask)))];
+    all().then(setFound, () => {});
     return () => abort.abort();
   }, [uuids, span, minute]);
   const kinds = useMemo(() => KINDS.map((kind) => ({ ...kind, lines: linesOf(found, gpus, kind) })).filter((kind) => kind.lines.length), [found]);

@@ -1,0 +1,78 @@
+"""What happens is seen at once, and after the daemon was killed the page goes on by itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.support.browsing import Visit, visits
+from tests.support.command_line import Box, Gate
+
+SECOND = 1_000
+GROWS = """() => new Promise((done) => {
+  const bar = document.querySelector(".lane rect.bar-busy");
+  const first = Number(bar.getAttribute("width"));
+  const look = () => Number(bar.getAttribute("width")) > first && done(true);
+  new MutationObserver(look).observe(bar, { attributes: true });
+})"""
+
+
+def test_a_change_is_seen_within_a_second(visit: Visit, home: Box) -> None:
+    gate = Gate(home.folder, "seen")
+    visit.go("#/now", ".panel")
+    (task,) = home.submit("--name", "watch-me", "--", *gate.command())
+    gate.wait_started()
+    began = time.monotonic()
+    visit.page.get_by_text("watch-me").first.wait_for(timeout=SECOND)
+    visit.go(f"#/tasks/{task}", ".log .row")
+    visit.page.locator(".head .tag", has_text="running").wait_for()
+    began = time.monotonic()
+    gate.open()
+    visit.page.locator(".head .tag", has_text="succeeded").wait_for()
+    home.run("wait", str(task))
+    assert time.monotonic() - began < 2.5, "what a task writes and its end"
+
+
+def test_output_is_followed_as_it_is_written(visit: Visit, home: Box) -> None:
+    gate = Gate(home.folder, "follow")
+    (task,) = home.submit("--", *gate.command("printf '\\033[31mred\\033[0m step 1\\rstep 2\\rstep 3\\n'; echo last"))
+    gate.wait_started()
+    visit.go(f"#/tasks/{task}", ".log .row")
+    visit.see("here")
+    gate.open()
+    visit.see("last")
+    visit.see("2 progress updates folded")
+    assert visit.page.locator(".log .row").nth(1).inner_text().split("\n")[-1].strip() == "step 3"
+    visit.page.get_by_role("searchbox", name="Look for").fill("LAST")
+    visit.see("1 of 1")
+    assert visit.page.locator(".log .row.hit").count() == 1
+
+
+def test_the_page_goes_on_after_the_daemon_was_killed_and_started_again(browser: Any, lone: Box) -> None:
+    gate = Gate(lone.folder, "over")
+    (task,) = lone.submit("--name", "survivor", "--", *gate.command("echo after; exit 0"))
+    gate.wait_started()
+    with visits(browser, lone) as visit:
+        visit.go(f"#/tasks/{task}", ".log .row")
+        visit.page.locator(".connection.live").wait_for()
+        lone.kill_engine()
+        visit.page.locator(".connection.lost").wait_for()
+        visit.see("survivor")
+        assert lone.run("up").code == 0
+        visit.page.locator(".connection.live").wait_for()
+        gate.open()
+        visit.page.locator(".head .tag", has_text="succeeded").wait_for()
+        visit.see("after")
+        assert visit.page.evaluate("window.seen") == []
+
+
+def test_the_time_line_grows_while_something_runs(visit: Visit, home: Box) -> None:
+    gate = Gate(home.folder, "line")
+    (task,) = home.submit("-g", "1", "--name", "long", "--", *gate.command())
+    gate.wait_started()
+    visit.go("#/now?span=1m", ".lane rect.bar-busy")
+    assert visit.page.evaluate(GROWS)
+    visit.page.locator(".lane rect.bar-busy").first.hover(force=True)
+    visit.see(f"{task} long", within=".hover")
+    gate.open()
+    home.run("wait", str(task))
