@@ -35,16 +35,23 @@ def granted_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 class DeviceWatch:
-    """Looks at the devices of one trial. `inventory` is given in tests."""
+    """Looks at the devices of one trial. `inventory` and `period` (seconds) are given in tests."""
 
     def __init__(
-        self, gpus: tuple[str, ...], folder: Path, clock: Clock, *, inventory: Inventory | None = None
+        self,
+        gpus: tuple[str, ...],
+        folder: Path,
+        clock: Clock,
+        *,
+        inventory: Inventory | None = None,
+        period: float = PERIOD,
     ) -> None:
         self.gpus = gpus
         self.real = tuple(uuid for uuid in gpus if not uuid.startswith(VIRTUAL)) if inventory is None else gpus
         self._path = folder / DEVICES_FILE
         self._clock = clock
         self._inventory = inventory
+        self._period = period
         self._before: dict[str, int] = {}
         self._sampling: asyncio.Task[None] | None = None
         self.peaks: dict[str, int] = {}
@@ -121,7 +128,7 @@ class DeviceWatch:
                 for one in samples:
                     more = (one.memory_mib or 0) - self._before.get(one.uuid, 0)
                     self.peaks[one.uuid] = max(more, self.peaks.get(one.uuid, 0))
-                await asyncio.sleep(PERIOD)
+                await asyncio.sleep(self._period)
 
 
 def _line(at: str | None, sample: Sample) -> str:
