@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from passloop.api.matrix import run_matrix as run_matrix
     from passloop.api.records import Change as Change
     from passloop.api.records import Gpu as Gpu
+    from passloop.api.records import Pool as Pool
     from passloop.api.records import RunResult as RunResult
     from passloop.api.records import Task as Task
     from passloop.api.run import Run as Run
@@ -36,7 +37,7 @@ _ROOMS = {
     "errors": ("EngineGone", "NeverFits", "PassloopError"),
     "gpu_pool": ("GpuPool", "Lease", "PoolStatistics"),
     "matrix": ("MatrixResult", "run_matrix"),
-    "records": ("Change", "Gpu", "RunResult", "Task"),
+    "records": ("Change", "Gpu", "Pool", "RunResult", "Task"),
     "run": ("Run",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, Unpack
 
 from .commands import Command
 from .engine import Engine, Submitting, open
-from .records import Change, Frame, Gpu, RunResult, Task
+from .records import Change, Frame, Gpus, Pools, RunResult, Tasks
 from .run import Run
 
 __all__ = ["SyncEngine", "SyncRun", "open_sync"]
@@ -82,7 +82,7 @@ class SyncEngine:
         """See `Engine.run`."""
         return SyncRun(self._loop, self._loop.run(self._engine.run(run)))
 
-    def tasks(self, *selectors: str | int, limit: int | None = None) -> tuple[Task, ...]:
+    def tasks(self, *selectors: str | int, limit: int | None = None) -> Tasks:
         """See `Engine.tasks`."""
         return self._loop.run(self._engine.tasks(*selectors, limit=limit))
 
@@ -94,9 +94,13 @@ class SyncEngine:
         """See `Engine.why`."""
         return self._loop.run(self._engine.why(task))
 
-    def gpus(self) -> tuple[Gpu, ...]:
+    def gpus(self) -> Gpus:
         """See `Engine.gpus`."""
         return self._loop.run(self._engine.gpus())
+
+    def pools(self) -> Pools:
+        """See `Engine.pools`."""
+        return self._loop.run(self._engine.pools())
 
 
 class SyncRun:
@@ -123,7 +127,7 @@ class SyncRun:
         finally:
             self._loop.run(_closed(changes))
 
-    def tasks(self) -> tuple[Task, ...]:
+    def tasks(self) -> Tasks:
         """See `Run.tasks`."""
         return self._loop.run(self._run.tasks())
 

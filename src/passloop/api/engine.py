@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 from .commands import Command, Shared, submission_of_commands
 from .door import Door, home_path
 from .errors import told
-from .records import Gpu, Json, Task, gpu_of, task_of
+from .records import Gpus, Json, Pools, Tasks, gpu_of, pool_of, task_of
 from .run import Run
 
 __all__ = ["Engine", "Submitting", "open"]
@@ -82,12 +82,12 @@ class Engine:
         view = (await self._door.get(f"/runs/{_quoted(str(run))}"))["run"]
         return Run(self._door, view["id"], view["name"], [task["id"] for task in found])
 
-    async def tasks(self, *selectors: str | int, limit: int | None = None) -> tuple[Task, ...]:
+    async def tasks(self, *selectors: str | int, limit: int | None = None) -> Tasks:
         """The tasks selected ("12-40", "@digits", "state:failed", ...), all if none is; the newest `limit` of them."""
         query: list[tuple[str, str | int]] = [("select", str(word)) for word in selectors]
         if limit is not None:
             query.append(("limit", limit))
-        return tuple(task_of(view) for view in (await self._door.get("/tasks", query))["tasks"])
+        return Tasks(task_of(view) for view in (await self._door.get("/tasks", query))["tasks"])
 
     async def cancel(self, *selectors: str | int, reason: str = "cancelled by user") -> tuple[int, ...]:
         """End the tasks selected; returns which of them were not final yet."""
@@ -98,9 +98,13 @@ class Engine:
         """Why a task does not run, one sentence per reason; empty when it runs or has ended."""
         return tuple(one["sentence"] for one in (await self._door.get(f"/tasks/{task}/why"))["blockers"])
 
-    async def gpus(self) -> tuple[Gpu, ...]:
+    async def gpus(self) -> Gpus:
         """Every GPU, in CUDA's order."""
-        return tuple(gpu_of(view) for view in (await self._door.get("/gpus"))["gpus"])
+        return Gpus(gpu_of(view) for view in (await self._door.get("/gpus"))["gpus"])
+
+    async def pools(self) -> Pools:
+        """Every pool, by name: how much is used, whether it is closed and until when."""
+        return Pools(pool_of(view) for view in (await self._door.get("/pools"))["pools"])
 
     async def status(self) -> Json:
         """The engine itself, as `passloop status --json` has it."""

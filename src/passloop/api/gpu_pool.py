@@ -17,6 +17,7 @@ from typing import Any
 
 from .door import Door, home_path
 from .errors import NeverFits, PassloopError, told
+from .html import table_html
 from .numbers import Number
 from .records import Json
 
@@ -54,6 +55,10 @@ class PoolStatistics:
     granted: int
     released: int
     timed_out: int
+
+
+def _cells(lease: Lease) -> tuple[object, ...]:
+    return lease.task, lease.owner, ", ".join(map(str, lease.indices)), ", ".join(lease.uuids)
 
 
 class GpuPool:
@@ -159,6 +164,13 @@ class GpuPool:
     def statistics(self) -> PoolStatistics:
         """How many leases there are and were, as a frozen snapshot."""
         return PoolStatistics(held=len(self._held), **self._counts)
+
+    def _repr_html_(self) -> str:
+        """What is held, as a table for notebooks."""
+        counts = self.statistics()
+        most = "as many as fit" if self.max_parallel is None else f"at most {self.max_parallel}"
+        title = f"GpuPool, {most} at once: {counts.held} held, {counts.waiting} waiting, {counts.granted} granted"
+        return table_html(title, ("task", "owner", "GPUs", "UUIDs"), [_cells(each) for each in self._held.values()])
 
     async def _declare(self) -> None:
         if self.max_parallel is None:

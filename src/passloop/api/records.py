@@ -10,11 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import PassloopError
+from .html import facts_html, table_html
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Change", "Gpu", "Json", "RunResult", "Scalar", "Task", "gpu_of", "task_of"]
+__all__ = [
+    "Change",
+    "Gpu",
+    "Gpus",
+    "Json",
+    "Pool",
+    "Pools",
+    "RunResult",
+    "Scalar",
+    "Task",
+    "Tasks",
+    "gpu_of",
+    "pool_of",
+    "task_of",
+]
 
 Json = dict[str, Any]
 Scalar = str | int | float | bool | None
@@ -66,6 +81,25 @@ class Task:
             return None
         return (self.ended_at - self.started_at).total_seconds()
 
+    def _repr_html_(self) -> str:
+        """The task as a table of what is known of it, for notebooks."""
+        facts = [
+            ("state", self.state),
+            ("command", " ".join(self.command)),
+            ("parameters", ", ".join(f"{name}={value}" for name, value in (self.params or {}).items())),
+            ("outcome", self.outcome),
+            ("exit code", self.exit_code),
+            ("message", self.message),
+            ("attempt", self.attempt),
+            ("GPUs", ", ".join(self.gpus)),
+            ("started", self.started_at),
+            ("seconds", self.seconds),
+            ("metrics", ", ".join(f"{name}={value}" for name, value in (self.metrics or {}).items())),
+            ("key", self.key),
+            ("directory", self.cwd),
+        ]
+        return facts_html(f"task {self.id}: {self.name}", facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -92,6 +126,25 @@ class Gpu:
     state: str
     holders: tuple[int, ...]
     virtual: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool of this engine, in its own unit (CPUs in 1/1,000, memory in MiB, places, requests or tokens a minute).
+
+    `state` is open, cooling, half_open or dead; `until` is when a cooldown ends; `holders` are task ids.
+    """
+
+    name: str
+    kind: str
+    capacity: int
+    used: int
+    free: int
+    parent: str | None
+    state: str
+    until: datetime | None
+    limit: int | None
+    holders: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +181,40 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         """The run as a table, for notebooks."""
-        from html import escape
-
-        shown = self.tasks[-MOST_ROWS:]
-        left_out = len(self.tasks) - len(shown)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in _cells(task)) + "</tr>" for task in shown
-        )
-        head = "".join(f"<th>{name}</th>" for name in COLUMNS)
-        more = f"<p>{left_out} older tasks are not shown</p>" if left_out else ""
-        title = escape(f"run {self.id}: {self.name}, {_summary(self.tasks)}")
-        return f"<p>{title}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+        title = f"run {self.id}: {self.name}, {_summary(self.tasks)}"
+        return table_html(title, COLUMNS, [_cells(task) for task in self.tasks], left="older tasks")
 
 
-MOST_ROWS = 50
+class Tasks(tuple[Task, ...]):
+    """Tasks as they were when they were asked for: a tuple that is a table in notebooks."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        title = f"{len(self)} tasks, {_summary(self)}" if self else "no tasks"
+        return table_html(title, COLUMNS, [_cells(task) for task in self], left="older tasks")
+
+
+class Gpus(tuple[Gpu, ...]):
+    """GPUs as they were when they were asked for: a tuple that is a table in notebooks."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        rows = [_gpu_cells(gpu) for gpu in self]
+        return table_html(f"{len(self)} GPUs", ("GPU", "name", "VRAM, MiB", "free, MiB", "state", "held by"), rows)
+
+
+class Pools(tuple[Pool, ...]):
+    """Pools as they were when they were asked for: a tuple that is a table in notebooks."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        rows = [(each.name, each.kind, each.used, each.capacity, each.state, each.until) for each in self]
+        return table_html(f"{len(self)} pools", ("pool", "kind", "used", "of", "state", "until"), rows)
+
+
 COLUMNS = ("task", "name", "state", "attempt", "exit code", "GPUs", "seconds", "message")
 
 
@@ -165,6 +238,12 @@ def task_of(view: Json) -> Task:
 def gpu_of(view: Json) -> Gpu:
     """The GPU of the engine's JSON."""
     return Gpu(**{field.name: view[field.name] for field in fields(Gpu)} | {"holders": tuple(view["holders"])})
+
+
+def pool_of(view: Json) -> Pool:
+    """The pool of the engine's JSON."""
+    kept: Json = {field.name: view[field.name] for field in fields(Pool)}
+    return Pool(**kept | {"until": _time(view["until"]), "holders": tuple(view["holders"])})
 
 
 def result_file(home: Path, task: Task) -> Path:
@@ -196,6 +275,11 @@ def _cells(task: Task) -> Sequence[object]:
     exit_code = "" if task.exit_code is None else task.exit_code
     seconds = "" if task.seconds is None else f"{task.seconds:.1f}"
     return task.id, task.name, task.state, task.attempt, exit_code, len(task.gpus), seconds, task.message
+
+
+def _gpu_cells(gpu: Gpu) -> Sequence[object]:
+    name = f"{gpu.name} (virtual)" if gpu.virtual else gpu.name
+    return gpu.index, name, gpu.vram_mib, gpu.free_mib, gpu.state, ", ".join(map(str, gpu.holders))
 
 
 def _summary(tasks: Sequence[Task]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .door import Door
 from .errors import PassloopError, told
 from .http import Query
-from .records import FINAL, Change, Frame, RunResult, Task, result_file, returned_nothing, task_of
+from .records import FINAL, Change, Frame, RunResult, Task, Tasks, result_file, returned_nothing, task_of
 
 if TYPE_CHECKING:
     from passloop.store.filters import TaskFilter
@@ -58,12 +58,12 @@ class Run:
                 if not watched.left:
                     return
 
-    async def tasks(self) -> tuple[Task, ...]:
+    async def tasks(self) -> Tasks:
         """The tasks as they are now, in the order of the submission."""
         found: dict[int, Task] = {}
         for query in _selections(self.task_ids):
             found |= {view["id"]: task_of(view) for view in (await self._door.get("/tasks", query))["tasks"]}
-        return tuple(found[task] for task in self.task_ids if task in found)
+        return Tasks(found[task] for task in self.task_ids if task in found)
 
     async def result(self) -> RunResult:
         """The run as it is now."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from passloop.api.errors import PassloopError
-from passloop.api.records import RunResult, Task, task_of
+from passloop.api.records import Gpus, Pools, RunResult, Task, Tasks, gpu_of, pool_of, task_of
 
 VIEW = {
     "id": 7, "name": "t", "key": None, "run": {"id": 2, "name": "r"}, "group": "default", "state": "failed",
@@ -19,6 +19,14 @@ VIEW = {
     "cwd": "/", "params": {"lr": 0.1}, "index": None, "line": None, "after": [], "unknown": "kept out",
 }  # fmt: skip
 TASK = task_of(VIEW)
+GPU_VIEW = {
+    "index": 0, "uuid": "GPU-a", "name": "x", "vram_mib": 80, "free_mib": 40, "free_share": 0.5, "state": "available",
+    "holders": [7], "virtual": True, "unknown": 1,
+}  # fmt: skip
+POOL_VIEW = {
+    "name": "cpu", "kind": "amount", "capacity": 2_000, "used": 1_000, "free": 1_000, "parent": None, "state": "open",
+    "until": None, "limit": None, "holders": [7], "unknown": 1,
+}  # fmt: skip
 
 
 def test_a_task_is_made_of_the_engines_json() -> None:
@@ -57,6 +65,30 @@ def test_a_table_escapes_what_tasks_say_and_shows_the_newest() -> None:
     assert "10 older tasks are not shown" in html
     assert "<td>60</td>" in html
     assert "<td>10</td>" not in html
+
+
+def test_tasks_gpus_and_pools_are_tuples_that_are_tables_in_notebooks() -> None:
+    gpu = gpu_of({**GPU_VIEW, "name": "<b>"})
+    pool = pool_of({**POOL_VIEW, "name": "host/<b>"})
+    for table, shown in ((Tasks([TASK]), "1 failed"), (Gpus([gpu]), "1 GPUs"), (Pools([pool]), "1 pools")):
+        assert isinstance(table, tuple)
+        html = table._repr_html_()
+        assert shown in html
+        assert "<b>" not in html
+    assert Tasks()._repr_html_().startswith("<p>no tasks</p>")
+
+
+def test_one_task_tells_what_is_known_of_it_and_nothing_else() -> None:
+    html = replace(TASK, name="<i>", command=("echo", "<b>"), outcome=None)._repr_html_()
+    assert "<i>" not in html
+    assert "echo &lt;b&gt;" in html
+    assert "outcome" not in html
+
+
+def test_a_pool_that_cools_says_until_when() -> None:
+    pool = pool_of(POOL_VIEW | {"state": "cooling", "until": "2026-01-02T03:04:05.000Z"})
+    assert pool.until == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert "2026-01-02 03:04:05" in Pools([pool])._repr_html_()
 
 
 def test_a_frame_has_columns_for_parameters_and_metrics() -> None:
