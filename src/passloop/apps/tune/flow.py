@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from passloop.apps.spec_file import NOT_YAML
+from passloop.apps.text import UNSAFE
 from passloop.apps.yaml_scalars import plain_scalar
 
 __all__ = ["spec_text"]
 
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+HIDDEN = re.compile(f"{NOT_YAML.pattern}|{UNSAFE.pattern}")
 BLOCKS = frozenset({"engine", "space", "presets"})
 """Keys whose entries have a line each."""
 
@@ -34,4 +37,10 @@ def _flow(value: Any) -> str:
         return "[" + ", ".join(_flow(each) for each in value) + "]"
     if isinstance(value, str) and PLAIN.fullmatch(value) and plain_scalar(value) == value:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return HIDDEN.sub(_escaped, json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """A character that a spec cannot hold as it is; half of one becomes the sign for what is lost."""
+    code = ord(match.group())
+    return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\U{code:08x}"

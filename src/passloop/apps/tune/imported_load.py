@@ -108,17 +108,17 @@ def _bounded(number: float, most: int) -> int:
 
 
 def _objective(wanted: Mapping[str, Any], dropped: list[str]) -> tuple[str, str]:
-    said = wanted.get("objective") or "minimize_latency"
+    said = str(wanted.get("objective") or "minimize_latency")
     if said not in OBJECTIVES:
         dropped.append(f"optimization.objective: {shown(said)} is not known; it is minimize_latency here")
-    return OBJECTIVES.get(str(said), OBJECTIVES["minimize_latency"])
+    return OBJECTIVES.get(said, OBJECTIVES["minimize_latency"])
 
 
 def _search(wanted: Mapping[str, Any], space: Mapping[str, Any], dropped: list[str]) -> dict[str, Any]:
-    said = wanted.get("strategy") or "grid_search"
+    said = str(wanted.get("strategy") or "grid_search")
     if said not in SAMPLERS:
         dropped.append(f"optimization.strategy: {shown(said)} is not known; it is grid_search here")
-    sampler, most = SAMPLERS.get(str(said), "grid"), _count(wanted.get("max_iterations"), ITERATIONS)
+    sampler, most = SAMPLERS.get(said, "grid"), _count(wanted.get("max_iterations"), ITERATIONS)
     points = _points(space)
     if sampler == "grid" and (points is None or points > most):
         told = "without end" if points is None else f"of {points:,} points"
@@ -145,7 +145,8 @@ def _points(space: Mapping[str, Any]) -> int | None:
         elif entry["type"] == "float":
             return None
         elif entry["type"] == "int":
-            counts.append(max(0, int(entry.get("high", 0)) - int(entry.get("low", 0))) + 1)
+            low, high = entry.get("low"), entry.get("high")
+            counts.append(max(0, int(high - low)) + 1 if _is_number(low) and _is_number(high) else 1)
         else:
             counts.append(len(entry.get("values", ())) or 2)
     return math.prod(counts)
