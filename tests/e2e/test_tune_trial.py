@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from passloop.apps.tune.records import Limits, Order, Slo
 from tests.support import clash_once
+from tests.support.command_line import Box
 from tests.support.trials import SERVER, RunningTrial, order_of, start_trial
 
 OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB"
 OWN_WORD = json.dumps({"outcome": "out_of_memory", "message": "no room for the cache"})
+PATIENCE = 50
 SECRET = "hf_abcdefghijklmnop"
 QUICK = Limits(start=1_500, stop=300)
 SHORT = Limits(start=30_000, warmup=30_000, point=30_000, stop=300, health=600)
@@ -231,3 +235,30 @@ def test_an_order_that_cannot_be_read_is_final(tmp_path: Path, text: str, words:
     assert trial.code == 1
     assert words in trial.said
     assert trial.json("outcome.json")["final"] is True
+
+
+def test_a_killed_load_client_takes_its_server_along_and_gives_the_gpu_back(box: Box) -> None:
+    """The built-in client is the trial process itself; the shim over it ends what it leaves."""
+    events = box.folder / "events"
+    os.mkfifo(events)
+    spec = {
+        "tune": "killed",
+        "engine": {"argv": [*SERVER[:5], "--ttft", "{ttft}", "--log", str(events)], "ready": {"timeout": "30s"}},
+        "space": {"ttft": [60_000]},
+        "resources": {"gpus": 1, "cpus": 1},
+        "load": {"points": [{"concurrency": 1}], "requests": 2, "warmup": 0},
+        "objectives": [{"metric": "ttft", "at": {"concurrency": 1}, "direction": "minimize"}],
+        "search": {"sampler": "grid", "baseline": False},
+    }
+    (box.folder / "spec.yaml").write_text(json.dumps(spec))
+    assert box.run("up").code == 0
+    with os.fdopen(os.open(events, os.O_RDWR)) as told, box.started("tune", "spec.yaml", "--json") as study:
+        event = next(event for line in told if (event := json.loads(line))["event"] == "completion")
+        server = psutil.Process(event["pid"])
+        trial = server.parent()
+        assert trial is not None
+        trial.send_signal(signal.SIGKILL)
+        document = json.loads(study.communicate(timeout=PATIENCE)[0])
+    assert [each["state"] for each in document["trials"]] == ["failed"]
+    assert not server.is_running()
+    assert [gpu["holders"] for gpu in box.json("gpus")["gpus"]] == [[], []]
