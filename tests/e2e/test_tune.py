@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,32 @@ def test_equal_failures_pause_the_study_with_the_reason_and_the_way_on(box: Box)
     assert "paused: 2 trials in a row failed the same way (bad_flag:" in said.out
     assert "go on: passloop retry @1" in said.out
     assert "2 trials: 2 failed" in said.out
+
+
+def test_ctrl_c_lets_trials_end_and_the_same_command_goes_on(box: Box) -> None:
+    log = box.folder / "server.log"
+    spec = written(box.folder, "--log", str(log), load={**GOOD["load"], "requests": 40})
+    with box.on_terminal("tune", spec, COLUMNS="140") as screen:
+        screen.until("measuring")
+        screen.process.send_signal(signal.SIGINT)
+        shown = screen.rest()
+    assert screen.process.returncode == 130
+    assert "waiting for what runs" in shown
+    assert "run 1 is kept: passloop up goes on with it, or the same command" in shown
+    assert [trial["state"] for trial in box.json("tune", spec)["trials"]] == ["complete"] * 3
+    assert sum("listening" in json.loads(line).values() for line in log.read_text().splitlines()) == 3
+
+
+def test_two_ctrl_c_end_the_servers_and_the_study(box: Box) -> None:
+    spec = written(box.folder, load={**GOOD["load"], "requests": 5_000})
+    with box.on_terminal("tune", spec, COLUMNS="140") as screen:
+        screen.until("measuring")
+        screen.process.send_signal(signal.SIGINT)
+        screen.until("waiting for what runs")
+        screen.process.send_signal(signal.SIGINT)
+        screen.rest()
+    assert servers(box) == []
+    assert {task["state"] for task in box.json("ls")["tasks"]} == {"cancelled"}
 
 
 def test_the_live_table_shows_phases_and_the_best(box: Box) -> None:

@@ -23,7 +23,7 @@ from passloop.cli.wording import FINAL, ids_text
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
 from passloop.kernel.events import Cancelled
-from passloop.kernel.ids import TaskId
+from passloop.kernel.ids import RunId, TaskId
 from passloop.web.host import EngineHost, open_host
 
 __all__ = ["Foreground", "Own", "Work"]
@@ -31,9 +31,10 @@ __all__ = ["Foreground", "Own", "Work"]
 
 @dataclass(slots=True)
 class Own:
-    """The tasks that this command submitted; empty until they are stored."""
+    """The tasks that this command submitted; empty until they are stored. `run` is one whose tasks come of a source."""
 
     tasks: list[int] = field(default_factory=list)
+    run: int | None = None
 
 
 Work = Callable[[Client, Own], int]
@@ -87,6 +88,8 @@ class Foreground:
             return int(Exit.INTERRUPTED)
 
     def _say_left(self) -> None:
+        if self._own.run is not None:
+            streams.say(f"run {self._own.run} is kept: passloop up goes on with it, or the same command")
         if self._own.tasks:
             ids = ids_text(self._own.tasks)
             one = len(self._own.tasks) == 1
@@ -123,7 +126,8 @@ class Foreground:
         elif self._interrupts == 2:
             streams.say("\ncancelling")
             own = tuple(TaskId(task) for task in self._own.tasks)
-            self._cancelling = asyncio.ensure_future(host.engine.send(Cancelled(tasks=own)))
+            runs = () if self._own.run is None else (RunId(self._own.run),)
+            self._cancelling = asyncio.ensure_future(host.engine.send(Cancelled(tasks=own, sources=runs)))
         else:
             streams.say("\nleaving; what runs is ended by the next engine")
             host.go_down(DownMode.LEAVE)

@@ -34,14 +34,12 @@ MOST_PHASE = 4_096
 
 
 class Following:
-    """The trials of one run, or of all of a study that it adds to. `note` gets the tasks as they come."""
+    """The trials of a study that one run adds to."""
 
-    def __init__(self, client: Client, study: Study, *, run: int, note: list[int]) -> None:
+    def __init__(self, client: Client, study: Study, *, run: int) -> None:
         self._client = client
         self._study = study
         self._run = run
-        self._note = note
-        self._blockers: dict[int, str] = {}
 
     def to_the_end(self, events: EngineStream, reader: Reader) -> None:
         """Show the trials until no trial is to come and all are final."""
@@ -50,16 +48,11 @@ class Following:
             view = stack.enter_context(_view())
             while True:
                 standing = standing_of(reader, self._study, run=self._run)
-                self._take_note(standing)
                 phases.watch(standing.trials)
                 view.show(standing, self._doing(standing, phases))
                 if self._is_over():
                     return
                 _wait(events, phases)
-
-    def _take_note(self, standing: Standing) -> None:
-        own = (trial.task for trial in standing.trials if trial.run == self._run)
-        self._note.extend(task for task in own if task not in self._note)
 
     def _is_over(self) -> bool:
         found = self._client.get(f"/runs/{self._run}")["run"]

@@ -6,7 +6,7 @@ What a trial is, which comes next and which is the best is decided in `apps.tune
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from passloop.store.reader import Reader
 
 __all__ = ["Tune", "table_lines"]
 
+Note = Callable[[int], None]
+
 
 class Tune:
     """One start of a spec: its run is declared, or the one that is under way is joined; then followed and told."""
@@ -36,12 +38,13 @@ class Tune:
         self._home = home
         self.run: Mapping[str, Any] | None = None
 
-    def work(self, client: Client, own: list[int]) -> Standing:
-        """Declare, follow to the end, and tell how the study stands. The trials' tasks are noted in `own`."""
+    def work(self, client: Client, note: Note) -> Standing:
+        """Declare, follow to the end, and tell how the study stands. `note` is told the run."""
         study = self.study.on(box_of(client))
         with client.events() as events, Reader.open(Home(Path(self._home))) as reader:
             self.run = self._declare(client, study)
-            Following(client, study, run=int(self.run["id"]), note=own).to_the_end(events, reader)
+            note(int(self.run["id"]))
+            Following(client, study, run=int(self.run["id"])).to_the_end(events, reader)
             return standing_of(reader, study)
 
     def document(self, standing: Standing) -> dict[str, Any]:

@@ -91,7 +91,10 @@ def _be_engine(home: str, environment: dict[str, str], made: Tune, *, detach: bo
     ended: list[Standing] = []
 
     def work(client: Client, own: Own) -> int:
-        ended.append(made.work(client, own.tasks))
+        def note(run: int) -> None:
+            own.run = run
+
+        ended.append(made.work(client, note))
         return ended[0].exit_code
 
     try:
@@ -105,7 +108,7 @@ def _be_engine(home: str, environment: dict[str, str], made: Tune, *, detach: bo
 
 def _follow(client: Client, made: Tune) -> Standing | None:
     try:
-        return made.work(client, [])
+        return made.work(client, lambda _run: None)
     except KeyboardInterrupt:
         if made.run is not None:
             run = made.run["id"]
