@@ -59,9 +59,8 @@ class Tune:
         word = "joined" if answer["joined"] else "started"
         search = study.spec.search
         parallel = f", {search.max_parallel} at once" if search.max_parallel > 1 else ""
-        streams.say(
-            f"run {run['id']} {run['name']} {word}: at most {budgets_of(study).max_trials} trials{parallel}, {search.sampler}"
-        )
+        most = f"at most {budgets_of(study).max_trials} trials{parallel}"
+        streams.say(f"run {run['id']} {run['name']} {word}: {most}, {search.sampler}")
         return run
 
 
