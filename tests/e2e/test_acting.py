@@ -177,3 +177,13 @@ def test_keys_make_a_task_once(shared: Box) -> None:
     said = shared.run("submit", "--key", "once", "--", "true")
     assert said.out.split() == [str(first[0])]
     assert said.err == "it was there already, by key\n"
+
+
+def test_a_key_that_was_made_for_another_command_says_so(shared: Box) -> None:
+    first = shared.submit("--key", "taken", "--", "echo", "one")
+    said = shared.run("submit", "--key", "taken", "--", "echo", "two")
+    assert said.out.split() == [str(first[0])]
+    assert f"task {first[0]}, which this key stands for, runs another command: echo one" in said.err
+    ran = shared.run("run", "--key", "taken", "--", "echo", "three")
+    assert "runs another command: echo one" in ran.err
+    assert ran.out == "one\n"

@@ -8,7 +8,7 @@ from typing import Any
 from passloop.cli import streams
 from passloop.cli.homes import named_home
 from passloop.cli.said import COMMON_OPTIONS, SUBMIT_OPTIONS, read_words
-from passloop.cli.submitting import next_selector, post_submission, request_of, say_rejected
+from passloop.cli.submitting import next_selector, post_submission, request_of, say_other_command, say_rejected
 from passloop.cli.wording import counted, ids_text
 
 __all__ = ["quick_submit", "submit"]
@@ -37,6 +37,7 @@ def submit(home: str, words: tuple[str, ...], said: dict[str, Any]) -> int:
     else:
         streams.emit(ids_text(answer["tasks"]))
         _say_stored(answer, spec=bool(request.spec))
+    say_other_command(client, answer, request)
     return int(bool(request.spec) and say_rejected(client, answer, request.spec))
 
 

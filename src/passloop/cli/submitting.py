@@ -15,16 +15,19 @@ from passloop.cli.exits import CliError, Exit
 from passloop.cli.pausing import told_of_a_pause
 from passloop.cli.wording import command_text, counted, ids_text
 
-__all__ = ["Request", "is_spec", "next_selector", "post_submission", "request_of", "say_rejected"]
+__all__ = ["Request", "is_spec", "next_selector", "post_submission", "request_of", "say_other_command", "say_rejected"]
 
 _SPEC_ENDINGS = (".yaml", ".yml")
+_COMPARED = 20
+"""With so many tasks that were there already a command is compared: each is asked for on its own."""
 
 
 class Request(NamedTuple):
-    """A request body, ready to be sent, and the spec file it came from ("": it did not)."""
+    """A request body, ready to be sent, and the spec file it came from ("": it did not), else the commands in it."""
 
     body: bytes
     spec: str = ""
+    commands: tuple[list[str], ...] = ()
 
 
 def is_spec(words: tuple[str, ...]) -> bool:
@@ -57,6 +60,19 @@ def next_selector(run: dict[str, Any], tasks: list[int], *, existing: bool, spec
     return command_text([f"@{run['name']}"]) if spec and not run["name"].isdigit() else ids_text(tasks)
 
 
+def say_other_command(client: Client, answer: dict[str, Any], request: Request) -> None:
+    """A key stands for the task that it made first: tell if that runs something else than was asked for now."""
+    there = set(answer["existing"])
+    pairs = [pair for pair in zip(answer["tasks"], request.commands, strict=False) if pair[0] in there]
+    for task, command in pairs[:_COMPARED]:
+        runs = client.get(f"/tasks/{task}")["task"]["command"]
+        if runs != command:
+            said = streams.clean(command_text(runs))
+            streams.say(f"but task {task}, which this key stands for, runs another command: {said}")
+            streams.say("  what runs something else wants another --key")
+            return
+
+
 def say_rejected(client: Client, answer: dict[str, Any], spec: str) -> bool:
     """Tell which cells of the spec were rejected because they can never fit; whether there are any."""
     if len(answer["tasks"]) == len(answer["existing"]):
@@ -76,7 +92,8 @@ def _command_request(words: tuple[str, ...], said: dict[str, Any], home: str, ve
     from passloop.apps.queue.options import SubmitOptions, document_of
 
     options = SubmitOptions(**with_chosen_spans(said))
-    return Request(document_bytes(document_of(options, words, _place(home), verb=verb)))
+    document = document_of(options, words, _place(home), verb=verb)
+    return Request(document_bytes(document), commands=tuple(list(task["command"]) for task in document["tasks"]))
 
 
 def _spec_request(path: str, said: dict[str, Any], home: str) -> Request:

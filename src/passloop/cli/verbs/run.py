@@ -17,7 +17,7 @@ from passloop.cli.following import exit_code_of, follow_task
 from passloop.cli.homes import home_of
 from passloop.cli.launching import client_with_engine, engine_environment
 from passloop.cli.options import command_argument, engine_options, task_options
-from passloop.cli.submitting import Request, post_submission, request_of, say_rejected
+from passloop.cli.submitting import Request, post_submission, request_of, say_other_command, say_rejected
 from passloop.cli.wording import ids_text
 
 __all__ = ["command"]
@@ -85,6 +85,7 @@ def _submit_and_watch(client: Client, request: Request, note: Callable[[list[int
     answer = post_submission(client, request)
     tasks = answer["tasks"]
     note(tasks)
+    say_other_command(client, answer, request)
     if request.spec:
         say_rejected(client, answer, request.spec)
     if len(tasks) > 1 or request.spec:
