@@ -98,11 +98,24 @@ def read_ask(text: str, base: Ask) -> Ask:
             raise BadValue(f"the variant {shown(text)} is not readable", 'write it as --or "gpus=0,cpus=16"')
         if name in said or name in needs:
             raise BadValue(f"the variant {shown(text)} says {shown(name)} twice", "say it once")
+        meant = _meant(name)
+        if meant is not None:
+            what = f"the variant {shown(text)} asks for {shown(name)}, which is no name here"
+            raise BadValue(what, f"did you mean `{meant}`?")
         if name in READERS:
             said[name] = READERS[name](value)
         else:
             needs[name] = need_amount(name, value)
     return base.differing({**said, "need": needs} if needs else said)
+
+
+def _meant(name: str) -> str | None:
+    """The part of a variant that was meant by a name that comes close: a pool's own, one s more or less."""
+    own = OWN_OPTION.get(name)
+    if own in READERS:
+        return own
+    near = (known for known in READERS if known != name and known.removesuffix("s") == name.removesuffix("s"))
+    return next(near, None)
 
 
 def _yes_or_no(text: str) -> bool:

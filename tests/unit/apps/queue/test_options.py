@@ -48,6 +48,15 @@ def test_a_further_variant_says_only_what_differs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "meant"), [("gpu=1", "gpus"), ("cpu=4", "cpus"), ("memory=1GiB", "mem"), ("vrams=1GiB", "vram")]
+)
+def test_a_variant_that_nearly_names_what_it_means_is_told_the_name(said: str, meant: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        submitted(gpus="2", or_variants=(said,))
+    assert f"did you mean `{meant}`?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("options", "where"),
     [
         ({"gpus": "1.5"}, "--gpus"),
