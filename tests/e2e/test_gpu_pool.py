@@ -325,6 +325,15 @@ async def test_what_is_no_number_of_gpus_is_refused_before_anything_is_asked(hom
     assert closed.statistics().waiting == 0
 
 
+@pytest.mark.parametrize("timeout", [-1, -0.5, float("nan")])
+async def test_a_time_that_nobody_can_wait_is_refused_before_anything_is_asked(home: Path, timeout: float) -> None:
+    closed = GpuPool(home=home)
+    with pytest.raises(ValueError, match=r"timeout is .*wait 0 seconds or more"):
+        async with closed.lease(timeout=timeout):
+            pass
+    assert closed.statistics().waiting == 0
+
+
 def test_a_pool_for_no_lease_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match="max_parallel is 0"):
         GpuPool(max_parallel=0)

@@ -122,6 +122,7 @@ class GpuPool:
         `TypeError` for arguments that cannot be, and `PassloopError` if somebody cancels the lease.
         """
         _check_count(gpus)
+        _check_timeout(timeout)
         asking = asyncio.ensure_future(self._ask(gpus, min_memory, owner, gpus > 1 if balance is None else balance))
         self._counts["waiting"] += 1
         try:
@@ -247,6 +248,18 @@ def _check_count(gpus: object) -> None:
         raise TypeError(f"gpus is {repr(gpus)[:80]}; a lease is of whole GPUs: write a number such as gpus=1")
     if gpus < 1:
         raise ValueError(f"gpus is {gpus}; a lease has at least one")
+
+
+def _check_timeout(timeout: object) -> None:
+    """Raises for what is no span to wait, before anything is asked."""
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(
+            f"timeout is {repr(timeout)[:80]}; it is a number of seconds, or None to wait as long as it takes"
+        )
+    if not timeout >= 0:
+        raise ValueError(f"timeout is {timeout}; wait 0 seconds or more, or None to wait as long as it takes")
 
 
 def _body(gpus: int, min_memory: str | int | None, owner: str, balance: bool) -> dict[str, Any]:
