@@ -64,11 +64,11 @@ class AIPerf:
         path = asked.folder / OUTPUT / "profile_export.jsonl"
         try:
             lines = [msgspec.json.decode(line) for line in path.read_bytes().split(b"\n") if line]
-        except (OSError, msgspec.DecodeError) as error:
-            raise NoOutput(f"{path.name} cannot be read: {error}") from None
-        measured = [line for line in lines if line["metadata"]["benchmark_phase"] == "profiling"]
-        start = min((line["metadata"]["credit_issued_ns"] for line in measured), default=0)
-        return [_record(asked, index, line, start) for index, line in enumerate(measured)]
+            measured = [line for line in lines if line["metadata"]["benchmark_phase"] == "profiling"]
+            start = min((_first_time(asked, line) for line in measured), default=0)
+            return [_record(asked, index, line, start) for index, line in enumerate(measured)]
+        except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+            raise NoOutput(f"{path.name} cannot be read: {error!r}") from None
 
 
 def _load(asked: Asked) -> list[str]:
@@ -77,10 +77,15 @@ def _load(asked: Asked) -> list[str]:
     return ["--request-rate", f"{asked.point.rate:g}", "--arrival-pattern", asked.point.arrivals]
 
 
+def _first_time(asked: Asked, line: Mapping[str, Any]) -> int:
+    """When a request was due: with its credit in an open loop, as it was sent in a closed one."""
+    return int(line["metadata"]["request_start_ns" if asked.point.rate is None else "credit_issued_ns"])
+
+
 def _record(asked: Asked, index: int, line: dict[str, Any], start: int) -> RequestRecord:
     told, metrics = line["metadata"], line["metrics"]
     sent = (told["request_start_ns"] - start) / NS_IN_MS
-    due = (told["credit_issued_ns"] - start) / NS_IN_MS if asked.point.rate is not None else sent
+    due = (_first_time(asked, line) - start) / NS_IN_MS
     ended = (told["request_end_ns"] - start) / NS_IN_MS
     error = line.get("error")
     if error is not None:

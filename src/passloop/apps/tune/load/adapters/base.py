@@ -18,7 +18,7 @@ from passloop.apps.tune.load.prompts import Prompt
 from passloop.apps.tune.load.requests import RequestRecord
 from passloop.apps.tune.records import LoadOrder, Point, Record
 
-__all__ = ["Adapter", "Asked", "NoOutput", "OutsideOptions", "parsed"]
+__all__ = ["Adapter", "Asked", "NoOutput", "OutsideOptions", "closed_only", "parsed"]
 
 
 class OutsideOptions(Record, frozen=True, kw_only=True):
@@ -58,13 +58,17 @@ class NoOutput(Exception):
 
 
 class Adapter(Protocol):
-    """A foreign client. `program` is its name where it is on the path; without `tokenizer` it needs none."""
+    """A foreign client."""
 
     @property
-    def program(self) -> str: ...
+    def program(self) -> str:
+        """Its name on the path."""
+        ...
 
     @property
-    def tokenizer(self) -> bool: ...
+    def tokenizer(self) -> bool:
+        """Whether it has to be given one."""
+        ...
 
     def env(self, environ: Mapping[str, str]) -> dict[str, str]:
         """The environment it is started with."""

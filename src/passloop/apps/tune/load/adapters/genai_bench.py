@@ -1,8 +1,8 @@
 """genai-bench (0.0.5): `genai-bench benchmark`, read from the one JSON of its run. A closed loop only.
 
 Its requests have latencies but no times of the day, so each is said to begin with the run and to end with it: latencies
-and rates are right, an order among them there is none. Its limit of time is in whole minutes, and it may send more
-requests than it is asked for.
+and rates are right, an order among them there is none. It counts tokens with its own tokenizer. Its limit of time is in
+whole minutes, and it may send more requests than it is asked for.
 """
 
 from __future__ import annotations

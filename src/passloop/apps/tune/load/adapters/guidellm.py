@@ -1,7 +1,8 @@
 """guidellm (0.8): `guidellm run`, read from its JSON report, which has each request with its times in seconds.
 
 It loads torch to read prompts. In an open loop it keeps the time that each request was due, and latencies count from
-that; it asks for exactly as many tokens as it is told, since it sends `ignore_eos`.
+that; it asks for exactly as many tokens as it is told, since it sends `ignore_eos`. It has no warm-up by number, so the
+first requests are its warm-up here.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class GuideLLM:
         return dict(environ)
 
     def write_prompts(self, asked: Asked, prompts: Sequence[Prompt]) -> None:
-        """One prompt with the length of its answer a line. It has no warm-up by number, so that is left out."""
+        """One prompt with the length of its answer a line."""
         lines = [
             msgspec.json.encode(
                 {
@@ -56,7 +57,7 @@ class GuideLLM:
             "run",
             *("--backend", f"kind=openai_http,target={asked.url},model={asked.model},request_format={path}"),
             *("--profile", _profile(asked)),
-            *("--constraint", f"kind=max_requests,count={point.requests}"),
+            *("--constraint", f"kind=max_requests,count={point.warmup + point.requests}"),
             *seconds,
             *("--tokenizer", f"kind=hf_auto,model={options.tokenizer or asked.model}"),
             *("--data", f"kind=json_file,path={asked.folder / PROMPTS}"),
@@ -71,7 +72,7 @@ class GuideLLM:
         try:
             requests = report["benchmarks"][0]["requests"]
             told = [*(requests["successful"] or ()), *(requests["errored"] or ())]
-            told.sort(key=_due)
+            told = sorted(told, key=_due)[asked.point.warmup :]
             start = min((_due(one) for one in told), default=0.0)
             return [_record(asked, index, one, start) for index, one in enumerate(told)]
         except (KeyError, IndexError, TypeError) as error:

@@ -8,6 +8,7 @@ the model's, or the one that is named; seconds become ms here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ __all__ = ["VllmBench"]
 
 OUTPUT = "vllm-bench.json"
 PROMPTS = "prompts.jsonl"
+REASONS = {status.phrase: status.value for status in HTTPStatus}
+"""Of a refused request it keeps the reason of the status line, no more."""
 
 
 class VllmBench:
@@ -47,7 +50,7 @@ class VllmBench:
             *("--model", asked.model),
             *(("--tokenizer", options.tokenizer) if options.tokenizer else ()),
             *("--dataset-name", "custom", "--dataset-path", str(asked.folder / PROMPTS), "--disable-shuffle"),
-            *("--custom-output-len", str(order.max_tokens), "--custom-skip-chat-template", "--temperature", "0"),
+            *("--custom-output-len", str(order.max_tokens), "--skip-chat-template", "--temperature", "0"),
             *("--num-prompts", str(point.requests), "--num-warmups", str(point.warmup), "--seed", str(order.seed)),
             *_load(asked),
             *("--disable-tqdm", "--save-result", "--save-detailed"),
@@ -83,7 +86,11 @@ def _record(asked: Asked, told: Mapping[str, Any], index: int, begin: float, due
     ended = sent + latency * 1000
     if told["errors"][index]:
         message = str(told["errors"][index])[:300]
-        return asked.record(index, scheduled=scheduled, sent=sent, ended=ended, error="closed", message=message)
+        status = REASONS.get(message)
+        kind = "closed" if status is None else f"http_{status}"
+        return asked.record(
+            index, scheduled=scheduled, sent=sent, ended=ended, status=status, error=kind, message=message
+        )
     return asked.record(
         index,
         scheduled=scheduled,
