@@ -19,6 +19,7 @@ from passloop.apps.tune.scoring.best import best_trial
 from passloop.apps.tune.scoring.objectives import objective_value
 from passloop.apps.tune.study import Study, study_of_text
 from passloop.apps.tune.study_view import Trial, trials_of
+from passloop.apps.tune.vram import Peak
 from passloop.clock import Clock, SystemClock
 from passloop.engine.expanding import ExpandAsk, Expansion
 from passloop.kernel.events import PoolDeclared, PoolKind, SourceDeclared
@@ -43,12 +44,15 @@ __all__ = [
     "declared_of",
     "own_trials",
     "parallel_of",
+    "peaks_of",
     "spec_hash",
 ]
 
 KIND = "tune"
 MOST_WEIGHED = 2_000
 """Candidates that are looked at to find the least that any of them asks."""
+PEAKS = "vram_peak_mib"
+"""Where a trial notes what it was seen to take: MiB by GPU."""
 AGAIN = frozenset({"failed", "cancelled", "rejected"})
 
 
@@ -91,10 +95,24 @@ def _unit(ask: ExpandAsk, study: Study, candidate: Candidate, *, number: int, ow
     value = objective_value(best, aims.objectives[0]) if best is not None and len(aims.objectives) == 1 else None
     text = _environment(ask.spec)
     environment = environment_id(text)
+    seen = study.candidate(candidate.params, peaks_of(study, own))
+    if seen.invalid is None:
+        candidate = seen
     order = study.order(candidate, trial=number, best=value)
     return Expansion(
         tasks=(task_of(study, candidate, order, environment=environment),), environments=((environment, text),)
     )
+
+
+def peaks_of(study: Study, trials: Sequence[Trial]) -> list[Peak]:
+    """What the trials were seen to take of a GPU at most, for candidates whose memory is estimated."""
+    found = []
+    for trial in trials:
+        told = trial.document.provenance.get(PEAKS) if trial.document is not None else None
+        sizes = [mib for mib in told.values() if isinstance(mib, int)] if isinstance(told, dict) else []
+        if sizes:
+            found.append(Peak(study.candidate(trial.params).values, max(sizes)))
+    return found
 
 
 def _may_again(trial: Trial) -> bool:

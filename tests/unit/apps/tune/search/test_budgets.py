@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from passloop.apps.tune.search.budgets import Budgets, alike, enough, without_gain
-from passloop.apps.tune.search.expander import aims_of
+from passloop.apps.tune.search.expander import aims_of, peaks_of
 from passloop.apps.tune.study_view import Trial
-from tests.support.study_trials import failed, measured, pruned, running
-from tests.unit.apps.tune.studies import study
+from passloop.kernel.tasks import TaskState
+from tests.support.study_trials import failed, measured, pruned, running, trial_of
+from tests.support.trial_documents import complete
+from tests.unit.apps.tune.studies import FAMILY, study
 
 MADE = study()
 AIMS = aims_of(MADE)
@@ -101,3 +104,14 @@ def test_a_success_another_failure_or_one_that_says_something_breaks_the_row() -
 def test_what_runs_is_in_no_row() -> None:
     some = [*(failed(MADE, n, POINTS[n]) for n in range(3)), running(MADE, 3, POINTS[3])]
     assert len(alike(some, 3)) == 3
+
+
+def test_memory_that_is_estimated_is_asked_by_what_trials_were_seen_to_take() -> None:
+    served = study(FAMILY, resources={"vram": "auto"}, search={"baseline": False})
+    guess = served.candidate({"tp": 1}).vram_mib
+    document = replace(complete(0), provenance={"vram_peak_mib": {"GPU-a": 30_000, "GPU-b": 31_000}})
+    seen = trial_of(served, 0, {"tp": 1}, TaskState.SUCCEEDED, document=document)
+    peaks = peaks_of(served, [seen, running(served, 1, {"tp": 2})])
+    assert [peak.mib for peak in peaks] == [31_000]
+    assert guess != 31_000
+    assert served.candidate({"tp": 1}, peaks).vram_mib == 31_000
