@@ -325,11 +325,11 @@ async def test_what_is_no_number_of_gpus_is_refused_before_anything_is_asked(hom
     assert closed.statistics().waiting == 0
 
 
-@pytest.mark.parametrize("timeout", [-1, -0.5, float("nan")])
-async def test_a_time_that_nobody_can_wait_is_refused_before_anything_is_asked(home: Path, timeout: float) -> None:
+@pytest.mark.parametrize("seconds", [-1, -0.5, float("nan")])
+async def test_a_time_that_nobody_can_wait_is_refused_before_anything_is_asked(home: Path, seconds: float) -> None:
     closed = GpuPool(home=home)
     with pytest.raises(ValueError, match=r"timeout is .*wait 0 seconds or more"):
-        async with closed.lease(timeout=timeout):
+        async with closed.lease(timeout=seconds):
             pass
     assert closed.statistics().waiting == 0
 

@@ -255,11 +255,9 @@ def _check_timeout(timeout: object) -> None:
     if timeout is None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(
-            f"timeout is {repr(timeout)[:80]}; it is a number of seconds, or None to wait as long as it takes"
-        )
+        raise TypeError(f"timeout is {repr(timeout)[:80]}; a number of seconds, or None for as long as it takes")
     if not timeout >= 0:
-        raise ValueError(f"timeout is {timeout}; wait 0 seconds or more, or None to wait as long as it takes")
+        raise ValueError(f"timeout is {timeout}; wait 0 seconds or more, or None for as long as it takes")
 
 
 def _body(gpus: int, min_memory: str | int | None, owner: str, balance: bool) -> dict[str, Any]:
