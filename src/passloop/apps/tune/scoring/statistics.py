@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ def student_mean(values: Sequence[float]) -> Mean:
     return Mean(fmean(values), student_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values)))
 
 
+@lru_cache(maxsize=1_024)
 def student_quantile(freedom: float) -> float:
     """The 97.5 % quantile of Student's t with `freedom` >= 1 degrees (a fraction is one of Welch's).
 
@@ -67,7 +69,7 @@ def student_quantile(freedom: float) -> float:
         return NormalDist().inv_cdf(_UPPER)
     scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
     low, high = 0.0, math.pi / 2
-    for _ in range(50):
+    for _ in range(40):
         middle = (low + high) / 2
         if 0.5 + scale * _power_of_cosine(middle, freedom - 1) < _UPPER:
             low = middle
@@ -76,7 +78,7 @@ def student_quantile(freedom: float) -> float:
     return math.sqrt(freedom) * math.tan(low)
 
 
-def _power_of_cosine(end: float, power: float, steps: int = 200) -> float:
+def _power_of_cosine(end: float, power: float, steps: int = 100) -> float:
     """The integral of `cos(x) ** power` from 0 to `end` (Simpson)."""
     step = end / steps
     inner = sum((4 if number % 2 else 2) * math.pow(math.cos(number * step), power) for number in range(1, steps))
