@@ -37,6 +37,7 @@ VERBS: dict[str, Verb] = {
         Verb("why", "Look", "Say why a task does not run, and what would change that."),
         Verb("logs", "Look", "Print the output of a task."),
         Verb("status", "Look", "Show the engine and what it is doing."),
+        Verb("top", "Look", "Show what runs and waits on a live terminal screen."),
         Verb("ui", "Look", "Open the page in a browser, or print its one-time address."),
         Verb("gpus", "Look", "Show who holds which GPU; release one from quarantine."),
         Verb("pools", "Look", "Show capacities, limits and cooldowns; open a closed pool."),

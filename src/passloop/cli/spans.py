@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-__all__ = ["local_time", "millis_of", "since", "span_text", "task_span"]
+__all__ = ["left", "local_time", "millis_of", "since", "span_text", "task_span"]
 
 
 def millis_of(iso: str | None) -> int | None:
@@ -35,6 +35,12 @@ def since(iso: str | None) -> int | None:
     """Milliseconds from then to now, never negative."""
     then = millis_of(iso)
     return None if then is None else max(0, time.time_ns() // 1_000_000 - then)
+
+
+def left(iso: str | None) -> int | None:
+    """Milliseconds from now to then, never negative."""
+    then = millis_of(iso)
+    return None if then is None else max(0, then - time.time_ns() // 1_000_000)
 
 
 def task_span(task: dict[str, Any]) -> int | None:

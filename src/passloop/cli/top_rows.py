@@ -1,0 +1,149 @@
+"""What the terminal screen shows, as plain text made from the documents of the page: one row for each GPU, task, pool.
+
+It asks nothing and draws nothing. What tasks say of themselves has no control codes left in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from passloop.cli import streams
+from passloop.cli.spans import left, since, span_text, task_span
+
+__all__ = [
+    "ACROSS",
+    "Row",
+    "failure_rows",
+    "gpu_rows",
+    "headline",
+    "pool_rows",
+    "running_rows",
+    "strip",
+    "waiting_rows",
+]
+
+ACROSS = 60
+"""Characters of a strip; each is a part of the time that a timeline covers."""
+BUSY, BAD = "█", "▓"
+EMPTY = {"idle": "·", "blocked": "▒", "reserved": "▒", "vetoed": "x", "quarantined": "x", "lost": "x"}
+OTHERS = "-"
+
+Json = Mapping[str, Any]
+Row = tuple[str, tuple[str, ...]]
+"""The key of a row and its cells."""
+
+
+def headline(now: Json) -> str:
+    """The engine and how many tasks are in which state, on one line."""
+    counts = ", ".join(f"{number:,} {state}" for state, number in now["counts"].items() if number) or "no tasks"
+    return streams.clean(f"{now['engine']['state']}  {now['engine']['home']}  {counts}")
+
+
+def gpu_rows(now: Json, timeline: Json) -> list[Row]:
+    """GPUs with who holds them and a strip of the last time, and then endpoints."""
+    strips = {lane["id"]: strip(lane, timeline["from"], timeline["to"]) for lane in timeline["lanes"]}
+    empty = EMPTY["idle"] * ACROSS
+    rows = [
+        (gpu["uuid"], (f"GPU {gpu['index']}", _gpu_state(gpu), _memory(gpu), strips.get(gpu["uuid"], empty)))
+        for gpu in now["gpus"]
+    ]
+    others = [lane for lane in timeline["lanes"] if lane["kind"] != "gpu"]
+    return [
+        *rows,
+        *((lane["id"], (streams.clean(str(lane["label"])), "", "", strips[lane["id"]])) for lane in others),
+    ]
+
+
+def running_rows(now: Json) -> list[Row]:
+    """What runs: id, name, since when, on what."""
+    return [_task_row(line, str(line["state"]), span_text(task_span(dict(line))), _on(line)) for line in now["running"]]
+
+
+def waiting_rows(now: Json) -> list[Row]:
+    """What waits: id, name, for how long, and the first reason with what it knows of its end."""
+    return [
+        _task_row(line, str(line["state"]), span_text(since(line["submitted_at"])), _why(line))
+        for line in now["waiting"]
+    ]
+
+
+def failure_rows(now: Json) -> list[Row]:
+    """What failed last: id, name, how, how long ago, and what it said."""
+    return [
+        _task_row(
+            line,
+            str(line["outcome"] or line["state"]),
+            f"{span_text(since(line['ended_at']))} ago",
+            streams.clean(str(line["message"])),
+        )
+        for line in now["failures"]
+    ]
+
+
+def pool_rows(now: Json) -> list[Row]:
+    """Pools: how much of what is used, whether it is open, and how long a cooldown still takes."""
+    return [(str(pool["name"]), _pool_cells(pool)) for pool in now["pools"]]
+
+
+def strip(lane: Json, first: int, last: int) -> str:
+    """A lane as characters: what ran, and why nothing did."""
+    size = max(1, last - first) / ACROSS
+    found = [EMPTY["idle"]] * ACROSS
+    for gap in lane["gaps"]:
+        for place in _places(gap, first, size):
+            found[place] = EMPTY.get(gap["reason"], OTHERS)
+    for bar in lane["bars"]:
+        for place in _places(bar, first, size):
+            found[place] = BAD if bar["bad"] else BUSY
+    return "".join(found)
+
+
+def _places(span: Json, first: int, size: float) -> Iterator[int]:
+    begin = max(0, int((span["start"] - first) / size))
+    end = min(ACROSS - 1, int((span["end"] - first) / size))
+    return iter(range(begin, max(begin, end) + 1) if begin < ACROSS else ())
+
+
+def _gpu_state(gpu: Json) -> str:
+    if gpu["holders"]:
+        return "task " + ", ".join(map(str, gpu["holders"]))
+    if gpu["reserved_for"] is not None:
+        return f"kept for {gpu['reserved_for']}"
+    foreign: Sequence[Json] = gpu["foreign"]
+    return f"used by pid {foreign[0]['pid']}" if foreign else str(gpu["state"])
+
+
+def _memory(gpu: Json) -> str:
+    return f"{(gpu['vram_mib'] - gpu['free_mib']) / 1024:.0f}/{gpu['vram_mib'] / 1024:.0f} GiB"
+
+
+def _task_row(line: Json, *cells: str) -> Row:
+    return str(line["id"]), (str(line["id"]), _name(line), *cells)
+
+
+def _pool_cells(pool: Json) -> tuple[str, ...]:
+    used = f"{pool['used']:,} of {pool['capacity']:,}"
+    return streams.clean(str(pool["name"])), used, str(pool["state"]), _until(pool)
+
+
+def _name(line: Json) -> str:
+    return streams.clean(str(line["name"] or line["command"]))[:60]
+
+
+def _on(line: Json) -> str:
+    gpus = line["gpus"]
+    more = f", {span_text(left(line['until']))} left" if line.get("until") else ""
+    return (f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU") + more
+
+
+def _why(line: Json) -> str:
+    blockers = line["blockers"]
+    if not blockers:
+        return "starts with the next turn"
+    until = _until(blockers[0])
+    return streams.clean(blockers[0]["sentence"]) + (f" ({until})" if until else "")
+
+
+def _until(about: Json) -> str:
+    return f"{span_text(left(about['until']))} left" if about.get("until") else ""
