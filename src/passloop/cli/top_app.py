@@ -115,16 +115,17 @@ class Top(App[None]):
 
     def _follow(self) -> None:
         """Until the screen is left: ask, sleep until something happens, ask again; after a lost engine the next one."""
-        while True:
-            try:
-                with self._client.events() as events:
-                    if self._asked_until_left(events):
-                        return
-            except (CliError, ConnectionError):
-                if not self._told("no engine runs; waiting for one: passloop up"):
-                    return
-            if not self._next_engine():
+        while not self._followed():
+            if not self._told("no engine runs; waiting for one: passloop up") or not self._next_engine():
                 return
+
+    def _followed(self) -> bool:
+        """Follow one engine: True once the screen is left, False when the engine is gone."""
+        try:
+            with self._client.events() as events:
+                return self._asked_until_left(events)
+        except (CliError, ConnectionError):
+            return False
 
     def _next_engine(self) -> bool:
         """Wait for the engine that comes; False if the screen was left meanwhile."""
