@@ -54,8 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import xllamacpp
     except ImportError:
         _refuse(SERVER)
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDED_BY)
-    threading.Thread(target=_end_on_signal, name="llamacpp-signals", daemon=True).start()
+    _end_on_signals()
     print(f"engine: xllamacpp {xllamacpp.__version__}", flush=True)
     print(f"model: {model}", flush=True)
     try:
@@ -68,8 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threading.Event().wait()
 
 
-def _end_on_signal() -> None:
-    """The server's own threads do not end by themselves, so the process ends at once; nothing has to be kept."""
+def _end_on_signals() -> None:
+    """From now on SIGTERM and Ctrl-C end the process at once, since the server's own threads do not end by themselves;
+    nothing has to be kept.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDED_BY)
+    threading.Thread(target=_wait_and_end, name="llamacpp-signals", daemon=True).start()
+
+
+def _wait_and_end() -> None:
     signal.sigwait(ENDED_BY)
     os._exit(0)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from passloop.apps.tune.engines.base import End
 from passloop.apps.tune.records import Failure
 
 __all__ = ["KINDS", "TrialFailure", "classify"]
@@ -73,6 +74,8 @@ class TrialFailure(Exception):
         self.lines = tuple(lines)
         self.final = final
         self.memory = memory
+        self.end: End | None = None
+        """How the server ended, if that is what ended the trial."""
 
     def record(self, phase: str) -> Failure:
         """As it is stored."""

@@ -81,4 +81,6 @@ async def died(server: Server, log: ServerLog) -> TrialFailure:
     kind, lines = classify(log.lines())
     if end.memory:
         kind = "out_of_memory"
-    return TrialFailure(kind, f"the server ended by itself with {end}", lines=lines, memory=end.memory)
+    failure = TrialFailure(kind, f"the server ended by itself with {end}", lines=lines, memory=end.memory)
+    failure.end = end
+    return failure

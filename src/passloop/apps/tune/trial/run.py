@@ -24,6 +24,7 @@ from .files import replace_json
 from .launching import Launcher
 from .loading import PointLoad, load_point, make_ready
 from .measuring import Measuring
+from .memory_kills import heed_memory_kill, memory_kills
 from .own_word import heed_own_word
 from .phases import Phase, PhaseBoard
 from .provenance import busy_note, host_facts, logged_version, own_version, served_version
@@ -54,6 +55,7 @@ class Trial:
         self._facts: dict[str, Any] = host_facts(order, clock)
         self._notes = [note for note in (busy_note(self._facts), devices.silence if devices.gpus else "") if note]
         self._argv = redacted_argv(order.engine.argv)
+        self._kills = memory_kills()
         self._board = PhaseBoard(folder, clock)
         self._log = ServerLog(folder / SERVER_LOG, secrets=secrets_in(environment, order.engine.argv))
         self._measuring = Measuring(order, folder, self._board, self._log, self._notes)
@@ -68,7 +70,8 @@ class Trial:
         try:
             await self._measured(load)
         except TrialFailure as error:
-            self.failure = heed_own_word(error, self._folder)
+            likely = heed_memory_kill(error, self._kills, memory_kills())
+            self.failure = heed_own_word(likely, self._folder)
             failed = self.failure.record(self._board.phase)
         finally:
             await self._down()
