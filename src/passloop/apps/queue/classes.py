@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["program_of", "task_class_of"]
+__all__ = ["class_words", "program_of", "task_class_of"]
+
+UNNAMED = "queue"
+"""Before the words of a command that was given no name, so that no name of a user's is one of them."""
 
 INTERPRETERS = frozenset({"bash", "dash", "env", "node", "perl", "pypy3", "python", "ruby", "sh", "uv"})
 CODE_OPTION = {"node": "e", "perl": "e", "ruby": "e"}
@@ -14,7 +17,7 @@ LONGEST = 200
 
 
 def task_class_of(template: Sequence[str], *, name: str | None = None) -> str:
-    """The user's name, else `queue` and the first words of the template, up to its first option or brace."""
+    """The user's name, else `UNNAMED` and the first words of the template, up to its first option or brace."""
     if name:
         return name[:LONGEST]
     words = [_base(template[0])] if template else []
@@ -22,7 +25,12 @@ def task_class_of(template: Sequence[str], *, name: str | None = None) -> str:
         if word.startswith("-") or "{" in word:
             break
         words.append(word)
-    return " ".join(["queue", *words])[:LONGEST]
+    return " ".join([UNNAMED, *words])[:LONGEST]
+
+
+def class_words(task_class: str) -> str:
+    """A class as people know it: the name they gave, or the first words of the command."""
+    return task_class.removeprefix(f"{UNNAMED} ")
 
 
 def program_of(template: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from passloop.kernel.machine import Machine
 from passloop.kernel.resources import CPU
 from passloop.kernel.tasks import NewTask, TaskSpec
 
+from .classes import class_words
 from .convert import task_spec_of
 from .spec_checks import REPLICA, SEED
 from .sweep import Cell, Sweep
@@ -175,7 +176,7 @@ def box_of_views(gpus: Iterable[Mapping[str, Any]], pools: Iterable[Mapping[str,
 def _each(wire: WireSpec, learned: Mapping[str, int]) -> tuple[int | None, str]:
     for name in (wire.task_class, wire.program):
         if name in learned:
-            return learned[name], f"what {shown(name)} took so far"
+            return learned[name], f"what {shown(class_words(name))} took so far"
     if wire.time_limit is not None:
         return wire.time_limit, "at most, by the time limit"
     return None, "nothing is learned yet and there is no time limit"

@@ -58,6 +58,12 @@ def test_the_estimate_is_learned_or_the_limit_or_unknown() -> None:
     assert (learned.gpu_hours, learned.each_ms) == (2.0, 1_800_000)
 
 
+def test_what_an_estimate_rests_on_is_named_by_the_words_of_the_command() -> None:
+    basis = planned(learned={"queue train": 1_000}).basis
+    assert "train took so far" in basis.replace("`", "").replace("'", "")
+    assert "queue" not in basis
+
+
 @pytest.mark.parametrize(
     ("resources", "words"),
     [
