@@ -56,6 +56,14 @@ def test_report_prints_the_table_and_writes_one_file(swept: Box) -> None:
     assert swept.run("report", "tiny", "--out", "/no/where/x.html").code == 2
 
 
+def test_a_report_that_is_read_by_a_program_keeps_each_failure_on_one_line(box: Box) -> None:
+    long = "because " * 60
+    (box.folder / "long.yaml").write_text(f"run: long\ncommand: [sh, -c, 'echo {long}end >&2; exit 1']\n")
+    box.run("run", "long.yaml")
+    said = box.run("report", "long", COLUMNS="")
+    assert [line for line in said.out.splitlines() if line.endswith(f"{long}end")]
+
+
 def test_export_writes_lines_with_parameters_and_results(swept: Box) -> None:
     rows = list(csv.DictReader(swept.run("export", "tiny").out.splitlines()))
     assert [row["param.size"] for row in rows] == ["0", "1"]

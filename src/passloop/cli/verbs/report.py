@@ -14,6 +14,9 @@ from passloop.cli.homes import home_of
 
 __all__ = ["command"]
 
+_UNBOUNDED = 1_000_000
+"""Columns for a reader that has no screen: what belongs on one line stays on it."""
+
 
 @click.command("report")
 @click.argument("run", default="last", metavar="[RUN]", shell_complete=complete_selectors)
@@ -55,7 +58,7 @@ def _report_sweep(home: str, run: str, out: str | None, *, no_html: bool) -> Non
         file=sys.stdout,
         force_terminal=colour,
         color_system="auto" if colour else None,
-        width=streams.width() or 200,
+        width=streams.width() or _UNBOUNDED,
         highlight=False,
     )
     if not no_html:
