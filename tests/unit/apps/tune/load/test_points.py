@@ -156,7 +156,7 @@ async def test_each_error_has_its_kind_and_is_counted(fault: Fault, kind: str) -
 
 async def test_an_answer_that_does_not_end_is_a_timeout() -> None:
     async with failing(Fault(kind="hang", first=2, last=4)) as endpoint:
-        result = await load(LoadOrder(timeout=100), CLOSED, endpoint.url)
+        result = await load(LoadOrder(timeout=1_000), CLOSED, endpoint.url)
     assert result.error_kinds == {"timeout": 2}
     assert result.stopped is None
 
