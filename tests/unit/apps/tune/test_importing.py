@@ -154,6 +154,7 @@ def test_every_key_comes_along_or_is_told() -> None:
         "model": {"id_or_path": "m", "namespace": "n"},
         "parameters": {"a": {"type": "odd"}, "b": [], "c": [1]},
     }
+    assert "`odd`: it is not known" in task(**odd).dropped
     told = "\n".join(task(**odd).dropped)
     for key in (
         "`odd`",

@@ -82,7 +82,9 @@ def test_a_baseline_is_told() -> None:
 
 
 def test_slips_are_told() -> None:
-    assert "max_trials is 50 and there are 12 candidates" in plan_of(study(search={"max_trials": 50})).as_text()
+    plan = plan_of(study(search={"max_trials": 50}))
+    assert plan.trials == 12
+    assert "max_trials is 50 and there are 12 candidates" in plan.as_text()
     wide = study(FAMILY, search={"max_parallel": 9}).on(Box(gpus=4))
     assert "9 trials at once never fit on 4 GPUs: at most 4 do" in plan_of(wide).as_text()
 

@@ -51,6 +51,12 @@ def test_a_value_of_another_type_or_between_steps_is_none_of_them(value: object)
     assert not found["a"].holds(value)
 
 
+def test_a_choice_tells_numbers_from_booleans_and_texts() -> None:
+    found = space(a=[1, "x"], b=[True, "1"])
+    assert [found["a"].holds(value) for value in (1, True, 1.0, "1", "x")] == [True, False, False, False, True]
+    assert [found["b"].holds(value) for value in (1, True, "1")] == [False, True, True]
+
+
 def test_a_float_without_steps_has_no_end() -> None:
     found = space(a={"type": "float", "low": 0.5, "high": 0.9}, b=[1, 2])
     assert found.points is None
