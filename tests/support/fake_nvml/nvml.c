@@ -146,6 +146,12 @@ int nvmlInitWithFlags(uint flags) {
 int nvmlShutdown(void) { return ready ? (ready--, OK) : UNINITIALIZED; }
 const char *nvmlErrorString(int code) { (void)code; return "an error of the stand-in"; }
 
+int nvmlSystemGetDriverVersion(char *text, uint size) {
+    if (!ready) return UNINITIALIZED;
+    snprintf(text, size, "580.65.06");
+    return OK;
+}
+
 int nvmlDeviceGetCount_v2(uint *count) {
     if (!ready) return UNINITIALIZED;
     read_machine();
@@ -257,6 +263,24 @@ int nvmlDeviceGetPowerUsage(Device *device, uint *milliwatts) {
     CHECK(device);
     if (device->is_mig) return NOT_SUPPORTED;
     *milliwatts = device->power;
+    return OK;
+}
+
+int nvmlDeviceGetClockInfo(Device *device, int kind, uint *mhz) {
+    CHECK(device);
+    *mhz = kind == 1 ? 1200 : 2000;
+    return OK;
+}
+
+int nvmlDeviceGetMaxClockInfo(Device *device, int kind, uint *mhz) {
+    CHECK(device);
+    *mhz = kind == 1 ? 1980 : 2600;
+    return OK;
+}
+
+int nvmlDeviceGetEnforcedPowerLimit(Device *device, uint *milliwatts) {
+    CHECK(device);
+    *milliwatts = 700000;
     return OK;
 }
 

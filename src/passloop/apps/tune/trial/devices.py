@@ -9,7 +9,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from passloop.clock import Clock, iso_utc
 
@@ -56,6 +56,8 @@ class DeviceWatch:
         self._sampling: asyncio.Task[None] | None = None
         self.peaks: dict[str, int] = {}
         """The most memory (MiB) that was in use of each device, beyond what was before the trial."""
+        self.hardware: dict[str, Any] = {}
+        """Driver, clocks and names of the real devices."""
 
     @property
     def silence(self) -> str:
@@ -67,7 +69,7 @@ class DeviceWatch:
     async def begin(self) -> None:
         """Remember how much memory is in use before the server starts."""
         if self.real:
-            samples = await asyncio.to_thread(self._samples)
+            samples = await asyncio.to_thread(self._first_look)
             self._before = {one.uuid: one.memory_mib for one in samples if one.memory_mib is not None}
 
     def start_sampling(self) -> None:
@@ -102,6 +104,12 @@ class DeviceWatch:
         """Let go of NVML."""
         if self._inventory is not None:
             self._inventory.close()
+
+    def _first_look(self) -> tuple[Sample, ...]:
+        from passloop.devices.hardware import hardware_facts  # here: most trials have no real device
+
+        self.hardware = hardware_facts(self.real)
+        return self._samples()
 
     def _samples(self) -> tuple[Sample, ...]:
         if self._inventory is None:

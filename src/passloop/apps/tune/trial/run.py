@@ -82,6 +82,8 @@ class Trial:
 
     async def _measured(self, load: PointLoad) -> None:
         await self._devices.begin()
+        if self._devices.hardware:
+            self._facts["hardware"] = self._devices.hardware
         if self._order.engine.download:
             self._board.enter(Phase.DOWNLOADING, limit=self._order.limits.download)
             await download(self._order, self._environment, self._folder, self._log)
