@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from passloop.apps.secrecy import looks_secret
+
 __all__ = ["digest", "hash_of"]
 
 FORMAT = 1
@@ -19,8 +21,11 @@ DIGITS = 16
 
 
 def hash_of(argv: Sequence[str], env: Mapping[str, str], *, gpus: int, cpus_milli: int) -> str:
-    """The hash of a candidate, in 16 hex digits. The estimate of memory is not in it: it changes with what is seen."""
-    return digest([list(argv), dict(env), gpus, cpus_milli])
+    """The hash of a candidate, in 16 hex digits. The estimate of memory is not in it: it changes with what is seen; nor
+    are variables that look like secrets: a new token measures nothing new.
+    """
+    kept = {name: value for name, value in env.items() if not looks_secret(name)}
+    return digest([list(argv), kept, gpus, cpus_milli])
 
 
 def digest(value: Any) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from passloop.apps.figures import span_text
+from passloop.apps.secrecy import looks_secret
 from passloop.apps.text import UNSAFE
 
 from .candidates import Candidate
@@ -222,7 +223,7 @@ def _view(candidate: Candidate) -> dict[str, Any]:
     found = {
         "params": candidate.params,
         "argv": list(candidate.argv),
-        "env": dict(candidate.env or {}),
+        "env": _shown(candidate),
         "gpus": candidate.gpus,
         "vram_mib": candidate.vram_mib,
         "hash": candidate.hash,
@@ -231,10 +232,15 @@ def _view(candidate: Candidate) -> dict[str, Any]:
 
 
 def _line(candidate: Candidate) -> str:
-    variables = "".join(f"{name}={shlex.quote(value)} " for name, value in (candidate.env or {}).items())
+    variables = "".join(f"{name}={shlex.quote(value)} " for name, value in _shown(candidate).items())
     vram = f", {candidate.vram_mib:,} MiB each" if candidate.vram_mib else ""
     gpus = f"  ({candidate.gpus} {'GPU' if candidate.gpus == 1 else 'GPUs'}{vram})" if candidate.gpus else ""
     return _safe(variables + shlex.join(candidate.argv)) + gpus
+
+
+def _shown(candidate: Candidate) -> dict[str, str]:
+    """The variables, without what looks like a secret."""
+    return {name: "***" if looks_secret(name) else value for name, value in (candidate.env or {}).items()}
 
 
 def _safe(text: str) -> str:

@@ -101,6 +101,17 @@ def test_nothing_in_a_plan_plays_tricks_on_a_terminal() -> None:
     assert "\x1b" not in plan_of(made).as_text()
 
 
+def test_secrets_are_not_shown_and_change_no_hash() -> None:
+    def with_token(token: str) -> Any:
+        return study(engine={"argv": ["server", "{port}", "{a}"], "env": {"HF_TOKEN": token}}, space={"a": [1]})
+
+    one, other = with_token("canary-1"), with_token("canary-2")
+    plan = plan_of(one)
+    assert "canary-1" not in plan.as_text() + json.dumps(plan.as_json())
+    assert one.candidate({"a": 1}).env == {"HF_TOKEN": "canary-1"}
+    assert one.candidate({"a": 1}).hash == other.candidate({"a": 1}).hash
+
+
 def planned(folder: Path, *said: str, base: dict[str, Any] = FAMILY, **changes: Any) -> tuple[int, str]:
     (folder / "s.yaml").write_bytes(text_of(base, **changes))
     out = io.StringIO()
