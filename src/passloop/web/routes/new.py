@@ -1,4 +1,7 @@
-"""POST /plan, /specs, /commands and GET /schema: new work, looked at before it is handed in."""
+"""POST /plan, /specs, /commands and GET /schema: new work, looked at before it is handed in.
+
+What reads specs and options is imported when somebody hands something in: an engine starts without it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from passloop.apps.errors import Problem, SpecError
-from passloop.web.models.command import CommandAsk, hand_in_command, look_at_command, wanted_of
-from passloop.web.models.specs import hand_in, plan, schema
 from passloop.web.own_commands import OwnCommands
 from passloop.web.port import EngineHere, json_reply
 
@@ -45,6 +46,8 @@ class Command(BaseModel):
 @router.post("/plan")
 async def plan_spec(request: Request, engine: EngineHere, body: SpecText) -> Response:
     """What a spec would do, or everything that is wrong with it, with line and column. Submits nothing."""
+    from passloop.web.models.specs import plan
+
     cwd = await _directory(body.cwd)
     return json_reply(await plan(_commands(request, engine), body.text, cwd))
 
@@ -52,6 +55,8 @@ async def plan_spec(request: Request, engine: EngineHere, body: SpecText) -> Res
 @router.post("/specs")
 async def submit_spec(request: Request, engine: EngineHere, body: SpecText) -> Response:
     """Hand in a spec of any kind; answered when its run is there."""
+    from passloop.web.models.specs import hand_in
+
     cwd = await _directory(body.cwd)
     return json_reply(await hand_in(engine, _commands(request, engine), body.text, cwd))
 
@@ -59,6 +64,8 @@ async def submit_spec(request: Request, engine: EngineHere, body: SpecText) -> R
 @router.post("/commands")
 async def submit_command(engine: EngineHere, body: Command) -> Response:
     """Hand in a command, or look at what it would be."""
+    from passloop.web.models.command import CommandAsk, hand_in_command, look_at_command, wanted_of
+
     cwd = await _directory(body.cwd)
     wanted = await asyncio.to_thread(wanted_of, engine, CommandAsk(body.words, body.options, cwd))
     return json_reply(await (look_at_command if body.dry else hand_in_command)(engine, wanted))
@@ -67,6 +74,8 @@ async def submit_command(engine: EngineHere, body: Command) -> Response:
 @router.get("/schema/{kind}")
 async def show_schema(request: Request, engine: EngineHere, kind: Annotated[str, Path(max_length=20)]) -> Response:
     """The JSON Schema of a kind of spec: run, bench, tune, generate; or wire, the body of a submission."""
+    from passloop.web.models.specs import schema
+
     return json_reply(await schema(_commands(request, engine), kind))
 
 

@@ -13,7 +13,6 @@ from passloop.apps.queue.views import Json
 from passloop.engine.engine import Engine
 from passloop.engine.errors import NotFound
 from passloop.store.reader import Reader, RunView
-from passloop.web.models.sweep import sweep
 from passloop.web.port import EngineHere, json_reply
 from passloop.web.read_models import run_view_of
 
@@ -31,6 +30,8 @@ async def show_sweep(
     engine: EngineHere, run: Name, offset: Offset = 0, limit: Annotated[int, Query(ge=1, le=5_000)] = 1_000
 ) -> Response:
     """A sweep: its points, what was measured there, its tasks."""
+    from passloop.web.models.sweep import sweep
+
     at = engine.clock.wall()
     found = await engine.read(lambda reader: sweep(reader, engine.home, run, made_at=at, offset=offset, limit=limit))
     return json_reply(found)
