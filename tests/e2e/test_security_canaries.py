@@ -27,7 +27,11 @@ SAYS = [
     *(["report", "1", "-o", "page.html"], ["export", "1", "--format", "csv"], ["export", "1", "--format", "jsonl"]),
     *(["status", "--json"], ["config", "--json"], ["doctor", "--json"], ["pools", "--json"]),
 ]
-ROUTES = ["/status", "/tasks", "/tasks/1", "/tasks/2/why", "/runs", "/runs/1", "/pools", "/gpus", "/openapi.json"]
+ROUTES = [
+    *("/status", "/tasks", "/tasks/1", "/tasks/2/why", "/runs", "/runs/1", "/pools", "/gpus", "/openapi.json"),
+    *("/now", "/table", "/table?text=canary", "/groups", "/timeline", "/journal?limit=500", "/journal?task=1"),
+    *("/tasks/1/environment", "/tasks/2/environment", "/tasks/1/curves", "/tasks/1/files", "/runs/1/sweep"),
+]
 KEPT_IN = {"payloads"}
 
 
