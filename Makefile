@@ -76,7 +76,7 @@ arrows: $(VENV)/.dev
 
 tests: $(VENV)/.dev
 	@rm -f $(PROMISES).small
-	PASSLOOP_PROMISES=$(CURDIR)/$(PROMISES).small $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=
+	PASSLOOP_PROMISES=$(CURDIR)/$(PROMISES).small $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
 	@$(BIN)/coverage report --format=total --include='src/passloop/kernel/*,src/passloop/store/*,src/passloop/engine/*' \
 	  --fail-under=$(CORE_COVERAGE) | sed 's/^/kernel, store, engine, by branch: /; s/$$/ %/'
 	@$(BIN)/coverage report --format=total --fail-under=$(COVERAGE) | sed 's/^/all, by branch: /; s/$$/ %/'

@@ -1,12 +1,14 @@
 """What holds for every test: Hypothesis measures no time, because the machine is shared, and prints how to repeat.
 
 Interrupts arrive: who starts the tests in the background of a shell ignores SIGINT in all that is started from here,
-and a command that cannot be interrupted cannot be tested for it. A test's size is known to what it records.
+and a command that cannot be interrupted cannot be tested for it. A test's size is known to what it records. Long tests
+come first, so that no process is left with one at the end. What is not measured is not measured in its children.
 """
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +19,33 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("passloop", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("passloop")
+
+
+KILLED = {"kill_runs", "nursery"}
+"""Fixtures of engines that are killed: what coverage saw in them is lost, so it need not look."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take long first, the others as they are shuffled."""
+    for item in items:
+        if KILLED & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.no_cover)
+    items.sort(key=_limit, reverse=True)
+
+
+def _limit(item: pytest.Item) -> float:
+    """How long a test says that it may take, in seconds; 0 if it says nothing."""
+    said = item.get_closest_marker("timeout")
+    return 0 if said is None else float(said.args[0])
+
+
+@pytest.fixture(autouse=True)
+def measured_children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Processes that a test starts are measured as it is."""
+    if request.node.get_closest_marker("no_cover") is not None:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

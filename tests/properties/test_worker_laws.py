@@ -203,6 +203,7 @@ CI = settings(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(300)
 class TestWorkerLaws(WorkerLaws.TestCase):  # type: ignore[misc,name-defined]
     settings = CI

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.parts import parts
 from tests.support.promises import record
 
 from .history import play
@@ -24,7 +25,8 @@ def play_all(seeds: range) -> tuple[int, int]:
     return sum(one.events for one in told), sum(sum(one.outcomes.values()) for one in told)
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("chunk", parts(CHUNKS))
 def test_two_homes_never_have_a_device_together(chunk: int) -> None:
     size = HISTORIES // CHUNKS
     events, attempts = play_all(range(chunk * size, (chunk + 1) * size))

@@ -14,6 +14,7 @@ from passloop.apps.queue.timeline import build_timeline
 from passloop.clock import FakeClock, SystemClock
 from passloop.store.home import Home
 from passloop.store.reader import Reader
+from tests.support.parts import parts
 from tests.support.promises import record
 
 from .history import play
@@ -63,7 +64,8 @@ def play_schedules(seeds: range, events: int) -> int:
     return attempts
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("chunk", parts(CHUNKS))
 def test_no_schedule_of_jumps_does_harm(chunk: int) -> None:
     size = SCHEDULES // CHUNKS
     attempts = play_schedules(range(chunk * size, (chunk + 1) * size), 150)

@@ -13,6 +13,7 @@ from collections import Counter
 import pytest
 
 from passloop.crashpoints import CRASHPOINTS
+from tests.support.parts import parts
 from tests.support.promises import record
 
 from .history import play
@@ -41,7 +42,8 @@ def play_all(seeds: range, events: int) -> Counter[str]:
     return deaths
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("chunk", parts(CHUNKS))
 def test_every_history_keeps_every_promise(chunk: int) -> None:
     size = SEEDS // CHUNKS
     deaths = play_all(range(chunk * size, (chunk + 1) * size), 150)
