@@ -87,6 +87,36 @@ def test_latencies_of_an_open_loop_count_from_when_a_request_was_due(tmp_path: P
         assert all(record.scheduled == record.sent for record in sent), client
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (
+            {"type": "InvalidInferenceResultError", "message": "No responses with actual content were received"},
+            "no_text",
+        ),
+        ({"type": "TimeoutError", "message": "over time"}, "timeout"),
+        ({"type": "ServerDisconnectedError", "message": "gone"}, "closed"),
+    ],
+)
+def test_errors_of_aiperf_have_our_kinds(error: dict[str, str], kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "aiperf" / "profile_export.jsonl"
+    file.parent.mkdir()
+    lines = (RECORDED / "aiperf-profile_export.jsonl").read_text().splitlines()
+    (failed,) = [line for line in map(json.loads, lines[:2]) if "error" in line]
+    file.write_text(json.dumps(failed | {"error": error}) + "\n")
+    (record,) = ADAPTERS["aiperf"].records(asked(tmp_path))
+    assert record.error == kind
+
+
+def test_an_answer_without_a_token_is_no_answer_to_guidellm_either(tmp_path: Path) -> None:
+    report = json.loads((RECORDED / "guidellm.json").read_text())
+    for one in report["benchmarks"][0]["requests"]["successful"]:
+        one["info"]["timings"]["first_token_iteration"] = None
+    (tmp_path / "guidellm.json").write_text(json.dumps(report))
+    records = ADAPTERS["guidellm"].records(asked(tmp_path, Point(concurrency=2, warmup=0)))
+    assert sorted(str(record.error) for record in records) == ["http_500"] * 2 + ["no_text"] * 3
+
+
 def test_the_warm_up_is_not_among_the_records(tmp_path: Path) -> None:
     assert len((RECORDED / "aiperf-profile_export.jsonl").read_text().splitlines()) == 6
     assert len(recorded("aiperf", tmp_path, CLOSED)) == 5

@@ -183,6 +183,19 @@ async def test_a_point_is_given_up_when_too_many_requests_fail() -> None:
     assert result.error_kinds["http_500"] > 4
 
 
+async def test_a_point_that_was_given_up_is_not_repeated() -> None:
+    async with failing(Fault(status=500)) as endpoint:
+        result = await loaded(endpoint.url, Point(concurrency=2, requests=6, warmup=0, repeats=3))
+        assert endpoint.count("received") == result.requests == 6
+
+
+async def test_a_warm_up_that_fails_altogether_ends_the_point() -> None:
+    async with failing(Fault(status=500)) as endpoint:
+        result = await loaded(endpoint.url, Point(concurrency=2, requests=90, warmup=30))
+        assert endpoint.count("received") < 30
+    assert result.stopped == "error_rate"
+
+
 async def test_errors_may_be_allowed() -> None:
     async with failing(Fault(status=500, share=0.7)) as endpoint:
         result = await loaded(endpoint.url, Point(concurrency=2, requests=30, warmup=0), most_errors=None)
@@ -258,6 +271,15 @@ async def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     file.write_bytes(whole[:-20])
     assert len(records_in(file)) == 5
     assert json.loads(whole.splitlines()[0])["point"] == "concurrency=2"
+
+
+async def test_a_key_is_a_reference_and_opens_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOAD_KEY", "opens-sesame")
+    async with failing(api_keys=("opens-sesame",)) as endpoint:
+        assert (await loaded(endpoint.url, api_key="env:LOAD_KEY")).errors == 0
+        assert (await loaded(endpoint.url)).error_kinds == {"http_401": 6}
+    with pytest.raises(BadValue, match="NO_SUCH_KEY"):
+        await loaded(endpoint.url, api_key="env:NO_SUCH_KEY")
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "127.0.0.1:80", "http://"])
