@@ -8,7 +8,6 @@ come first, so that no process is left with one at the end. What is not measured
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -41,11 +40,10 @@ def _limit(item: pytest.Item) -> float:
 
 
 @pytest.fixture(autouse=True)
-def measured_children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def measured_children(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that a test starts are measured as it is."""
     if request.node.get_closest_marker("no_cover") is not None:
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-    yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
