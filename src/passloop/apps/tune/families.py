@@ -71,14 +71,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One engine's family. `model` are words for a model that is named, where it need not be. `gpus` are expressions
-    with the condition under which each counts, the first that holds; `batch` and `context` name the
-    settings that say how many sequences of how many tokens are kept.
+    """One engine's family. `model` are words for a model that is named, where it need not be; `asks` says that
+    requests name it by where it comes from. `gpus` are expressions with the condition under which each counts, the
+    first that holds; `batch` and `context` name the settings that say how many sequences of how many tokens are kept.
     """
 
     name: str
     argv: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
+    asks: bool = False
     settings: Mapping[str, Setting] = field(default_factory=dict)
     defaults: Params = field(default_factory=dict)
     gpus: tuple[tuple[str, str], ...] = ()
@@ -117,6 +118,7 @@ def _family(name: str, told: Mapping[str, Any]) -> Family:
         name=name,
         argv=tuple(told["argv"]),
         model=tuple(told.get("model", ())),
+        asks=told.get("asks", False),
         settings={each: _setting(each, about) for each, about in told.get("settings", {}).items()},
         defaults=told.get("defaults", {}),
         gpus=tuple((each.get("when", ""), each["count"]) for each in told.get("gpus", ())),

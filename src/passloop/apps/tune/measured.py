@@ -46,8 +46,12 @@ def points_of(load: Load, say: Say) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def load_of(spec: TuneSpec, points: tuple[Point, ...], folder: FilePath, say: Say) -> LoadOrder:
-    """How servers are loaded; a file of prompts is relative to `folder`."""
+def load_of(
+    spec: TuneSpec, points: tuple[Point, ...], folder: FilePath, say: Say, *, asked: str | None = None
+) -> LoadOrder:
+    """How servers are loaded; a file of prompts is relative to `folder`. Requests ask for `asked`, where the spec does
+    not say for what.
+    """
     load = spec.load
     prompts = load.prompts
     if not prompts.startswith(BUILTIN):
@@ -66,7 +70,7 @@ def load_of(spec: TuneSpec, points: tuple[Point, ...], folder: FilePath, say: Sa
     return LoadOrder(
         client=load.client,
         prompts=prompts,
-        model=load.model,
+        model=load.model or asked,
         max_tokens=load.max_tokens,
         points=points,
         seed=load.seed,

@@ -153,3 +153,15 @@ def test_presets_fill_the_argv_of_any_engine() -> None:
     presets = {"a": {"tp": 1, "mode": "x"}, "b": {"tp": 2, "mode": "y"}}
     made = study(FAMILY, **{**with_presets("vllm", "a", "b"), "engine": engine}, presets=presets)
     assert [argv[2:] for argv in argvs(made)] == [("--tp=1", "x"), ("--tp=2", "y")]
+
+
+def test_a_model_is_named_in_the_argv_or_by_requests() -> None:
+    llama = {"engine": {"family": "llamacpp"}, "space": {"parallel": [1, 2]}}
+    assert argvs(study(FAMILY, **llama))[0][-4:] == ("--model", "some/model", "--parallel", "1")
+    assert "--model" not in argvs(study(FAMILY, model=None, **llama))[0]
+    asking = study(FAMILY, engine={"family": "transformers"}, space={"dtype": ["float32"]})
+    assert (asking.load.model, argvs(asking)[0][2:]) == (
+        "some/model",
+        ("--host", "{host}", "--port", "{port}", "--dtype", "float32"),
+    )
+    assert study(FAMILY).load.model is None
