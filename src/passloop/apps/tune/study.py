@@ -166,6 +166,7 @@ class Study:
             limits=self.limits,
             best=best,
             stop_early=self.spec.search.stop_early,
+            scorer="penalty" if self.spec.scorer == "penalty" else "objective",
             search_load=None if found is None else found.model_dump(),
             gpus=candidate.gpus,
             seed=self.spec.load.seed,

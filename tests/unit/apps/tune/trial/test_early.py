@@ -10,6 +10,7 @@ import pytest
 from passloop.apps.tune.records import Objective, Order, Point, PointResult, Slo
 from passloop.apps.tune.trial.early import cheap_first, gave_up, why_stop
 from tests.support.trials import order_of
+from tests.unit.apps.tune.studies import study
 
 LOW, HIGH = Point(concurrency=2), Point(concurrency=8)
 THROUGHPUT = Objective(metric="output_tokens_per_second", at="concurrency=8")
@@ -85,6 +86,12 @@ def test_an_slo_of_another_point_ends_nothing() -> None:
 def test_where_misses_are_penalties_only_a_hard_one_ends_the_candidate(hard: bool, stops: bool) -> None:
     slo = (Slo(metric="ttft", stat="p95", most=100.0, hard_fail=hard),)
     assert (why_stop(order(slo=slo, scorer="penalty"), [result()], [HIGH]) is not None) is stops
+
+
+@pytest.mark.parametrize(("said", "told"), [("penalty", "penalty"), ("plain", "objective")])
+def test_the_trial_is_told_how_the_study_scores(said: str, told: str) -> None:
+    made = study(scorer=said, slo=[{"metric": "ttft", "max": "1s"}])
+    assert made.order(made.candidate({"batch": 64, "slots": 1}), trial=1).scorer == told
 
 
 def test_a_saturated_server_is_not_loaded_more() -> None:
