@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def test_cancel_ends_a_running_tree(box: Box, tmp_path: Path) -> None:
     assert document == {"schema_version": 1, "changed": [task], "unchanged": []}
     assert box.run("wait", str(task)).code == 1
     assert box.task(task)["state"] == "cancelled"
+
+
+def test_cancel_says_until_when_a_task_may_end(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    (waits,) = held(box)
+    shell, option, script = gate.command()
+    (task,) = box.submit("--grace", "20s", "--", shell, option, f"trap '' TERM; {script}")
+    gate.wait_started()
+    said = box.run("cancel", str(waits), str(task)).out.splitlines()
+    assert re.fullmatch(rf"stopping 1 task: {task} \(has until [\d:]{{8}} to end, then it is killed\)", said[0])
+    assert said[1:] == [f"cancelled 1 task: {waits}"]
+    gate.open()
+    assert box.run("wait", str(task)).code == 1
 
 
 def test_hold_and_release_move_tasks(shared: Box) -> None:

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-__all__ = ["left", "local_time", "millis_of", "since", "span_text", "task_span"]
+__all__ = ["clock_in", "left", "local_time", "millis_of", "since", "span_text", "task_span"]
 
 
 def millis_of(iso: str | None) -> int | None:
@@ -54,3 +54,8 @@ def task_span(task: dict[str, Any]) -> int | None:
 def local_time(iso: str | None) -> str:
     """The time on the user's clock."""
     return "" if iso is None else datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clock_in(millis: int) -> str:
+    """The time of day on the user's clock in so many ms."""
+    return datetime.fromtimestamp(time.time() + millis / 1000).astimezone().strftime("%H:%M:%S")

@@ -5,12 +5,13 @@ The engine decides what may be done to a task; nothing is decided here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import click
 
 from passloop.cli import streams
-from passloop.cli.client import quoted
+from passloop.cli.client import Client, quoted
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.homes import client_of
 from passloop.cli.reads import Ask, EngineReads, selectors_of
@@ -41,8 +42,19 @@ class Choice(NamedTuple):
         return words if self.group is None else (*words, f"group:{self.group}")
 
 
-def touch(ctx: click.Context, verb: str, done: str, choice: Choice, extra: dict[str, Any] | None = None) -> None:
-    """POST `/tasks/{verb}` for the chosen tasks and say what was `done` to which."""
+def touch(
+    ctx: click.Context,
+    verb: str,
+    done: str,
+    choice: Choice,
+    extra: dict[str, Any] | None = None,
+    *,
+    first: Callable[[Client, list[int]], list[int]] | None = None,
+) -> None:
+    """POST `/tasks/{verb}` for the chosen tasks and say what was `done` to which.
+
+    `first` may tell more of those that were changed, and gives the ones to which it is not `done` yet.
+    """
     words = choice.words()
     if not words:
         raise CliError(f"{verb} what? name tasks", hint=f"passloop {verb} last (or 12, 12-40, @run, --failed)")
@@ -54,7 +66,8 @@ def touch(ctx: click.Context, verb: str, done: str, choice: Choice, extra: dict[
     if choice.as_json:
         streams.emit_json(answer)
     else:
-        _show(answer, done)
+        not_yet = set(first(client, answer.get("changed") or []) if first is not None else ())
+        _show(answer | {"changed": [task for task in answer.get("changed") or [] if task not in not_yet]}, done)
     if not any(answer.get(name) for name in ("changed", "unchanged", "sources")):
         raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
 
