@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -174,6 +176,12 @@ def test_help_names_every_verb_and_version_is_told(box: Box) -> None:
     for verb in ("run", "submit", "why", "doctor"):
         assert f"  {verb} " in said.out
     assert box.run("--version").out.startswith("passloop ")
+
+
+def test_the_package_itself_can_be_run(box: Box) -> None:
+    words = [sys.executable, "-m", "passloop", "--version"]
+    done = subprocess.run(words, env=box.environment, cwd=box.folder, capture_output=True, text=True, check=True)
+    assert done.stdout == box.run("--version").out
     assert box.run().code == 2
 
 
