@@ -82,8 +82,13 @@ def _variant_text(variant: Mapping[str, Any]) -> str:
         parts.append(f"{cpus:g} cpu{'s' if cpus > 1 else ''}")
     if variant.get("mem_mib"):
         parts.append(_size_text(variant["mem_mib"]))
-    parts += [f"{amount} {name}" for name, amount in (variant.get("need") or {}).items()]
+    parts += [f"{n} {name}" for name, n in (variant.get("need") or {}).items() if not _limits_leases(name)]
     return ", ".join(parts) or "nothing"
+
+
+def _limits_leases(pool: str) -> bool:
+    """Whether it is the pool behind a GpuPool's `max_parallel`: nobody asked for that by name."""
+    return pool.startswith("leases-") and pool.removeprefix("leases-").isdecimal()
 
 
 def _size_text(mib: int) -> str:

@@ -1,0 +1,14 @@
+"""How requests look in a table."""
+
+from __future__ import annotations
+
+from passloop.cli.wording import request_text
+
+
+def test_a_request_is_told_in_the_units_of_people() -> None:
+    variants = [{"gpus": 2, "vram_mib": 20_480, "cpus_milli": 4_000}, {"cpus_milli": 500, "need": {"licence": 1}}]
+    assert request_text(variants) == "2 gpus x 20 GiB, 4 cpus or 0.5 cpu, 1 licence"
+
+
+def test_the_pool_that_limits_leases_is_no_part_of_what_was_asked() -> None:
+    assert request_text([{"gpus": 1, "need": {"leases-1": 1}}]) == "1 gpu"
