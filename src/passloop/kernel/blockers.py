@@ -296,7 +296,7 @@ def _reservations(state: State, asker: Asker, variant: ShapeVariant, rooms: list
 
 
 def _tasks(state: State, attempts: object) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(state.attempts[a].task for a in attempts))  # type: ignore[attr-defined]
+    return tuple(sorted({state.attempts[a].task for a in attempts}))  # type: ignore[attr-defined]
 
 
 def _known(keys: list[tuple[int, int, int]]) -> int | None:

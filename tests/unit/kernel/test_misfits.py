@@ -63,3 +63,13 @@ def test_the_blocker_has_the_pool_and_its_numbers(wanted: Variant, numbers: tupl
     (blocker,) = world.machine.explain(waiting, world.now)
     assert blocker.code is BlockerCode.CAPACITY
     assert (blocker.pool, blocker.need, blocker.free) == numbers
+
+
+def test_who_holds_what_a_task_waits_for_is_named_in_order() -> None:
+    world = World(gpus=2, cpus=8)
+    first, second = world.submit_many(gpus=1, n=2)
+    world.finish(first)
+    third = world.submit(gpus=1)
+    waiting = world.submit(gpus=1)
+    (blocker,) = world.machine.explain(waiting, world.now)
+    assert blocker.holders == (second, third)
