@@ -14,7 +14,8 @@ from passloop.store.reader import Reader
 __all__ = ["Reading"]
 
 Result = TypeVar("Result")
-THREADS = 2
+THREADS = 4
+"""Two would do for commands; an open page asks longer questions, several at once, and must not hold those up."""
 
 
 class Reading:
