@@ -82,7 +82,7 @@ def test_down_now_puts_work_back_at_no_cost(box: Box, tmp_path: Path) -> None:
     assert box.task(task)["state"] == "ready"
 
 
-def test_work_survives_the_engine_that_is_killed(box: Box, tmp_path: Path) -> None:
+def test_probe_d_work_survives_the_engine_that_is_killed(box: Box, tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     (task,) = box.submit("--", *gate.command())
     gate.wait_started()

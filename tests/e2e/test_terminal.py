@@ -52,6 +52,15 @@ def test_tables_have_colours_on_a_terminal(shared: Box) -> None:
         assert "\x1b[35mheld\x1b[0m" in screen.rest()
 
 
+def test_parquet_is_not_for_a_terminal(shared: Box) -> None:
+    shared.submit("--hold", "--", "true")
+    with shared.on_terminal("export", "last", "--format", "parquet") as screen:
+        shown = screen.rest()
+        assert "Parquet is not for a terminal" in shown
+        assert "-o results.parquet" in shown
+        assert screen.process.wait(20) == 2
+
+
 def test_logs_cannot_play_tricks_on_a_terminal(shared: Box) -> None:
     (task,) = shared.submit("--", "printf", "\\033]0;owned\\007\\033[31mred\\033[0m\\n")
     shared.run("wait", str(task))
