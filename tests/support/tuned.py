@@ -68,6 +68,8 @@ class Tuned:
         told = {"trial": order.trial, "params": order.params, "hash": order.hash, "argv": order.engine.argv}
         if value is None:
             document = Document(**told, state="failed", failure=failure)
+        elif facts.pop("pruned", False):
+            document = Document(**told, state="pruned", pruned="it cannot win")
         else:
             points = [
                 point(name, output_tokens_per_second=value, **facts) for name in ("concurrency=1", "concurrency=4")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from passloop.clock import Clock, SystemClock
 from passloop.engine.expanding import ExpandAsk, Expansion
 from passloop.kernel.events import PoolDeclared, PoolKind, SourceDeclared
 from passloop.kernel.source_rows import ResidentGuard, SourcePlan, TemplateNode
+from passloop.kernel.tasks import TaskState
 
 from .axes import is_point
 from .budgets import Budgets, alike, enough
@@ -77,9 +79,9 @@ def _expanded(ask: ExpandAsk, study: Study, trials: Sequence[Trial], now: int) -
     own = own_trials(study, trials)
     aims, budgets = aims_of(study), budgets_of(study)
     _pause_if_alike(own, budgets, run=ask.run)
-    again = next((trial for trial in own if trial.state in AGAIN and trial.run != ask.run and _may_again(trial)), None)
+    again = next((trial for trial in own if trial.run != ask.run and _comes_again(study, trial)), None)
     if again is not None:
-        return _unit(ask, study, study.candidate(again.params), number=again.number, own=own)
+        return _unit(ask, study, study.candidate(again.params), number=again.number, own=own, before=again)
     if enough(budgets, own, aims, now=now) is not None:
         return Expansion(exhausted=True)
     number = max((trial.number for trial in trials), default=-1) + 1
@@ -89,7 +91,16 @@ def _expanded(ask: ExpandAsk, study: Study, trials: Sequence[Trial], now: int) -
     return _unit(ask, study, candidate, number=number, own=own)
 
 
-def _unit(ask: ExpandAsk, study: Study, candidate: Candidate, *, number: int, own: Sequence[Trial]) -> Expansion:
+def _unit(
+    ask: ExpandAsk,
+    study: Study,
+    candidate: Candidate,
+    *,
+    number: int,
+    own: Sequence[Trial],
+    before: Trial | None = None,
+) -> Expansion:
+    """One trial. The key of a task that succeeded means that task, so a trial that is measured anew has another."""
     aims = aims_of(study)
     best = best_trial([t.document for t in own if t.document is not None], aims.objectives, aims.slo, aims.scorer)
     value = objective_value(best, aims.objectives[0]) if best is not None and len(aims.objectives) == 1 else None
@@ -99,9 +110,10 @@ def _unit(ask: ExpandAsk, study: Study, candidate: Candidate, *, number: int, ow
     if seen.invalid is None:
         candidate = seen
     order = study.order(candidate, trial=number, best=value)
-    return Expansion(
-        tasks=(task_of(study, candidate, order, environment=environment),), environments=((environment, text),)
-    )
+    task = task_of(study, candidate, order, environment=environment)
+    if before is not None and before.task_state is TaskState.SUCCEEDED:
+        task = replace(task, key=f"{task.key}:{before.task}")
+    return Expansion(tasks=(task,), environments=((environment, text),))
 
 
 def peaks_of(study: Study, trials: Sequence[Trial]) -> list[Peak]:
@@ -115,9 +127,13 @@ def peaks_of(study: Study, trials: Sequence[Trial]) -> list[Peak]:
     return found
 
 
-def _may_again(trial: Trial) -> bool:
-    """Whether a trial that failed may go otherwise now: memory that ran out will run out again."""
-    return trial.failure is None or trial.failure.kind != "out_of_memory"
+def _comes_again(study: Study, trial: Trial) -> bool:
+    """Whether a trial of an earlier run is measured again: one that failed and may go otherwise now (memory that ran
+    out will run out again), or one that was given up for limits or objectives that are others now.
+    """
+    if trial.state == "pruned":
+        return (trial.order.slo, trial.order.objectives) != (study.slo, study.objectives)
+    return trial.state in AGAIN and (trial.failure is None or trial.failure.kind != "out_of_memory")
 
 
 def _pause_if_alike(own: Sequence[Trial], budgets: Budgets, *, run: int) -> None:

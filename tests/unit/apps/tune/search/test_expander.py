@@ -150,6 +150,32 @@ async def test_memory_that_ran_out_does_not_come_again(tmp_path: Path) -> None:
         assert len(made.asked) == count
 
 
+async def test_a_trial_that_left_nothing_is_measured_again(tmp_path: Path) -> None:
+    async with tuning(tmp_path) as made:
+        live = await made.until_live(2)
+        made.rig.driver.finish(live[0].attempt)
+        await made.rig.heard()
+        await made.to_the_end(by_batch)
+        assert made.trials()[0].state == "failed"
+        await made.declare()
+        await made.to_the_end(by_batch)
+        assert [trial.state for trial in made.trials()] == ["complete"] * 12
+
+
+async def test_what_was_given_up_for_other_limits_is_measured_again(tmp_path: Path) -> None:
+    async with tuning(tmp_path) as made:
+        await made.until_live(2)
+        made.end(0, 1.0, pruned=True)
+        await made.to_the_end(by_batch)
+        first = len(made.asked)
+        await made.declare()
+        await made.to_the_end(by_batch)
+        assert len(made.asked) == first
+        await made.declare(study({**spec(), "slo": [{"metric": "error_rate", "max": 0.5}]}))
+        await made.to_the_end(by_batch)
+        assert [order.trial for order in made.asked[first:]] == [0]
+
+
 async def test_more_trials_go_on_where_the_study_stood_with_the_next_number(tmp_path: Path) -> None:
     async with tuning(tmp_path, sampler="random", max_trials=3) as made:
         await made.to_the_end(by_batch)

@@ -160,6 +160,8 @@ def test_the_baseline_comes_first_and_once() -> None:
         assert searched(made, sampler) == {"batch": 128, "slots": 2}
         known = [running(made, 0, {"batch": 128, "slots": 2})]
         assert searched(made, sampler, known) != {"batch": 128, "slots": 2}
+        others = [running(made, 0, {"batch": 64, "slots": 1})]
+        assert searched(made, sampler, others) == {"batch": 128, "slots": 2}
 
 
 def test_a_grid_goes_in_the_order_of_the_spec_and_bruteforce_in_another() -> None:
