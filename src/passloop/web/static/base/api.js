@@ -8,11 +8,12 @@ export const admitted = signal(true);
 
 /** What the engine, or the way to it, said instead of an answer. */
 export class Refusal extends Error {
-  constructor({ status, code, message, hint }) {
+  constructor({ status, code, message, hint, problems }) {
     super(message);
     this.status = status;
     this.code = code;
     this.hint = hint || "";
+    this.problems = problems;
   }
 }
 

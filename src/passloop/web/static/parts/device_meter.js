@@ -24,7 +24,7 @@ export function DeviceMeter({ gpu }) {
     { value: Math.min(given, gpu.vram_mib - foreign), tone: gpu.state === "quarantined" ? "bad" : "busy", title: told },
   ];
   return html`<div class="pool">
-    <div><b class="cut">GPU ${gpu.index} <small>${oneLine(gpu.name)}</small></b><span>${told}</span></div>
+    <div><b class="cut" title=${oneLine(gpu.name)}>GPU ${gpu.index}</b><span>${told}</span></div>
     <${Meter} whole=${gpu.vram_mib} label=${`GPU ${gpu.index}: ${told}`} parts=${parts} />
     <div>
       <small class=${deviceState(gpu).tone}>${deviceState(gpu).word}${gpu.virtual ? " · virtual" : ""}</small>

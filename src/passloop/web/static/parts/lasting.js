@@ -12,5 +12,5 @@ export function Lasting({ from, to }) {
 
 function Counting({ from }) {
   const now = useNow(1000);
-  return html`<span>${spanText(Math.max(0, Math.floor((now - from) / 1000) * 1000) || 0)}</span>`;
+  return html`<span>${now - from < 1000 ? "now" : spanText(Math.floor((now - from) / 1000) * 1000)}</span>`;
 }

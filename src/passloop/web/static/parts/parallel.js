@@ -20,7 +20,7 @@ export function Parallel({ axes, lines }) {
   const at = (place) => LEFT + GAP * place;
   const colouring = scales[Math.max(0, axes.findIndex((axis) => axis.name === by))];
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Parallel coordinates">
-    <svg class="chart parallel" viewBox=${`0 0 ${width} ${HEIGHT}`} style=${{ minWidth: `${Math.min(width, 560)}px` }} role="group" aria-label="Parallel coordinates">
+    <svg class="chart parallel" viewBox=${`0 0 ${width} ${HEIGHT}`} style=${{ minWidth: `${Math.min(width, 560)}px`, maxWidth: `${Math.round(width * 1.2)}px` }} role="group" aria-label="Parallel coordinates">
       ${lines.map((line) => html`<g key=${line.name} class=${`s${hue(colouring, line.values[by])}`}>
         <path class=${`line${line.best ? " best" : ""}${line.missed ? " missed" : ""}`} d=${pathOf(line, axes, scales, at)}>
           <title>${oneLine(line.name)}: ${axes.map((axis) => `${oneLine(axis.title)} ${numberText(line.values[axis.name])}`).join(", ")}</title>
@@ -31,11 +31,13 @@ export function Parallel({ axes, lines }) {
         ${scales[place].marks.map(([value, y]) => html`<text x=${at(place) - 5} y=${y + 4} text-anchor="end">${value}</text>`)}
         <text class="title" x=${at(place)} y=${place % 2 ? 12 : 25} text-anchor="middle" role="button" tabindex="0" aria-pressed=${String(axis.name === by)}
           onClick=${() => setBy(axis.name)} onKeyDown=${(event) => event.key === "Enter" && setBy(axis.name)}>
-          ${oneLine(axis.title)}${axis.name === by ? " ●" : ""}</text>
+          <title>${oneLine(axis.title)}</title>${short(oneLine(axis.title))}${axis.name === by ? " ●" : ""}</text>
       </g>`)}
     </svg>
   </div>`;
 }
+
+const short = (title) => (title.length > 22 ? `${title.slice(0, 21)}…` : title);
 
 function pathOf(line, axes, scales, at) {
   const places = axes.map((axis, place) => [at(place), scales[place].y(line.values[axis.name])]).filter(([, y]) => y !== null);

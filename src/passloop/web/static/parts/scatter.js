@@ -7,7 +7,7 @@ import { boundsOf, isWide } from "../base/scales.js";
 import { Axes, BOX, frameOf } from "./axes.js";
 import { SeriesLegend } from "./series_legend.js";
 
-const NAMED = 14;
+const NAMED = 8;
 
 /**
  * `points` are `{x, y, name, series, href, open}`; `x` and `y` are `{title, more}`: the words of an axis and whether more is
@@ -27,12 +27,14 @@ export function Scatter({ points, x, y, front = "each", limits = [], title }) {
   const more = { x: x.more, y: y.more };
   const groups = names.map((name) => known.filter((point) => (point.series || "") === name));
   const fronts = front === "all" ? [frontOf(known.filter((point) => !point.open), more)] : front === "each" ? groups.map((group) => frontOf(group, more)) : [];
+  const outstanding = new Set(fronts.flat());
+  const isNamed = (point) => known.length <= NAMED || point.big || (outstanding.has(point) && outstanding.size <= NAMED);
   return html`<figure>
     ${title && html`<figcaption>${title}</figcaption>`}
     <svg class="chart" viewBox=${`0 0 ${BOX.width} ${BOX.height}`} role="group" aria-label=${`${y.title} against ${x.title}`}>
       <${Axes} frame=${frame} x=${wide ? `${x.title}, by factors` : x.title} y=${y.title} limits=${limits} />
       ${fronts.map((line, place) => line.length > 1 && html`<g class=${`s${place % 8}`}><path class="front" d=${pathOf(line, frame)} /></g>`)}
-      ${groups.map((group, place) => html`<g key=${names[place]} class=${`s${place % 8}`}>${group.map((point) => html`<${Dot} point=${point} frame=${frame} x=${x} y=${y} named=${known.length <= NAMED} />`)}</g>`)}
+      ${groups.map((group, place) => html`<g key=${names[place]} class=${`s${place % 8}`}>${group.map((point) => html`<${Dot} point=${point} frame=${frame} x=${x} y=${y} named=${isNamed(point)} />`)}</g>`)}
     </svg>
     <${SeriesLegend} names=${names} note=${front !== "none" && "dashed: nothing is better on both axes"} />
   </figure>`;
@@ -43,7 +45,7 @@ function Dot({ point, frame, x, y, named }) {
   const words = `${oneLine(point.name)}: ${numberText(point.y)} (${y.title}) at ${numberText(point.x)} (${x.title})`;
   const end = left > BOX.width - 130;
   const dot = html`<circle class=${point.open ? "dot open" : "dot"} cx=${left} cy=${top} r=${point.big ? 7 : 5}><title>${words}</title></circle>
-    ${(named || point.big) && html`<text x=${left + (end ? -9 : 9)} y=${top - 6} text-anchor=${end ? "end" : "start"}>${oneLine(point.name)}</text>`}`;
+    ${named && html`<text x=${left + (end ? -9 : 9)} y=${top - 6} text-anchor=${end ? "end" : "start"}>${oneLine(point.name)}</text>`}`;
   return point.href ? html`<a href=${point.href}>${dot}</a>` : html`<g>${dot}</g>`;
 }
 

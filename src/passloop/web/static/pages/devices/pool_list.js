@@ -8,11 +8,14 @@ import { Pool } from "../../parts/pool.js";
 
 export function PoolList({ pools }) {
   const called = new Set(pools.filter((pool) => isEndpoint(pool, pools)).map((pool) => pool.name));
-  const own = pools.filter((pool) => !called.has(pool.name));
+  const rest = pools.filter((pool) => !called.has(pool.name));
+  const own = rest.filter((pool) => pool.kind !== "limit");
+  const ofRuns = rest.filter((pool) => pool.kind === "limit");
   const endpoints = pools.filter((pool) => called.has(pool.name));
   const limits = endpoints.filter((pool) => pool.kind === "limit");
   return html`
     ${own.length > 0 && html`<${Panel} title="This machine"><div class="pools">${own.map((pool) => html`<${Pool} key=${pool.name} pool=${pool} end=${html`<${Open} pool=${pool} />`} />`)}</div><//>`}
+    ${ofRuns.length > 0 && html`<${Panel} title="Limits of runs" note="at most so many of a run at once"><div class="pools">${ofRuns.map((pool) => html`<${Pool} key=${pool.name} pool=${pool} end=${html`<${Open} pool=${pool} />`} />`)}</div><//>`}
     ${endpoints.length > 0 && html`
       <${Panel} title="Endpoints" note="calls at once, requests and tokens a minute"><div class="pools">${endpoints.map((pool) => html`<${Pool} key=${pool.name} pool=${pool} end=${html`<${Open} pool=${pool} />`} />`)}</div><//>
       <${Panel} title="Calls of the last hour" bare><div class="plots">${limits.map((pool) => html`<${EndpointCalls} key=${pool.name} pool=${pool.name} />`)}</div><//>
@@ -24,7 +27,8 @@ export function PoolList({ pools }) {
 function isEndpoint(pool, pools) {
   if (["cpu", "memory", "gpu"].includes(pool.name)) return false;
   if (pool.kind === "rate") return true;
-  return pool.kind === "limit" && (pool.name.includes("/") || pool.name.includes(":") || pools.some((each) => each.parent === pool.name));
+  if (pool.kind !== "limit" || /^(parallel\/|trials:|leases-)/.test(pool.name)) return false;
+  return /[/:]/.test(pool.name) || pools.some((each) => each.parent === pool.name);
 }
 
 function Open({ pool }) {

@@ -1,4 +1,5 @@
 // One command, or an array of it, with what it asks for.
+import { countOf } from "../../base/amounts.js";
 import { post } from "../../base/api.js";
 import { html, useState } from "../../base/html.js";
 import { say } from "../../base/messages.js";
@@ -25,7 +26,7 @@ export function CommandForm() {
     setBusy(true);
     try {
       const done = await post("/commands", body);
-      say(`submitted: ${done.tasks.length} task${done.tasks.length === 1 ? "" : "s"}`);
+      say(`submitted: ${countOf(done.tasks.length, "task")}`);
       go(done.tasks.length === 1 ? link(["tasks", String(done.tasks[0])]) : link(["runs", String(done.run.id)]));
     } catch (error) {
       say(error.message, { bad: true, hint: error.hint });

@@ -14,6 +14,7 @@ export function CommandPlan({ words, asked, options, onMost }) {
     ${asked.answer && html`<${Told} plan=${asked.answer} onMost=${onMost} />`}
     <h3>The same on the command line</h3>
     <${Command} text=${lineOf(words, options)} />
+    ${options.max_parallel && html`<p class="soft">How many run at once is limited from here only.</p>`}
   <//>`;
 }
 
@@ -34,6 +35,6 @@ function Told({ plan, onMost }) {
 
 /** The command line that does the same. */
 function lineOf(words, options) {
-  const said = Object.entries(options).flatMap(([name, value]) => [`--${name.replaceAll("_", "-")}`, value]);
+  const said = Object.entries(options).filter(([name]) => name !== "max_parallel").flatMap(([name, value]) => [`--${name.replaceAll("_", "-")}`, value]);
   return `passloop submit ${[commandText(said), "--", commandText(words)].filter(Boolean).join(" ")}`;
 }

@@ -1,33 +1,47 @@
 // A small spec of each kind to begin with.
 
 export const EXAMPLES = {
-  run: `run: digits
+  run: `run: sweep
 command: ["{python}", train.py, --depth, "{depth}", --lr, "{lr}"]
-matrix: {depth: [2, 4, 8], lr: [1e-2, 1e-3]}
+matrix: {depth: [2, 4, 8], lr: [0.01, 0.001]}
 resources: {gpus: 1, vram: 20GiB}
 time_limit: 10m
 retries: {failure: 1}
 `,
   bench: `bench: first-look
-adapter: fake
-models: [tiny]
-sparse_attention: [dense, {name: recent, window: 256}]
+adapter: fake            # no model is loaded, every answer is made up; hf loads real ones
+models: {small: {}, large: {}}
+sparse_attention:
+  dense: {}
+  knorm-50: {method: knorm, compression_ratio: 0.5}
 benchmarks:
-  - {name: niah, lengths: [1024, 4096], samples: 5}
+  niah: {subsets: [single_512, single_1024], samples: 8}
+  words: {samples: 8}
 `,
   tune: `tune: serving
-engine: vllm
-model: /models/my-model
+engine:
+  kind: command
+  argv: ["{python}", -m, passloop.testing.server, --port, "{port}", --tpot, "{tpot}", --parallel, "{places}"]
+  ready: {path: /health, timeout: 60s}
+space:
+  places: {type: choice, values: [1, 2, 4, 8]}
+  tpot: {type: int, low: 2, high: 10, step: 2}
 resources: {gpus: 1}
-objectives: [{metric: output_tokens_per_second}]
-max_parallel: 2
+load: {prompts: builtin:short, max_tokens: 16, points: [{concurrency: 1}, {concurrency: 4}], requests: 12}
+objectives: [{metric: output_tokens_per_second, at: {concurrency: 4}, direction: maximize}]
+slo: [{metric: ttft, stat: p95, max: 200ms}]
+search: {sampler: tpe, max_trials: 8, max_parallel: 2, baseline: {places: 1, tpot: 10}}
 `,
-  generate: `generate: questions
+  generate: `generate: tickets
 rows: 100
+out: tickets.parquet
+endpoints:
+  local: {base_url: "http://127.0.0.1:8080/v1", max_in_flight: 8}
 models:
-  writer: {base_url: "http://127.0.0.1:8000/v1", model: my-model, parallel: 8}
+  writer: {endpoint: local, model: my-model, params: {max_tokens: 64}}
 columns:
-  - {name: topic, sampler: category, values: [history, physics, cooking]}
-  - {name: question, model: writer, prompt: "Write one question about {{ topic }}."}
+  - {name: topic, kind: sampler, choice: {values: [billing, delivery, defect]}}
+  - {name: ticket, kind: llm_text, model: writer, prompt: "Write a short ticket about {{ topic }}."}
+  - {name: words, kind: expression, expr: "{{ ticket.split() | length }}"}
 `,
 };

@@ -10,7 +10,10 @@ import { Panel } from "../../parts/panel.js";
 import { State } from "../../parts/state.js";
 import { TaskLink } from "../../parts/task_link.js";
 
-export function Failures({ tasks }) {
+const MOST = 10;
+
+export function Failures({ tasks: failures }) {
+  const tasks = failures.slice(0, MOST);
   const end = tasks.length > 0 && html`<a href=${link(["tasks"], { state: ENDED_BADLY, sort: "ended" })}>all</a>`;
   return html`<${Panel} title="Failed last" end=${end} bare>
     ${tasks.length ? html`<div>${tasks.map((task) => html`<${Row} key=${task.id} task=${task} />`)}</div>` : html`<${Empty}>Nothing has failed.<//>`}

@@ -14,8 +14,8 @@ export function Hover({ over, data, limit }) {
 
 function Bar({ bar }) {
   const many = bar.task === null;
-  return html`<b>${many ? `${bar.count} attempts` : `${bar.task} ${oneLine(bar.name)}`}</b>
-    <div>${many ? "too short to be drawn one by one" : `${bar.outcome || bar.state}${bar.run ? ` · run ${oneLine(bar.run?.name ?? bar.run)}` : ""}`}</div>
+  return html`<b>${many ? `${bar.count} attempts${bar.bad ? `, ${bar.bad} of them without success` : ""}` : `${bar.task} ${oneLine(bar.name)}`}</b>
+    <div>${many ? "too short to be drawn one by one" : `${bar.outcome || bar.state}${bar.number > 1 ? ` · attempt ${bar.number}` : ""} · run ${bar.run}`}</div>
     <div>${momentText(bar.start)} to ${momentText(bar.end)} · ${spanText(bar.end - bar.start)}</div>`;
 }
 

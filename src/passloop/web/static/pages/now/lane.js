@@ -65,8 +65,14 @@ function openEnded(gap, lane, now, live) {
   return live && last && gap.end < now ? { ...gap, end: now } : gap;
 }
 
+/** Many attempts in one bar: by the share of those without success. */
+function toneOfMany(bad) {
+  if (bad > 0.75) return "bad";
+  return bad > 0.25 ? "odd" : "good";
+}
+
 function toneClass(bar) {
-  if (bar.task === null) return "bar-many";
+  if (bar.task === null) return `bar-${toneOfMany((bar.bad || 0) / bar.count)} many`;
   return `bar-${toneOf(bar.outcome || bar.state)}`;
 }
 

@@ -1,7 +1,7 @@
 // What the colours of bars and gaps mean: those that are seen, and always how an attempt ended.
 import { html } from "../../base/html.js";
 
-const BARS = [["busy", "running"], ["good", "succeeded"], ["bad", "failed"], ["odd", "timed out, out of memory"], ["calm", "cancelled, or many in one"]];
+const BARS = [["busy", "running"], ["good", "succeeded"], ["bad", "failed"], ["odd", "timed out, out of memory, or mixed"], ["calm", "cancelled"]];
 
 export function Legend({ data }) {
   const reasons = [...new Set(data.lanes.flatMap((lane) => lane.gaps.map((gap) => gap.reason)))];

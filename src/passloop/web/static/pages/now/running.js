@@ -13,7 +13,10 @@ import { Panel } from "../../parts/panel.js";
 import { State } from "../../parts/state.js";
 import { RunLink, TaskLink } from "../../parts/task_link.js";
 
-export function Running({ tasks, counts, gpus }) {
+const MOST = 14;
+
+export function Running({ tasks: running, counts, gpus }) {
+  const tasks = [...running].sort((one, other) => (other.gpus?.length || 0) - (one.gpus?.length || 0)).slice(0, MOST);
   const all = UNDER_WAY.reduce((sum, state) => sum + (counts[state] || 0), 0);
   const places = new Map(gpus.map((gpu) => [gpu.uuid, gpu.index]));
   const columns = [
@@ -34,7 +37,7 @@ export function Running({ tasks, counts, gpus }) {
 
 /** The devices by their numbers. */
 export function whereText(task, places) {
-  if (!task.gpus?.length) return html`<span class="soft">CPU</span>`;
+  if (!task.gpus?.length) return html`<span class="soft">–</span>`;
   return `GPU ${task.gpus.map((uuid) => places.get(uuid) ?? uuid.slice(0, 12)).join(", ")}`;
 }
 

@@ -17,7 +17,7 @@ export function Attempts({ task, chosen }) {
     { name: "state", title: "How", of: (one) => html`<${State} of=${one.outcome || one.state} />` },
     { name: "started", title: "Started", of: (one) => html`<${Moment} at=${one.started_at} />` },
     { name: "took", title: "Took", number: true, of: (one) => html`<${Lasting} from=${one.started_at} to=${one.started_at ? one.ended_at : null} />` },
-    { name: "held", title: "Held", of: (one) => heldText(one) },
+    { name: "held", title: "Held", wrap: true, of: (one) => heldText(one) },
     { name: "pid", title: "Pid", number: true, of: (one) => one.pid ?? "" },
     { name: "message", title: "What it said", wrap: true, of: (one) => plain(one.message || endText(one)) },
   ];

@@ -32,7 +32,7 @@ function Tree({ groups, chosen }) {
 function Level({ nodes, chosen }) {
   return html`<ul>
     ${nodes.map((node) => html`<li key=${node.path}>
-      <button type="button" aria-pressed=${String(node.names.length > 0 && node.names.every((name) => chosen.includes(name)))} onClick=${() => setFilter({ group: node.names })}>
+      <button type="button" aria-pressed=${String(chosen.includes(node.below.length ? `${node.path}/*` : node.path))} onClick=${() => setFilter({ group: node.below.length ? `${node.path}/*` : node.path })}>
         <span class="cut">${oneLine(node.name)}</span>
         ${node.held && html`<small class="held">held</small>`}
         <span class="count" title="not final / all">${node.live > 0 ? `${countText(node.live)} / ` : ""}${countText(node.all)}</span>
@@ -49,7 +49,7 @@ function HoldGroup({ group }) {
   return html`<p><button type="button" onClick=${press}>${group.held ? "Release" : "Hold"} this group</button></p>`;
 }
 
-/** Nodes `{name, path, names, live, all, held, below}`; numbers and names are those of a node and all below it. */
+/** Nodes `{name, path, live, all, held, below}`; numbers are those of a node and all below it. */
 function treeOf(groups) {
   const root = { below: [] };
   for (const group of groups) {
@@ -60,10 +60,9 @@ function treeOf(groups) {
       const own = path.join("/");
       let next = at.below.find((each) => each.path === own);
       if (!next) {
-        next = { name, path: own, names: [], live: 0, all: 0, held: false, below: [] };
+        next = { name, path: own, live: 0, all: 0, held: false, below: [] };
         at.below.push(next);
       }
-      next.names.push(group.name);
       for (const [state, count] of Object.entries(group.counts)) {
         next.all += count;
         if (!FINAL.includes(state)) next.live += count;

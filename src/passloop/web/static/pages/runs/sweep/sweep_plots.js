@@ -20,7 +20,7 @@ export function SweepPlots({ sweep, params }) {
     series: by ? `${by} = ${row.params?.[by]}` : "", href: link(["tasks", String(row.task)]),
   }));
   const more = (which) => which.startsWith("metric ") && !sweep.lower_is_better?.[which.slice(7)];
-  return html`
+  return html`<div class="columns">
     <${Panel} title="Plot" end=${html`<span class="bar">
       <${Choice} name="y" words="up" all=${measures} now=${y} /><${Choice} name="x" words="across" all=${measures} now=${x} />
       <${Choice} name="by" words="colour" all=${["", ...sweep.axes]} now=${by} /></span>`}>
@@ -29,7 +29,7 @@ export function SweepPlots({ sweep, params }) {
     <${Panel} title="All cells" note="press a name to colour by it">
       <${Parallel} axes=${axesOf(sweep)} lines=${linesOf(sweep)} />
     <//>
-  `;
+  </div>`;
 }
 
 function Choice({ name, words, all, now }) {

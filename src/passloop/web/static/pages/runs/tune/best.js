@@ -9,7 +9,7 @@ import { limitText, objectiveText, trialLink, trialState } from "./words.js";
 
 export function Best({ study, run }) {
   const done = study.trials.filter((trial) => ["complete", "infeasible", "pruned", "failed"].includes(trialState(trial))).length;
-  const note = `${done} of ${study.trials.length} trials measured${study.max_parallel ? ` · ${plain(study.max_parallel.sentence || `${study.max_parallel.value} at once`)}` : ""}`;
+  const note = `${done} of ${study.trials.length} trials measured${study.max_parallel ? ` · ${study.max_parallel.value} at once, ${study.max_parallel.fits} would fit` : ""}${study.stop ? ` · ${plain(study.stop)}` : ""}`;
   const { best } = study;
   return html`<${Panel} title="Best so far" note=${note}>
     ${best ? html`<${Found} best=${best} study=${study} run=${run} />` : html`<${Empty}>No trial has met every limit yet.<//>`}
@@ -39,5 +39,5 @@ function Word({ kind, word }) {
 function gainText(gain) {
   const value = typeof gain === "object" && gain !== null ? gain.ratio ?? gain.value : gain;
   if (typeof value !== "number") return "";
-  return `${value >= 0 ? "+" : "−"}${percentText(Math.abs(value))} to the baseline`;
+  return `${percentText(Math.abs(value))} ${value >= 0 ? "better" : "worse"} than the baseline`;
 }

@@ -20,7 +20,7 @@ export function LoadCurves({ study }) {
         ${trial.trial}${trial.baseline ? " baseline" : ""}${study.best?.trial === trial.trial ? " ★" : ""}</button>`)}</div>
     <//>
     <${Panel} title="Under load" bare><div class="plots">
-      ${metricsOf(trials).map(([metric, stat]) => html`<${Lines} key=${metric + stat} title=${titleOf(metric, stat)} x=${acrossOf(trials)} y=${titleOf(metric, stat)}
+      ${metricsOf(study, trials).map(([metric, stat]) => html`<${Lines} key=${metric + stat} title=${titleOf(metric, stat)} x=${acrossOf(trials)} y=${titleOf(metric, stat)}
         series=${shown.map((number) => seriesOf(trials.find((trial) => trial.trial === number), metric, stat, study)).filter(Boolean)}
         limits=${limitsOf(study, metric, stat)} />`)}
     </div><//>`;
@@ -30,13 +30,11 @@ const unitOf = (metric) => UNITS[metric] || (metric.includes("per_second") ? "1/
 const titleOf = (metric, stat) => `${oneLine(metric.replaceAll("_", " "))}${stat === "mean" ? "" : ` ${stat}`}${unitOf(metric) ? ` (${unitOf(metric)})` : ""}`;
 const acrossOf = (trials) => (trials[0].points[0].concurrency !== null && trials[0].points[0].concurrency !== undefined ? "requests in flight" : "requests per second");
 
-/** The metrics that some trial has, each with the statistics that were sent. */
-function metricsOf(trials) {
-  const found = new Map();
-  for (const trial of trials) for (const point of trial.points) {
-    for (const [metric, stats] of Object.entries(point.metrics)) for (const stat of Object.keys(stats)) found.set(`${metric} ${stat}`, [metric, stat]);
-  }
-  return [...found.values()].slice(0, 12);
+/** What objectives and limits speak of, as far as some trial measured it. */
+function metricsOf(study, trials) {
+  const wanted = new Map([...study.objectives, ...study.slo].map((each) => [`${each.metric} ${each.stat || "mean"}`, [each.metric, each.stat || "mean"]]));
+  const measured = ([metric, stat]) => trials.some((trial) => trial.points.some((point) => point.metrics[metric]?.[stat] !== undefined));
+  return [...wanted.values()].filter(measured);
 }
 
 function seriesOf(trial, metric, stat, study) {

@@ -15,15 +15,20 @@ export function Trials({ study, run }) {
     { name: "trial", title: "Trial", of: (trial) => html`<a class="mono" href=${trialLink(run, trial.trial)}>${trial.trial}</a>${trial.baseline ? " baseline" : ""}${study.best?.trial === trial.trial ? " ★" : ""}`, sort: (trial) => trial.trial },
     { name: "state", title: "State", of: (trial) => html`<span class=${`tag ${trialTone(trial)}`}>${trialState(trial)}</span>${trial.phase ? html` <small class="soft">${oneLine(trial.phase)}</small>` : ""}`, sort: trialState },
     ...study.objectives.map((objective, place) => ({
-      name: `objective ${place}`, title: `${objectiveText(objective)} ${isMaximised(objective) ? "↑" : "↓"}`, number: true,
+      name: `objective ${place}`, title: html`<${ObjectiveHead} of=${objective} />`, number: true,
       of: (trial) => html`<span class=${onFront.has(trial.trial) ? "good" : ""}>${numberText(trial.values?.[place] ?? null)}</span>`, sort: (trial) => trial.values?.[place],
     })),
     ...varied.map((name) => ({ name: `parameter ${name}`, title: oneLine(name), of: (trial) => oneLine(trial.params[name] ?? "–"), sort: (trial) => trial.params[name] })),
     { name: "took", title: "Took", number: true, of: (trial) => html`<${Lasting} from=${trial.started_at} to=${trial.started_at ? trial.ended_at : null} />` },
-    { name: "why", title: "", grow: true, of: (trial) => html`<span class="soft">${plain(saidOf(trial))}</span>` },
+    { name: "why", title: "", grow: true, of: (trial) => html`<span class="soft" title=${plain(saidOf(trial))}>${plain(saidOf(trial))}</span>` },
   ];
   if (!study.trials.length) return html`<section class="panel"><${Empty}>No trial was asked for yet.<//></section>`;
   return html`<${Panel} bare label="Trials"><${Grid} label="Trials" columns=${columns} rows=${study.trials} keyOf=${(trial) => trial.trial} classOf=${(trial) => (study.best?.trial === trial.trial ? "picked" : "")} /><//>`;
+}
+
+function ObjectiveHead({ of: objective }) {
+  const [first, rest] = objectiveText(objective).split(/ (?=at )(.*)/s);
+  return html`${first} ${isMaximised(objective) ? "↑" : "↓"}${rest && html`<br /><small>${rest}</small>`}`;
 }
 
 function saidOf(trial) {

@@ -12,15 +12,23 @@ export function TunePlots({ study, run, params, parallel = false }) {
   const axes = axesOf(study);
   const y = axes.find((axis) => axis.name === params.get("y")) || axes[0];
   const x = axes.find((axis) => axis.name === params.get("x")) || axes.find((axis) => axis !== y);
-  const points = measured.map((trial) => ({
-    x: x.of(trial), y: y.of(trial), name: `trial ${trial.trial}`, series: trial.feasible ? "meets every limit" : "misses a limit", open: !trial.feasible,
-    big: study.best?.trial === trial.trial, href: trialLink(run, trial.trial),
-  })).sort((one, other) => Number(one.open) - Number(other.open));
+  const points = measured.map((trial) => ({ ...pointOf(trial, study, run), x: x.of(trial), y: y.of(trial) }))
+    .sort((one, other) => Number(one.open) - Number(other.open));
   const choice = (name, words, now) => html`<label class="chips"><span class="soft">${words}</span>
     <select value=${now.name} onChange=${(event) => change({ [name]: event.target.value })}>${axes.map((axis) => html`<option value=${axis.name}>${axis.title}</option>`)}</select></label>`;
-  return html`<${Panel} title="Trials" note="hollow: misses a limit" end=${html`<span class="bar">${choice("y", "up", y)}${choice("x", "across", x)}</span>`}>
+  const steps = axes.find((axis) => axis.name === "trial");
+  const over = measured.map((trial) => ({ ...pointOf(trial, study, run), x: steps.of(trial), y: y.of(trial) }));
+  return html`<div class="columns"><${Panel} title="Trials" note="hollow: misses a limit" end=${html`<span class="bar">${choice("y", "up", y)}${choice("x", "across", x)}</span>`}>
     <${Scatter} points=${points} x=${x} y=${y} front="all" />
-  <//>`;
+  <//>
+  <${Panel} title="As they came" note="from the first trial to the last"><${Scatter} points=${over} x=${steps} y=${y} front="none" /><//></div>`;
+}
+
+/** A trial as a point, without its place. */
+function pointOf(trial, study, run) {
+  const series = trial.feasible ? "meets every limit" : "misses a limit";
+  const href = trialLink(run, trial.trial);
+  return { name: `trial ${trial.trial}`, series, open: !trial.feasible, big: study.best?.trial === trial.trial, href };
 }
 
 /** The axes there are: objectives, then parameters that are numbers, then the order of trials. */
