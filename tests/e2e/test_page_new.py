@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import json
+import select
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +14,12 @@ import pytest
 
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError
+from passloop.store.inotify import CREATED, watcher
+from passloop.testing.script import ModelScript, Script
 from tests.e2e.test_bench import CODE, SPEC
+from tests.e2e.test_tune import GOOD as GOOD_STUDY
 from tests.support.command_line import Box, ended_boxes
+from tests.support.generating import generating
 
 SWEEP = """run: digits
 command: [echo, "{depth}"]
@@ -133,7 +141,7 @@ def test_no_more_run_at_once_than_was_said(box: Box, client: Client) -> None:
     attempts = [box.task(task)["attempts"][-1] for task in tasks]
     assert all(attempt["need"] == {"parallel/few": 1} for attempt in attempts)
     times = sorted((attempt["admitted_at"], attempt["ended_at"]) for attempt in attempts)
-    assert all(before[1] <= after[0] for before, after in zip(times, times[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(times))
     for wrong in ("0", "many", "-1"):
         body = {"words": ["true"], "options": {"max_parallel": wrong}}
         assert refusal(client, "/commands", body).exit_code == 2
@@ -173,3 +181,52 @@ def test_a_kind_that_is_none_has_no_schema(client: Client) -> None:
     with pytest.raises(CliError) as refused:
         client.get("/schema/other")
     assert refused.value.exit_code == 3
+
+
+async def post(home: Path, path: str, body: dict[str, Any]) -> Any:
+    return await asyncio.to_thread(lambda: Client(str(home)).post(path, body, timeout=60))
+
+
+async def test_a_dataset_is_handed_in_followed_and_written(tmp_path: Path) -> None:
+    async with generating(tmp_path, Script(default=ModelScript(latency=0))) as stand:
+        spec = {
+            "generate": "made",
+            "rows": 2,
+            "out": "made.parquet",
+            "endpoints": {"here": {"base_url": stand.endpoint.url}},
+            "models": {"m": {"endpoint": "here", "model": "m"}},
+            "columns": [{"name": "text", "kind": "llm_text", "model": "m", "prompt": "say something"}],
+        }
+        body = {"text": json.dumps(spec), "cwd": str(tmp_path)}
+        planned = await post(tmp_path / "home", "/plan", body)
+        assert (planned["valid"], planned["kind"], planned["plan"]["calls"]) == (True, "generate", {"m": 2})
+        found = await post(tmp_path / "home", "/specs", body)
+        assert (found["kind"], found["run"]["name"]) == ("generate", "made")
+        assert await stand.host.engine.wait_source(found["run"]["id"])
+        await asyncio.to_thread(wait_for_file, tmp_path / "made.parquet")
+
+
+def wait_for_file(path: Path) -> None:
+    """Until a file of this name is made."""
+    with watcher() as watch:
+        watch.add(str(path.parent), CREATED)
+        while not path.exists():
+            assert select.select([watch], [], [], 30)[0], f"{path} was not made"
+            watch.drain()
+
+
+def test_a_study_is_handed_in_and_ends_with_its_answers(box: Box, client: Client) -> None:
+    spec = {
+        **GOOD_STUDY,
+        "space": {"ttft": [10, 20]},
+        "resources": {"cpus": 1},
+        "search": {"sampler": "grid", "baseline": False},
+    }
+    body = {"text": json.dumps(spec), "cwd": str(box.folder)}
+    assert client.post("/plan", body, timeout=60)["kind"] == "tune"
+    run = client.post("/specs", body, timeout=60)["run"]
+    assert run["name"] == "quick"
+    (box.folder / "study.yaml").write_text(body["text"])
+    assert box.run("tune", "study.yaml").code == 0, "the same spec on the command line joins the run and follows it"
+    trials = client.get(f"/runs/{run['id']}/tune")["trials"]
+    assert {trial["status"] for trial in trials} == {"complete"}

@@ -24,6 +24,8 @@ SECONDS = 60
 LONGEST = 4_000
 FOLDER = "specs"
 LOG = ".log"
+IN_A_DIRECTORY = "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
+"""What a follower begins as: it is spawned without a parent that must outlive it, and that cannot name a directory."""
 HERE = os.path.expanduser("~")
 """Where commands run if no directory was named."""
 
@@ -88,30 +90,24 @@ class OwnCommands:
 
     async def start(self, words: Sequence[str], *, text: str, name: str, cwd: str | None) -> StartedCommand:
         """Keep the spec in the home, and start a command on it that goes on by itself."""
-        spec, told, said = await asyncio.to_thread(self._files, text, name)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._words(words),
-                stdin=told,
-                stdout=said,
-                stderr=said,
-                cwd=cwd or HERE,
-                env=self._environment(),
-                start_new_session=True,
-            )
-        finally:
-            os.close(told)
-            os.close(said)
-        ended = asyncio.get_running_loop().create_task(process.wait(), name="passloop-follower")
+        spec = await asyncio.to_thread(self.keep, text, name)
+        pid = await asyncio.to_thread(self._spawned, words, spec, cwd or HERE)
+        ended = asyncio.get_running_loop().create_task(_end_of(pid), name="passloop-follower")
         self._following.add(ended)
         ended.add_done_callback(self._following.discard)
         return StartedCommand(spec, spec.with_suffix(LOG), ended)
 
-    def _files(self, text: str, name: str) -> tuple[Path, int, int]:
-        """The kept spec, and descriptors of it and of what will be said."""
-        spec = self.keep(text, name)
+    def _spawned(self, words: Sequence[str], spec: Path, cwd: str) -> int:
+        """A process of its own session that reads the spec and writes the log."""
+        told = os.open(spec, os.O_RDONLY | os.O_CLOEXEC)
         said = _private(str(spec.with_suffix(LOG)), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        return spec, os.open(spec, os.O_RDONLY | os.O_CLOEXEC), said
+        actions = [(os.POSIX_SPAWN_DUP2, told, 0), (os.POSIX_SPAWN_DUP2, said, 1), (os.POSIX_SPAWN_DUP2, said, 2)]
+        line = [sys.executable, "-c", IN_A_DIRECTORY, cwd, *self._words(words)]
+        try:
+            return os.posix_spawn(sys.executable, line, self._environment(), file_actions=actions, setsid=True)
+        finally:
+            os.close(told)
+            os.close(said)
 
     def keep(self, text: str, name: str) -> Path:
         """Keep a spec that was handed in as a file of its own in the home, for its user alone."""
@@ -134,6 +130,21 @@ class OwnCommands:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+async def _end_of(pid: int) -> int:
+    """The exit code of a child, once it has ended. One that nobody waits for ends by itself when its engine is gone."""
+    gone = asyncio.Event()
+    watched = os.pidfd_open(pid)
+    loop = asyncio.get_running_loop()
+    loop.add_reader(watched, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(watched)
+        os.close(watched)
+    _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 async def _gone(process: asyncio.subprocess.Process) -> None:

@@ -30,7 +30,8 @@ TYPES = {
     ".md": b"text/plain; charset=utf-8",
 }
 ON_TO_THE_PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>passloop</title>
-<link rel="icon" href="/static/mark.svg"><meta http-equiv="refresh" content="0;url=/"><p><a href="/">Open the page</a></p></html>
+<link rel="icon" href="/static/mark.svg"><meta http-equiv="refresh" content="0;url=/">
+<p><a href="/">Open the page</a></p></html>
 """
 USED_UP = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>passloop</title>
 <p>This address was used before, or is too old. Get another one: <code>passloop ui</code></p></html>
