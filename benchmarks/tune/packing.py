@@ -1,15 +1,21 @@
 """`python -m benchmarks.tune.packing`: how well trials fill the GPUs, and what a trial costs beside its server.
 
-Scripted servers take a fixed time to start and a fixed time to be loaded, 20 trials on 8 virtual GPUs: one GPU each
+Scripted servers that take a fixed time to start and a fixed time to be loaded, 20 trials on 8 virtual GPUs: one GPU each
 with 1, 2, 4 and 8 trials at once, then trials of 1, 2, 4 and 8 GPUs. Beside each makespan stands that of the best
-packing of the same trials if nothing but starting and loading took time. The overhead of a trial is what its process
-took beside start and load. The last case counts repeats among 40 trials, 8 at once, in 120 points, with TPE.
+packing of the same trials if nothing but starting and loading took time; and what the same server takes when a plain loop
+starts, loads and ends it (by hand), since an interpreter's own start is no overhead of ours. The last case counts repeats
+among 40 trials, 8 at once, in 120 points, with TPE.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +25,7 @@ from benchmarks.support.machine import common_options, described, fsync_us, spre
 
 GPUS, TRIALS = 8, 20
 SIZES = (8, 4, 2, 1)
-REQUESTS = 4
+REQUESTS, FLOORS = 4, 3
 
 
 def main() -> None:
@@ -27,6 +33,7 @@ def main() -> None:
     parser = common_options(__doc__, rounds=1)
     parser.add_argument("--start", type=int, default=5_000, help="of a server, ms")
     parser.add_argument("--load", type=int, default=5_000, help="of a trial, ms")
+    parser.add_argument("--parallel", type=int, nargs="*", default=[1, 2, 4, 8], help="trials at once, one GPU each")
     given = parser.parse_args()
     with opened(given.folder, cpus=64, gpus=f"{GPUS}x80GiB") as box:
         figures: dict[str, object] = {
@@ -35,7 +42,9 @@ def main() -> None:
             "start_ms": given.start,
             "load_ms": given.load,
         }
-        for parallel in (1, 2, 4, 8):
+        given.by_hand = statistics.median(by_hand(given) for _ in range(FLOORS))
+        figures["by_hand_s"] = round(given.by_hand, 3)
+        for parallel in given.parallel:
             name = f"{parallel} at once"
             figures[name] = packed(box, spec(name, given, parallel=parallel), [1] * TRIALS, parallel, given)
         mixed = [size for size in SIZES for _ in range(TRIALS // len(SIZES))]
@@ -64,6 +73,34 @@ def spec(name: str, given: Any, *, parallel: int, sampler: str = "grid", sizes: 
     }
 
 
+def by_hand(given: Any) -> float:
+    """Seconds that one server takes when a plain loop starts it, asks until it is ready, loads and ends it."""
+    began = time.monotonic()
+    words = ["-m", "passloop.testing.server", "--port", "0", "--start", str(given.start), "--tpot", "0"]
+    words += ["--ttft", str(given.load // REQUESTS), "--log", "/dev/stdout"]
+    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        base = f"http://127.0.0.1:{json.loads(server.stdout.readline())['port']}"
+        while not is_ready(base):
+            time.sleep(0.02)
+        for _ in range(REQUESTS):
+            body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}).encode()
+            head = {"Content-Type": "application/json"}
+            with urllib.request.urlopen(urllib.request.Request(f"{base}/v1/chat/completions", body, head)) as answer:
+                answer.read()
+        server.terminate()
+    return time.monotonic() - began
+
+
+def is_ready(base: str) -> bool:
+    """Whether a server's health path says so."""
+    try:
+        with urllib.request.urlopen(f"{base}/health") as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False
+
+
 def packed(box: Any, told: dict[str, Any], sizes: list[int], parallel: int, given: Any) -> dict[str, object]:
     """Run a study; its makespan beside that of the best packing, and the overhead of its trials."""
     trials = tuned(box, told)
@@ -75,8 +112,9 @@ def packed(box: Any, told: dict[str, Any], sizes: list[int], parallel: int, give
         "makespan_s": round(makespan, 2),
         "best_packing_s": round(best, 2),
         "ratio": round(makespan / best, 3),
+        "ratio_to_by_hand": round(makespan / (rounds(sizes, parallel) * given.by_hand), 3),
         "sequential_s": round(len(sizes) * each, 2),
-        "overhead_s": spread([trial["ended"] - trial["started"] - each for trial in trials]),
+        "overhead_s": spread([trial["ended"] - trial["started"] - given.by_hand for trial in trials]),
         "next_start_s": round(statistics.median(gaps(trials)), 3) if gaps(trials) else None,
     }
 
