@@ -1,10 +1,10 @@
 """`python -m benchmarks.tune.packing`: how well trials fill the GPUs, and what a trial costs beside its server.
 
-Scripted servers that take a fixed time to start and a fixed time to be loaded, 20 trials on 8 virtual GPUs: one GPU each
-with 1, 2, 4 and 8 trials at once, then trials of 1, 2, 4 and 8 GPUs. Beside each makespan stands that of the best
-packing of the same trials if nothing but starting and loading took time; and what the same server takes when a plain loop
-starts, loads and ends it (by hand), since an interpreter's own start is no overhead of ours. The last case counts repeats
-among 40 trials, 8 at once, in 120 points, with TPE.
+Scripted servers that take a fixed time to start and a fixed time to be loaded, 20 trials on 8 virtual GPUs: one GPU
+each with 1, 2, 4 and 8 trials at once, then trials of 1, 2, 4 and 8 GPUs. Beside each makespan stands that of the best
+packing of the same trials if nothing but starting and loading took time; and what the same server takes when a plain
+loop starts, loads and ends it (by hand), since an interpreter's own start is no overhead of ours. The last case counts
+repeats among 40 trials, 8 at once, in 120 points, with TPE.
 """
 
 from __future__ import annotations
