@@ -6,13 +6,14 @@ the end as an exit code (128 + signal), streams the log in frames, and keeps a c
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -126,12 +127,24 @@ class FakeDocker:
         self.removed: list[str] = []
         self.gone = threading.Condition()
         self.memory = False
+        self._on_create: Callable[[], object] = lambda: None
+
+    def when_created(self, loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+        """Make this call on the loop, and see it done, before the next creation is answered."""
+
+        def on_loop() -> None:
+            called = threading.Event()
+            loop.call_soon_threadsafe(lambda: (call(), called.set()))
+            called.wait(PATIENCE)
+
+        self._on_create = on_loop
 
     def create(self, name: str, asked: Mapping[str, Any]) -> Container:
         container = Container(len(self.created) + 1, name, asked)
         container.memory = self.memory
         self.created.append(asked)
         self.containers[container.id] = container
+        self._on_create()
         return container
 
     def find(self, word: str) -> Container | None:

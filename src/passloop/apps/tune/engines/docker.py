@@ -56,10 +56,14 @@ class DockerEngine:
         except ImportError:
             raise CannotStart("bad_flag", MISSING, final=True) from None
         client = await _call(docker.from_env, timeout=CALL_SECONDS)
+        begun = asyncio.ensure_future(_call(_begun, client, order, site))
         try:
-            container, facts = await _call(_begun, client, order, site)
+            container, facts = await asyncio.shield(begun)
             return DockerServer(container, facts, order, site)
-        except BaseException:
+        except asyncio.CancelledError:
+            await _undo(begun)
+            raise
+        except CannotStart:
             client.close()
             raise
 
@@ -114,6 +118,14 @@ def _begun(client: Any, order: EngineOrder, site: Site) -> tuple[Any, dict[str, 
         container.remove(force=True)
         raise
     return container, facts
+
+
+async def _undo(begun: asyncio.Future[tuple[Any, dict[str, Any]]]) -> None:
+    """A start that nobody waits for any more cannot be called back: its container is removed once it is there."""
+    with contextlib.suppress(CannotStart):
+        container, _ = await begun
+        await _call(container.remove, force=True)
+        container.client.close()
 
 
 def _labels(site: Site) -> dict[str, str]:

@@ -88,6 +88,16 @@ async def test_what_an_earlier_attempt_of_the_task_left_is_removed(docker: FakeD
     await server.stop(GRACE)
 
 
+async def test_a_start_that_is_cancelled_leaves_no_container(docker: FakeDocker, tmp_path: Path) -> None:
+    order = EngineOrder(kind="docker", argv=STAYS, image=IMAGE)
+    starting = asyncio.ensure_future(DockerEngine().start(order, site(tmp_path)))
+    docker.when_created(asyncio.get_running_loop(), starting.cancel)
+    async with asyncio.timeout(LIMIT):
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+    assert docker.removed == ["passloop-home-7"]
+
+
 async def test_a_container_killed_for_its_memory_says_so(docker: FakeDocker, tmp_path: Path) -> None:
     docker.memory = True
     server = await DockerEngine().start(EngineOrder(kind="docker", argv=ENDS, image=IMAGE), site(tmp_path))
