@@ -186,6 +186,21 @@ def generate_datasets() -> Iterator[Line]:
                 yield Line(f"{found['rows']:,} rows x 4 models, {case}: {name}", end, "", beside)
 
 
+def tune_load() -> Iterator[Line]:
+    """The load client beside other HTTP libraries, and beside AIPerf."""
+    found = results("tune_client")
+    for point in [name for name in found if name.startswith(("concurrency=", "rate="))]:
+        others = [f"{name}: {one['ttft_p95']['median']} ms" for name, one in found[point].items() if name != "passloop"]
+        ours = of(found[point]["passloop"]["ttft_p95"], " ms")
+        yield Line(f"load client, {point}: adds to the first token, p95", ours, "2 ms", ", ".join(others))
+    agreed = results("tune_agreement")
+    for point in [name for name in agreed if name.startswith(("concurrency=", "rate="))]:
+        for client, differences in agreed[point]["difference_percent"].items():
+            worst = max(differences.values(), key=abs)
+            means = ", ".join(f"{name} {value:+.1f}" for name, value in differences.items())
+            yield Line(f"load client, {point}: largest difference to {client}", f"**{worst:+.1f} %**", "5 %", means)
+
+
 def main() -> None:
     """Make the table and put it into its place."""
     groups = (
@@ -200,6 +215,7 @@ def main() -> None:
         bench_cells,
         bench_packing,
         generate_datasets,
+        tune_load,
     )
     rows = [f"| {' | '.join(line)} |" for group in groups for line in group()]
     text = "\n".join(["| what | median (least to most) | goal | beside it |", "|---|---|---|---|", *rows])

@@ -21,8 +21,9 @@ WORDS = b"alpha beta gamma delta"
 class Timed:
     """What all connections share."""
 
-    def __init__(self, ttft: float, itl: float) -> None:
-        self.ttft, self.itl = ttft / 1000, itl / 1000
+    def __init__(self, ttft: float, itl: float, fail: int = 0) -> None:
+        self.ttft, self.itl, self.fail = ttft / 1000, itl / 1000, fail
+        self.asked = 0
         self.truth: list[list[float]] = []
 
 
@@ -50,18 +51,23 @@ class Connection(asyncio.Protocol):
         self._answer(head.split(b" ")[1], body)
 
     def _answer(self, path: bytes, body: bytes) -> None:
-        if b"completions" in path:
+        if b"completions" in path and self._fails():
+            self._whole({"error": {"message": "it is its turn to fail"}}, status=b"500 Internal Server Error")
+        elif b"completions" in path:
             Answer(self._timed, self._loop, self._transport, json.loads(body), chat=b"chat" in path).begin()
         elif path == b"/truth":
             self._whole(self._timed.truth)
         else:
             self._whole({"object": "list", "data": [{"id": "timed", "object": "model"}]})
 
-    def _whole(self, value: object) -> None:
+    def _fails(self) -> bool:
+        self._timed.asked += 1
+        return self._timed.fail > 0 and self._timed.asked % self._timed.fail == 0
+
+    def _whole(self, value: object, *, status: bytes = b"200 OK") -> None:
         data = json.dumps(value).encode()
-        self._transport.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(data), data)
-        )
+        head = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(data)
+        self._transport.write(b"HTTP/1.1 %s\r\n%s%s" % (status, head, data))
 
 
 class Answer:
@@ -126,9 +132,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--ttft", type=float, default=50)
     parser.add_argument("--itl", type=float, default=10)
+    parser.add_argument("--fail", type=int, default=0, help="each n-th completion is answered 500")
     given = parser.parse_args()
     try:
-        asyncio.run(serve(Timed(given.ttft, given.itl), given.port))
+        asyncio.run(serve(Timed(given.ttft, given.itl, given.fail), given.port))
     except KeyboardInterrupt:
         sys.exit(0)
 
