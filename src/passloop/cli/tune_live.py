@@ -77,7 +77,8 @@ class LiveTrials:
         head = f"{counts} of at most {budgets_of(standing.study).max_trials}" + (
             f"; the best and the last {len(shown)}" if left else ""
         )
-        return Group(*(Text.from_ansi(line) for line in lines), Text(fitted(clean(head), width), style="dim"))
+        rows_shown = [Text.from_ansi(line, no_wrap=True, overflow="ellipsis") for line in lines]
+        return Group(*rows_shown, Text(fitted(clean(head), width), style="dim"))
 
 
 def _shown(standing: Standing, room: int) -> Sequence[Trial]:

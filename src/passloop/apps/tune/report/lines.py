@@ -131,3 +131,5 @@ def closing_lines(standing: Standing) -> Iterator[str]:
 def _no_best(standing: Standing) -> Iterator[str]:
     limits: Sequence[str] = [slo_text(limit) for limit in standing.aims.slo]
     yield "no trial is feasible" + (f": none keeps {', '.join(limits)}" if limits and standing.judged else "")
+    if standing.nearest is not None:
+        yield f"nearest: trial {standing.nearest.number} ({why_not(standing, standing.nearest)})"

@@ -17,7 +17,7 @@ from passloop.apps.tune.study_view import Trial
 
 from .document import objective_name
 from .frame import STYLE
-from .lines import headings, trial_cells
+from .lines import headings, trial_cells, why_not
 from .plots import against, importance, load_curves, parallel, progress
 from .standing import Standing
 from .timeline import timeline
@@ -88,7 +88,11 @@ def _best(standing: Standing) -> Markup:
     best = standing.best
     if best is None:
         limits = ", ".join(slo_text(limit) for limit in standing.aims.slo)
-        return _section("Best", element("p", f"No trial is feasible{f': none keeps {limits}' if limits else ''}."))
+        parts = [element("p", f"No trial is feasible{f': none keeps {limits}' if limits else ''}.")]
+        if standing.nearest is not None:
+            why = why_not(standing, standing.nearest)
+            parts.append(element("p", "Nearest: ", element("b", f"trial {standing.nearest.number}"), f" ({why})"))
+        return _section("Best", *parts)
     params = ", ".join(f"{name} = {value_text(value)}" for name, value in best.params.items())
     rows = []
     for objective in standing.aims.objectives:
@@ -157,9 +161,9 @@ def _search(standing: Standing) -> Markup:
     parts = [element("div", *plots, class_="plots")]
     weights = importance(standing)
     if weights:
-        parts += [element("h4", "What matters"), _meters(weights)]
-    note = "How much of the first objective each parameter alone explains." if weights else ""
-    return _section("The search", *parts, note=note)
+        note = element("p", "How much of the first objective's variance each parameter alone explains.", class_="note")
+        parts += [element("h4", "What matters"), note, _meters(weights)]
+    return _section("The search", *parts)
 
 
 def _meters(weights: Sequence[tuple[str, float]]) -> Markup:

@@ -199,8 +199,10 @@ def parallel(standing: Standing) -> Markup | None:
     for column, name in enumerate([*names, short_name(objective)]):
         (x, top), (_, bottom) = frame.place(column, 1.0), frame.place(column, 0.0)
         shapes.append(element("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{top:.1f}", y2=f"{bottom:.1f}", class_="axis"))
-        at, anchor = (WIDTH - 4, "end") if column == len(names) and len(name) > 16 else (x, "middle")
-        shapes.append(element("text", name, x=f"{at:.1f}", y=f"{bottom + 26:.1f}", text_anchor=anchor))
+        if column == len(names):
+            shapes.append(element("text", name, x=WIDTH - 4, y=12, text_anchor="end"))
+        else:
+            shapes.append(element("text", name, x=f"{x:.1f}", y=f"{bottom + 26:.1f}", text_anchor="middle"))
     for trial, value in sorted(known, key=lambda pair: pair[0] is standing.best):
         share = (value - figures.low) / (figures.high - figures.low)
         line = [(at, scales[name][_word(trial.params.get(name))]) for at, name in enumerate(names)]

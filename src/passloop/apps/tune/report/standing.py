@@ -5,6 +5,7 @@ Everything is computed from stored documents; another SLO or objective judges th
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,19 @@ class Standing:
         """The best feasible trial."""
         found = best_trial(self._documents, self.aims.objectives, self.aims.slo, self.aims.scorer)
         return None if found is None else self._by_number[found.trial]
+
+    @cached_property
+    def nearest(self) -> Trial | None:
+        """Where nothing is feasible, the measured trial that misses its limits by the least share of one."""
+        if self.best is not None:
+            return None
+        missed = [(self._farthest(trial), trial) for trial in self.trials if self.state_of(trial) == "infeasible"]
+        return min(missed, key=lambda pair: (pair[0], pair[1].number), default=(0.0, None))[1]
+
+    def _farthest(self, trial: Trial) -> float:
+        """By how much of a limit a trial misses the one that it misses most."""
+        found = [check.excess for check in self.judged[trial.number].violations]
+        return max((math.inf if excess is None else excess for excess in found), default=0.0)
 
     @cached_property
     def front(self) -> tuple[Trial, ...]:

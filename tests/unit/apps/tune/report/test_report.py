@@ -77,7 +77,11 @@ def test_without_a_feasible_trial_there_is_no_best_and_the_limits_are_named() ->
     late = Standing(MADE, aims_of(MADE), [measured(MADE, 0, {"batch": 64, "slots": 1}, 100.0, ttft_p95=900.0)])
     assert study_document(late, None)["best"] is None
     assert late.exit_code == 1
-    assert "no trial is feasible: none keeps ttft p95 <= 800 ms at concurrency=4" in list(closing_lines(late))
+    assert list(closing_lines(late))[-2:] == [
+        "no trial is feasible: none keeps ttft p95 <= 800 ms at concurrency=4",
+        "nearest: trial 0 (ttft p95 900 ms at concurrency=4)",
+    ]
+    assert "Nearest: <b>trial 0</b>" in report_html(late, made_at=0)
 
 
 def test_the_gain_is_against_the_baseline_and_its_own_is_said() -> None:
