@@ -36,6 +36,20 @@ sparse_attention:
   broken: {method: broken, compression_ratio: 0.9}
 benchmarks: {niah: {subsets: [s1, s2], samples: 3}}
 """
+TUNE = """
+tune: serving
+engine:
+  kind: command
+  argv: ["{python}", -m, passloop.testing.server, --port, "{port}", --ttft, "{ttft}", --tpot, "1"]
+  ready: {path: /health, timeout: 30s}
+space: {ttft: {type: choice, values: [1, 9]}}
+resources: {cpus: 1}
+load:
+  {prompts: builtin:short, max_tokens: 4, points: [{concurrency: 1}, {concurrency: 2}], requests: 4, warmup: 0}
+objectives: [{metric: ttft, stat: p95, at: {concurrency: 2}, direction: minimize}]
+slo: [{metric: ttft, stat: p95, max: 5s}]
+search: {sampler: grid, max_trials: 2, max_parallel: 2, baseline: {ttft: 9}, max_gpu_hours: null}
+"""
 GENERATE = """
 generate: tickets
 rows: 6
@@ -86,13 +100,20 @@ def filled(home: Box) -> Iterator[Box]:
 
 def fill(box: Box, url: str) -> None:
     """Run what the pages show."""
-    files = {"train.py": TRAIN, "sweep.yaml": SWEEP, "bench.yaml": BENCH, "generate.yaml": GENERATE.replace("URL", url)}
+    files = {
+        "train.py": TRAIN,
+        "sweep.yaml": SWEEP,
+        "bench.yaml": BENCH,
+        "tune.yaml": TUNE,
+        "generate.yaml": GENERATE.replace("URL", url),
+    }
     for name, text in files.items():
         (box.folder / name).write_text(text, encoding="utf-8")
     assert box.run("submit", "sweep.yaml").code == 0
     box.submit("--name", "breaks", "--group", "text/folds", "--", "sh", "-c", "echo oh no >&2; exit 3")
     assert box.run("bench", "bench.yaml").code == 1
     assert box.run("generate", "generate.yaml").code == 0
+    assert box.run("tune", "tune.yaml").code == 0
     box.run("wait", "@digits", "@breaks")
     box.submit("--name", "never-yet", "-g", "2", "--hold", "--", "true")
 

@@ -64,6 +64,22 @@ def test_modules_are_imported_by_paths_that_exist() -> None:
     assert not bad, bad
 
 
+def imported(path: Path, found: set[Path]) -> set[Path]:
+    """A module and all that it cannot begin without."""
+    if path not in found:
+        found.add(path)
+        for target in re.findall(r'^(?:import|export)[^;]*?from "([^"]+)"', path.read_text(), re.MULTILINE):
+            imported((path.parent / target).resolve(), found)
+    return found
+
+
+def test_what_the_first_page_needs_is_fetched_in_one_go() -> None:
+    """Without this list each module would be asked for when the one before it has come, six deep."""
+    first = imported(STATIC / "main.js", imported(STATIC / "pages" / "tasks" / "tasks.js", set()))
+    listed = re.findall(r'<link rel="modulepreload" href="/static/([^"]+)">', (STATIC / "index.html").read_text())
+    assert sorted(listed) == sorted(name_of(path) for path in first if path.name != "main.js")
+
+
 def test_the_document_has_no_script_or_style_of_its_own() -> None:
     text = (STATIC / "index.html").read_text()
     assert not re.findall(r"<style|style=|\son[a-z]+=|<script(?![^>]* src=)", text)

@@ -24,7 +24,7 @@ import { Log } from "./log.js";
 import { Results } from "./results.js";
 import { Why } from "./why.js";
 
-export function TaskPage({ task: id, params }) {
+export function Page({ task: id, params }) {
   const own = (event) => event === null || names(event, [id]);
   const found = useLive(Number.isSafeInteger(id) && id > 0 ? `/tasks/${id}` : null, {}, { concerns: own });
   if (!(Number.isSafeInteger(id) && id > 0)) {

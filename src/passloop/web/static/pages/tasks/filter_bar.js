@@ -7,7 +7,7 @@ import { STATES, toneOf } from "../../base/states.js";
 import { clearFilter, isFiltered, setFilter } from "./filter.js";
 
 const SORTS = [["newest", "newest first"], ["oldest", "oldest first"], ["priority", "by priority"], ["ended", "ended last"]];
-const TYPED_MS = 80;
+const TYPED_MS = 40;
 
 export function FilterBar({ filter, states }) {
   const chosen = filter.state || [];

@@ -1,7 +1,9 @@
 // All tasks, or one of them.
 import { html } from "../../base/html.js";
-import { TaskPage } from "../task/task.js";
+import { lazy } from "../../parts/lazy.js";
 import { TaskList } from "./task_list.js";
+
+const TaskPage = lazy(() => import("../task/task.js"));
 
 export function Page({ route }) {
   const task = route.names[1];
