@@ -10,11 +10,12 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from passloop.clock import FakeClock
 from passloop.drivers.base import Launch
 from passloop.drivers.fake import Act, FakeDriver, FakeWorld, Play
-from passloop.kernel.events import Exited, PauseChanged
+from passloop.kernel.events import Event, Exited, PauseChanged
 from passloop.kernel.ids import MEMORY, AttemptId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -250,6 +251,13 @@ class Driver(FakeDriver):
         """End the attempt, or forbid its start."""
         self._must_live()
         super().halt(attempt, epoch, grace=grace, reason=reason)
+
+    def _tell(self, event: Event) -> None:
+        """Who stood over an attempt has measured how long it ran."""
+        act = self._world.acts.get(event.attempt) if isinstance(event, Exited) else None
+        if isinstance(event, Exited) and act is not None and act.ends_at is not None and act.starts_at <= act.ends_at:
+            event = replace(event, outcome=replace(event.outcome, ran=act.ends_at - act.starts_at))
+        super()._tell(event)
 
     def catch_up(self) -> None:
         """Report what has happened, and be back when something happens next."""

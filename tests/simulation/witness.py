@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from passloop.kernel.changes import (
     AttemptChanged,
+    DurationLearned,
     PoolChanged,
     SourceAdded,
     SourceChanged,
@@ -20,7 +21,7 @@ from passloop.kernel.changes import (
     TaskChanged,
     UnitChanged,
 )
-from passloop.kernel.events import PoolOpened
+from passloop.kernel.events import Event, Exited, PoolOpened
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.pools import RATE_WINDOW
 from passloop.kernel.tasks import FINAL_STATES, AttemptRow, OutcomeKind, TaskRow, TaskState
@@ -52,6 +53,7 @@ class Witness:
         self.outcomes: Counter[str] = Counter()
         self.must_cancel: set[TaskId] = set()
         self.sources = SourceWitness()
+        self._ran: set[int] = set()
         self._stopping: dict[AttemptId, int] = {}
         self._processes = processes
         self._live: dict[int, AttemptId] = {}
@@ -70,6 +72,8 @@ class Witness:
             self.kinds[type(event).__name__] += 1
             if isinstance(event, PoolOpened):
                 opened.add(str(event.name))
+        self._know_runs(batch.events)
+        learned: list[int] = []
         attempts: list[AttemptRow] = []
         pools: list[PoolChanged] = []
         for change in batch.changes:
@@ -81,13 +85,21 @@ class Witness:
                 attempts.append(change.row)
             elif isinstance(change, PoolChanged):
                 pools.append(change)
+            elif isinstance(change, DurationLearned):
+                learned.append(change.millis)
             elif isinstance(change, SourceAdded | SourceChanged | UnitChanged):
                 self.sources.take(change)
         pools = [pool for pool in pools if pool.name in CAPACITIES and pool.kind == "limit"]
         opened.update(pool.name for pool in pools if _gate_of(pool)[0] == "open")
+        assert set(learned) <= self._ran, f"learned that runs took {learned} ms, none did"
         self._attempts(attempts, opened)
         self._pools(pools)
         self.sources.check(batch.events, self.rows)
+
+    def _know_runs(self, events: Iterable[Event]) -> None:
+        """How long those took that ended in this batch, whatever clocks did meanwhile."""
+        acts = (self._processes.act(event.attempt) for event in events if isinstance(event, Exited))
+        self._ran = {act.ends_at - act.starts_at for act in acts if act is not None and act.ends_at is not None}
 
     def unfinished(self) -> list[TaskId]:
         """Tasks that are not final."""

@@ -183,7 +183,8 @@ def _blame_device(state: State, outcome: Outcome) -> None:
 def _learn(state: State, attempt: Attempt, outcome: Outcome) -> None:
     spec = attempt.shape.spec
     if outcome.kind is OutcomeKind.SUCCESS and attempt.started_at is not None and spec.driver != LEASES:
-        sample = DurationLearned(spec.task_class, spec.program, state.now - attempt.started_at)
+        ran = state.now - attempt.started_at if outcome.ran is None else outcome.ran
+        sample = DurationLearned(spec.task_class, spec.program, ran)
         state.durations.learn(sample)
         state.turn.facts.append(sample)
 

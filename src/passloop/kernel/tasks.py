@@ -78,7 +78,8 @@ class Outcome:
     `engine_lost` marks a loss that came with the engine's own death and costs the task nothing. `used` corrects
     estimated draws on rate pools. `device` is the UUID of a faulty device. `untried` says that the pools it drew on
     were not asked: they learn nothing, and its draws on rates come back. `uncounted` failures cost nothing of the
-    budget for failures, since whoever reports them keeps a budget of its own.
+    budget for failures, since whoever reports them keeps a budget of its own. `ran` is how long it ran in ms, by the
+    monotonic clock of whoever stood over it, where that was measured: engines may have come and gone meanwhile.
     """
 
     kind: OutcomeKind
@@ -94,6 +95,7 @@ class Outcome:
     used: tuple[tuple[PoolName, int], ...] = ()
     untried: bool = False
     uncounted: bool = False
+    ran: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

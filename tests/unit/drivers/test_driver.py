@@ -158,9 +158,10 @@ def _name_of(pid: int) -> str:
 
 async def test_the_exit_record_tells_what_was_used(stage: Stage) -> None:
     order = stage.launch(["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"])
-    await stage.ended()
+    exited = await stage.ended()
     record = json.loads((order.directory / "exit.json").read_text())
     assert record["cpu_ms"] > 0
+    assert exited.outcome.ran == record["wall_us"] // 1_000 > 0
     assert record["max_rss_kib"] > 100
     assert (order.directory / "out").is_dir()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from passloop.kernel.changes import DurationLearned
 from passloop.kernel.events import Started
 from passloop.kernel.tasks import RetryBudgets, TaskState
 from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
@@ -406,3 +407,15 @@ def test_a_quick_task_that_hangs_is_looked_at_seldom() -> None:
     passes = world.machine.passes
     world.advance(MINUTE)
     assert world.machine.passes - passes < 240
+
+
+def test_how_long_it_ran_is_learned_and_not_how_long_the_engines_clock_says() -> None:
+    world = World(gpus=0, cpus=1)
+    task = world.submit(cpus=1, task_class="short")
+    world.advance(7 * HOUR)
+    turn = world.end(task, "success", ran=1_500)
+    assert [change.millis for change in turn.changes if isinstance(change, DurationLearned)] == [1_500]
+    unmeasured = world.submit(cpus=1, task_class="short")
+    world.advance(2 * SECOND)
+    turn = world.end(unmeasured, "success")
+    assert [change.millis for change in turn.changes if isinstance(change, DurationLearned)] == [2_000]

@@ -87,7 +87,13 @@ def outcome_of(record: dict[str, Any]) -> Outcome | None:
         signal=_number(record.get("signal")),
         message=storable_text(str(record.get("message", ""))),
         engine_lost=kind is OutcomeKind.LOST and (record.get("stop") == "down" or record.get("full") is True),
+        ran=_millis(record.get("wall_us")),
     )
+
+
+def _millis(wall_us: object) -> int | None:
+    """How long it ran, from the record's microseconds; None if these cannot be."""
+    return wall_us // 1_000 if isinstance(wall_us, int) and 0 <= wall_us < 2**60 else None
 
 
 def _number(value: object) -> int | None:

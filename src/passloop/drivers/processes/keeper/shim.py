@@ -91,6 +91,7 @@ class Shim:
     """Stands over one attempt."""
 
     __slots__ = (
+        "_began",
         "_boot",
         "_cpu_ms",
         "_exit",
@@ -120,6 +121,7 @@ class Shim:
         self._folder = -1
         self._exit = -1
         self._leader = 0
+        self._began: float | None = None
         self._status: int | None = None
         self._message = ""
         self._stop_reason: str | None = None
@@ -219,7 +221,7 @@ class Shim:
             os.chdir("/")
             os.close(out)
             os.close(err)
-        now = time.monotonic()
+        now = self._began = time.monotonic()
         if order.time_limit:
             self._limit_at = now + order.time_limit / 1000
         if order.memory_limit and self._group is None:
@@ -351,6 +353,7 @@ class Shim:
             "ended_at": records.wall_ms(),
             "max_rss_kib": self._max_rss,
             "cpu_ms": self._cpu_ms,
+            "wall_us": None if self._began is None else int((time.monotonic() - self._began) * 1e6),
         }
         text = records.to_json(record)
         crashpoint("shim_before_exit_record")
