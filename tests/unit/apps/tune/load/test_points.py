@@ -64,7 +64,7 @@ async def test_a_closed_loop_keeps_so_many_requests_in_flight_and_no_more() -> N
         result = await loaded(url, Point(concurrency=2, requests=6, warmup=0))
     assert (result.requests, result.errors, result.stopped) == (6, 0, None)
     assert result.metrics["ttft"]["p50"] >= 20
-    assert result.metrics["tpot"]["mean"] >= 0.7 * 4
+    assert result.metrics["e2e"]["p50"] >= 31  # the server never writes a token before its time
     assert result.duration >= 3 * 31
 
 
