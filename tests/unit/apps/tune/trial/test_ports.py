@@ -39,7 +39,7 @@ def take(tmp_path: Path, count: int = UNIT, *, avoid: int = 0, begin: int | None
 
 
 def test_two_blocks_share_no_port(taken: PortBlock, tmp_path: Path) -> None:
-    wide = take(tmp_path, 40)
+    wide = take(tmp_path, 40, begin=taken.first - 16)
     ports = {*range(taken.first, taken.first + 16)} & {*range(wide.first, wide.first + 40)}
     wide.release()
     assert not ports
