@@ -201,6 +201,19 @@ def tune_load() -> Iterator[Line]:
             yield Line(f"load client, {point}: largest difference to {client}", f"**{worst:+.1f} %**", "5 %", means)
 
 
+def tune_packing() -> Iterator[Line]:
+    """Trials beside the best packing of the same trials."""
+    found = results("tune_packing")
+    cases = {name: one for name, one in found.items() if isinstance(one, dict) and "makespan_s" in one}
+    for name, one in cases.items():
+        beside = f"{one['best_packing_s']:.0f} s at best, {one['sequential_s']:.0f} s one by one"
+        beside += f"; {one['overhead_s']['median']:.2f} s a trial more than by hand, next start {one['next_start_s']} s"
+        told = f"**{one['makespan_s']:.1f} s**, {one['ratio_to_by_hand']:.2f} x servers by hand"
+        yield Line(f"20 trials on 8 GPUs, {name}", told, "1.05 x, 0.5 s", beside)
+    if "repeats" in found:
+        yield Line("40 trials, 8 at once, in 120 points: repeats", f"**{found['repeats']['repeats']}**", "0")
+
+
 def main() -> None:
     """Make the table and put it into its place."""
     groups = (
@@ -216,6 +229,7 @@ def main() -> None:
         bench_packing,
         generate_datasets,
         tune_load,
+        tune_packing,
     )
     rows = [f"| {' | '.join(line)} |" for group in groups for line in group()]
     text = "\n".join(["| what | median (least to most) | goal | beside it |", "|---|---|---|---|", *rows])
