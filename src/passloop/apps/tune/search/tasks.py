@@ -28,8 +28,10 @@ PROGRAM = "passloop.apps.tune.trial"
 
 
 def parallel_pool(study: Study) -> PoolName:
-    """The pool that holds `max_parallel` places: of every trial of the study, also of those a user retries."""
-    return PoolName(f"trials:{study.spec.tune}")
+    """The pool that holds `max_parallel` places: of every trial of the study, also of those a user retries. Two studies
+    of one name that measure different things have a pool each.
+    """
+    return PoolName(f"trials:{study.name}:{study.id[:6]}")
 
 
 def request_of(study: Study, candidate: Candidate) -> Request:
