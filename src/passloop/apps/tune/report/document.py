@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from passloop.apps.tune.measures import MAX_LOAD
 from passloop.apps.tune.records import Objective
 from passloop.apps.tune.study_view import Trial
 from passloop.clock import iso_utc
@@ -54,12 +55,15 @@ def _trial(standing: Standing, trial: Trial) -> dict[str, Any]:
 
 
 def metrics_of(trial: Trial) -> dict[str, Any]:
-    """What was measured: point -> metric -> statistic -> value (latencies in ms)."""
-    if trial.document is None:
+    """What was measured: point -> metric -> statistic -> value (latencies in ms); the highest load under the SLOs, which
+    belongs to no point, is one of its own.
+    """
+    document = trial.document
+    if document is None:
         return {}
-    return {
-        result.point.name: {name: dict(of) for name, of in result.metrics.items()} for result in trial.document.points
-    }
+    found = {result.point.name: {name: dict(of) for name, of in result.metrics.items()} for result in document.points}
+    highest = (document.max_load or {}).get("value")
+    return found if highest is None else {**found, MAX_LOAD: {MAX_LOAD: {"mean": highest}}}
 
 
 def objective_name(objective: Objective) -> str:

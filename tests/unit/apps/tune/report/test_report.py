@@ -7,8 +7,10 @@ import html
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import optuna
 import pyarrow.parquet as pq
 import pytest
@@ -71,6 +73,14 @@ def test_the_document_is_as_it_was_agreed() -> None:
     assert document["trials"][1]["started_at"] == "1970-01-01T00:00:01.500Z"
     assert document["trials"][3]["failure"]["class"] == "bad_flag"
     assert json.loads(json.dumps(document)) == document
+
+
+def test_the_highest_load_is_told_beside_the_points() -> None:
+    found = standing().trials[0]
+    assert found.document is not None
+    searched = replace(found, document=msgspec.structs.replace(found.document, max_load={"value": 24.0, "of": "rate"}))
+    told = study_document(Standing(MADE, aims_of(MADE), [searched]), None)
+    assert told["trials"][0]["metrics"]["max_load"] == {"max_load": {"mean": 24.0}}
 
 
 def test_without_a_feasible_trial_there_is_no_best_and_the_limits_are_named() -> None:
