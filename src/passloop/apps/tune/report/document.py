@@ -55,8 +55,8 @@ def _trial(standing: Standing, trial: Trial) -> dict[str, Any]:
 
 
 def metrics_of(trial: Trial) -> dict[str, Any]:
-    """What was measured: point -> metric -> statistic -> value (latencies in ms); the highest load under the SLOs, which
-    belongs to no point, is one of its own.
+    """What was measured: point -> metric -> statistic -> value (latencies in ms). The highest load under the SLOs,
+    which belongs to no point, is one of its own.
     """
     document = trial.document
     if document is None:
