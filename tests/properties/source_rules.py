@@ -62,7 +62,7 @@ class SourceRules(RuleBasedStateMachine):
         guard=st.sampled_from(GUARDS),
         ahead=st.sampled_from((2, 2, 1, 0)),
         units=st.sampled_from((None, None, 0, 2, 5)),
-        group=st.sampled_from(("default", "other")),
+        group=st.sampled_from(("default", "other", "other/inner")),
         priority=st.sampled_from((0, 0, 1)),
         later=LATER,
     )

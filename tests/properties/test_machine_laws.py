@@ -69,7 +69,7 @@ REQUESTS = (
 LIMITS = (None, None, 30 * SECOND, 10 * MINUTE)
 PATIENCES = (None, None, 0, 2 * MINUTE)
 PAUSES = (0, 1, SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR)
-GROUPS = ("default", "default", "other")
+GROUPS = ("default", "default", "other", "other/inner")
 ENDINGS = tuple(OutcomeKind)
 
 

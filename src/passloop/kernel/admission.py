@@ -19,7 +19,7 @@ from .ends import Ends
 from .events import PoolKind
 from .fitting import Fit, Lack, all_lack, fit, lack, may_pass
 from .ready_queue import Lane, Lanes
-from .records import Place, ShapeVariant, Task
+from .records import Group, Place, ShapeVariant, Task
 from .reservations import Room, last_resort, plan, renew, room_for
 from .resources import Grant
 from .state import State
@@ -42,10 +42,6 @@ class _Walk:
     last: frozenset[str]
 
 
-Turn = tuple[int, Place]
-"""Whose turn it is among groups: the least virtual time, then the first place."""
-
-
 class _Cursor:
     """How far a walk has come in the lanes of one group."""
 
@@ -55,9 +51,31 @@ class _Cursor:
         self.lanes = lanes
         self.at = 0
 
-    def turn(self) -> Turn:
-        """Its turn among groups, while it is not at the end."""
-        return self.lanes.ordered[self.at].group.virtual_time, self.lanes.heads[self.at]
+    @property
+    def place(self) -> Place:
+        """The place of the first task that it has not looked at, while it is not at the end."""
+        return self.lanes.heads[self.at]
+
+    def at_depth(self, depth: int) -> Group:
+        """The group so deep in the path of its own."""
+        return self.lanes.ordered[self.at].group.path[depth]
+
+
+def _first(cursors: list[_Cursor]) -> tuple[_Cursor, Place | None]:
+    """Whose turn it is, and after which place another's: at each depth of groups the least virtual time, then the first
+    place."""
+    until: Place | None = None
+    depth = 0
+    while len(cursors) > 1:
+        inside: dict[Group, list[_Cursor]] = {}
+        for cursor in cursors:
+            inside.setdefault(cursor.at_depth(depth), []).append(cursor)
+        turns = sorted((group.virtual_time, min(c.place for c in inside[group]), group.name) for group in inside)
+        if len(turns) > 1 and turns[0][0] == turns[1][0]:
+            until = turns[1][1] if until is None else min(until, turns[1][1])
+        cursors = next(each for group, each in inside.items() if group.name == turns[0][2])
+        depth += 1
+    return cursors[0], until
 
 
 class Admission:
@@ -99,15 +117,12 @@ class Admission:
         """Walk the lanes of one priority: the group with the least virtual time first, its lanes in order."""
         cursors = [_Cursor(lanes) for lanes in level.values()]
         while cursors := [cursor for cursor in cursors if cursor.at < len(cursor.lanes)]:
-            cursors.sort(key=_Cursor.turn)
-            self._walk_lanes(cursors[0], cursors[1].turn() if len(cursors) > 1 else None)
+            self._walk_lanes(*_first(cursors))
 
-    def _walk_lanes(self, cursor: _Cursor, until: Turn | None) -> None:
+    def _walk_lanes(self, cursor: _Cursor, until: Place | None) -> None:
         """Walk the lanes of one group until somebody started, which changes the order, or another group comes first."""
         walk, supply, lanes = self._walk, self._supply, cursor.lanes
         while cursor.at < len(lanes.ordered):
-            if until is not None and cursor.turn() > until:
-                return
             lane = lanes.ordered[cursor.at]
             shape = lane.shape
             if self._parked and self._serve_first(lanes, cursor.at):
@@ -117,6 +132,8 @@ class Admission:
             if not (hopeless and not (self._node_in_play and shape.on_node)) and self._try_lane(lane):
                 return
             cursor.at += 1
+            if until is not None and cursor.at < len(lanes) and cursor.place > until:
+                return
 
     def _try_reserved(self, task: Task) -> None:
         """A task with a reservation: start it, renew what it keeps, or let it drop what it can never use."""

@@ -95,10 +95,11 @@ def _dependencies(state: State, task: Task) -> Iterator[Blocker]:
 
 
 def _held(state: State, task: Task) -> Blocker:
-    name = task.group.name
-    how = f"group {name} is held: passloop release --group {name}" if task.group.held else "it is held: "
-    how += "" if task.group.held else f"passloop release {task.id}"
-    return Blocker(BlockerCode.HELD, sentence=how)
+    keeper = task.group.keeper()
+    if keeper is None:
+        return Blocker(BlockerCode.HELD, sentence=f"it is held: passloop release {task.id}")
+    sentence = f"group {keeper.name} is held: passloop release --group {keeper.name}"
+    return Blocker(BlockerCode.HELD, sentence=sentence)
 
 
 def _backoff(task: Task) -> Blocker:

@@ -41,7 +41,18 @@ def on_source_declared(state: State, event: SourceDeclared) -> SourceAnswer | Re
     group = state.group(event.group)
     state.turn.added.append(RunAdded(RunRow(run, event.name or f"run-{run}", group.name, state.now), event.about))
     row = SourceRow(
-        run, event.kind, group.name, event.priority, SourceState.OPEN, group.held, 0, 0, 0, "", state.now, None
+        run,
+        event.kind,
+        group.name,
+        event.priority,
+        SourceState.OPEN,
+        group.keeper() is not None,
+        0,
+        0,
+        0,
+        "",
+        state.now,
+        None,
     )
     source = state.sources[run] = Source(row, event.plan, shapes_of(state, event.plan))
     state.turn.declared[run] = event.spec

@@ -149,17 +149,22 @@ def _charge_group(state: State, attempt: Attempt) -> None:
     bound = attempt.bound
     millis = bound if bound is not None else attempt.shape.forecast.mean() or UNKNOWN_RUN_TIME
     attempt.charged = millis * _dominant_share(state, attempt) // SHARE_WHOLE
-    attempt.group.virtual_time += attempt.charged
-    state.touch_group(attempt.group)
+    _charge_path(state, attempt, attempt.charged)
 
 
 def _settle_group(state: State, attempt: Attempt) -> None:
     """Replace the charge by what the attempt really took."""
     start = attempt.started_at if attempt.started_at is not None else state.now
     actual = (state.now - start) * _dominant_share(state, attempt) // SHARE_WHOLE
-    attempt.group.virtual_time += actual - attempt.charged
+    _charge_path(state, attempt, actual - attempt.charged)
     attempt.charged = actual
-    state.touch_group(attempt.group)
+
+
+def _charge_path(state: State, attempt: Attempt, millis: int) -> None:
+    """Charge the group and all that it is in."""
+    for group in attempt.group.path:
+        group.virtual_time += millis
+        state.touch_group(group)
 
 
 def _dominant_share(state: State, attempt: Attempt) -> int:

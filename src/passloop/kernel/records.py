@@ -80,14 +80,25 @@ class Shape:
 
 
 class Group:
-    """A group of tasks that shares fairly with others; `virtual_time` in ms of dominant share."""
+    """A group of tasks that shares fairly with those beside it; `virtual_time` in ms of dominant share.
 
-    __slots__ = ("held", "name", "virtual_time")
+    `chain` are the groups that it is in, outermost first, and itself. `path` are those that its own tasks are charged
+    to: the chain, and where others are inside it a last one for its own, that shares with them.
+    """
 
-    def __init__(self, name: str, virtual_time: int = 0, *, held: bool = False) -> None:
+    __slots__ = ("chain", "held", "name", "parent", "path", "virtual_time")
+
+    def __init__(self, name: str, parent: Group | None = None) -> None:
         self.name = name
-        self.virtual_time = virtual_time
-        self.held = held
+        self.parent = parent
+        self.virtual_time = 0
+        self.held = False
+        self.chain: tuple[Group, ...] = (self,) if parent is None else (*parent.chain, self)
+        self.path = self.chain
+
+    def keeper(self) -> Group | None:
+        """The group that holds its tasks back: itself or one that it is in; None if none does."""
+        return next((group for group in reversed(self.chain) if group.held), None)
 
 
 class Task:

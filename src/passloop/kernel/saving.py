@@ -25,7 +25,7 @@ from .ledger import charge
 from .lifecycle import STRAY
 from .parking import restore_workers
 from .pools import RatePool, ScalarPool
-from .records import Attempt, Group, Task
+from .records import Attempt, Task
 from .resources import GPU
 from .saved import Saved, SavedTask
 from .source_records import LiveCell, Source
@@ -134,7 +134,8 @@ def restore(state: State, saved: Saved) -> None:
     for sample in saved.durations:
         state.durations.learn(sample)
     for group in saved.groups:
-        state.groups[group.name] = Group(group.name, group.virtual_time, held=group.held)
+        known = state.group(group.name)
+        known.virtual_time, known.held = group.virtual_time, group.held
     for setting in saved.settings:
         if setting.name == "draining":
             state.draining = json.loads(setting.value)

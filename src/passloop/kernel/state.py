@@ -136,11 +136,25 @@ class State:
         self.turn.admission = True
 
     def group(self, name: str) -> Group:
-        """The group of this name; a new one starts at the least virtual time of those with work."""
+        """The group of this name. One with a / in it is inside the group that is named before that."""
         group = self.groups.get(name)
         if group is None:
-            group = self.groups[name] = Group(name)
+            outer, _, inner = name.rpartition("/")
+            if outer and not inner:
+                return self._part(self.group(outer))
+            group = self.groups[name] = Group(name, self.group(outer) if outer else None)
+            if group.parent is not None:
+                self.touch_group(group)
+                self._part(group.parent)
         return group
+
+    def _part(self, group: Group) -> Group:
+        """There are groups inside this one: its own tasks share with them, as a group with a name of no user's."""
+        if group.path is group.chain:
+            own = self.groups[f"{group.name}/"] = Group(f"{group.name}/", group)
+            group.path = (*group.chain, own)
+            self.touch_group(own)
+        return group.path[-1]
 
     def pool(self, name: str) -> ScalarPool:
         """The pool of this name; one that nobody declared is there with nothing in it."""
@@ -195,13 +209,13 @@ class State:
         self.stir()
 
     def _catch_up(self, group: Group) -> None:
-        """A group that gets work starts at the least virtual time of those with work."""
-        busy = self.busy_groups()
-        if busy and group not in busy:
-            least = min(other.virtual_time for other in busy)
-            if least > group.virtual_time:
-                group.virtual_time = least
-                self.touch_group(group)
+        """A group that gets work, and one around it, starts at the least virtual time of those beside it with work."""
+        busy = {each for other in self.busy_groups() for each in other.path}
+        for each in group.path:
+            beside = [other.virtual_time for other in busy if other.parent is each.parent]
+            if each not in busy and beside and min(beside) > each.virtual_time:
+                each.virtual_time = min(beside)
+                self.touch_group(each)
 
     def busy_groups(self) -> list[Group]:
         """The groups with ready or live work."""

@@ -123,7 +123,7 @@ def _resolve(after: tuple[Dependency, ...], ids: list[TaskId]) -> tuple[Dependen
 
 def _add(state: State, intake: Intake, new: NewTask, shape: Shape, after: tuple[Dependency, ...]) -> TaskId:
     task = Task(_first_row(state, intake, new), shape, intake.group, after)
-    task.held = new.held or intake.group.held
+    task.held = new.held or intake.group.keeper() is not None
     state.next_task += 1
     state.tasks[task.id] = task
     if new.key is not None:

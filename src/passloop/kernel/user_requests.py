@@ -8,7 +8,7 @@ from .changes import TasksAnswer
 from .events import Cancelled, GroupHeld, GroupReleased, Held, Released, Reprioritised
 from .ids import RunId, TaskId
 from .lifecycle import STRAY, cancel_beside_stray, finish, make_ready, stop_attempt
-from .records import Task
+from .records import Group, Task
 from .source_records import Source
 from .source_rows import SourceState
 from .state import State
@@ -137,21 +137,23 @@ def on_group_held(state: State, event: GroupHeld) -> TasksAnswer:
     group = state.group(event.group)
     group.held = True
     state.touch_group(group)
-    tasks = tuple(TaskId(t.id) for t in state.tasks.values() if t.group is group and not t.held and not t.final)
-    return on_held(state, Held(tasks, _sources_of(state, group.name)))
+    tasks = tuple(TaskId(t.id) for t in state.tasks.values() if group in t.group.chain and not t.held and not t.final)
+    return on_held(state, Held(tasks, _sources_of(state, group)))
 
 
 def on_group_released(state: State, event: GroupReleased) -> TasksAnswer:
-    """Release a group and every task held in it."""
+    """Release a group and every task held in it, but what another group keeps that is in it or that it is in."""
     group = state.group(event.group)
     group.held = False
     state.touch_group(group)
-    tasks = tuple(TaskId(t.id) for t in state.tasks.values() if t.group is group and t.held and not t.final)
-    return on_released(state, Released(tasks, _sources_of(state, group.name)))
+    inside = [task for task in state.tasks.values() if group in task.group.chain and task.group.keeper() is None]
+    tasks = tuple(TaskId(task.id) for task in inside if task.held and not task.final)
+    sources = [run for run in _sources_of(state, group) if state.group(state.sources[run].group).keeper() is None]
+    return on_released(state, Released(tasks, tuple(sources)))
 
 
-def _sources_of(state: State, group: str) -> tuple[RunId, ...]:
-    return tuple(source.run for source in state.sources.values() if source.group == group)
+def _sources_of(state: State, group: Group) -> tuple[RunId, ...]:
+    return tuple(source.run for source in state.sources.values() if group in state.group(source.group).chain)
 
 
 def _hold_sources(state: State, sorting: _Sorting, *, held: bool) -> None:

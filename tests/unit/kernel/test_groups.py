@@ -1,0 +1,92 @@
+"""Groups share fairly with those beside them, and what is inside a group shares what that gets."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from passloop.kernel.events import GroupHeld, GroupReleased
+from passloop.kernel.tasks import TaskState
+from tests.support.builders import MINUTE, World
+
+
+def shares(world: World, ends: int) -> Counter[str]:
+    """Which groups the tasks are of that run while so many end, one at a time, each after as long as was thought."""
+    counts: Counter[str] = Counter()
+    for _ in range(ends):
+        (task,) = world.running
+        counts[world.row(task).group] += 1
+        world.advance(MINUTE)
+        world.finish(task)
+    return counts
+
+
+def one_cpu(*groups: str, **counts: int) -> World:
+    """A machine with one CPU, which was held by another until tasks of all these groups, 40 of each, wanted it."""
+    world = World(gpus=0, cpus=1)
+    holder = world.submit(cpus=1, group="before")
+    for group in groups:
+        world.submit(cpus=1, n=counts.get(group.replace("/", "_"), 40), group=group)
+    world.advance(MINUTE)
+    world.finish(holder)
+    return world
+
+
+def test_groups_beside_each_other_take_turns() -> None:
+    assert shares(one_cpu("a", "b"), 40) == {"a": 20, "b": 20}
+
+
+def test_groups_inside_a_group_share_what_it_gets() -> None:
+    assert shares(one_cpu("a/x", "a/y", "b"), 40) == {"a/x": 10, "a/y": 10, "b": 20}
+
+
+def test_a_groups_own_tasks_share_with_the_groups_inside_it_as_one_of_them() -> None:
+    assert shares(one_cpu("a", "a/x", "a/x/deep", "b"), 80) == {"a": 20, "a/x": 10, "a/x/deep": 10, "b": 40}
+
+
+def test_what_one_inside_leaves_goes_to_those_beside_it_first() -> None:
+    assert shares(one_cpu("a/x", "a/y", "b", a_x=2), 40) == {"a/x": 2, "a/y": 18, "b": 20}
+
+
+def test_a_group_that_gets_work_inside_another_has_saved_up_no_time() -> None:
+    world = one_cpu("a/x", "b")
+    shares(world, 20)
+    world.submit(cpus=1, n=40, group="a/late")
+    told = shares(world, 40)
+    assert told["b"] == 20
+    assert abs(told["a/late"] - told["a/x"]) <= 2
+
+
+def test_a_restart_changes_nobodys_turn() -> None:
+    steady, restarted = one_cpu("a", "a/x", "a/y", "b"), one_cpu("a", "a/x", "a/y", "b")
+    shares(steady, 11)
+    shares(restarted, 11)
+    restarted.restart()
+    assert shares(steady, 40) == shares(restarted, 40)
+    assert [task for _, task in steady.starts] == [task for _, task in restarted.starts]
+
+
+def test_to_hold_a_group_holds_what_is_inside_it_now_and_later() -> None:
+    world = World(gpus=0, cpus=8)
+    first = world.submit(cpus=8)
+    inside = world.submit(cpus=1, group="a/x")
+    world.send(GroupHeld("a"))
+    later = world.submit(cpus=1, group="a/x/deep")
+    outside = world.submit(cpus=1, group="ab")
+    world.finish(first)
+    assert [world.state(task) for task in (inside, later)] == [TaskState.HELD, TaskState.HELD]
+    assert outside in world.running
+    assert "group a is held" in world.machine.explain(inside, world.now)[0].sentence
+    world.send(GroupReleased("a"))
+    assert {inside, later} <= set(world.running)
+
+
+def test_a_group_that_is_held_itself_stays_so_when_the_one_around_it_is_released() -> None:
+    world = World(gpus=0, cpus=8)
+    world.send(GroupHeld("a/x"))
+    world.send(GroupHeld("a"))
+    inner, own = world.submit(cpus=1, group="a/x"), world.submit(cpus=1, group="a")
+    world.send(GroupReleased("a"))
+    assert world.state(inner) is TaskState.HELD
+    assert own in world.running
+    world.send(GroupReleased("a/x"))
+    assert inner in world.running
