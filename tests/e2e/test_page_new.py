@@ -14,6 +14,7 @@ import pytest
 
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError
+from passloop.kernel.events import DrainChanged
 from passloop.store.inotify import CREATED, watcher
 from passloop.testing.script import ModelScript, Script
 from tests.e2e.test_bench import CODE, SPEC
@@ -200,8 +201,12 @@ async def test_a_dataset_is_handed_in_followed_and_written(tmp_path: Path) -> No
         body = {"text": json.dumps(spec), "cwd": str(tmp_path)}
         planned = await post(tmp_path / "home", "/plan", body)
         assert (planned["valid"], planned["kind"], planned["plan"]["calls"]) == (True, "generate", {"m": 2})
+        stand.host.engine.inbox.put(DrainChanged(draining=True))
         found = await post(tmp_path / "home", "/specs", body)
         assert (found["kind"], found["run"]["name"]) == ("generate", "made")
+        again = await post(tmp_path / "home", "/specs", body)
+        assert again["run"] == found["run"], "the same again joins the run that is under way"
+        stand.host.engine.inbox.put(DrainChanged(draining=False))
         assert await stand.host.engine.wait_source(found["run"]["id"])
         await asyncio.to_thread(wait_for_file, tmp_path / "made.parquet")
 

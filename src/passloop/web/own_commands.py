@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from passloop.engine.engine import Engine
-from passloop.engine.errors import EngineError
+from passloop.engine.errors import EngineError, Unwritable
+from passloop.store.inotify import MODIFIED, Watcher
 
 __all__ = ["OwnCommands", "Said", "StartedCommand"]
 
@@ -24,6 +26,7 @@ SECONDS = 60
 LONGEST = 4_000
 FOLDER = "specs"
 LOG = ".log"
+JOINED = re.compile(r"^run (\d+) .* joined: ", re.MULTILINE)
 IN_A_DIRECTORY = "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 """What a follower begins as: it is spawned without a parent that must outlive it, and that cannot name a directory."""
 HERE = os.path.expanduser("~")
@@ -58,6 +61,22 @@ class StartedCommand(NamedTuple):
             return self.log.read_text(encoding="utf-8", errors="replace")[-LONGEST:]
         except OSError:
             return ""
+
+    async def joined(self) -> int:
+        """The run that was under way already and that it follows, once it says so. It may never say so."""
+        watcher, changed = Watcher(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(watcher.fileno(), changed.set)
+        try:
+            watcher.add(str(self.log), MODIFIED)
+            while not (found := JOINED.search(self.said())):
+                await changed.wait()
+                changed.clear()
+                watcher.drain()
+            return int(found[1])
+        finally:
+            loop.remove_reader(watcher.fileno())
+            watcher.close()
 
 
 class OwnCommands:
@@ -110,14 +129,18 @@ class OwnCommands:
             os.close(said)
 
     def keep(self, text: str, name: str) -> Path:
-        """Keep a spec that was handed in as a file of its own in the home, for its user alone."""
+        """Keep a spec that was handed in as a file of its own in the home, for its user alone. Raises `Unwritable`."""
         folder = self._engine.home.path / FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
         plain = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name)[:60] or "spec"
         stamp = self._engine.clock.wall()
         path = folder / f"{stamp}-{plain}.yaml"
-        with open(path, "w", encoding="utf-8", opener=_private) as file:
-            file.write(text)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with open(path, "w", encoding="utf-8", opener=_private) as file:
+                file.write(text)
+        except OSError as error:
+            what = f"the spec cannot be kept in {folder}: {error.strerror}"
+            raise Unwritable(what, hint="free space on the disk of the home") from None
         return path
 
     def _words(self, words: Sequence[str]) -> list[str]:

@@ -80,12 +80,17 @@ async def _submit(commands: OwnCommands, text: str, name: str, cwd: str | None) 
 async def _new_run(engine: Engine, name: str, started: StartedCommand, *, after: int) -> Json | None:
     """The run that a follower declares; that of an earlier start if it joined that one, None if nothing was to do."""
     looking = asyncio.ensure_future(_declared(engine, name, after))
+    joining = asyncio.ensure_future(started.joined())
     try:
-        await asyncio.wait({looking, started.ended}, timeout=RUN_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        waited = {looking, joining, started.ended}
+        await asyncio.wait(waited, timeout=RUN_WITHIN, return_when=asyncio.FIRST_COMPLETED)
         if looking.done():
             return looking.result()
+        if joining.done():
+            return {"id": joining.result(), "name": name}
     finally:
         looking.cancel()
+        joining.cancel()
     if started.ended.done() and started.ended.result() not in (0, 1):
         raise SpecError([_said_badly(Said(started.ended.result(), "", started.said()))])
     found = await engine.read(lambda reader: reader.run(name))
