@@ -32,10 +32,10 @@ function Node({ column, at, rows }) {
     <rect width=${WIDTH} height=${HEIGHT} rx="7" />
     <text class="name" x="10" y="17">${cut(oneLine(column.name), 22)}</text>
     <text x="10" y="32">${cut(second, 24)}</text>
-    <rect class="rest" x="10" y="38" width=${bar} height="5" rx="2" />
+    ${whole > 0 && html`<rect class="rest" x="10" y="38" width=${bar} height="5" rx="2" />
     <rect class="done" x="10" y="38" width=${part(done)} height="5" rx="2" />
     <rect class="busy" x=${10 + part(done)} y="38" width=${part(running)} height="5" />
-    <rect class="broken" x=${10 + part(done) + part(running)} y="38" width=${part(failed)} height="5" />
+    <rect class="broken" x=${10 + part(done) + part(running)} y="38" width=${part(failed)} height="5" />`}
     <text x="10" y="56">${third}</text>
   </g>`;
 }

@@ -17,7 +17,8 @@ export function TunePlots({ study, run, params, parallel = false }) {
   const choice = (name, words, now) => html`<label class="chips"><span class="soft">${words}</span>
     <select value=${now.name} onChange=${(event) => change({ [name]: event.target.value })}>${axes.map((axis) => html`<option value=${axis.name}>${axis.title}</option>`)}</select></label>`;
   const steps = axes.find((axis) => axis.name === "trial");
-  const over = measured.map((trial) => ({ ...pointOf(trial, study, run), x: steps.of(trial), y: y.of(trial) }));
+  const over = measured.map((trial) => ({ ...pointOf(trial, study, run), x: steps.of(trial), y: y.of(trial) }))
+    .sort((one, other) => Number(one.open) - Number(other.open));
   return html`<div class="columns"><${Panel} title="Trials" note="hollow: misses a limit" end=${html`<span class="bar">${choice("y", "up", y)}${choice("x", "across", x)}</span>`}>
     <${Scatter} points=${points} x=${x} y=${y} front="all" />
   <//>
