@@ -3,6 +3,9 @@
 A server in a process of its own keeps its own times (see `timed_server`); what the client's record has above them, it
 added, the loopback and the wait for its turn included. By turns with the same client over aiohttp and, if installed,
 httpx2. CPU is of the client's process. p95 of what is added to the first token, and to the whole answer, in ms.
+
+On a machine that others use, too, latencies are theirs as well: `others` is the share of all CPUs that other processes
+took meanwhile, and a measurement with more than `--calm` of it is made again, ten times at most.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
+
+import psutil
 
 from benchmarks.support.machine import common_options, described, spread, write_results
 from benchmarks.tune.transports import AIOHTTP, HTTPX2, TransportOf
@@ -39,16 +45,39 @@ POINTS = (
 CLIENTS: dict[str, TransportOf] = {"passloop": Transport, "aiohttp": AIOHTTP, "httpx2": HTTPX2}
 
 
+AGAIN_MOST = 10
+
+
 @contextmanager
-def server(ttft: float, itl: float) -> Iterator[str]:
-    """The timed server in a process of its own; its base URL."""
+def others(*own: int) -> Iterator[list[float]]:
+    """The share of all CPUs that processes other than these took within the block (the list's only value)."""
+    found: list[float] = []
+    processes = [psutil.Process(pid) for pid in own]
+    before, mine = psutil.cpu_times(), sum(sum(process.cpu_times()[:2]) for process in processes)
+    yield found
+    after, mine_after = psutil.cpu_times(), sum(sum(process.cpu_times()[:2]) for process in processes)
+    idle = (after.idle + after.iowait) - (before.idle + before.iowait)
+    total = sum(after[:8]) - sum(before[:8])
+    found.append(max(0.0, total - idle - (mine_after - mine)) / total)
+
+
+@contextmanager
+def serving(ttft: float, itl: float) -> Iterator[tuple[str, int]]:
+    """The timed server in a process of its own; its base URL and pid."""
     words = [sys.executable, "-m", "benchmarks.tune.timed_server", "--ttft", str(ttft), "--itl", str(itl)]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1", process.pid
         finally:
             process.terminate()
+
+
+@contextmanager
+def server(ttft: float, itl: float) -> Iterator[str]:
+    """The timed server's base URL."""
+    with serving(ttft, itl) as (base, _):
+        yield base
 
 
 async def loaded(base: str, point: Point, make: TransportOf) -> tuple[list[RequestRecord], float]:
@@ -81,14 +110,23 @@ def added(base: str, records: list[RequestRecord]) -> dict[str, list[float]]:
 
 def measured(point: Point, make: TransportOf, *, ttft: float, itl: float) -> dict[str, float]:
     """What one client adds at one point."""
-    with server(ttft, itl) as base:
-        records, cpu = asyncio.run(loaded(base, point, make))
+    with serving(ttft, itl) as (base, pid):
+        with others(os.getpid(), pid) as share:
+            records, cpu = asyncio.run(loaded(base, point, make))
         more = added(base, records)
-    figures = {"cpu_ms_a_request": cpu / len(records) * 1000}
+    figures = {"cpu_ms_a_request": cpu / len(records) * 1000, "others": share[0]}
     for name, values in more.items():
         ordered = sorted(values)
         figures |= {f"{name}_{stat}": percentile(ordered, share) for stat, share in (("p50", 0.5), ("p95", 0.95))}
     return figures
+
+
+def calmly(point: Point, make: TransportOf, *, ttft: float, itl: float, calm: float) -> dict[str, float]:
+    """What one client adds at one point, measured again while others take too much; the calmest of those."""
+    found: list[dict[str, float]] = []
+    while len(found) < AGAIN_MOST and not any(one["others"] <= calm for one in found):
+        found.append(measured(point, make, ttft=ttft, itl=itl))
+    return min(found, key=lambda one: one["others"])
 
 
 def main() -> None:
@@ -96,6 +134,7 @@ def main() -> None:
     parser = common_options(__doc__, rounds=3)
     parser.add_argument("--ttft", type=float, default=50)
     parser.add_argument("--itl", type=float, default=10)
+    parser.add_argument("--calm", type=float, default=1.0, help="most of all CPUs that others may take")
     given = parser.parse_args()
     clients = {name: make for name, make in CLIENTS.items() if name != "httpx2" or importlib.util.find_spec("httpx2")}
     figures: dict[str, object] = {"machine": described(Path.cwd()), "tokens": TOKENS, "itl_ms": given.itl}
@@ -103,7 +142,7 @@ def main() -> None:
         rounds: dict[str, list[dict[str, float]]] = {name: [] for name in clients}
         for _ in range(given.rounds):
             for name, make in clients.items():
-                rounds[name].append(measured(point, make, ttft=given.ttft, itl=given.itl))
+                rounds[name].append(calmly(point, make, ttft=given.ttft, itl=given.itl, calm=given.calm))
         figures[point.name] = {
             name: {stat: spread([each[stat] for each in found]) for stat in found[0]} for name, found in rounds.items()
         }
