@@ -47,6 +47,7 @@ def test_curves_of_devices_are_drawn_for_the_task_that_held_them(browser: Any, r
         visit.see("held by")
         visit.see("busy 87 %")
         real.run("wait", str(task))
+        visit.page.set_default_timeout(30_000)
         visit.go(f"#/tasks/{task}", ".uplot canvas")
         for title in ("Utilisation", "Memory in use", "Power"):
             visit.see(title)

@@ -32,7 +32,7 @@ function optionsOf({ unit, lines, most, width, place }) {
     height: HEIGHT,
     ms: 1,
     scales: { y: { range: (_plot, low, high) => [Math.min(0, low ?? 0), most ?? Math.max(1, (high ?? 1) * 1.1)] } },
-    axes: [{ ...axis, values: hours }, { ...axis, size: 52, values: (_plot, marks) => marks.map((mark) => `${mark}`) }],
+    axes: [{ ...axis, space: 90, values: hours }, { ...axis, size: 52, values: (_plot, marks) => marks.map((mark) => `${mark}`) }],
     series: [
       { label: "at", value: (_plot, at) => (at === null ? "–" : new Date(at).toLocaleTimeString()) },
       ...lines.map((line, place) => ({
