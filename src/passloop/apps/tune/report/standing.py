@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from passloop.apps.secrecy import looks_secret
 from passloop.apps.tune.records import Document, Objective
 from passloop.apps.tune.scoring.best import best_trial, score
 from passloop.apps.tune.scoring.front import pareto
@@ -107,10 +108,13 @@ class Standing:
         return gain(trial.document, base.document, objective)
 
     def command(self, trial: Trial) -> tuple[str, ...]:
-        """The words that started its server, as they were; of one that never started, with its braces."""
-        if trial.document is not None and trial.document.argv:
-            return trial.document.argv
-        return trial.order.engine.argv
+        """The words that started its server, as they were, after the variables that it was given; of one that never
+        started, with its braces.
+        """
+        env = trial.order.engine.env
+        said = [f"{name}={'***' if looks_secret(name) else value}" for name, value in env.items()]
+        measured = trial.document.argv if trial.document is not None else ()
+        return (*(["env", *said] if said else ()), *(measured or trial.order.engine.argv))
 
     @cached_property
     def exit_code(self) -> int:

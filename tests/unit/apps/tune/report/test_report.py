@@ -50,6 +50,12 @@ def standing(made: Study = MADE, *more: Trial) -> Standing:
     return Standing(made, aims_of(made), trials)
 
 
+def test_the_launch_command_has_the_variables_that_were_given_but_no_secret() -> None:
+    engine = {"argv": ["server", "{port}", "{batch}", "{slots}"], "env": {"THREADS": "{slots}", "HF_TOKEN": "canary"}}
+    words = standing(study(engine=engine)).command(standing(study(engine=engine)).trials[1])
+    assert words[:3] == ("env", "THREADS=2", "HF_TOKEN=***")
+
+
 def test_the_document_is_as_it_was_agreed() -> None:
     document = study_document(standing(), {"id": 7, "name": "small", "group": "default"})
     assert list(document) == ["schema_version", "run", "best", "trials"]
