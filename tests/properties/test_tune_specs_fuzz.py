@@ -74,7 +74,7 @@ TASK: dict[str, Any] = {
 }
 WHERE = re.compile(r"s\.yaml:[1-9][0-9]*:[1-9][0-9]*")
 TRICKS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-EXAMPLES = settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+EXAMPLES = settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
 SECONDS = 1.0
 MANY = [
     {"type": "int", "low": 0, "high": 10**15},
