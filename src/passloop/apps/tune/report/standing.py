@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 
 from passloop.apps.secrecy import looks_secret
 from passloop.apps.tune.records import Document, Objective
-from passloop.apps.tune.scoring.best import best_trial, score
-from passloop.apps.tune.scoring.front import pareto
 from passloop.apps.tune.scoring.gain import Gain, gain
 from passloop.apps.tune.scoring.objectives import objective_value
 from passloop.apps.tune.scoring.slo import Judgement, judge
@@ -48,7 +46,7 @@ class Standing:
     @cached_property
     def best(self) -> Trial | None:
         """The best feasible trial."""
-        found = best_trial(self._documents, self.aims.objectives, self.aims.slo, self.aims.scorer)
+        found = next(iter(self.aims.ranked(self._documents)), None)
         return None if found is None else self._by_number[found.trial]
 
     @cached_property
@@ -67,8 +65,7 @@ class Standing:
     @cached_property
     def front(self) -> tuple[Trial, ...]:
         """The feasible trials that no other one beats in every objective, best in the first one first."""
-        found = pareto(self._documents, self.aims.objectives, self.aims.slo, self.aims.scorer)
-        return tuple(self._by_number[document.trial] for document in found)
+        return tuple(self._by_number[document.trial] for document in self.aims.front(self._documents))
 
     @cached_property
     def baseline(self) -> Trial | None:
@@ -94,7 +91,7 @@ class Standing:
         if trial.document is None:
             return False
         aims = self.aims
-        return all(score(trial.document, each, aims.slo, aims.scorer) is not None for each in aims.objectives)
+        return all(aims.score(trial.document, each) is not None for each in aims.objectives)
 
     def value(self, trial: Trial, objective: Objective) -> float | None:
         """What was measured of an objective, feasible or not."""

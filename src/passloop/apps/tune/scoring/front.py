@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from passloop.apps.tune.records import Document, Objective, Slo
 
 from .best import Scorer, ranked, score
+from .penalty import STEEPNESS
 
 __all__ = ["dominates", "pareto"]
 
@@ -21,15 +22,20 @@ def dominates(one: Sequence[float], other: Sequence[float], objectives: Sequence
 
 
 def pareto(
-    documents: Iterable[Document], objectives: Sequence[Objective], slo: Sequence[Slo], scorer: Scorer = "objective"
+    documents: Iterable[Document],
+    objectives: Sequence[Objective],
+    slo: Sequence[Slo],
+    scorer: Scorer = "objective",
+    *,
+    steepness: float = STEEPNESS,
 ) -> list[Document]:
     """The non-dominated feasible trials, best in the first objective first. Trials of equal values are all there.
 
     A trial that lacks one of the values is not on the front. In `ranked` order nothing is beaten by what comes later.
     """
     front: list[tuple[Document, tuple[float, ...]]] = []
-    for document in ranked(documents, objectives, slo, scorer):
-        found = [score(document, objective, slo, scorer) for objective in objectives]
+    for document in ranked(documents, objectives, slo, scorer, steepness=steepness):
+        found = [score(document, objective, slo, scorer, steepness=steepness) for objective in objectives]
         values = tuple(value for value in found if value is not None)
         if not any(dominates(other, values, objectives) for _, other in front):
             front.append((document, values))

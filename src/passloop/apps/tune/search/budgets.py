@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from passloop.apps.tune.records import Document
-from passloop.apps.tune.scoring.best import ranked
-from passloop.apps.tune.scoring.front import pareto
 from passloop.apps.tune.study_view import Trial
 
 from .told import Aims
@@ -94,8 +92,8 @@ def _ended(trials: Sequence[Trial]) -> list[Trial]:
 
 def _best(documents: Sequence[Document], aims: Aims) -> Sequence[Document]:
     if len(aims.objectives) > 1:
-        return pareto(documents, aims.objectives, aims.slo, aims.scorer)
-    return ranked(documents, aims.objectives, aims.slo, aims.scorer)[:1]
+        return aims.front(documents)
+    return aims.ranked(documents)[:1]
 
 
 def _gains(before: Sequence[Document], found: Sequence[Document], new: Document, aims: Aims) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from passloop.apps.tune.candidates import Box, Candidate
 from passloop.apps.tune.identity import digest
-from passloop.apps.tune.scoring.best import best_trial
+from passloop.apps.tune.scoring.best import Scorer
 from passloop.apps.tune.scoring.objectives import objective_value
 from passloop.apps.tune.study import Study, study_of_text
 from passloop.apps.tune.study_view import Trial, trials_of
@@ -102,7 +102,7 @@ def _unit(
 ) -> Expansion:
     """One trial. The key of a task that succeeded means that task, so a trial that is measured anew has another."""
     aims = aims_of(study)
-    best = best_trial([t.document for t in own if t.document is not None], aims.objectives, aims.slo, aims.scorer)
+    best = next(iter(aims.ranked(trial.document for trial in own if trial.document is not None)), None)
     value = objective_value(best, aims.objectives[0]) if best is not None and len(aims.objectives) == 1 else None
     text = _environment(ask.spec)
     environment = environment_id(text)
@@ -189,7 +189,8 @@ def parallel_of(study: Study) -> PoolDeclared:
 
 def aims_of(study: Study) -> Aims:
     """What a study is after."""
-    return Aims(study.objectives, study.slo, "penalty" if study.spec.scorer == "penalty" else "objective")
+    scorer: Scorer = "penalty" if study.spec.scorer == "penalty" else "objective"
+    return Aims(study.objectives, study.slo, scorer, study.spec.steepness)
 
 
 def budgets_of(study: Study) -> Budgets:

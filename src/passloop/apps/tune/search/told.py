@@ -6,13 +6,15 @@ ran out are constraints: the trial says where the limits lie.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from passloop.apps.tune.records import Document, Objective, Params, Slo
-from passloop.apps.tune.scoring.best import Scorer, score
+from passloop.apps.tune.scoring.best import Scorer, ranked, score
+from passloop.apps.tune.scoring.front import pareto
 from passloop.apps.tune.scoring.objectives import objective_value
+from passloop.apps.tune.scoring.penalty import STEEPNESS
 from passloop.apps.tune.scoring.slo import checks
 from passloop.apps.tune.study_view import Trial
 
@@ -30,6 +32,19 @@ class Aims:
     objectives: Sequence[Objective]
     slo: Sequence[Slo] = ()
     scorer: Scorer = "objective"
+    steepness: float = STEEPNESS
+
+    def score(self, document: Document, objective: Objective) -> float | None:
+        """A trial's value for one of the objectives; None if it is infeasible or not measured."""
+        return score(document, objective, self.slo, self.scorer, steepness=self.steepness)
+
+    def ranked(self, documents: Iterable[Document]) -> list[Document]:
+        """The feasible ones, best first."""
+        return ranked(documents, self.objectives, self.slo, self.scorer, steepness=self.steepness)
+
+    def front(self, documents: Iterable[Document]) -> list[Document]:
+        """The feasible ones that no other beats in every objective."""
+        return pareto(documents, self.objectives, self.slo, self.scorer, steepness=self.steepness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +79,7 @@ def _values(document: Document, aims: Aims) -> tuple[float, ...]:
     """The values of all objectives; empty if one was not measured."""
     found = []
     for objective in aims.objectives:
-        penalised = score(document, objective, aims.slo, "penalty") if aims.scorer == "penalty" else None
+        penalised = aims.score(document, objective) if aims.scorer == "penalty" else None
         found.append(objective_value(document, objective) if penalised is None else penalised)
     known = tuple(value for value in found if value is not None)
     return known if len(known) == len(found) else ()

@@ -117,6 +117,8 @@ def test_the_penalty_scorer_tells_worse_values_in_the_objectives_own_direction()
     values = [told_of(trial, aims_of(made)).values[0] for trial in (fine, late)]
     assert values[0] == 500.0
     assert 0 < values[1] < 500.0
+    gentle = study(scorer="penalty", steepness=10.0, **LIMITED)
+    assert values[1] < told_of(late, aims_of(gentle)).values[0] < 500.0
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "grid", "bruteforce"])
