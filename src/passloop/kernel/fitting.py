@@ -129,6 +129,8 @@ def lacks_of(state: State, variant: ShapeVariant, run: int, now: int) -> int:
 
 def all_lack(supply: Supply, shape: Shape, variant_from: int, run: int) -> int:
     """The mask of pools that have too little for any variant now; 0 if some variant lacks nothing."""
+    if shape.single:
+        return supply.lacks(shape.variants[0], run)
     found = 0
     for variant in shape.variants[variant_from:]:
         mask = supply.lacks(variant, run)

@@ -66,7 +66,8 @@ class Supply:
         if variant.devices is not None and self._has_too_few(variant.devices):
             mask |= 1 << self._devices.bit
         node = self._node
-        if variant.on_node and node.holders and not node.admits(run, exclusive=variant.exclusive):
+        excludes = variant.exclusive or node.exclusive
+        if excludes and variant.on_node and not node.admits(run, exclusive=variant.exclusive):
             mask |= 1 << node.bit
         return mask
 
