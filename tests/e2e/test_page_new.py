@@ -18,7 +18,6 @@ from passloop.kernel.events import DrainChanged
 from passloop.store.inotify import CREATED, watcher
 from passloop.testing.script import ModelScript, Script
 from tests.e2e.test_bench import CODE, SPEC
-from tests.e2e.test_tune import GOOD as GOOD_STUDY
 from tests.support.command_line import Box, ended_boxes
 from tests.support.generating import generating
 
@@ -42,6 +41,13 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 @pytest.fixture
 def client(box: Box) -> Client:
     return Client(str(box.home))
+
+
+def wait_for(client: Client, *words: str | int) -> None:
+    """Until these tasks are final; all must have succeeded."""
+    query: list[tuple[str, str | int | None]] = [*(("select", str(word)) for word in words), ("timeout_ms", 40_000)]
+    found = client.get("/wait", query)
+    assert {task["state"] for task in found["tasks"]} == {"succeeded"}
 
 
 def refusal(client: Client, path: str, body: dict[str, Any]) -> CliError:
@@ -83,7 +89,7 @@ def test_a_sweep_is_submitted_and_runs_in_the_directory_that_was_named(box: Box,
     text = SWEEP.replace("[echo,", "[touch,").replace('"{depth}"', '"made-{depth}"')
     found = client.post("/specs", {"text": text, "cwd": str(box.folder)}, timeout=60)
     assert (found["kind"], found["run"]["name"]) == ("run", "digits")
-    assert box.run("wait", f"@{found['run']['id']}").code == 0
+    wait_for(client, f"@{found['run']['id']}")
     assert (box.folder / "made-4").exists()
     kept = Path(found["spec"])
     assert kept.read_text() == text
@@ -95,7 +101,7 @@ def test_a_matrix_is_followed_beside_the_engine_until_its_results_are_there(box:
     text = SPEC.replace("CODE", CODE)
     found = client.post("/specs", {"text": text, "cwd": str(box.folder)}, timeout=60)
     assert (found["kind"], found["run"]["name"]) == ("bench", "small")
-    assert box.run("wait", f"@{found['run']['id']}").code == 0
+    wait_for(client, f"@{found['run']['id']}")
     matrix = client.get(f"/runs/{found['run']['id']}/bench")
     assert matrix["counts"]["done"] == 8
     assert matrix["out"] == str(box.folder / "results" / "small")
@@ -122,7 +128,7 @@ def test_a_command_is_submitted_with_the_options_of_submit(box: Box, client: Cli
     assert (looked["tasks"], looked["never_fits"], looked["request"][0]["vram_mib"]) == (2, None, 20_480)
     assert looked["first"][1] == ["sh", "-c", "echo $A-2"]
     tasks = client.post("/commands", body)["tasks"]
-    assert box.run("wait", *map(str, tasks)).code == 0
+    wait_for(client, *tasks)
     assert box.run("logs", str(tasks[1])).out == "b-2\n"
 
 
@@ -138,8 +144,8 @@ def test_how_many_fit_at_once_is_told_with_what_ends_it(client: Client) -> None:
 def test_no_more_run_at_once_than_was_said(box: Box, client: Client) -> None:
     options = {"name": "few", "array": "1-4", "max_parallel": "1", "cpus": "0.1"}
     tasks = client.post("/commands", {"words": ["true"], "options": options, "cwd": str(box.folder)})["tasks"]
-    assert box.run("wait", *map(str, tasks)).code == 0
-    attempts = [box.task(task)["attempts"][-1] for task in tasks]
+    wait_for(client, *tasks)
+    attempts = [client.get(f"/tasks/{task}")["task"]["attempts"][-1] for task in tasks]
     assert all(attempt["need"] == {"parallel/few": 1} for attempt in attempts)
     times = sorted((attempt["admitted_at"], attempt["ended_at"]) for attempt in attempts)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(times))
@@ -221,10 +227,14 @@ def wait_for_file(path: Path) -> None:
 
 
 def test_a_study_is_handed_in_and_ends_with_its_answers(box: Box, client: Client) -> None:
+    server = ["{python}", "-m", "passloop.testing.server", "--port", "{port}", "--start", "50", "--ttft", "{ttft}"]
     spec = {
-        **GOOD_STUDY,
+        "tune": "quick",
+        "engine": {"argv": server, "ready": {"timeout": "20s"}},
         "space": {"ttft": [10, 20]},
         "resources": {"cpus": 1},
+        "load": {"max_tokens": 4, "points": [{"concurrency": 1}], "requests": 2, "warmup": 0},
+        "objectives": [{"metric": "output_tokens_per_second", "at": {"concurrency": 1}}],
         "search": {"sampler": "grid", "baseline": False, "stop_early": False},
     }
     body = {"text": json.dumps(spec), "cwd": str(box.folder)}
