@@ -47,11 +47,12 @@ def order_of(*words: str, argv: Sequence[str] = SERVER, **changes: Any) -> Order
 
 
 class RunningTrial:
-    """A trial process and its folder."""
+    """A trial process, its folder, and the name of its attempt, which all its processes carry."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], folder: Path, mark: str) -> None:
         self.process = process
         self.folder = folder
+        self.mark = mark
         self._said: str | None = None
 
     @property
@@ -94,7 +95,8 @@ def start_trial(folder: Path, order: Order | str, environment: Mapping[str, str]
     """Start `python -m passloop.apps.tune.trial` with this order."""
     folder.mkdir(parents=True, exist_ok=True)
     text = order if isinstance(order, str) else msgspec.json.encode(order).decode()
-    told = {"PASSLOOP_TRIAL": text, "PASSLOOP_OUT": str(folder), "PASSLOOP_ATTEMPT_ID": f"test-{folder.name}"}
+    mark = f"test{os.getpid()}-{folder.name}"
+    told = {"PASSLOOP_TRIAL": text, "PASSLOOP_OUT": str(folder), "PASSLOOP_ATTEMPT_ID": mark}
     process = subprocess.Popen(
         [sys.executable, "-m", "passloop.apps.tune.trial"],
         env={**os.environ, **told, **(environment or {})},
@@ -102,4 +104,4 @@ def start_trial(folder: Path, order: Order | str, environment: Mapping[str, str]
         stderr=subprocess.PIPE,
         text=True,
     )
-    return RunningTrial(process, folder)
+    return RunningTrial(process, folder, mark)

@@ -65,18 +65,19 @@ class Health:
     async def watch(self, limit: int) -> None:
         """Probe until there was no good answer for `limit` ms, then raise `TrialFailure`; else never end.
 
-        No answer at all is `time_limit` (it hangs), a bad one is `crash` (it says itself that it is broken).
+        No answer at all in that time is `time_limit` (it hangs), a bad one is `crash` (it says that it is broken).
         """
         clock = asyncio.get_running_loop().time
         pause = limit / 1000 / PROBES_WITHIN
-        last_good = clock()
+        last_good, kind = clock(), "time_limit"
         while True:
             await asyncio.sleep(pause)
             reply = await self.ask(min(PROBE_SECONDS, pause))
             if reply is not None and reply.good:
-                last_good = clock()
-            elif clock() - last_good >= limit / 1000:
-                kind = "time_limit" if reply is None else "crash"
+                last_good, kind = clock(), "time_limit"
+                continue
+            kind = kind if reply is None else "crash"
+            if clock() - last_good >= limit / 1000:
                 raise TrialFailure(kind, f"the server was not healthy for {limit / 1000:g} s: {self.last}")
 
 

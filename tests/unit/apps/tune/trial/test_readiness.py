@@ -99,6 +99,22 @@ async def test_a_sick_server_is_given_up_as_broken(good: ScriptedServer) -> None
     assert failed.value.kind == "crash"
 
 
+async def test_a_server_that_answered_badly_before_it_fell_silent_is_broken() -> None:
+    said: list[bytes] = [b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\n\r\n"]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said.pop() if said else b"")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, asyncio.timeout(LIMIT):
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TrialFailure) as failed:
+            await Health(Claimed(Holder.OURS), "127.0.0.1", port, "/health").watch(80)
+    assert failed.value.kind == "crash"
+
+
 async def test_a_small_request_gets_its_answer(good: ScriptedServer) -> None:
     reply = await ask("127.0.0.1", good.port, "/reset", method="POST", seconds=LIMIT)
     assert (reply.good, reply.body, good.resets) == (True, b'{"resets": 1}', 1)
