@@ -1,10 +1,10 @@
 // One task: what it asks for, why it waits, its attempts, its output as it comes, what its devices did, its results.
-import { actsFor } from "../../base/acts.js";
-import { names, touches } from "../../base/events.js";
+import { act, actsFor } from "../../base/acts.js";
+import { names } from "../../base/events.js";
 import { html } from "../../base/html.js";
 import { useKeys } from "../../base/keys.js";
 import { useLive } from "../../base/live.js";
-import { link } from "../../base/route.js";
+import { go, link } from "../../base/route.js";
 import { isFinal } from "../../base/states.js";
 import { ActsBar } from "../../parts/acts_bar.js";
 import { Command } from "../../parts/command.js";
@@ -13,8 +13,6 @@ import { Loaded } from "../../parts/loaded.js";
 import { Panel } from "../../parts/panel.js";
 import { State } from "../../parts/state.js";
 import { RunLink, titleOf } from "../../parts/task_link.js";
-import { act } from "../../base/acts.js";
-import { go } from "../../base/route.js";
 import { Attempts } from "./attempts.js";
 import { Curves } from "./curves.js";
 import { Environment } from "./environment.js";
@@ -66,5 +64,3 @@ function Body({ task, params }) {
     ${attempt === null && html`<${Environment} task=${task.id} />`}
   `;
 }
-
-export const concernsTasks = (event) => event === null || touches(event, "tasks");
