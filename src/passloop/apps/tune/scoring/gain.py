@@ -64,7 +64,8 @@ def _spread(one: _Error, other: _Error) -> float:
     total = sum(squares)
     if total == 0:
         return 1.0
-    freedom = total**2 / (squares[0] ** 2 / one.freedom + squares[1] ** 2 / other.freedom)
+    share = squares[0] / total  # of the whole variance: squares of tiny errors would be zero
+    freedom = 1 / (share**2 / one.freedom + (1 - share) ** 2 / other.freedom)
     return math.exp(student_quantile(freedom) * math.sqrt(total))
 
 

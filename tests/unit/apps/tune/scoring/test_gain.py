@@ -64,3 +64,10 @@ def test_one_repeated_and_one_single_measurement_have_no_interval() -> None:
 def test_the_baseline_gains_nothing_against_itself() -> None:
     base = complete(0, point(repeats=3, goodput=10, width_goodput=1))
     assert gain(base, base, FAST) == (0.0, None, None)
+
+
+def test_spreads_that_are_nearly_nothing_have_an_interval_too() -> None:
+    base = complete(0, point(repeats=2, goodput=10, width_goodput=0))
+    found = gain(complete(1, point(repeats=2, goodput=20, width_goodput=1e-100)), base, FAST)
+    assert found is not None
+    assert found.low == pytest.approx(1.0)
