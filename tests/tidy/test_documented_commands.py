@@ -71,11 +71,7 @@ def passloop_words(line: str) -> Iterator[tuple[str, ...]]:
 
 
 def specs() -> list[tuple[str, str]]:
-    written = [
-        (document, text)
-        for document, text in blocks("yaml")
-        if any(f"{kind}:" in text for kind in READERS)
-    ]
+    written = [(document, text) for document, text in blocks("yaml") if any(f"{kind}:" in text for kind in READERS)]
     paths = [path for path in (ROOT / "examples").rglob("*.yaml") if path.parent.name != "tasks"]
     files = [(path.relative_to(ROOT).as_posix(), path.read_text()) for path in paths]
     return written + sorted(files)
