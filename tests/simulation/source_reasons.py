@@ -5,7 +5,6 @@ and it must be asked, or name something else, which is freed in turn.
 from __future__ import annotations
 
 import random
-import re
 
 from passloop.engine.engine import Engine
 from passloop.kernel.blockers import Blocker, BlockerCode
@@ -22,8 +21,6 @@ __all__ = ["check_source_reasons", "source_reasons_are_true"]
 
 UNASKED = {SourceState.OPEN, SourceState.RESTING}
 ROUNDS = 40
-NODE = re.compile(r"of node (\d+)")
-"""How the sentence of a reason names a node of the template."""
 
 
 def check_source_reasons(machine: Machine, now: int) -> None:
@@ -91,10 +88,9 @@ class _SourceTrial(Trial):
 
     def _empty_node(self, blocker: Blocker) -> None:
         """Enough is ready at a node."""
-        named = NODE.search(blocker.sentence)
-        assert named is not None, f"nobody can say which node has enough: {blocker}"
+        assert blocker.node is not None, f"nobody can say which node has enough: {blocker}"
         tasks, nodes = self.machine.state.tasks, self.source.nodes
-        kin = nodes[int(named[1])].kin
+        kin = nodes[blocker.node].kin
         ready = [task for task in self._mine() if tasks[task].state is TaskState.READY]
         self.remove([task for task in ready if nodes[self._node_of(task)].kin == kin])
 

@@ -46,11 +46,19 @@ class WarmDriver(Driver):
         worker = self._workers.living(order.worker)
         if order.worker is not None and worker is None:
             self._must_live()
-            self._tell(Exited(order.attempt, order.epoch, NO_WORKER))
+            self._turn_away(order)
             return
         if worker is not None:
             self._holds.add(worker.id)
         super().launch(order)
+
+    def _turn_away(self, order: Launch) -> None:
+        """Its worker is gone, or is about to be: then that is waited for."""
+        dying = self._workers.by_id.get(order.worker) if order.worker is not None else None
+        at = self._world.clock.now() if dying is None or dying.gone_at is None else dying.gone_at
+        self._world.acts[order.attempt] = Act(order.attempt, order.epoch, Play(), FAR, at, NO_WORKER)
+        self._watched.add(order.attempt)
+        self.catch_up()
 
     def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
         """Forbid an attempt that has not begun; end the worker of one that has, unless it is only called back."""
@@ -130,7 +138,8 @@ class WarmDriver(Driver):
         """An end is told with the worker if that lives on."""
         never = act.starts_at == FAR
         worker = self._workers.of.get(act.attempt)
-        parked = worker.parked() if worker is not None else None
+        there = worker is not None and worker.id in self._workers.by_id
+        parked = worker.parked() if worker is not None and there else None
         if parked is None or not (never or (act.started and not act.ended)):
             act.started = act.started or never
             super()._happen(act)

@@ -32,7 +32,7 @@ class Worker:
     """One worker process, named after the attempt that started it. `line` are attempts it has, first to run first.
 
     `free_at` is when it could begin the next, `gone_at` when the last of it is gone, None while it lives (ms). `ran` =
-    it has begun one: only then does it show up on its devices. Memory in MiB.
+    it has begun one: only then does it show up on its devices. `told` = it ends as it was told to. Memory in MiB.
     """
 
     id: AttemptId
@@ -42,10 +42,11 @@ class Worker:
     line: list[AttemptId] = field(default_factory=list)
     gone_at: int | None = None
     ran: bool = False
+    told: bool = False
 
     def parked(self) -> Parked | None:
-        """What it holds while it lies; None once it dies."""
-        return Parked(self.id, self.devices, self.memory) if self.gone_at is None else None
+        """What it holds while it lies, also when it was told to end and has yet to; None once it dies of a task."""
+        return Parked(self.id, self.devices, self.memory) if self.gone_at is None or self.told else None
 
 
 class Workers:
@@ -135,6 +136,7 @@ class Workers:
     def end(self, worker: Worker, millis: int) -> None:
         """An idle worker is told to end, and is gone after so long."""
         if worker.gone_at is None:
+            worker.told = True
             self._die(worker, self._clock.now(), self._clock.now() + millis)
 
     def has_begun(self, attempt: AttemptId) -> bool:
