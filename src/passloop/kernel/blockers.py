@@ -51,7 +51,10 @@ class BlockerCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """One reason. `need` and `free` in the pool's unit, `holders` task ids, `until` engine ms if known."""
+    """One reason. `need` and `free` in the pool's unit, `holders` task ids, `until` engine ms if known.
+
+    `node` is the one of a source's template that has enough ready.
+    """
 
     code: BlockerCode
     pool: str | None = None
@@ -60,6 +63,7 @@ class Blocker:
     holders: tuple[int, ...] = ()
     until: int | None = None
     sentence: str = ""
+    node: int | None = None
 
 
 def explain(state: State, task_id: int, now: int) -> tuple[Blocker, ...]:

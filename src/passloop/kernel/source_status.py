@@ -10,12 +10,15 @@ from .cooldowns import Gate
 from .device_pool import DeviceState
 from .fitting import is_able
 from .records import ShapeVariant
+from .resources import CPU, DISK, MEMORY
 from .source_records import Source
 from .source_rows import SourceRow, SourceState
 from .sources import Newcomer, guard_allows, rooms_before, walk
 from .state import State
 
 __all__ = ["SourceStatus", "source_statuses"]
+
+OF_THE_MACHINE = frozenset({CPU, MEMORY, DISK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,17 @@ def _enough(state: State, source: Source, number: int) -> Iterator[Blocker]:
         rooms = rooms_before(state, source.priority)
         yield from explain_newcomer(state, Newcomer(source.run, node.shape), rooms, state.now)
         return
-    sentence = f"{ready} tasks of node {number} are ready, which is enough for what its pools hold"
-    yield Blocker(BlockerCode.POOL_BUSY, need=1, free=0, sentence=sentence)
+    some = "1 task is ready" if ready == 1 else f"{ready} tasks are ready"
+    sentence = f"{some} for {_scarcest(node.shape.variants[0])}, which is enough for what can start soon"
+    yield Blocker(BlockerCode.POOL_BUSY, need=1, free=0, node=number, sentence=sentence)
+
+
+def _scarcest(variant: ShapeVariant) -> str:
+    """What tells these tasks from others in a reader's eyes: GPUs, else the first pool that is not of the machine."""
+    if variant.devices is not None:
+        return "GPUs"
+    named = (pool.name for pool, _ in variant.draws if pool.name not in OF_THE_MACHINE)
+    return next(named, "CPUs")
 
 
 def _unable(state: State, variant: ShapeVariant) -> Iterator[Blocker]:

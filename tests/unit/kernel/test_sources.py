@@ -309,6 +309,19 @@ def test_a_rate_counts_as_the_tasks_of_a_minute() -> None:
     assert world.grow(run) == 10 + 2 * 10
 
 
+def why_no_more(world: SourcedWorld) -> list[str]:
+    return [blocker.sentence for status in world.machine.sources() for blocker in status.blockers]
+
+
+def test_a_source_with_enough_ready_names_what_its_tasks_are_ready_for() -> None:
+    world = models("m0", limit=1)
+    world.grow(world.source(call("m0")))
+    assert why_no_more(world) == ["2 tasks are ready for m0, which is enough for what can start soon"]
+    devices = SourcedWorld(gpus=1, cpus=64)
+    devices.grow(devices.source(TemplateNode(Request((ask(gpus=1),)), completes=True)))
+    assert why_no_more(devices) == ["2 tasks are ready for GPUs, which is enough for what can start soon"]
+
+
 def trials(world: SourcedWorld, **words: int) -> RunId:
     return world.source(TemplateNode(Request((ask(gpus=1),)), completes=True), ahead=0, **words)
 
