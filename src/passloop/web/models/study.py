@@ -200,10 +200,11 @@ def _gains(standing: Standing, trial: Trial) -> list[float | None]:
 
 
 def _argv_diff(standing: Standing, trial: Trial) -> list[tuple[str, str]]:
-    """The words of its command, each with what is said of it beside the baseline's: the same, gone, or new."""
+    """The words of its command, each with what is said of it beside the baseline's: the same, gone, or new; ports
+    are none of these."""
     base = standing.baseline
-    before = list(standing.command(base)) if base is not None else []
-    after = list(standing.command(trial))
+    before = list(standing.comparable(base)) if base is not None else []
+    after = list(standing.comparable(trial))
     found: list[tuple[str, str]] = []
     for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind == "equal":

@@ -127,7 +127,7 @@ def _has_interval(standing: Standing, best: Trial) -> bool:
 
 def _difference(standing: Standing, base: Trial, best: Trial) -> Markup:
     """The words that differ: struck through what the baseline had, in green what the best has."""
-    before, after = (_without_port(standing.command(trial)) for trial in (base, best))
+    before, after = (standing.comparable(trial) for trial in (base, best))
     parts: list[str] = []
     for what, b0, b1, a0, a1 in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if what == "equal":
@@ -146,14 +146,6 @@ def _shortened(words: Sequence[str]) -> Iterator[str]:
         yield shlex.join(words)
         return
     yield f"{shlex.join(words[:1])} ... {shlex.join(words[-2:])}"
-
-
-def _without_port(words: Sequence[str]) -> list[str]:
-    """The words with their port, which every start has another of, as it is written in a spec."""
-    return [
-        "{port}" if place and words[place - 1] in ("--port", "-p") and word.isdecimal() else word
-        for place, word in enumerate(words)
-    ]
 
 
 def _search(standing: Standing) -> Markup:

@@ -6,6 +6,7 @@ Everything is computed from stored documents; another SLO or objective judges th
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from passloop.apps.tune.study import Study
 
 __all__ = ["Standing"]
+
+PORT_FLAGS = frozenset({"--port", "-p"})
+JOINED_PORT = re.compile(r"^(--port=)\d+$")
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,15 @@ class Standing:
         said = [f"{name}={'***' if looks_secret(name) else value}" for name, value in env.items()]
         measured = trial.document.argv if trial.document is not None else ()
         return (*(["env", *said] if said else ()), *(measured or trial.order.engine.argv))
+
+    def comparable(self, trial: Trial) -> tuple[str, ...]:
+        """The same words, but a port, of which every start has another one, as it is written in a spec."""
+        words = self.command(trial)
+        pairs = zip(("", *words), words, strict=False)
+        return tuple(
+            "{port}" if before in PORT_FLAGS and word.isdecimal() else JOINED_PORT.sub(r"\1{port}", word)
+            for before, word in pairs
+        )
 
     @cached_property
     def exit_code(self) -> int:

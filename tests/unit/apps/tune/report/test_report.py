@@ -15,7 +15,7 @@ import optuna
 import pyarrow.parquet as pq
 import pytest
 
-from passloop.apps.tune.records import Slo
+from passloop.apps.tune.records import Document, Slo
 from passloop.apps.tune.report.document import study_document
 from passloop.apps.tune.report.files import write_records
 from passloop.apps.tune.report.lines import closing_lines, headings, trial_cells
@@ -50,10 +50,27 @@ def standing(made: Study = MADE, *more: Trial) -> Standing:
     return Standing(made, aims_of(made), trials)
 
 
+def replace_argv(document: Document, before: str, after: str) -> Document:
+    """The document of a trial whose words were others."""
+    return msgspec.structs.replace(document, argv=tuple(word.replace(before, after) for word in document.argv))
+
+
 def test_the_launch_command_has_the_variables_that_were_given_but_no_secret() -> None:
     engine = {"argv": ["server", "{port}", "{batch}", "{slots}"], "env": {"THREADS": "{slots}", "HF_TOKEN": "canary"}}
     words = standing(study(engine=engine)).command(standing(study(engine=engine)).trials[1])
     assert words[:3] == ("env", "THREADS=2", "HF_TOKEN=***")
+
+
+@pytest.mark.parametrize("flag", ["--port", "-p"])
+def test_ports_of_two_starts_are_no_difference(flag: str) -> None:
+    made = study(engine={"argv": ["server", flag, "{port}", "--port={port}", "{batch}", "{slots}"]}, slo=SLO)
+    given = standing(made)
+    document = given.trials[1].document
+    assert document is not None
+    moved = replace(given.trials[1], document=replace_argv(document, "8000", "8417"))
+    assert "8417" in given.command(moved)
+    assert given.comparable(moved) == given.comparable(given.trials[1])
+    assert given.comparable(moved) == ("server", flag, "{port}", "--port={port}", "128", "2")
 
 
 def test_the_document_is_as_it_was_agreed() -> None:
