@@ -49,6 +49,8 @@ async def test_now_tells_what_runs_until_when_and_what_waits_and_why(tmp_path: P
         assert found["seq"] == one.rig.store.last_seq
         ((ran,), (waits,)) = found["running"], found["waiting"]
         assert (ran["id"], ran["until"] is not None) == (running, True)
+        assert "gpu" not in ran["pools"]
+        assert {"cpu", "memory"} >= {*ran["pools"]}
         assert waits["id"] == waiting
         assert waits["blockers"][0]["sentence"] == f"needs 1 GPU, 0 free; held by task {running}"
         assert [gpu["holders"] for gpu in found["gpus"]] == [[running]]

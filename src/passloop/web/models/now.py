@@ -89,7 +89,8 @@ def _why(machine: Machine, tasks: Sequence[TaskId], at: int) -> list[tuple[Block
 def _running(task: TaskView) -> views.Json:
     started, limit = task.row.started_at, task.spec.time_limit
     until = None if started is None or limit is None else started + limit
-    return {**views.line_view(task), "until": iso_utc(until)}
+    held = task.latest.allocation.amounts if task.latest is not None else ()
+    return {**views.line_view(task), "until": iso_utc(until), "pools": [pool for pool, _ in held]}
 
 
 def _waiting(task: TaskView, blockers: Sequence[Blocker]) -> views.Json:

@@ -1,6 +1,7 @@
 // What runs now: where, since when, and how far it is by what is known of its kind.
 import { countText } from "../../base/amounts.js";
 import { html } from "../../base/html.js";
+import { oneLine } from "../../base/plain.js";
 import { link } from "../../base/route.js";
 import { UNDER_WAY } from "../../base/states.js";
 import { millis, spanText } from "../../base/times.js";
@@ -14,6 +15,7 @@ import { State } from "../../parts/state.js";
 import { RunLink, TaskLink } from "../../parts/task_link.js";
 
 const MOST = 14;
+const OF_THE_MACHINE = ["cpu", "memory", "disk"];
 
 export function Running({ tasks: running, counts, gpus }) {
   const tasks = [...running].sort((one, other) => (other.gpus?.length || 0) - (one.gpus?.length || 0)).slice(0, MOST);
@@ -35,9 +37,12 @@ export function Running({ tasks: running, counts, gpus }) {
   <//>`;
 }
 
-/** The devices by their numbers. */
+/** The devices by their numbers; of a call the pool of its model; else the machine's CPUs. */
 export function whereText(task, places) {
-  if (!task.gpus?.length) return html`<span class="soft">–</span>`;
+  if (!task.gpus?.length) {
+    const [pool] = (task.pools || []).filter((name) => !OF_THE_MACHINE.includes(name));
+    return pool ? html`<span class="soft">${oneLine(pool)}</span>` : html`<span class="soft">CPU</span>`;
+  }
   return `GPU ${task.gpus.map((uuid) => places.get(uuid) ?? uuid.slice(0, 12)).join(", ")}`;
 }
 

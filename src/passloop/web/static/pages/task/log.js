@@ -70,7 +70,7 @@ function found(lines, words) {
 }
 
 function noteOf(log) {
-  const size = `${countText(log.lines.length)} lines, ${bytesText(log.size)}`;
+  const size = `${countText(log.lines.length)} ${log.lines.length === 1 ? "line" : "lines"}, ${bytesText(log.size)}`;
   const words = { reading: "reading", following: `${size} · follows`, ended: size, broken: `${size} · waiting for the engine` };
   return words[log.state];
 }

@@ -51,7 +51,7 @@ function Body({ task, params }) {
     <div class="columns">
       <${Facts} task=${task} />
       <div>
-        <${Panel} title="Command"><${Command} words=${task.command} /><//>
+        ${task.command.length > 0 && html`<${Panel} title="Command"><${Command} words=${task.command} /><//>`}
         <${Results} task=${task} />
         <${Attempts} task=${task} chosen=${attempt} />
       </div>
