@@ -68,6 +68,21 @@ def test_a_task_is_held_released_cancelled_and_retried(visit: Visit, home: Box) 
     assert home.task(task)["retried_by"] is not None
 
 
+def test_another_filter_picks_none_so_that_nobody_acts_on_what_is_not_shown(visit: Visit, home: Box) -> None:
+    tasks = home.submit("--group", "left", "--hold", "--array", "1-3", "--", "true")
+    other = home.submit("--group", "right", "--hold", "--array", "1-2", "--", "true")
+    visit.go("#/tasks?group=left", ".line[data-task]")
+    visit.page.locator(f".line[data-task='{tasks[0]}'] input").click()
+    visit.page.get_by_role("button", name="all 3 that are found").click()
+    visit.see("3 picked")
+    visit.go("#/tasks?group=right", f".line[data-task='{other[0]}']")
+    visit.page.locator(".bulk").wait_for(state="detached")
+    visit.page.locator(f".line[data-task='{other[0]}'] input").click()
+    visit.page.keyboard.press("u")
+    visit.page.locator(".line .tag", has_text="succeeded").wait_for()
+    assert [state(home, task) for task in (*tasks, other[1])] == ["held"] * 4
+
+
 def test_many_tasks_are_picked_and_cancelled_together(visit: Visit, home: Box) -> None:
     tasks = home.submit("--name", "many", "--group", "bulk", "--hold", "--array", "1-5", "--", "true")
     visit.go("#/tasks?group=bulk", ".line[data-task]")

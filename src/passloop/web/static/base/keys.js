@@ -34,5 +34,5 @@ addEventListener("keydown", (event) => {
 });
 
 function writes(target) {
-  return target.closest?.("input, textarea, select, [contenteditable]") !== null;
+  return target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null;
 }

@@ -26,7 +26,7 @@ function Told({ plan, onMost }) {
     <dl class="facts">
       <dt>Tasks</dt><dd>${countText(tasks)}</dd>
       <dt>Each asks for</dt><dd>${(plan.request || []).map((variant, place) => html`<div>${place > 0 && "or "}${variantText(variant)}</div>`)}</dd>
-      ${fits && html`<dt>At once</dt><dd>${fits.most === null || fits.most === undefined ? "" : html`from 1 to ${countText(fits.most)}; ${countText(fits.now)} now
+      ${fits && !plan.never_fits && html`<dt>At once</dt><dd>${fits.most === null || fits.most === undefined ? "" : html`from 1 to ${countText(fits.most)}; ${countText(fits.now)} now
         ${fits.most > 0 && html` <button class="link" type="button" onClick=${() => onMost(fits.most)}>take ${countOf(fits.most, "place")}</button>`}`}
         ${fits.sentence && html`<div class="soft">${plain(fits.sentence)}</div>`}</dd>`}
     </dl>

@@ -1,7 +1,8 @@
-// The list of tasks: filter, groups, rows, and what can be done to those that are picked.
+// The list of tasks: filter, groups, rows, and what can be done to those that are picked. Another filter picks none: nobody
+// acts on what is no longer shown.
 import { act, actsFor } from "../../base/acts.js";
 import { countOf } from "../../base/amounts.js";
-import { html, useCallback, useMemo, useState } from "../../base/html.js";
+import { html, useCallback, useEffect, useMemo, useState } from "../../base/html.js";
 import { useKeys } from "../../base/keys.js";
 import { useLive } from "../../base/live.js";
 import { usePaged } from "../../base/paged.js";
@@ -30,7 +31,12 @@ export function TaskList({ params }) {
     setAll(false);
   };
   const pick = picker(list, picked, setPicked, setAll);
-  useListKeys({ list, cursor, setCursor, picked, pick, all, clear, select: () => chosen({ list, cursor, picked, all, filter }) });
+  const shown = JSON.stringify(filter);
+  useEffect(() => {
+    clear();
+    setCursor(null);
+  }, [shown]);
+  useListKeys({ list, cursor, setCursor, picked, pick, all, shown, clear, select: () => chosen({ list, cursor, picked, all, filter }) });
   return html`
     <div class="head"><h1>Tasks</h1><span class="soft" role="status">${list.ready ? countOf(list.total, "task") : ""}</span></div>
     <div class="tasks-page">
@@ -86,7 +92,7 @@ function chosen({ list, cursor, picked, all, filter }) {
   return task && { select: [String(task.id)], states: [task.state] };
 }
 
-function useListKeys({ list, cursor, setCursor, pick, clear, select, picked }) {
+function useListKeys({ list, cursor, setCursor, pick, clear, select, picked, all, shown }) {
   const step = (by) => setCursor(Math.max(0, Math.min(list.total - 1, (cursor ?? (by > 0 ? -1 : list.total)) + by)));
   const open = () => {
     const task = cursor === null ? null : list.rowAt(cursor);
@@ -105,5 +111,5 @@ function useListKeys({ list, cursor, setCursor, pick, clear, select, picked }) {
     { keys: "h", does: "hold what is picked", act: does("hold") },
     { keys: "u", does: "release what is picked", act: does("release") },
     { keys: "Escape", does: "pick none", act: clear },
-  ], [list.total, list.ready, cursor, picked]);
+  ], [list.total, list.ready, cursor, picked, all, shown]);
 }
