@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,18 @@ class Study:
         metrics = {*(each.metric for each in self.objectives), *(each.metric for each in self.slo)}
         found = self.spec.load.max_load
         limits = [_plain(each) for each in self.slo] if metrics & COUNTED or found is not None else []
-        told = {**_plain(engine), "cwd": self.spec.engine.cwd}
+        told = {**_plain(engine), "cwd": self.spec.engine.cwd, "server": self._server}
         return digest([told, load, limits, None if found is None else found.model_dump()])
+
+    @property
+    def _server(self) -> list[str | None]:
+        """Which server it is, whatever its flags are: its family, its model, and its words before the first flag or
+        parameter. Other servers are other studies: neither waits for the other, and each has its own trial 0.
+        """
+        spec = self.spec
+        braces = tuple(f"{{{name}}}" for name in (*self.space.names, *spec.fixed, "port"))
+        words = takewhile(lambda word: not word.startswith(("--", *braces)), spec.engine.argv or ())
+        return [spec.engine.family, None if spec.model is None else spec.model.source, *words]
 
     @property
     def box(self) -> Box:

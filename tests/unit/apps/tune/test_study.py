@@ -118,10 +118,19 @@ def test_what_was_measured_is_found_again_by_another_search(changes: dict[str, A
         {"load": {"points": [{"concurrency": 1}, {"concurrency": 4}], "seed": 1}},
         {"load": {"points": [{"concurrency": 4}]}},
         {"engine": {**GOOD["engine"], "reset": "/flush"}},
+        {"engine": {"argv": ["another", *GOOD["engine"]["argv"][1:]]}},
+        {"model": "some/model"},
     ],
 )
 def test_what_is_measured_otherwise_is_another_study(changes: dict[str, Any]) -> None:
     assert study().id != study(**changes).id
+
+
+def test_another_flag_of_the_same_server_is_the_same_study_and_another_measurement() -> None:
+    one, other = study(), study(engine={"argv": [*GOOD["engine"]["argv"], "--threads", "4"]})
+    params = {"batch": 64, "slots": 1}
+    assert one.id == other.id
+    assert one.candidate(params).hash != other.candidate(params).hash
 
 
 def test_limits_count_where_requests_are_counted_by_them() -> None:
