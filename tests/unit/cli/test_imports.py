@@ -86,3 +86,7 @@ def test_verb_imports_no_large_library_before_it_works(verb: str) -> None:
 
 def test_run_follows_without_the_engine() -> None:
     assert imported("import passloop.cli.verbs.run", *LIBRARIES, "apsw", "passloop.web.host") == []
+
+
+def test_an_engine_starts_without_what_only_studies_use() -> None:
+    assert imported("import passloop.web.host", "passloop.apps.tune", "optuna", "numpy") == []

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from passloop.apps.tune.search import expander
 from passloop.web.app import make_app
+from passloop.web.expanders import TUNE, app_expanders
 from passloop.web.host import EngineHost
 from passloop.web.serve import SocketServer
 from tests.support.served import Served
@@ -33,6 +35,11 @@ async def tuned_page(folder: Path, **changes: Any) -> AsyncIterator[tuple[Tuned,
         made.rig.engine.hang_up()
         await server.stop()
         await made.rig.close()
+
+
+def test_the_kind_of_studies_is_the_one_that_their_expander_writes_out() -> None:
+    assert {TUNE, expander.KIND} <= {*app_expanders()}
+    assert TUNE == expander.KIND
 
 
 async def told(one: Served, run: int) -> dict[str, Any]:

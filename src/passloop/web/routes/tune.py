@@ -1,17 +1,16 @@
 """POST /tune: a study, trial by trial. Durable when it is answered; a study whose run is still under way gets that run
-again.
+again. What it needs of studies is imported when the first one is sent: an engine without studies starts sooner.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from passloop.apps.queue.views import document
-from passloop.apps.tune.search.declaring import decode_request, live_run
-from passloop.apps.tune.search.expander import declared_of, parallel_of
 from passloop.web.port import EngineHere, json_reply
 
 __all__ = ["router"]
@@ -32,6 +31,10 @@ BODY = {"requestBody": {"content": {"application/json": {"schema": SCHEMA}}, "re
 @router.post("/tune", openapi_extra=BODY)
 async def tune(request: Request, engine: EngineHere) -> Response:
     """Declare the places of a study's trials, and its run."""
+    await asyncio.to_thread(importlib.import_module, "passloop.apps.tune.search.declaring")
+    from passloop.apps.tune.search.declaring import decode_request, live_run
+    from passloop.apps.tune.search.expander import declared_of, parallel_of
+
     body = await request.body()
     asked = await asyncio.to_thread(decode_request, body)
     study = await asyncio.to_thread(asked.read)
