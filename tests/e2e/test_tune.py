@@ -233,6 +233,8 @@ def test_the_live_table_shows_phases_and_the_best(box: Box) -> None:
 def test_bad_words_are_answered_in_a_sentence(box: Box) -> None:
     for words, what in (
         (("tune", "rescore", "nothing"), "nothing is no run of a study here"),
+        (("tune", "spec.yaml", "--slo", "other.yaml"), "--slo goes with rescore"),
+        (("tune", "spec.yaml", "--import", "task.json"), "--import takes one file and nothing beside it"),
         (("tune", written(box.folder, search={"sampler": "gp"})), "the sampler gp wants"),
     ):
         said = box.run(*words)

@@ -78,7 +78,7 @@ def _example(path: tuple[int | str, ...], model: type[BaseModel]) -> str:
     field = _field_at(path, model)
     if field is not None and field.examples:
         return f"write for example `{path[-1] if isinstance(path[-1], str) else path[0]}: {field.examples[0]}`"
-    return "see `passloop schema run`"
+    return f"see `passloop schema {next(iter(model.model_fields))}`"
 
 
 def _field_at(path: tuple[int | str, ...], model: type[BaseModel]) -> FieldInfo | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from passloop.apps.figures import value_text
 from passloop.apps.tune.report.document import objective_name
-from passloop.apps.tune.report.lines import why_not
+from passloop.apps.tune.report.lines import params_text, why_not
 from passloop.apps.tune.report.standing import Standing
 from passloop.apps.tune.report.units import figure_text
 from passloop.apps.tune.study_view import Trial
@@ -69,4 +68,4 @@ def end_line(standing: Standing, trial: Trial) -> str:
 
 
 def _params(trial: Trial) -> str:
-    return streams.clean(", ".join(f"{name}={value_text(value)}" for name, value in trial.params.items()))
+    return streams.clean(params_text(trial))

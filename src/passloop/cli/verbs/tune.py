@@ -50,6 +50,8 @@ def command(
     passloop tune rescore server               judge stored trials again, without any server
     passloop tune --import task.json           the spec of an autotuner's task, and what it drops
     """
+    if task_file is not None and words:
+        raise CliError("--import takes one file and nothing beside it", hint="passloop tune --import task.json")
     if task_file is not None:
         return _import(task_file)
     home = home_of(ctx)
@@ -57,6 +59,8 @@ def command(
         return _rescore(home, words[1:], spec, as_json=as_json)
     if len(words) != 1:
         raise CliError("tune takes one spec", hint="passloop tune SPEC.yaml")
+    if spec is not None:
+        raise CliError("--slo goes with rescore", hint=f"passloop tune rescore RUN --slo {spec}")
     made = _opened(words[0], home)
     if Client(home).alive():
         standing = _follow(client_with_engine(home, flags), made)

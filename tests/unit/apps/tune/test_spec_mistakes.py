@@ -52,6 +52,10 @@ prioritty: 3
     ]
 
 
+def test_a_hint_at_the_schema_names_the_schema_of_a_study() -> None:
+    assert "see `passloop schema tune`" in mistakes(search={"seed": -1})
+
+
 def test_a_mistake_in_the_space_is_told_with_those_of_its_presets_and_use() -> None:
     found = refused(HEAD + "space: {a: [1, 2], b: [3], c: {type: preset, values: [none]}}\n")
     assert [line.split(" ", 1)[1] for line in found] == [

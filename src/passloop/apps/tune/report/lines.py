@@ -16,7 +16,7 @@ from .document import objective_name
 from .standing import Standing
 from .units import figure_text, gain_text, short_name, slo_text, unit_of
 
-__all__ = ["COLOURS", "TableCell", "closing_lines", "headings", "trial_cells", "why_not"]
+__all__ = ["COLOURS", "TableCell", "closing_lines", "headings", "params_text", "trial_cells", "why_not"]
 
 COLOURS = {
     "complete": "green",
@@ -28,7 +28,9 @@ COLOURS = {
     "running": "cyan",
     "queued": "dim",
 }
-_LATENCIES = ("ttft", "tpot", "e2e")
+MOST_REASONS = 3
+OWN = "all as the engine has it"
+"""What a baseline without any parameter is."""
 
 
 class TableCell(NamedTuple):
@@ -99,7 +101,9 @@ def why_not(standing: Standing, trial: Trial) -> str:
     if failure is not None:
         return f"{failure.kind}: {failure.message}"
     if trial.document is not None and trial.document.pruned:
-        return trial.document.pruned
+        aims = standing.study.slo, standing.study.objectives
+        same = (trial.order.slo, trial.order.objectives) == aims
+        return trial.document.pruned if same else f"under other limits: {trial.document.pruned}"
     missed = standing.judged[trial.number].violations if trial.number in standing.judged else ()
     told = [
         f"{check.slo.metric} {check.slo.stat} {figure_text(check.slo.metric, check.actual)} at {check.at}"
@@ -111,21 +115,29 @@ def why_not(standing: Standing, trial: Trial) -> str:
 def closing_lines(standing: Standing) -> Iterator[str]:
     """What came of it: the best trial, what it gains, its command; or why there is none."""
     counts = ", ".join(f"{count} {state}" for state, count in sorted(standing.counts.items()))
-    yield f"{len(standing.trials)} trials: {counts}" + (f"; {standing.stop}" if standing.stop else "")
+    number = len(standing.trials)
+    trials = f"{number} trial{'' if number == 1 else 's'}: {counts}" if number else "no trial"
+    yield trials + (f"; {standing.stop}" if standing.stop else "")
+    for reason, count in standing.unable.most_common(MOST_REASONS):
+        yield f"{count} of the space cannot run here: {reason}"
     best = standing.best
     if best is None:
         yield from _no_best(standing)
         return
     if len(standing.aims.objectives) > 1:
         yield f"front: trials {', '.join(str(trial.number) for trial in standing.front)}"
-    params = ", ".join(f"{name}={value_text(value)}" for name, value in best.params.items())
-    yield f"best: trial {best.number} ({params})"
+    yield f"best: trial {best.number} ({params_text(best)})"
     for objective in standing.aims.objectives:
         value = figure_text(objective.metric, standing.value(best, objective))
         found = standing.gain(best, objective)
         against = f", {gain_text(*found)} against the baseline" if found is not None else ""
         yield f"  {objective_name(objective)}: {value}{against}"
     yield f"  {shlex.join(standing.command(best))}"
+
+
+def params_text(trial: Trial) -> str:
+    """The parameters of a trial."""
+    return ", ".join(f"{name}={value_text(value)}" for name, value in trial.params.items()) or OWN
 
 
 def _no_best(standing: Standing) -> Iterator[str]:

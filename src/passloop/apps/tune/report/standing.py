@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from passloop.apps.secrecy import looks_secret
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Standing"]
 
 PORT_FLAGS = frozenset({"--port", "-p"})
+MOST_WALKED = 2_000
+"""Points of a space that are looked at to tell what cannot run here."""
 JOINED_PORT = re.compile(r"^(--port=)\d+$")
 
 
@@ -83,6 +86,14 @@ class Standing:
     def counts(self) -> Counter[str]:
         """Trials by state."""
         return Counter(self.state_of(trial) for trial in self.trials)
+
+    @cached_property
+    def unable(self) -> Counter[str]:
+        """Why points of the space cannot run on this machine, with their number; of a large space, of its beginning."""
+        space = self.study.space
+        points = islice(space.grid(), MOST_WALKED) if space.points is not None else ()
+        made = (self.study.candidate(params) for params in points)
+        return Counter(each.invalid for each in made if each.invalid is not None and not each.excluded)
 
     def state_of(self, trial: Trial) -> str:
         """A trial's state in one word; one that was measured and misses an SLO is infeasible."""

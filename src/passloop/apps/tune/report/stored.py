@@ -38,4 +38,4 @@ def _ending(reader: Reader, study: Study, trials: tuple[Trial, ...], run: int | 
         return "", False
     latest = max((trial.ended_at or 0 for trial in trials), default=0)
     why = enough(budgets_of(study), trials, aims_of(study), now=latest)
-    return why or "every point of the space was measured", False
+    return why or "no point that can run here is left", False

@@ -15,10 +15,11 @@ import optuna
 import pyarrow.parquet as pq
 import pytest
 
+from passloop.apps.tune.candidates import Box
 from passloop.apps.tune.records import Document, Slo
 from passloop.apps.tune.report.document import study_document
 from passloop.apps.tune.report.files import write_records
-from passloop.apps.tune.report.lines import closing_lines, headings, trial_cells
+from passloop.apps.tune.report.lines import closing_lines, headings, trial_cells, why_not
 from passloop.apps.tune.report.optuna_file import write_optuna
 from passloop.apps.tune.report.page import report_html
 from passloop.apps.tune.report.plots import importance
@@ -115,6 +116,23 @@ def test_without_a_feasible_trial_there_is_no_best_and_the_limits_are_named() ->
         "nearest: trial 0 (ttft p95 900 ms at concurrency=4)",
     ]
     assert "Nearest: <b>trial 0</b>" in report_html(late, made_at=0)
+
+
+def test_what_can_never_run_here_is_told_with_its_reason() -> None:
+    made = study(resources={"gpus": "slots"}).on(Box(gpus=2, largest_mib=1_000))
+    lines = list(closing_lines(Standing(made, aims_of(made), [])))
+    assert lines[:2] == ["no trial", "4 of the space cannot run here: it needs 4 GPUs and there are 2"]
+
+
+def test_a_trial_given_up_under_other_limits_says_so() -> None:
+    trial = standing().trials[4]
+    stricter = study(slo=[{"metric": "ttft", "stat": "p95", "max": "1ms"}])
+    assert why_not(Standing(stricter, aims_of(stricter), [trial]), trial) == "under other limits: cannot beat 120"
+
+
+def test_a_baseline_without_parameters_is_named() -> None:
+    told = Standing(MADE, aims_of(MADE), [measured(MADE, 0, {}, 100.0, ttft_p95=500.0)])
+    assert "best: trial 0 (all as the engine has it)" in list(closing_lines(told))
 
 
 def test_the_gain_is_against_the_baseline_and_its_own_is_said() -> None:
