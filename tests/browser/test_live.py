@@ -66,6 +66,21 @@ def test_the_page_goes_on_after_the_daemon_was_killed_and_started_again(browser:
         assert visit.page.evaluate("window.seen") == []
 
 
+def test_a_page_whose_token_was_replaced_says_how_to_come_in(browser: Any, lone: Box) -> None:
+    with visits(browser, lone) as visit:
+        visit.go("#/now", ".panel")
+        visit.page.locator(".connection.live").wait_for()
+        lone.run("down", "--leave")
+        (lone.home / "token").unlink()
+        assert lone.run("up").code == 0
+        visit.see("This browser is not signed in")
+        address = lone.json("ui", "--no-open")["url"]
+        visit.context.new_page().goto(address)
+        visit.page.locator(".connection.live").wait_for()
+        visit.page.locator(".panel", has_text="Capacity").wait_for()
+        visit.wrong = []
+
+
 def test_the_time_line_grows_while_something_runs(visit: Visit, home: Box) -> None:
     gate = Gate(home.folder, "line")
     (task,) = home.submit("-g", "1", "--name", "long", "--", *gate.command())

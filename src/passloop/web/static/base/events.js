@@ -1,6 +1,6 @@
 // The engine's events as they are committed. Comes back by itself, after the last event that it has seen, so that
 // nothing is lost or told twice; says at any time whether the page is live.
-import { query } from "./api.js";
+import { admitted, get, query } from "./api.js";
 import { signal } from "./signal.js";
 
 const PAUSES = [300, 600, 1000, 1000, 2000];
@@ -45,6 +45,7 @@ export function touches(event, ...what) {
 
 function opened() {
   failures = 0;
+  admitted.set(true);
   connection.set("live");
   tell(null);
 }
@@ -71,6 +72,12 @@ function failed() {
   connection.set("lost");
   again = setTimeout(connect, PAUSES[Math.min(failures, PAUSES.length - 1)]);
   failures += 1;
+  if (failures > 1) askWhy();
+}
+
+/** A stream that is refused does not say why; another answer does, if the browser is not admitted any more. */
+function askWhy() {
+  get("/status").catch(() => {});
 }
 
 function tell(event) {

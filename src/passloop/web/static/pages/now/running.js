@@ -41,7 +41,7 @@ export function Running({ tasks: running, counts, gpus }) {
 export function whereText(task, places) {
   if (!task.gpus?.length) {
     const [pool] = (task.pools || []).filter((name) => !OF_THE_MACHINE.includes(name));
-    return pool ? html`<span class="soft">${oneLine(pool)}</span>` : html`<span class="soft">CPU</span>`;
+    return pool ? html`<span class="soft" title=${oneLine(pool)}>${oneLine(pool).split("/").at(-1)}</span>` : html`<span class="soft">CPU</span>`;
   }
   return `GPU ${task.gpus.map((uuid) => places.get(uuid) ?? uuid.slice(0, 12)).join(", ")}`;
 }
