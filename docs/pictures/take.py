@@ -2,11 +2,13 @@
 
 A home of its own with eight virtual GPUs, a sweep, a matrix, a study, a dataset from an endpoint that misbehaves, work
 that waits for each other; then Chromium looks at each page. Nothing outside a temporary folder and `_static/page/` is
-written. Needs the `dev` extra and the system's chromium.
+written. The pictures show that folder: `--folder /home/me/runs` makes and removes one with a name that is nobody's.
+Needs the `dev` extra and the system's chromium.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -28,7 +30,7 @@ PROGRAM = [sys.executable, "-m", "passloop.cli"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZE = {"width": 1280, "height": 800}
 WHOLE = ("plots", "tune-load", "tune-parameters", "generate-row", "generate-endpoints")
-TRAIN = [sys.executable, "train.py"]
+TRAIN = ["python", "train.py"]
 
 
 class World:
@@ -38,6 +40,7 @@ class World:
         self.folder = folder
         self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PASSLOOP_")},
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
             "PASSLOOP_HOME": str(folder / "home"),
             "PASSLOOP_VIRTUAL_GPUS": "8x80GiB",
             "PASSLOOP_CPUS": "16",
@@ -78,6 +81,20 @@ class World:
         self.submit(*shards, "--", *TRAIN, "shard-{index}", "45", "24", "0.001", "1")
         self.submit("-g", "8", "--name", "merge", "--group", "text", "--hold", "--", *usual)
         return making
+
+
+@contextmanager
+def workplace(asked: Path | None) -> Iterator[Path]:
+    """The folder to work in, gone afterwards; a temporary one if none is asked for."""
+    if asked is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(scratch)
+        return
+    asked.mkdir(parents=True)
+    try:
+        yield asked
+    finally:
+        shutil.rmtree(asked)
 
 
 @contextmanager
@@ -160,9 +177,11 @@ def take_new(page: Any) -> None:
 
 def main() -> int:
     """Take them."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--folder", type=Path, help="where to work; must not be there yet")
+    asked = parser.parse_args().folder
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with workplace(asked) as folder:
         for path in HERE.iterdir():
             if path.is_file():
                 shutil.copy(path, folder)
