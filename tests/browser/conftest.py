@@ -1,4 +1,8 @@
-"""One Chromium for the tests of a process, and a home with a daemon and real runs of every kind for those of a file."""
+"""One Chromium, and a home with a daemon and real runs of every kind, for the tests of a file.
+
+Neither outlives its file: a Playwright that is open keeps a loop running in the thread of the tests, and then no test
+of another file could run one of its own.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +67,7 @@ columns:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium without a window."""
     path = chromium()
