@@ -100,6 +100,16 @@ async def test_rows_of_a_dead_model_are_dropped_if_that_is_wanted(tmp_path: Path
 
 
 @pytest.mark.timeout(60)
+async def test_wait_for_a_dataset_waits_for_cells_that_are_not_written_out_yet(box: Box) -> None:
+    async with generating(box.folder, script(one=ModelScript(latency=100))) as stand:
+        await stand.declare(stand.dataset(**model_columns("one", max_in_flight=1), rows=20, row_group=1))
+        said = await asyncio.to_thread(box.run, "wait", "--quiet", "--json", "@made")
+        assert (said.code, len(said.json()["tasks"])) == (0, 20), said
+        short = await asyncio.to_thread(box.run, "wait", "--timeout", "1s", "@made")
+        assert short.code == 0, short
+
+
+@pytest.mark.timeout(60)
 async def test_failed_cells_can_be_retried_and_the_command_then_has_nothing_to_ask(box: Box) -> None:
     faults = script(dead=ModelScript(latency=0, faults=(Fault(status=400, last=6),)))
     async with generating(box.folder, faults) as stand:

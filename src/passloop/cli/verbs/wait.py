@@ -43,27 +43,59 @@ def command(
     """Wait until tasks have ended: exit 0 if all succeeded, 1 if not, 124 if time ran out.
 
     Without a selector it waits for everything that has not ended now. In a run (a sweep: all runs of its name) a
-    task that was retried or submitted again counts as its newest one did.
+    task that was retried or submitted again counts as its newest one did. Of a run that still gets tasks (a matrix, a
+    dataset, a study) it waits for all that come.
     """
     span = None if timeout is None else _seconds(timeout)
     reads = open_reads(ctx)
     words = selectors_of(selectors) if group is None else (*selectors, f"group:{group}")
-    found = reads.tasks(Ask(words))["tasks"]
-    if not words:
-        found = [task for task in found if task["state"] not in FINAL]
-    elif not found:
+    found = _found(reads, words)
+    runs = () if group is not None else tuple(word for word in words if _is_run(word))
+    if words and not found:
         _refuse_unless_runs(words)
-        streams.say(f"nothing to wait for: {' '.join(words)} has no tasks")
-    if any(_is_run(word) for word in words):
-        found = _standing(found)
+        if not _more_comes(reads, runs):
+            streams.say(f"nothing to wait for: {' '.join(words)} has no tasks")
     try:
-        ended = _wait(reads, found, span, quiet=quiet or as_json)
+        ended = _wait_for_all(reads, words, runs, span, quiet=quiet or as_json)
     except KeyboardInterrupt:
         _say_how_to_go_on(words, [task["id"] for task in found if task["state"] not in FINAL])
         return int(Exit.INTERRUPTED)
     if as_json:
         streams.emit_json(ended)
     return _verdict(ended, quiet=quiet or as_json)
+
+
+def _found(reads: Reads, words: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The tasks to wait for, as they are now."""
+    found: list[dict[str, Any]] = reads.tasks(Ask(words))["tasks"]
+    if not words:
+        return [task for task in found if task["state"] not in FINAL]
+    return _standing(found) if any(_is_run(word) for word in words) else found
+
+
+def _wait_for_all(
+    reads: Reads, words: tuple[str, ...], runs: tuple[str, ...], span: float | None, *, quiet: bool
+) -> dict[str, Any]:
+    """Wait for what is there; if more came meanwhile, or is to come, for that too."""
+    deadline = None if span is None else time.monotonic() + span
+    while True:
+        found = _found(reads, words)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ended = _wait(reads, found, left, quiet=quiet)
+        if not ended["final"] or not _more_comes(reads, runs):
+            return ended
+        if all(task["state"] in FINAL for task in _found(reads, words)):
+            answer = _wait_for_some(Client(reads.home), list(runs), deadline)
+            if not answer["final"]:
+                return ended | {"final": False}
+
+
+def _more_comes(reads: Reads, runs: tuple[str, ...]) -> bool:
+    """Whether some of these runs gets its tasks from a source that is not over."""
+    if not runs or not reads.running:
+        return False
+    query: list[tuple[str, str | int | None]] = [("select", word) for word in runs]
+    return bool(Client(reads.home).get("/wait", [*query, ("timeout_ms", 0)])["coming"])
 
 
 def _say_how_to_go_on(words: tuple[str, ...], ids: list[int]) -> None:
