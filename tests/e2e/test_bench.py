@@ -182,6 +182,13 @@ def test_results_that_cannot_be_written_are_a_mistake_of_the_spec(box: Box) -> N
     assert (told.code, "nothing can be written into /proc/none" in told.err) == (2, True), told
 
 
+def test_words_that_can_be_no_path_are_no_run(box: Box) -> None:
+    box.run("bench", written(box, SPEC))
+    for verb in (("report",), ("bench", "verify"), ("bench", "rescore")):
+        said = box.run(*verb, "x" * 300)
+        assert said.code == 3, said
+
+
 def test_a_file_that_is_no_spec_is_told_how_a_matrix_begins(box: Box) -> None:
     assert "begin with `run: NAME`, or with bench" in box.run("bench", written(box, "")).err
     assert "begin with `bench: NAME`" in box.run("bench", written(box, "[]")).err

@@ -43,13 +43,18 @@ class Found(NamedTuple):
 
 def is_bench(home: str, word: str) -> bool:
     """Whether `word` means a matrix: a folder of results, or a run that was started by `bench`."""
-    return (Path(word) / PLAN).exists() or _about(home, word).get("kind") == "bench"
+    return _holds_results(word) or _about(home, word).get("kind") == "bench"
+
+
+def _holds_results(word: str) -> bool:
+    """Whether `word` is a folder of results. What can be no path at all is none."""
+    return os.path.exists(Path(word) / PLAN)
 
 
 def find_bench(home: str, word: str) -> Found:
     """The matrix that `word` means. Raises `CliError` (exit 3)."""
     root, run = Path(word), ""
-    if not (root / PLAN).exists():
+    if not _holds_results(word):
         about = _about(home, word)
         if about.get("kind") != "bench":
             raise CliError(f"{word} is no run of a matrix and no folder of results", hint="passloop ls", exit_code=3)
