@@ -44,7 +44,7 @@ TRICKS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SECONDS = 1.0
 REFUSING = "PASSLOOP_TEST_REFUSING_HOME"
 CODES = {0, 2, 3, 5, 6}
-STARTING = {"run", "submit", "up", "serve", "doctor", "completion", "config"}
+STARTING = {"run", "submit", "up", "ui", "serve", "doctor", "completion", "config"}
 ODD = (
     *("12", "0", "-1", "12-40", "40-12", "1-", "last", "@", "@run", "state:", "state:failed", "stat:failed", "key:["),
     *("99999999999999999999", "1-99999999999999999999", "\udcff", "\u202eabc", "x" * 700, "", ",", "1,,2", "class:"),
