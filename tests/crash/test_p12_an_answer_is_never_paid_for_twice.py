@@ -102,7 +102,7 @@ def killed(folder: Path, nursery: Nursery, url: str, *, kills: int, rows: int, s
         watch.note()
     engine = nursery.engine(home, ENVIRON)
     assert engine.wait_ready()
-    summary = Generate(made, home=str(home)).work(Client(str(home)))
+    summary = Generate(made, home=str(home)).work(Client(str(home)), lambda _run: None)
     engine.kill()
     assert summary is not None
     return watch, summary

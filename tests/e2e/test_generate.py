@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,10 @@ import pytest
 from passloop.apps.generate.export import FORMATS, export_dataset
 from passloop.apps.generate.report_html import report_html
 from passloop.apps.generate.row_view import row_view
+from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Fault, ModelScript, Script
 from tests.support.command_line import Box
-from tests.support.generating import generating, model_columns
+from tests.support.generating import dataset_from, generating, model_columns
 
 COLUMNS: list[dict[str, Any]] = [
     {"name": "topic", "kind": "sampler", "choice": {"values": ["billing", "defect"]}},
@@ -107,6 +109,23 @@ async def test_wait_for_a_dataset_waits_for_cells_that_are_not_written_out_yet(b
         assert (said.code, len(said.json()["tasks"])) == (0, 20), said
         short = await asyncio.to_thread(box.run, "wait", "--timeout", "1s", "@made")
         assert short.code == 0, short
+
+
+@pytest.mark.timeout(60)
+async def test_two_ctrl_c_end_the_dataset_and_not_only_the_engine(box: Box) -> None:
+    endpoint = FaultyEndpoint(script(one=ModelScript(latency=50_000)), log=box.folder / "bills.jsonl")
+    await endpoint.start()
+    made = dataset_from(box.folder, endpoint.url, **model_columns("one", max_in_flight=1), rows=20, row_group=1)
+    (box.folder / "spec.yaml").write_text(json.dumps(json.loads(made.wire())["spec"]))
+    with box.started("generate", "spec.yaml") as process:
+        assert process.stderr is not None
+        for word in ("1 running", "nothing new starts"):
+            while word not in await asyncio.to_thread(process.stderr.readline):
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(process.wait, 30)
+    assert {task["state"] for task in box.json("ls")["tasks"]} == {"cancelled"}
+    await endpoint.stop()
 
 
 @pytest.mark.timeout(60)

@@ -81,8 +81,10 @@ class Bench:
         """How many cells are to be run."""
         return len(self._looked.cells) - self._looked.done
 
-    def work(self, client: Client, note: Note) -> Told:
-        """Submit what is missing, follow it to its end, and write the answers."""
+    def work(self, client: Client, note: Note, *, note_run: Callable[[int], None] = lambda _run: None) -> Told:
+        """Submit what is missing, follow it to its end, and write the answers. `note` is told the tasks, `note_run` the
+        run of cells that are not all written out yet.
+        """
         tasks = self._session.tasks(self._looked, box_of(client))
         self._say_begin(len(tasks))
         if not tasks:
@@ -91,6 +93,8 @@ class Bench:
         with client.events() as events:
             ids = self._submit(client, tasks, note)
             run = self._run["id"] if self._run is not None and len(tasks) > _AT_ONCE else None
+            if run is not None:
+                note_run(int(run))
             return self.told(following.to_the_end(events, ids, run=run, note=note))
 
     def told(self, ended: Sequence[Mapping[str, Any]]) -> Told:

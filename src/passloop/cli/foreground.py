@@ -12,21 +12,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.launching import start_daemon
-from passloop.cli.serving import settings_errors
+from passloop.cli.serving import settings_errors, wait_for_engine
 from passloop.cli.wording import FINAL, ids_text
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
 from passloop.kernel.events import Cancelled
 from passloop.kernel.ids import RunId, TaskId
+from passloop.store.errors import HomeBusy
 from passloop.web.host import EngineHost, open_host
 
-__all__ = ["Foreground", "Own", "Work"]
+__all__ = ["Foreground", "Own", "Work", "be_engine_or_follow"]
 
 
 @dataclass(slots=True)
@@ -36,9 +37,40 @@ class Own:
     tasks: list[int] = field(default_factory=list)
     run: int | None = None
 
+    def note_run(self, run: int) -> None:
+        """The run is stored; a cancel means all that comes of it."""
+        self.run = run
+
 
 Work = Callable[[Client, Own], int]
 """Submits, notes its tasks in `Own`, follows them and returns the exit code."""
+Result = TypeVar("Result")
+
+
+def be_engine_or_follow(
+    home: str,
+    environment: dict[str, str],
+    work: Callable[[Client, Own], Result],
+    follow: Callable[[Client], Result | None],
+    *,
+    detach: bool,
+) -> Result | None:
+    """What `work` gives in a foreground engine; if another process became the engine meanwhile, what `follow` gives
+    there. None if it was interrupted.
+    """
+    ended: list[Result] = []
+
+    def whole(client: Client, own: Own) -> int:
+        ended.append(work(client, own))
+        return int(Exit.OK)  # the code of the command is that of its result
+
+    try:
+        Foreground(home, environment, whole, detach=detach).run()
+    except HomeBusy:
+        if not wait_for_engine(home):
+            raise
+        return follow(Client(home))
+    return ended[0] if ended else None
 
 
 class Foreground:

@@ -8,7 +8,7 @@ import json
 import os
 import select
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,11 @@ class Generate:
         self._said = 0.0
         self.run: Mapping[str, Any] | None = None
 
-    def work(self, client: Client) -> Summary | None:
-        """Declare, follow to the end, write the files. Of a preview there is no summary."""
+    def work(self, client: Client, note: Callable[[int], None]) -> Summary | None:
+        """Declare, follow to the end, write the files. `note` is told the run. Of a preview there is no summary."""
         with client.events() as events:
             self.run = self._declare(client)
+            note(int(self.run["id"]))
             with Reader.open(Home(Path(self._home))) as reader:
                 self._follow(client, events, reader)
         return self.settle() if self._writes else None

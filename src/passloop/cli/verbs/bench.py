@@ -91,26 +91,14 @@ def _act(home: str, words: tuple[str, ...], *, as_json: bool) -> int:
 
 
 def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: bool) -> Told | None:
-    """Work in a foreground engine; if another process became the engine meanwhile, follow there."""
-    from passloop.cli.foreground import Foreground, Own
-    from passloop.cli.serving import wait_for_engine
-    from passloop.store.errors import HomeBusy
+    from passloop.cli.foreground import Own, be_engine_or_follow
 
-    ended: list[Told] = []
-
-    def work(client: Client, own: Own) -> int:
-        ended.append(bench.work(client, own.tasks.extend))
-        return ended[0].exit_code
+    def work(client: Client, own: Own) -> Told:
+        return bench.work(client, own.tasks.extend, note_run=own.note_run)
 
     if not bench.missing:
         return bench.told(())
-    try:
-        Foreground(home, environment, work, detach=detach).run()
-    except HomeBusy:
-        if not wait_for_engine(home):
-            raise
-        return _follow(Client(home), bench)
-    return ended[0] if ended else None
+    return be_engine_or_follow(home, environment, work, lambda client: _follow(client, bench), detach=detach)
 
 
 def _follow(client: Client, bench: Bench) -> Told | None:

@@ -84,29 +84,17 @@ Ended = list["Summary | None"]
 
 
 def _be_engine(home: str, environment: dict[str, str], made: Generate, *, detach: bool) -> Ended:
-    """Work in a foreground engine; if another process became the engine meanwhile, follow there."""
-    from passloop.cli.foreground import Foreground, Own
-    from passloop.cli.serving import wait_for_engine
-    from passloop.store.errors import HomeBusy
+    from passloop.cli.foreground import Own, be_engine_or_follow
 
-    ended: Ended = []
+    def work(client: Client, own: Own) -> Ended:
+        return [made.work(client, own.note_run)]
 
-    def work(client: Client, _own: Own) -> int:
-        ended.append(made.work(client))
-        return 0
-
-    try:
-        Foreground(home, environment, work, detach=detach).run()
-    except HomeBusy:
-        if not wait_for_engine(home):
-            raise
-        return _follow(Client(home), made)
-    return ended
+    return be_engine_or_follow(home, environment, work, lambda client: _follow(client, made), detach=detach) or []
 
 
 def _follow(client: Client, made: Generate) -> Ended:
     try:
-        return [made.work(client)]
+        return [made.work(client, lambda _run: None)]
     except KeyboardInterrupt:
         if made.run is not None:
             run = made.run["id"]

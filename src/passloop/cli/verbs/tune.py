@@ -76,7 +76,7 @@ def _opened(path: str, home: str) -> Tune:
     from passloop.apps.tune.study import study_of_file
     from passloop.cli.tuning import Tune
 
-    study = study_of_file(load_spec(path), cwd=Path.cwd())
+    study = study_of_file(load_spec(path, kind="tune"), cwd=Path.cwd())
     try:
         check_parts(study.spec.search.sampler)
     except MissingPart as missing:
@@ -87,27 +87,12 @@ def _opened(path: str, home: str) -> Tune:
 
 
 def _be_engine(home: str, environment: dict[str, str], made: Tune, *, detach: bool) -> Standing | None:
-    """Work in a foreground engine; if another process became the engine meanwhile, follow there."""
-    from passloop.cli.foreground import Foreground, Own
-    from passloop.cli.serving import wait_for_engine
-    from passloop.store.errors import HomeBusy
+    from passloop.cli.foreground import Own, be_engine_or_follow
 
-    ended: list[Standing] = []
+    def work(client: Client, own: Own) -> Standing:
+        return made.work(client, own.note_run)
 
-    def work(client: Client, own: Own) -> int:
-        def note(run: int) -> None:
-            own.run = run
-
-        ended.append(made.work(client, note))
-        return ended[0].exit_code
-
-    try:
-        Foreground(home, environment, work, detach=detach).run()
-    except HomeBusy:
-        if not wait_for_engine(home):
-            raise
-        return _follow(Client(home), made)
-    return ended[0] if ended else None
+    return be_engine_or_follow(home, environment, work, lambda client: _follow(client, made), detach=detach)
 
 
 def _follow(client: Client, made: Tune) -> Standing | None:
