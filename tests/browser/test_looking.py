@@ -24,7 +24,7 @@ PAGES = {
     "runs": ("#/runs", "table.grid tbody tr", ["sweep", "bench", "generate", "tickets"]),
     "new": ("#/new", "textarea", ["Command", "GPUs", "At most at once"]),
     "spec": ("#/new?view=spec", "textarea", ["begin with"]),
-    "devices": ("#/devices", ".device", ["GPU 0", "GPU-virtual-1", "virtual", "free", "cpu"]),
+    "devices": ("#/devices", ".device", ["GPU 0", "GPU-virtual-1", "free", "cpu", "Tokens and cost"]),
     "nowhere": ("#/nowhere", "main .empty", ["This address leads nowhere"]),
 }
 BY_NAME = {

@@ -145,3 +145,10 @@ async def test_a_dataset_tells_its_columns_as_a_graph_and_each_row_with_what_was
         assert sum(minute["failure"] for minute in minutes) == 1
         lane = next(each for each in (await ask(home, "/timeline"))["lanes"] if each["kind"] == "endpoint")
         assert (lane["id"], sum(bar["count"] for bar in lane["bars"])) == (endpoint, 12)
+
+        (spent, other) = (await ask(home, "/spend"))["models"]
+        assert {spent["model"], other["model"]} == {"one", "two"}
+        assert (spent["endpoint"], spent["pool"]) == (endpoint, f"{endpoint}/{spent['model']}")
+        assert spent["tokens"] == columns[f"by_{spent['model']}"]["tokens"]
+        assert spent["cost"] + other["cost"] == pytest.approx(found["cost"])
+        assert spent["lately"] == {**spent["tokens"], "cost": spent["cost"]}

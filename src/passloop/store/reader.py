@@ -37,7 +37,7 @@ from .samples import Sample, read_device, read_samples
 from .sources import SourceView, sources_of
 from .spans import Span, WaitingTask, read_spans, read_waits
 from .sql import statement
-from .tallies import CallCount, NodeCount, calls_of, nodes_of
+from .tallies import CallCount, NodeCount, NodeSpent, calls_of, nodes_of, spent_of
 
 __all__ = ["Reader", "RunView", "TaskView"]
 
@@ -237,6 +237,11 @@ class Reader:
         """The tasks of a run's source by node; lately means after the engine time `since` in ms."""
         with self._asking() as connection:
             return nodes_of(connection, run, since=since)
+
+    def spent(self, kind: str, *, since: int) -> list[NodeSpent]:
+        """Tokens that calls of all sources of a kind spent; lately means after the engine time `since` in ms."""
+        with self._asking() as connection:
+            return spent_of(connection, kind, since=since)
 
     def calls(self, pools: Iterable[str], *, since: int) -> list[CallCount]:
         """Calls that drew on one of these pools since an engine time in ms, minute by minute."""

@@ -10,7 +10,7 @@ import apsw
 from .records import Values, encode_json
 from .sql import statement
 
-__all__ = ["CallCount", "NodeCount", "calls_of", "nodes_of"]
+__all__ = ["CallCount", "NodeCount", "NodeSpent", "calls_of", "nodes_of", "spent_of"]
 
 
 class NodeCount(NamedTuple):
@@ -19,6 +19,15 @@ class NodeCount(NamedTuple):
     counts: dict[str, int]
     lately: int
     spent: tuple[int, int]
+
+
+class NodeSpent(NamedTuple):
+    """Tokens (in, out) that the calls of one node of a run's source spent: all of them, and those that ended lately."""
+
+    run: int
+    node: int
+    spent: tuple[int, int]
+    lately: tuple[int, int]
 
 
 class CallCount(NamedTuple):
@@ -45,6 +54,13 @@ def calls_of(connection: apsw.Connection, pools: Iterable[str], *, since: int) -
     """Calls that drew on one of these pools since a time in ms, minute by minute."""
     bindings = {"since": since, "pools": encode_json(list(pools))}
     return [CallCount._make(row) for row in connection.execute(statement("count_calls"), bindings)]
+
+
+def spent_of(connection: apsw.Connection, kind: str, *, since: int) -> list[NodeSpent]:
+    """What calls of all sources of a kind spent; lately means after the time `since` in ms."""
+    rows = connection.execute(statement("sum_spent_tokens"), {"kind": kind, "since": since})
+    told = ((int(str(run)), int(str(node)), [_whole(each) for each in sums]) for run, node, *sums in rows)
+    return [NodeSpent(run, node, (sums[0], sums[1]), (sums[2], sums[3])) for run, node, sums in told]
 
 
 def _whole(value: object) -> int:

@@ -1,4 +1,4 @@
-"""GPUs and pools: who holds what, what is closed; and a user's word that one may be used again."""
+"""GPUs and pools: who holds what, what is closed, what was spent; and a user's word that one may be used again."""
 
 from __future__ import annotations
 
@@ -62,6 +62,15 @@ async def list_calls(engine: EngineHere, name: str, minutes: Annotated[int, Quer
     pools = await engine.look(lambda machine, now: {str(pool.name): pool for pool in machine.pools(now)})
     family, now = family_of(name, pools), engine.clock.now()
     return json_reply(await engine.read(lambda reader: calls(reader, name, family, now=now, minutes=minutes)))
+
+
+@router.get("/spend")
+async def show_spend(engine: EngineHere) -> Response:
+    """Tokens and their cost by the model of each endpoint: in all, and of the last 24 hours."""
+    from passloop.web.models.spend import spend
+
+    now = engine.clock.now()
+    return json_reply(await engine.read(lambda reader: spend(reader, now=now)))
 
 
 @router.post("/pools/{name:path}/open")

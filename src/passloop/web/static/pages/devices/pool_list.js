@@ -5,6 +5,7 @@ import { html } from "../../base/html.js";
 import { EndpointCalls } from "../../parts/endpoint_calls.js";
 import { Panel } from "../../parts/panel.js";
 import { Pool } from "../../parts/pool.js";
+import { Spend } from "./spend.js";
 
 export function PoolList({ pools }) {
   const called = new Set(pools.filter((pool) => isEndpoint(pool, pools)).map((pool) => pool.name));
@@ -19,6 +20,7 @@ export function PoolList({ pools }) {
     ${endpoints.length > 0 && html`
       <${Panel} title="Endpoints" note="calls at once, requests and tokens a minute"><div class="pools">${endpoints.map((pool) => html`<${Pool} key=${pool.name} pool=${pool} end=${html`<${Open} pool=${pool} />`} />`)}</div><//>
       <${Panel} title="Calls of the last hour" bare><div class="plots">${limits.map((pool) => html`<${EndpointCalls} key=${pool.name} pool=${pool.name} />`)}</div><//>
+      <${Spend} />
     `}
   `;
 }
