@@ -6,16 +6,13 @@ of another file could run one of its own.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.browsing import FLAGS, Visit, chromium, visits
+from tests.support.browsing import FLAGS, Visit, chromium, endpoint, suffer, visits
 from tests.support.command_line import Box, ended_boxes
 
 TRAIN = """
@@ -82,6 +79,7 @@ def browser() -> Iterator[Any]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """A home with a daemon on two virtual GPUs, shared by the tests of a file."""
     with ended_boxes(tmp_path_factory.mktemp("page"), gpus="2x80GiB", cpus="4") as box:
+        suffer(box)
         assert box.run("up").code == 0
         yield box
 
@@ -89,17 +87,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 @pytest.fixture(scope="module")
 def filled(home: Box) -> Iterator[Box]:
     """The same home with a run of each kind that has ended, a failure, and one task that waits for good."""
-    endpoint = subprocess.Popen(
-        [sys.executable, "-m", "passloop.testing.endpoint", "--latency", "1"], stdout=subprocess.PIPE, text=True
-    )
-    with endpoint:
-        try:
-            assert endpoint.stdout is not None
-            url = json.loads(endpoint.stdout.readline())["url"]
-            fill(home, url)
-            yield home
-        finally:
-            endpoint.terminate()
+    with endpoint("--latency", "1") as url:
+        fill(home, url)
+        yield home
 
 
 def fill(box: Box, url: str) -> None:

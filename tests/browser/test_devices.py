@@ -1,7 +1,10 @@
-"""The page of devices on a machine that NVML shows (its stand-in): curves, and processes of others."""
+"""The page of devices and endpoints: what is kept out or closed and how it is let in again; and, on a machine that NVML
+shows (its stand-in), curves and processes of others.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +12,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.browsing import Visit, visits
+from passloop.cli.client import Client
+from tests.support.browsing import Visit, endpoint, suffer, visits
 from tests.support.command_line import Box, ended_boxes
 from tests.support.fake_nvml.machine import FakeMachine, build, gpu
+
+ONE_ANSWER = """
+generate: one
+rows: 1
+endpoints: {there: {base_url: "URL", max_in_flight: 1}}
+models: {m: {endpoint: there, model: m, params: {max_tokens: 4}}}
+columns: [{name: text, kind: llm_text, model: m, prompt: hello}]
+"""
 
 
 @pytest.fixture
@@ -65,6 +77,39 @@ def test_a_gpu_that_others_use_names_them(browser: Any, real: Box, shown: FakeMa
         visit.see(f"not ours: pid {os.getpid()}")
         visit.go(f"#/tasks/{task}", ".reason")
         visit.check_calm()
+
+
+def test_a_quarantined_gpu_is_vouched_for_and_used_again(visit: Visit, home: Box) -> None:
+    suffer(home, GPU_virtual_1={"fault": "it fell off the bus"})
+    (task,) = home.submit("-g", "2", "--", "true")
+    visit.go("#/devices", ".device")
+    visit.see("it fell off the bus")
+    assert visit.page.get_by_role("button", name="Release").count() == 1
+    home.run("cancel", str(task))  # nobody waits for it now, so nobody looks at it again
+    suffer(home)
+    visit.page.get_by_role("button", name="Release").click()
+    visit.see("You vouch for it", within="dialog")
+    visit.page.locator("dialog").get_by_role("button", name="Release").click()
+    visit.page.locator(".device .tag", has_text="quarantined").wait_for(state="detached")
+    assert [gpu["state"] for gpu in home.json("gpus")["gpus"]] == ["available", "available"]
+    assert home.run("run", "-g", "2", "--", "true").code == 0
+
+
+def test_a_closed_endpoint_is_opened_by_hand_and_asked_again(visit: Visit, home: Box) -> None:
+    script = home.folder / "script.json"
+    script.write_text(json.dumps({"default": {"latency": 1, "faults": [{"last": 1, "retry_after": 3600}]}}))
+    with endpoint("--script", str(script)) as url:
+        run = Client(str(home.home)).post("/specs", {"text": ONE_ANSWER.replace("URL", url), "cwd": str(home.folder)})
+        visit.go("#/devices", ".pool")
+        visit.see("cooling for 1 h")
+        visit.page.get_by_role("button", name="Open now").click()
+        visit.see("the next attempt tries it", within=".messages")
+        home.run("wait", f"@{run['run']['id']}")
+        visit.page.get_by_role("button", name="Open now").wait_for(state="detached")
+        visit.go("#/now", ".lane")
+        visit.go("#/devices", ".pool")
+        visit.see("answered: 1")
+        visit.see("429: too fast: 1")
 
 
 def drawn(visit: Visit) -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 
 from .command_line import Box
 
-__all__ = ["Visit", "chromium", "visits"]
+__all__ = ["Visit", "chromium", "endpoint", "suffer", "visits"]
 
 PATHS = ("/usr/bin/chromium", "/usr/bin/chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
@@ -105,3 +108,24 @@ def visits(browser: Any, box: Box, **options: Any) -> Iterator[Visit]:
         yield visit
     finally:
         context.close()
+
+
+@contextlib.contextmanager
+def endpoint(*options: str) -> Iterator[str]:
+    """The URL of an endpoint of its own process, which ends with the block."""
+    words = [sys.executable, "-m", "passloop.testing.endpoint", *options]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())["url"]
+        finally:
+            process.terminate()
+
+
+def suffer(box: Box, **devices: object) -> None:
+    """From now on exactly this is wrong with the box's virtual GPUs (named with underscores). First before `up`."""
+    file = box.folder / "suffering.json"
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps({name.replace("_", "-"): what for name, what in devices.items()}), encoding="utf-8")
+    draft.replace(file)
+    box.environment["PASSLOOP_VIRTUAL_FOREIGN"] = str(file)
