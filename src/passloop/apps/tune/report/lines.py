@@ -29,6 +29,7 @@ COLOURS = {
     "queued": "dim",
 }
 MOST_REASONS = 3
+MOST_NAMED = 10
 OWN = "all as the engine has it"
 """What a baseline without any parameter is."""
 
@@ -120,6 +121,8 @@ def closing_lines(standing: Standing) -> Iterator[str]:
     yield trials + (f"; {standing.stop}" if standing.stop else "")
     for reason, count in standing.unable.most_common(MOST_REASONS):
         yield f"{count} of the space cannot run here: {reason}"
+    if standing.unfinished:
+        yield _unfinished(standing.unfinished)
     best = standing.best
     if best is None:
         yield from _no_best(standing)
@@ -138,6 +141,15 @@ def closing_lines(standing: Standing) -> Iterator[str]:
 def params_text(trial: Trial) -> str:
     """The parameters of a trial."""
     return ", ".join(f"{name}={value_text(value)}" for name, value in trial.params.items()) or OWN
+
+
+def _unfinished(trials: Sequence[Trial]) -> str:
+    """What is left to do, so that the exit code is 1."""
+    many = len(trials) > 1
+    numbers = ", ".join(str(trial.number) for trial in trials[:MOST_NAMED])
+    numbers += f" and {len(trials) - MOST_NAMED} more" if len(trials) > MOST_NAMED else ""
+    again = f"the same command tries {'them' if many else 'it'} again"
+    return f"not measured: trial{'s' if many else ''} {numbers}; {again}, `constraints` leave out what cannot work"
 
 
 def _no_best(standing: Standing) -> Iterator[str]:

@@ -20,6 +20,7 @@ from passloop.apps.tune.scoring.gain import Gain, gain
 from passloop.apps.tune.scoring.objectives import objective_value
 from passloop.apps.tune.scoring.slo import Judgement, judge
 from passloop.apps.tune.search.told import Aims
+from passloop.apps.tune.search.unfinished import comes_again
 from passloop.apps.tune.study_view import Trial
 
 if TYPE_CHECKING:
@@ -58,16 +59,29 @@ class Standing:
 
     @cached_property
     def nearest(self) -> Trial | None:
-        """Where nothing is feasible, the measured trial that misses its limits by the least share of one."""
+        """Where nothing is feasible, the trial that misses its limits by the least share of one; of one that was given
+        up, or broke, by what was measured until then.
+        """
         if self.best is not None:
             return None
-        missed = [(self._farthest(trial), trial) for trial in self.trials if self.state_of(trial) == "infeasible"]
-        return min(missed, key=lambda pair: (pair[0], pair[1].number), default=(0.0, None))[1]
+        missed = [
+            (farthest, trial.document is not None and trial.document.state != "complete", trial.number, trial)
+            for trial in self.trials
+            if not self.is_feasible(trial) and (farthest := self._farthest(trial)) is not None
+        ]
+        return min(missed, key=lambda told: told[:3], default=(0.0, False, 0, None))[3]
 
-    def _farthest(self, trial: Trial) -> float:
-        """By how much of a limit a trial misses the one that it misses most."""
+    def _farthest(self, trial: Trial) -> float | None:
+        """By how much of a limit a trial misses the one that it misses most; None if it was measured nowhere, or misses
+        none as far as it was measured.
+        """
+        if trial.number not in self.judged or trial.document is None or not trial.document.points:
+            return None
         found = [check.excess for check in self.judged[trial.number].violations]
-        return max((math.inf if excess is None else excess for excess in found), default=0.0)
+        known = [excess for excess in found if excess is not None]
+        if trial.document.state != "complete":
+            return max(known, default=None)
+        return max(known, default=0.0) if len(known) == len(found) else math.inf
 
     @cached_property
     def front(self) -> tuple[Trial, ...]:
@@ -138,10 +152,17 @@ class Standing:
         )
 
     @cached_property
+    def unfinished(self) -> tuple[Trial, ...]:
+        """The trials that ended and that the same command measures again: failures that are no findings."""
+        return tuple(trial for trial in self.trials if trial.is_final and comes_again(self.study, trial))
+
+    @cached_property
     def exit_code(self) -> int:
-        """0 if the search came to its end and found something feasible."""
-        whole = not self.paused and not any(trial.state in ("queued", "running", "rejected") for trial in self.trials)
-        return 0 if whole and self.best is not None else 1
+        """0 if the search came to its end, found something feasible, and left nothing that the same command would
+        measure again; else 1.
+        """
+        partial = self.paused or self.unfinished or not all(trial.is_final for trial in self.trials)
+        return 1 if partial or self.best is None else 0
 
     @cached_property
     def _documents(self) -> list[Document]:

@@ -33,6 +33,7 @@ from .memory import Way
 from .proposing import Proposer
 from .tasks import environment_id, parallel_pool, request_of, task_of
 from .told import Aims
+from .unfinished import comes_again
 
 if TYPE_CHECKING:
     from passloop.kernel.resources import Request
@@ -55,7 +56,6 @@ MOST_WEIGHED = 2_000
 """Candidates that are looked at to find the least that any of them asks."""
 PEAKS = "vram_peak_mib"
 """Where a trial notes what it was seen to take: MiB by GPU."""
-AGAIN = frozenset({"failed", "cancelled", "rejected"})
 
 
 class StudyPaused(Exception):
@@ -79,7 +79,7 @@ def _expanded(ask: ExpandAsk, study: Study, trials: Sequence[Trial], now: int) -
     own = own_trials(study, trials)
     aims, budgets = aims_of(study), budgets_of(study)
     _pause_if_alike(own, budgets, run=ask.run)
-    again = next((trial for trial in own if trial.run != ask.run and _comes_again(study, trial)), None)
+    again = next((trial for trial in own if trial.run != ask.run and comes_again(study, trial)), None)
     if again is not None:
         return _unit(ask, study, study.candidate(again.params), number=again.number, own=own, before=again)
     if enough(budgets, own, aims, now=now) is not None:
@@ -125,15 +125,6 @@ def peaks_of(study: Study, trials: Sequence[Trial]) -> list[Peak]:
         if sizes:
             found.append(Peak(study.candidate(trial.params).values, max(sizes)))
     return found
-
-
-def _comes_again(study: Study, trial: Trial) -> bool:
-    """Whether a trial of an earlier run is measured again: one that failed and may go otherwise now (memory that ran
-    out will run out again), or one that was given up for limits or objectives that are others now.
-    """
-    if trial.state == "pruned":
-        return (trial.order.slo, trial.order.objectives) != (study.slo, study.objectives)
-    return trial.state in AGAIN and (trial.failure is None or trial.failure.kind != "out_of_memory")
 
 
 def _pause_if_alike(own: Sequence[Trial], budgets: Budgets, *, run: int) -> None:

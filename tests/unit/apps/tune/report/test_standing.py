@@ -1,0 +1,75 @@
+"""How a study stands at its end: whether anything is left to do, and which trial is nearest where none is feasible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from passloop.apps.tune.records import Params
+from passloop.apps.tune.report.lines import closing_lines
+from passloop.apps.tune.report.standing import Standing
+from passloop.apps.tune.search.expander import aims_of
+from passloop.apps.tune.study_view import Trial
+from passloop.kernel.tasks import OutcomeKind, TaskState
+from tests.support.study_trials import failed, measured, pruned, trial_of
+from tests.support.trial_documents import point
+from tests.unit.apps.tune.studies import study
+
+SLO = [{"metric": "ttft", "stat": "p95", "max": "800ms"}]
+MADE = study(slo=SLO, search={"baseline": {"batch": 64, "slots": 1}})
+OTHER: Params = {"batch": 128, "slots": 2}
+
+
+def standing(*trials: Trial) -> Standing:
+    return Standing(MADE, aims_of(MADE), trials)
+
+
+def loaded(number: int, params: Params, ttft_p95: float) -> Trial:
+    """A trial whose first token took 100 ms at one request in flight, and so long at four."""
+    points = (point("concurrency=1", ttft_p95=100.0), point(output_tokens_per_second=100.0, ttft_p95=ttft_p95))
+    trial = measured(MADE, number, params, 100.0)
+    assert trial.document is not None
+    return replace(trial, document=msgspec.structs.replace(trial.document, points=points))
+
+
+BASE: Params = {"batch": 64, "slots": 1}
+GOOD = loaded(0, BASE, 500.0)
+
+
+@pytest.mark.parametrize(
+    ("other", "code"),
+    [
+        (loaded(1, OTHER, 900.0), 0),
+        (pruned(MADE, 1, OTHER), 0),
+        (pruned(study(), 1, OTHER), 1),
+        (failed(MADE, 1, OTHER, kind="out_of_memory", outcome=OutcomeKind.OUT_OF_MEMORY), 0),
+        (failed(MADE, 1, OTHER, kind="bad_flag"), 1),
+        (trial_of(MADE, 1, OTHER, TaskState.REJECTED), 1),
+        (trial_of(MADE, 1, OTHER, TaskState.CANCELLED), 1),
+        (trial_of(MADE, 1, OTHER, TaskState.READY), 1),
+    ],
+)
+def test_the_exit_code_is_1_while_the_same_command_would_measure_something(other: Trial, code: int) -> None:
+    assert standing(GOOD, other).exit_code == code
+
+
+def test_what_is_left_to_do_is_said_with_its_trials() -> None:
+    lines = list(closing_lines(standing(GOOD, failed(MADE, 1, OTHER))))
+    assert lines[1].startswith("not measured: trial 1; the same command tries it again")
+    assert not any("not measured" in line for line in closing_lines(standing(GOOD)))
+
+
+def test_the_nearest_may_be_a_trial_that_was_given_up() -> None:
+    measured_part = (point("concurrency=1", output_tokens_per_second=50.0, ttft_p95=880.0),)
+    near = pruned(MADE, 1, OTHER, "misses its SLO", points=measured_part)
+    told = standing(loaded(0, BASE, 1_600.0), near)
+    assert told.nearest is near
+    assert list(closing_lines(told))[-1] == "nearest: trial 1 (misses its SLO)"
+
+
+def test_a_trial_that_missed_nothing_as_far_as_it_went_is_not_the_nearest() -> None:
+    unknown = pruned(MADE, 1, OTHER, "cannot win", points=(point("concurrency=1", ttft_p95=10.0),))
+    late = loaded(0, BASE, 1_600.0)
+    assert standing(late, unknown).nearest is late
