@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from passloop.apps.spec_file import SpecFile
 from passloop.apps.tune import candidates
 from passloop.apps.tune.candidates import Candidate
 from passloop.apps.tune.plan import TunePlan, plan_of
+from passloop.apps.tune.presence import missing_parts
 from passloop.apps.tune.study import study_of_file
 from passloop.kernel.ids import CPU, MEMORY
 from passloop.store.estimates import learned_means
@@ -25,10 +27,12 @@ def tune_plan(file: SpecFile, home: str, box: Callable[[], Box], *, first: int |
     `SpecError`.
     """
     study = study_of_file(file, cwd=Path.cwd())
+    missing = missing_parts(file, study, environ=os.environ)
     found = box()
     largest = max((device.vram_mib for device in found.devices), default=None)
     study = study.on(candidates.Box(gpus=len(found.devices), largest_mib=largest))
     plan = plan_of(study, learned=learned_means(Home(Path(home))), first=first)
+    plan = replace(plan, missing=file.error(missing).problems if missing else ())
     if plan.impossible or not plan.first:
         return plan
     least = min(plan.first, key=lambda each: each.gpus)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from passloop.apps.errors import Problem
 from passloop.apps.figures import span_text
 from passloop.apps.secrecy import looks_secret
 from passloop.apps.text import UNSAFE
@@ -37,7 +38,8 @@ TOKEN_MS = 30
 class TunePlan:
     """What would happen. `points` is the most that the space has (None: no end of them), `looked_at` how many were
     looked at; of these `excluded` are left out by constraints, `reasons` tell why others cannot run and how often, and
-    `able` can. `each_ms` is what a trial is thought to take, by `basis`; `gpus` the least and most of one.
+    `able` can. `each_ms` is what a trial is thought to take, by `basis`; `gpus` the least and most of one. `missing` is
+    what is not on this machine and every trial would fail without.
     """
 
     study: Study
@@ -54,6 +56,7 @@ class TunePlan:
     basis: str
     warnings: tuple[str, ...]
     impossible: tuple[str, ...] = ()
+    missing: tuple[Problem, ...] = ()
 
     @property
     def whole(self) -> bool:

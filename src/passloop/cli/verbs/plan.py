@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from passloop.apps.bench.plan import BenchPlan
+    from passloop.apps.errors import Problem
     from passloop.apps.generate.plan import GeneratePlan
     from passloop.apps.queue.plan import Box, Plan
     from passloop.apps.spec_file import SpecFile
@@ -52,13 +53,21 @@ def command(
         plan = _planned(spec, home_of(ctx), environment, whole=whole)
     except SpecError as wrong:
         if as_json:
-            streams.emit_json({"schema_version": 1, "problems": [each._asdict() for each in wrong.problems]})
+            streams.emit_json({"schema_version": 1, "problems": _plain(wrong.problems)})
         raise
+    missing: tuple[Problem, ...] = getattr(plan, "missing", ())
     if as_json:
-        streams.emit_json({**plan.as_json(), "text": plan.as_text()})
+        problems = {"problems": _plain(missing)} if missing else {}
+        streams.emit_json({**plan.as_json(), "text": plan.as_text(), **problems})
     else:
         streams.emit(plan.as_text())
+    if missing:
+        raise SpecError(missing)
     return int(Exit.NEVER_FITS if plan.impossible else Exit.OK)
+
+
+def _plain(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    return [each._asdict() for each in problems]
 
 
 def _planned(spec: str, home: str, environment: Mapping[str, str], *, whole: bool) -> AnyPlan:

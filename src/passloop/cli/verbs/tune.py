@@ -5,6 +5,7 @@ With an engine it follows; without one it is the engine. `tune rescore` judges s
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,9 @@ def command(
     passloop tune server.yaml                  the same again runs only what is missing or failed
     passloop tune rescore server               judge stored trials again, without any server
     passloop tune --import task.json           the spec of an autotuner's task, and what it drops
+
+    Exit code 0: the search is complete and something is feasible; 1: nothing is, or the same command would measure
+    something again (a server that failed; running out of memory and missing an SLO are findings).
     """
     if task_file is not None and words:
         raise CliError("--import takes one file and nothing beside it", hint="passloop tune --import task.json")
@@ -70,17 +74,16 @@ def command(
 
 
 def _opened(path: str, home: str) -> Tune:
-    from passloop.apps.errors import Problem, SpecError
     from passloop.apps.spec_file import load_spec
-    from passloop.apps.tune.search.samplers import MissingPart, check_parts
+    from passloop.apps.tune.presence import missing_parts
     from passloop.apps.tune.study import study_of_file
     from passloop.cli.tuning import Tune
 
-    study = study_of_file(load_spec(path, kind="tune"), cwd=Path.cwd())
-    try:
-        check_parts(study.spec.search.sampler)
-    except MissingPart as missing:
-        raise SpecError([Problem(str(missing), "or choose another sampler", "search.sampler")]) from None
+    file = load_spec(path, kind="tune")
+    study = study_of_file(file, cwd=Path.cwd())
+    missing = missing_parts(file, study, environ=os.environ)
+    if missing:
+        raise file.error(missing)
     for note in study.notes:
         streams.say(f"note: {note}")
     return Tune(study, home=home)
