@@ -68,6 +68,19 @@ def test_a_held_group_holds_what_it_gets_later(box: Box) -> None:
     assert box.run("wait", str(task)).code == 0
 
 
+def test_a_group_means_those_inside_it_too_for_every_verb(shared: Box) -> None:
+    outer, inner, other = (held(shared, "--group", name)[0] for name in ("lab", "lab/night", "labour"))
+    assert [task["id"] for task in shared.json("ls", "--group", "lab")["tasks"]] == [outer, inner]
+    assert [task["id"] for task in shared.json("ls", f"{outer}-{other}", "group:lab/night")["tasks"]] == [inner]
+    for verb in ("release", "hold", "cancel", "rm"):
+        touched = shared.json(verb, "--group", "lab", "--dry-run")["tasks"]
+        assert touched == [outer, inner], verb
+    assert shared.json("release", "--group", "lab")["changed"] == [outer, inner]
+    assert shared.run("wait", "--group", "lab").code == 0
+    assert shared.json("rm", "--group", "lab")["changed"] == [outer, inner]
+    assert states(shared, str(other)) == ["held"]
+
+
 def test_retry_makes_new_tasks_of_the_failed_ones(shared: Box) -> None:
     (task,) = shared.submit("--", "false")
     shared.run("wait", str(task))

@@ -95,7 +95,7 @@ def touch_options(function: F) -> F:
     return _all(
         selectors_argument,
         click.option("--failed", is_flag=True, help="Short for the selector state:failed."),
-        click.option("--group", metavar="GROUP", help="Only tasks of this group."),
+        click.option("--group", metavar="GROUP", help="Only tasks of this group and those inside it."),
         click.option("-n", "--dry-run", is_flag=True, help="List what it would touch; do nothing."),
         json_option,
     )(function)

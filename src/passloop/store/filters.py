@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .records import encode_json
 
-__all__ = ["TaskFilter", "conditions_of", "ranges_of"]
+__all__ = ["TaskFilter", "conditions_of", "is_inside", "ranges_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class TaskFilter:
     condition.
 
     Each tuple that is empty asks nothing; within one, any value is enough. `classes` are outcome classes or
-    the task classes that durations are filed under; `keys` are globs. `before` leaves out this id and newer
-    ones.
+    the task classes that durations are filed under; `keys` are globs; a group means those inside it too. `before`
+    leaves out this id and newer ones.
     """
 
     ids: tuple[tuple[int, int], ...] = ()
@@ -29,6 +29,11 @@ class TaskFilter:
     keys: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     before: int | None = None
+
+
+def is_inside(group: str, outer: str) -> bool:
+    """Whether a group is `outer` or one inside it; the condition on tasks says the same in SQL."""
+    return group == outer or group.startswith(f"{outer}/")
 
 
 def ranges_of(ids: Iterable[int]) -> tuple[tuple[int, int], ...]:
@@ -48,7 +53,8 @@ _IDS = """tasks.id IN (
 _RUNS = "tasks.run IN (SELECT value FROM json_each(:runs))"
 _OTHERS = {
     "states": "tasks.state IN (SELECT value FROM json_each(:states))",
-    "groups": "tasks.group_name IN (SELECT value FROM json_each(:groups))",
+    "groups": """EXISTS (SELECT 1 FROM json_each(:groups) AS wanted WHERE tasks.group_name = wanted.value
+        OR substr(tasks.group_name, 1, length(wanted.value) + 1) = wanted.value || '/')""",
     "keys": "EXISTS (SELECT 1 FROM json_each(:keys) AS wanted WHERE tasks.key GLOB wanted.value)",
     "classes": """(tasks.outcome IN (SELECT value FROM json_each(:classes)) OR tasks.spec IN (
         SELECT id FROM specs WHERE body ->> 'task_class' IN (SELECT value FROM json_each(:classes))))""",

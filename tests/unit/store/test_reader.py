@@ -11,7 +11,7 @@ from passloop.kernel.changes import AttemptChanged, TaskAdded, TaskChanged
 from passloop.kernel.tasks import OutcomeKind, TaskSpec, TaskState
 from passloop.store.database import Store
 from passloop.store.errors import StoreDamaged, StoreMissing, StoreRefused
-from passloop.store.filters import TaskFilter
+from passloop.store.filters import TaskFilter, is_inside
 from passloop.store.home import Home
 from passloop.store.reader import Reader
 from passloop.store.samples import Sample
@@ -65,6 +65,19 @@ def test_a_filter_finds_what_it_says(reader: Reader, wanted: TaskFilter, found: 
     assert [view.row.id for view in reader.tasks(wanted)] == found
     assert reader.task_ids(wanted) == found
     assert reader.count(wanted) == len(found)
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("group", "found"),
+    [("team", [1, 2, 3]), ("team/night", [2, 3]), ("team/night/deep", [3]), ("teams", [4]), ("t%", []), ("", [])],
+)
+def test_a_group_means_those_inside_it_too(store: Store, group: str, found: list[int]) -> None:
+    for task, name in enumerate(["team", "team/night", "team/night/deep", "teams"], 1):
+        store.commit(a_submission(1, run=task, first=task, group=name))
+    reader = store.reader()
+    assert reader.task_ids(TaskFilter(groups=(group,))) == found
+    assert [view.row.id for view in reader.tasks(TaskFilter()) if is_inside(view.row.group, group)] == found
     reader.close()
 
 

@@ -15,9 +15,9 @@ from tests.support.served import Served, served
 CELL = TemplateNode(one_cpu().request, completes=True)
 
 
-async def matrix(one: Served, **plan: object) -> RunId:
+async def matrix(one: Served, *, group: str = "default", **plan: object) -> RunId:
     plan = {"units": 5, "tasks": 10, "guard": ResidentGuard(units=1)} | plan
-    event = SourceDeclared("matrix", "scripted", SourcePlan((CELL,), **plan))  # type: ignore[arg-type]
+    event = SourceDeclared("matrix", "scripted", SourcePlan((CELL,), **plan), group=group)  # type: ignore[arg-type]
     return (await one.rig.engine.declare_source(event)).run
 
 
@@ -67,6 +67,17 @@ async def test_a_run_without_a_task_yet_is_held_and_released(tmp_path: Path) -> 
         for verb, held in (("hold", True), ("release", False)):
             assert (await one.post(f"/tasks/{verb}", {"select": [f"@{run}"]})).json()["sources"] == [run]
             assert (await one.get(f"/runs/{run}")).json()["run"]["source"]["held"] is held
+
+
+async def test_a_group_alone_means_what_is_to_come_in_it_and_inside_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        with_expander(one)
+        run = await matrix(one, group="team/night")
+        await one.rig.until(lambda: len(one.rig.outside.live) == 2)
+        for words in (["group:team", "state:running"], ["1-2", "group:team"], ["group:tea"]):
+            assert "sources" not in (await one.post("/tasks/hold", {"select": words})).json(), words
+        answer = (await one.post("/tasks/cancel", {"select": ["group:team"]})).json()
+        assert (answer["sources"], answer["changed"]) == ([run], [1, 2])
 
 
 async def test_a_part_of_a_run_is_not_its_source(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from passloop.apps.text import shown
 from passloop.engine.errors import NotFound
 from passloop.kernel.source_rows import SourceRow, SourceState
 from passloop.kernel.tasks import OutcomeKind
-from passloop.store.filters import TaskFilter
+from passloop.store.filters import TaskFilter, is_inside
 from passloop.store.reader import Reader, RunView
 
 from .selectors import Selection
@@ -84,12 +84,21 @@ def runs_of(name: str, reader: Reader) -> list[int]:
 
 
 def sources_in(selection: Selection, reader: Reader) -> list[SourceRow]:
-    """The sources that a selection means: those of runs that are named whole and still have tasks to come."""
-    if selection.states or selection.classes or selection.keys or selection.groups:
+    """The sources that a selection means: those of runs and groups that are named whole and have tasks to come."""
+    if selection.states or selection.classes or selection.keys:
         return []
-    runs = dict.fromkeys(run for name in selection.runs for run in runs_of(name, reader))
-    found = (reader.source(run) for run in runs)
-    return [one.row for one in found if one is not None and _may_go_on(one.row)]
+    if selection.runs:
+        runs = dict.fromkeys(run for name in selection.runs for run in runs_of(name, reader))
+        found = [reader.source(run) for run in runs]
+    elif selection.groups and not selection.ids and not selection.last:
+        found = [run.source for run in reader.runs()]
+    else:
+        return []
+    return [one.row for one in found if one is not None and _may_go_on(one.row) and _is_chosen(one.row, selection)]
+
+
+def _is_chosen(source: SourceRow, selection: Selection) -> bool:
+    return not selection.groups or any(is_inside(source.group, outer) for outer in selection.groups)
 
 
 def _may_go_on(source: SourceRow) -> bool:

@@ -26,7 +26,7 @@ FORMS = "use 12, 12-40, last, @RUN, state:failed, class:out_of_memory, key:GLOB 
 class Selection:
     """What was named: id ranges (both ends included), the newest task, runs by name or id, and conditions.
 
-    `classes` are outcome classes or task classes, `keys` globs.
+    `classes` are outcome classes or task classes, `keys` globs; a group means those inside it too.
     """
 
     ids: tuple[tuple[int, int], ...] = ()

@@ -33,7 +33,7 @@ _COLUMNS = (
 @click.command("ls")
 @selectors_argument
 @click.option("--failed", is_flag=True, help="Short for the selector state:failed.")
-@click.option("--group", metavar="GROUP", help="Only tasks of this group.")
+@click.option("--group", metavar="GROUP", help="Only tasks of this group and those inside it.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The newest N only.")
 @click.option("--jsonl", is_flag=True, help="One JSON document per task and line.")
 @json_option
@@ -50,7 +50,8 @@ def command(
 ) -> None:
     """List tasks.
 
-    SELECTOR is an id (12), a range (12-40), last, @run, state:failed, class:NAME or key:GLOB.
+    SELECTOR is an id (12), a range (12-40), last, @run, state:failed, class:NAME, key:GLOB or
+    group:NAME (with the groups inside it).
     """
     reads = open_reads(ctx)
     whole = as_json or jsonl or limit is not None

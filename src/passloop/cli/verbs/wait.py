@@ -26,7 +26,7 @@ _FOLDED = 10
 
 @click.command("wait")
 @selectors_argument
-@click.option("--group", metavar="GROUP", help="Only tasks of this group.")
+@click.option("--group", metavar="GROUP", help="Only tasks of this group and those inside it.")
 @click.option("--timeout", metavar="SPAN", help="Give up after this: exit 124.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @json_option
@@ -42,21 +42,20 @@ def command(
 ) -> int:
     """Wait until tasks have ended: exit 0 if all succeeded, 1 if not, 124 if time ran out.
 
-    Without a selector it waits for everything that has not ended now. In a run (a sweep: all runs of its name) a
-    task that was retried or submitted again counts as its newest one did. Of a run that still gets tasks (a matrix, a
-    dataset, a study) it waits for all that come.
+    Without a selector it waits for everything that has not ended now. In a run (a sweep: all runs of its name) or a
+    group a task that was retried or submitted again counts as its newest one did. Of a run that still gets tasks (a
+    matrix, a dataset, a study) it waits for all that come.
     """
     span = None if timeout is None else _seconds(timeout)
     reads = open_reads(ctx)
     words = selectors_of(selectors) if group is None else (*selectors, f"group:{group}")
     found = _found(reads, words)
-    runs = () if group is not None else tuple(word for word in words if _is_run(word))
-    if words and not found:
+    whole = words if any(map(_is_group, words)) else tuple(filter(_is_run, words))
+    if words and not found and not _more_comes(reads, whole):
         _refuse_unless_runs(words)
-        if not _more_comes(reads, runs):
-            streams.say(f"nothing to wait for: {' '.join(words)} has no tasks")
+        streams.say(f"nothing to wait for: {' '.join(words)} has no tasks")
     try:
-        ended = _wait_for_all(reads, words, runs, span, quiet=quiet or as_json)
+        ended = _wait_for_all(reads, words, whole, span, quiet=quiet or as_json)
     except KeyboardInterrupt:
         _say_how_to_go_on(words, [task["id"] for task in found if task["state"] not in FINAL])
         return int(Exit.INTERRUPTED)
@@ -70,11 +69,11 @@ def _found(reads: Reads, words: tuple[str, ...]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = reads.tasks(Ask(words))["tasks"]
     if not words:
         return [task for task in found if task["state"] not in FINAL]
-    return _standing(found) if any(_is_run(word) for word in words) else found
+    return _standing(found) if any(_is_run(word) or _is_group(word) for word in words) else found
 
 
 def _wait_for_all(
-    reads: Reads, words: tuple[str, ...], runs: tuple[str, ...], span: float | None, *, quiet: bool
+    reads: Reads, words: tuple[str, ...], whole: tuple[str, ...], span: float | None, *, quiet: bool
 ) -> dict[str, Any]:
     """Wait for what is there; if more came meanwhile, or is to come, for that too."""
     deadline = None if span is None else time.monotonic() + span
@@ -82,19 +81,19 @@ def _wait_for_all(
         found = _found(reads, words)
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         ended = _wait(reads, found, left, quiet=quiet)
-        if not ended["final"] or not _more_comes(reads, runs):
+        if not ended["final"] or not _more_comes(reads, whole):
             return ended
         if all(task["state"] in FINAL for task in _found(reads, words)):
-            answer = _wait_for_some(Client(reads.home), list(runs), deadline)
+            answer = _wait_for_some(Client(reads.home), list(whole), deadline)
             if not answer["final"]:
                 return ended | {"final": False}
 
 
-def _more_comes(reads: Reads, runs: tuple[str, ...]) -> bool:
-    """Whether some of these runs gets its tasks from a source that is not over."""
-    if not runs or not reads.running:
+def _more_comes(reads: Reads, whole: tuple[str, ...]) -> bool:
+    """Whether some run that these words mean whole gets its tasks from a source that is not over."""
+    if not whole or not reads.running:
         return False
-    query: list[tuple[str, str | int | None]] = [("select", word) for word in runs]
+    query: list[tuple[str, str | int | None]] = [("select", word) for word in whole]
     return bool(Client(reads.home).get("/wait", [*query, ("timeout_ms", 0)])["coming"])
 
 
@@ -162,6 +161,10 @@ def _told(ended: dict[str, Any], tasks: list[dict[str, Any]], *, quiet: bool) ->
 
 def _is_run(word: str) -> bool:
     return word.startswith(("@", "run:"))
+
+
+def _is_group(word: str) -> bool:
+    return word.startswith("group:")
 
 
 def _refuse_unless_runs(words: tuple[str, ...]) -> None:

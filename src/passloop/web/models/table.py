@@ -13,8 +13,6 @@ from passloop.store.reader import Reader, TaskView
 
 __all__ = ["TableAsk", "groups", "lines_of", "table"]
 
-BELOW = "/*"
-
 
 @dataclass(frozen=True, slots=True)
 class TableAsk:
@@ -31,7 +29,6 @@ def table(reader: Reader, ask: TableAsk) -> views.Json:
     """One page. Raises `SpecError`, `NotFound` as selectors do."""
     seq = reader.last_seq()
     wanted = filter_of(parse_selectors(ask.select), reader)
-    wanted = replace(wanted, groups=_groups(reader, wanted.groups))
     page = reader.page(
         replace(wanted, states=()),
         text=ask.text,
@@ -57,13 +54,3 @@ def groups(reader: Reader) -> views.Json:
     """Every group with its tasks by state."""
     found = [{"name": name, "held": held, "counts": counts} for name, (held, counts) in reader.groups().items()]
     return views.document(groups=found)
-
-
-def _groups(reader: Reader, asked: Sequence[str]) -> tuple[str, ...]:
-    """`a/*` means the group `a` and all below it."""
-    if not any(name.endswith(BELOW) for name in asked):
-        return tuple(asked)
-    tops = [name.removesuffix(BELOW) for name in asked if name.endswith(BELOW)]
-    plain = [name for name in asked if not name.endswith(BELOW)]
-    below = [name for name in reader.groups() for top in tops if name == top or name.startswith(f"{top}/")]
-    return tuple(dict.fromkeys([*plain, *below])) or ("",)

@@ -25,14 +25,14 @@ function Tree({ groups, chosen }) {
   return html`<div class="tree">
     <button type="button" aria-pressed=${String(none)} onClick=${() => setFilter({ group: null })}>all groups</button>
     <${Level} nodes=${top} chosen=${chosen} />
-    ${chosen.length === 1 && html`<${HoldGroup} group=${groups.find((each) => each.name === chosen[0])} />`}
+    ${chosen.length === 1 && html`<${HoldGroup} name=${chosen[0]} held=${groups.some((each) => each.name === chosen[0] && each.held)} />`}
   </div>`;
 }
 
 function Level({ nodes, chosen }) {
   return html`<ul>
     ${nodes.map((node) => html`<li key=${node.path}>
-      <button type="button" aria-pressed=${String(chosen.includes(node.below.length ? `${node.path}/*` : node.path))} onClick=${() => setFilter({ group: node.below.length ? `${node.path}/*` : node.path })}>
+      <button type="button" aria-pressed=${String(chosen.includes(node.path))} onClick=${() => setFilter({ group: node.path })}>
         <span class="cut">${oneLine(node.name)}</span>
         ${node.held && html`<small class="held">held</small>`}
         <span class="count" title="not final / all">${node.live > 0 ? `${countText(node.live)} / ` : ""}${countText(node.all)}</span>
@@ -42,11 +42,10 @@ function Level({ nodes, chosen }) {
   </ul>`;
 }
 
-function HoldGroup({ group }) {
-  if (!group) return null;
-  const verb = group.held ? "release" : "hold";
-  const press = () => told(() => post(`/groups/${encodeURIComponent(group.name)}/${verb}`), () => `group ${group.name}: ${group.held ? "released" : "held"}`);
-  return html`<p><button type="button" onClick=${press}>${group.held ? "Release" : "Hold"} this group</button></p>`;
+function HoldGroup({ name, held }) {
+  const verb = held ? "release" : "hold";
+  const press = () => told(() => post(`/groups/${encodeURIComponent(name)}/${verb}`), () => `group ${name}: ${held ? "released" : "held"}`);
+  return html`<p><button type="button" onClick=${press}>${held ? "Release" : "Hold"} this group</button></p>`;
 }
 
 /** Nodes `{name, path, live, all, held, below}`; numbers are those of a node and all below it. */
