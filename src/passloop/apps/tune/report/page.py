@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from passloop.apps.figures import value_text
 from passloop.apps.markup import Markup, element, plain_log
 from passloop.apps.page import grid, page_of
+from passloop.apps.plots import STYLE
 from passloop.apps.tune.search.budgets import MS_PER_HOUR
 from passloop.apps.tune.study_view import Trial
 
 from .document import objective_name
-from .frame import STYLE
 from .lines import headings, trial_cells, why_not
 from .plots import against, importance, load_curves, parallel, progress
 from .standing import Standing

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from passloop.apps.figures import value_text
 from passloop.apps.markup import Markup, element
+from passloop.apps.plots import WIDTH, Frame, Range, picture
 from passloop.apps.tune.records import Objective, Point, Slo
 from passloop.apps.tune.study_view import Trial
 
-from .frame import WIDTH, Frame, Range, picture
 from .standing import Standing
 from .units import short_name, slo_text, unit_of
 
