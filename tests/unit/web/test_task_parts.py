@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from passloop.store.samples import Sample
+from passloop.web.app import make_app
 from passloop.web.following import read_log
 from tests.support.served import Served, chunks, request_text, served
 
@@ -97,6 +99,31 @@ async def test_files_are_listed_and_sent_as_downloads(tmp_path: Path) -> None:
             "application/octet-stream",
             "nosniff",
         )
+
+
+def open_files() -> set[str]:
+    """What the descriptors of this process lead to."""
+    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    return {os.readlink(link) for link in links if os.path.lexists(link)}
+
+
+async def test_a_file_that_nobody_stays_to_read_is_closed(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        out = await running(one) / "out"
+        (out / "large.bin").write_bytes(bytes(1_000_000))
+        sent: list[Any] = []
+
+        async def gone() -> Any:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        path = "/api/v1/tasks/1/files/large.bin"
+        scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+        await make_app(one.host)({**scope, "headers": [], "http_version": "1.1", "scheme": "http"}, gone, send)
+        assert str(out / "large.bin") not in open_files()
+        assert not any(message.get("body") for message in sent)
 
 
 @pytest.mark.parametrize("name", OUTSIDE)

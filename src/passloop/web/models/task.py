@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -86,10 +87,10 @@ def files(folder: Path) -> list[Json]:
     return found
 
 
-def open_file(folder: Path, name: str) -> int:
-    """A descriptor of a file in an attempt's `out/`. Raises `NotFound` for whatever does not lie there."""
+def open_file(folder: Path, name: str) -> BinaryIO:
+    """A file in an attempt's `out/`, opened. Raises `NotFound` for whatever does not lie there."""
     try:
-        return open_artifact(folder / OUT, name)
+        return os.fdopen(open_artifact(folder / OUT, name), "rb")
     except ArtifactRefused:
         raise NotFound("there is no such file of this attempt") from None
 

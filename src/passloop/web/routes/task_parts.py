@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from passloop.apps.queue.views import document
 from passloop.web.models.task import attempt_row, curves, files, open_file, variables
@@ -48,19 +49,29 @@ async def send_file(
 ) -> StreamingResponse:
     """One of these files, to be saved."""
     folder, _ = await engine.read(lambda reader: attempt_place(reader, task, engine.home, attempt))
-    descriptor = await asyncio.to_thread(open_file, folder, name)
-    headers = {
-        "Content-Length": str(os.fstat(descriptor).st_size),
-        "Content-Disposition": "attachment",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingResponse(_pieces(descriptor), media_type="application/octet-stream", headers=headers)
+    return _Download(await asyncio.to_thread(open_file, folder, name))
 
 
-def _pieces(descriptor: int) -> Iterator[bytes]:
-    """A file as large as it was when it was opened, so that its length is true."""
-    left = os.fstat(descriptor).st_size
-    with os.fdopen(descriptor, "rb") as file:
-        while left > 0 and (piece := file.read(min(PIECE, left))):
-            left -= len(piece)
-            yield piece
+class _Download(StreamingResponse):
+    """A file to be saved, as long as it was when it was opened. It is closed even if nobody stays to read it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        size = os.fstat(file.fileno()).st_size
+        headers = {
+            "Content-Length": str(size),
+            "Content-Disposition": "attachment",
+            "X-Content-Type-Options": "nosniff",
+        }
+        super().__init__(_pieces(file, size), media_type="application/octet-stream", headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
+def _pieces(file: BinaryIO, left: int) -> Iterator[bytes]:
+    while left > 0 and (piece := file.read(min(PIECE, left))):
+        left -= len(piece)
+        yield piece
