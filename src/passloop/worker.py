@@ -18,7 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cell", "DeviceFault", "OutOfMemory", "Refused", "Stopped", "cell", "kept", "mutated", "mutation"]
+__all__ = [
+    "Cell",
+    "DeviceFault",
+    "OutOfMemory",
+    "Refused",
+    "Stopped",
+    "cell",
+    "kept",
+    "loaded",
+    "loading",
+    "mutated",
+    "mutation",
+]
 
 kept: dict[str, Any] = {}
 """Lasts as long as the worker."""
@@ -62,6 +74,7 @@ class _Now:
 
     cell: Cell | None = None
     mutated: str | None = None
+    loading: int | None = None
 
 
 def cell() -> Cell:
@@ -89,8 +102,20 @@ def mutation() -> str | None:
     return _Now.mutated
 
 
+def loaded(millis: int) -> None:
+    """Say that this call took so many milliseconds to load what is kept. What switching to its key costs is learned
+    from that, and with it for how long others may be passed by so that a key is drained before it is switched.
+    """
+    _Now.loading = (_Now.loading or 0) + max(0, millis)
+
+
+def loading() -> int | None:
+    """What was said with `loaded` since the call began, in all; None if nothing was."""
+    return _Now.loading
+
+
 def begin(now: Cell | None) -> None:
     """For the worker itself: a call begins, or none is under way."""
     _Now.cell = now
     if now is not None:
-        _Now.mutated = None
+        _Now.mutated = _Now.loading = None

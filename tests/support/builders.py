@@ -231,17 +231,17 @@ class World:
         self.ends.append((self.now, task))
         return Exited(attempt.id, attempt.epoch, outcome(how, **rest), stray=stray)
 
-    def park(self, *tasks: TaskId, how: str | OutcomeKind = OutcomeKind.SUCCESS) -> Turn:
+    def park(self, *tasks: TaskId, how: str | OutcomeKind = OutcomeKind.SUCCESS, **rest: Any) -> Turn:
         """The open attempts of these tasks end so, and their workers live on."""
-        return self.send(*(self.parking(task, how) for task in tasks))
+        return self.send(*(self.parking(task, how, **rest) for task in tasks))
 
-    def parking(self, task: TaskId, how: str | OutcomeKind = OutcomeKind.SUCCESS) -> Exited:
+    def parking(self, task: TaskId, how: str | OutcomeKind = OutcomeKind.SUCCESS, **rest: Any) -> Exited:
         """The event with which the task's open attempt ends and leaves its worker parked."""
         attempt = self.rows.attempt_of(task)
         self.ends.append((self.now, task))
         memory = dict(attempt.allocation.amounts).get(MEMORY, 0)
         parked = Parked(AttemptId(self.rows.worker_of(attempt.id).id), attempt.allocation.devices, memory)
-        return Exited(attempt.id, attempt.epoch, outcome(how), parked=parked)
+        return Exited(attempt.id, attempt.epoch, outcome(how, **rest), parked=parked)
 
     def worker_gone(self, worker: int) -> Turn:
         """A worker that lay is proven gone."""
@@ -402,6 +402,7 @@ class World:
 
 def _spec_from(variants: Iterable[Variant], words: dict[str, Any]) -> TaskSpec:
     of_spec = {
+        "alike",
         "limit",
         "grace",
         "driver",

@@ -133,6 +133,12 @@ def mutate() -> None:
     worker.mutated("the embeddings were resized")
 
 
+def load(*millis: int) -> None:
+    """Say that loading took so long, part by part."""
+    for each in millis:
+        worker.loaded(each)
+
+
 def grow(mib: int) -> None:
     """Keep that much memory."""
     worker.kept.setdefault("grown", []).append(bytearray(os.urandom(1 << 10) * (mib << 10)))

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from passloop.clock import Clock
+from passloop.kernel.tasks import DeviceUse
 
 from .base import Inventory, Sample
 
@@ -40,6 +41,27 @@ class AttemptSample:
     sample: Sample
 
 
+class _Tally:
+    """What the reads of one attempt come to: sums, so that a long one costs no more than a short one."""
+
+    __slots__ = ("busy", "memory", "peak", "reads", "told")
+
+    def __init__(self) -> None:
+        self.reads = self.told = self.busy = self.peak = self.memory = 0
+
+    def add(self, samples: Collection[Sample]) -> None:
+        self.reads += bool(samples)
+        for sample in samples:
+            if sample.utilisation is not None:
+                self.told += 1
+                self.busy += sample.utilisation
+                self.peak = max(self.peak, sample.utilisation)
+            self.memory = max(self.memory, sample.memory_mib or 0)
+
+    def use(self) -> DeviceUse:
+        return DeviceUse(round(self.busy / max(1, self.told)), self.peak, self.memory, self.reads)
+
+
 Deliver = Callable[[tuple[AttemptSample, ...]], None]
 """Takes a batch, in the order of time; called on the loop thread."""
 
@@ -62,6 +84,7 @@ class Sampler:
         self._period_ms = period_ms
         self._pause = pause
         self._holders: dict[int, tuple[str, ...]] = {}
+        self._tallies: dict[int, _Tally] = {}
         self._gathered: list[AttemptSample] = []
         self._reads = 0
         self._ticking: asyncio.Task[None] | None = None
@@ -76,16 +99,23 @@ class Sampler:
         if self._inventory.virtual or not uuids:
             return
         self._holders[attempt] = tuple(uuids)
+        self._tallies.setdefault(attempt, _Tally())
         if self._ticking is None:
             self._ticking = asyncio.get_running_loop().create_task(self._tick(), name="passloop-sampler")
 
     def leave(self, attempt: int) -> None:
         """The attempt holds nothing any more. The last one ends the tick; unknown attempts are no error."""
         self._holders.pop(attempt, None)
+        self._tallies.pop(attempt, None)
         if not self._holders and self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
             self._hand_on()
+
+    def use_of(self, attempt: int) -> DeviceUse | None:
+        """How the attempt has used its devices so far; None if they were not read while it held them."""
+        tally = self._tallies.get(attempt)
+        return tally.use() if tally is not None and tally.reads else None
 
     async def stop(self) -> None:
         """End the tick and hand on what is gathered."""
@@ -104,12 +134,10 @@ class Sampler:
 
     def _gather(self, samples: dict[str, Sample]) -> None:
         now = self._clock.now()
-        self._gathered.extend(
-            AttemptSample(attempt, now, samples[uuid])
-            for attempt, held in self._holders.items()
-            for uuid in held
-            if uuid in samples
-        )
+        for attempt, held in self._holders.items():
+            own = [samples[uuid] for uuid in held if uuid in samples]
+            self._tallies[attempt].add(own)
+            self._gathered.extend(AttemptSample(attempt, now, sample) for sample in own)
         self._reads += 1
         if self._reads >= READS_PER_BATCH:
             self._hand_on()

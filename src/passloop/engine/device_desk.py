@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from passloop.clock import Clock
@@ -17,7 +18,7 @@ from passloop.devices.check import DeviceCheck
 from passloop.devices.gate import StartGate
 from passloop.devices.locks import DeviceLocks
 from passloop.devices.ownership import Holding
-from passloop.devices.sampler import PERIOD_MS, AttemptSample, Sampler
+from passloop.devices.sampler import PERIOD_MS, AttemptSample, Pause, Sampler, pause_ms
 from passloop.devices.watch import DeviceWatch
 from passloop.drivers.base import Report
 from passloop.kernel.changes import AttemptChanged, Change
@@ -63,7 +64,7 @@ def _held(attempt: AttemptId, process: str, devices: Sequence[Grant], *, named: 
 class DeviceDesk:
     """The engine's way to the devices. `locks` keeps other homes off them; None where nobody else can see them.
 
-    `watch_ms` is how often a device that somebody waits for is looked at.
+    `watch_ms` is how often a device that somebody waits for is looked at; `pause` waits between two samples.
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class DeviceDesk:
         attempts: Attempts,
         clock: Clock,
         watch_ms: int = PERIOD_MS,
+        pause: Pause = pause_ms,
     ) -> None:
         self.inventory = inventory
         self._locks = locks
         self._attempts = attempts
         self._clock = clock
         self._watch_ms = watch_ms
+        self._pause = pause
         self._check = DeviceCheck(inventory, locks)
         self._ending: dict[AttemptId, asyncio.Task[None]] = {}
         self._going: set[AttemptId] = set()
@@ -90,7 +93,7 @@ class DeviceDesk:
         self._report = report
         watch = DeviceWatch(self._check, report=report, period_ms=self._watch_ms)
         self.gate = StartGate(self._check, locks=self._locks, holdings=self.holdings, watch=watch, report=report)
-        self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver)
+        self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver, pause=self._pause)
 
     async def start(self) -> None:
         """Lock again what live attempts hold, and report all devices."""
@@ -126,6 +129,11 @@ class DeviceDesk:
     def descriptors(self, allocation: Allocation) -> Sequence[int]:
         """The locks that an attempt's processes must keep open."""
         return self.gate.descriptors(allocation)
+
+    def with_use(self, event: Event) -> Event:
+        """The end of an attempt with how it used its devices, where these were read; any other event as it is."""
+        use = self._sampler.use_of(event.attempt) if isinstance(event, Exited) else None
+        return event if use is None else replace(event, outcome=replace(event.outcome, devices=use))
 
     def takes_over(self, event: Event) -> bool:
         """Take an end on real devices in hand: it is told after a look. False if there is nothing to look at.

@@ -187,8 +187,9 @@ class Engine:
 
     def report(self, event: Event) -> None:
         """Take a fact from a driver; ends on real devices are told after a look at these."""
-        if self.desk is None or not self.desk.takes_over(event):
-            self.inbox.put(event)
+        told = event if self.desk is None else self.desk.with_use(event)
+        if self.desk is None or not self.desk.takes_over(told):
+            self.inbox.put(told)
 
     async def submit(self, submitted: Submitted, *, environments: tuple[tuple[str, str], ...] = ()) -> SubmitAnswer:
         """Store tasks durably. Raises `Refused` (nothing is stored), `Unwritable`, `EngineStopped`."""

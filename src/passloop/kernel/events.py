@@ -39,6 +39,7 @@ __all__ = [
     "Submitted",
     "UnitResized",
     "WorkerGone",
+    "WorkerGrew",
 ]
 
 
@@ -194,6 +195,17 @@ class WorkerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerGrew:
+    """A worker's memory grew over its cells, most likely by a leak; this attempt was its last. Its end follows."""
+
+    worker: AttemptId
+    attempt: AttemptId
+    epoch: int
+    grown_mib: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelled:
     """A user cancels tasks. The answer is a `TasksAnswer`: which were touched and which were already final.
 
@@ -340,6 +352,7 @@ Event = (
     | Exited
     | StrayGone
     | WorkerGone
+    | WorkerGrew
     | Cancelled
     | Held
     | Released

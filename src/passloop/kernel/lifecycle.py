@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from .changes import DurationLearned
 from .closures import dead_end, ends_run, judge
 from .device_pool import DeviceState
 from .durations import KILL_MARGIN
 from .events import Exited, Started, StartRefused, StrayGone
 from .ids import AttemptId
 from .instructions import Stop
+from .learning import learn, learn_memory
 from .ledger import correct_draws, discharge
 from .parking import leave_worker, start_refused
 from .pools import ScalarPool
 from .records import Attempt, Task
 from .retries import Counts, after_outcome
 from .state import State
-from .tasks import LEASES, Outcome, OutcomeKind, TaskState
+from .tasks import Outcome, OutcomeKind, TaskState
 from .transitions import Verb, move
 from .units import leave
 from .wakeups import WakeUp
@@ -102,7 +102,7 @@ def on_exited(state: State, event: Exited) -> None:
     state.touch_attempt(attempt)
     dead = judge(state, attempt, task, outcome)
     _blame_device(state, outcome)
-    _learn(state, attempt, outcome)
+    learn(state, attempt, outcome)
     task.exit_code = outcome.exit_code
     task.outcome = outcome.kind
     if event.stray:
@@ -180,15 +180,6 @@ def _blame_device(state: State, outcome: Outcome) -> None:
         state.touch_pool(state.devices.name)
 
 
-def _learn(state: State, attempt: Attempt, outcome: Outcome) -> None:
-    spec = attempt.shape.spec
-    if outcome.kind is OutcomeKind.SUCCESS and attempt.started_at is not None and spec.driver != LEASES:
-        ran = state.now - attempt.started_at if outcome.ran is None else outcome.ran
-        sample = DurationLearned(spec.task_class, spec.program, ran)
-        state.durations.learn(sample)
-        state.turn.facts.append(sample)
-
-
 def cancel_beside_stray(state: State, task: Task, reason: str) -> None:
     """A task that waits for its stray before another attempt is cancelled: there is nothing to wait for."""
     task.attempt = None
@@ -227,6 +218,8 @@ def _decide(state: State, task: Task, outcome: Outcome, *, stray: bool) -> None:
     task.attempt = None
     task.stop_reason = ""
     _take_counts(task, after.counts)
+    if outcome.kind is OutcomeKind.OUT_OF_MEMORY:
+        learn_memory(state, task)
     if verb is not None:
         _close(state, task, verb, outcome)
         return

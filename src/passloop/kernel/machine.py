@@ -36,6 +36,7 @@ _HANDLERS: dict[type[Any], Callable[[State, Any], Answer]] = {
     events.Exited: lifecycle.on_exited,
     events.StrayGone: lifecycle.on_stray_gone,
     events.WorkerGone: parking.on_worker_gone,
+    events.WorkerGrew: parking.on_worker_grew,
     events.Cancelled: user_requests.on_cancelled,
     events.Held: user_requests.on_held,
     events.Released: user_requests.on_released,

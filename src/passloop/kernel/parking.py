@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from .device_pool import DeviceState
-from .events import Exited, Parked, WorkerGone
+from .events import Exited, Parked, WorkerGone, WorkerGrew
 from .ids import MEMORY
 from .ledger import charge
 from .presence import evict, forget, give_starts, lay_down, make_room
@@ -24,6 +24,7 @@ __all__ = [
     "give_starts",
     "leave_worker",
     "on_worker_gone",
+    "on_worker_grew",
     "restore_workers",
     "settle",
     "start_refused",
@@ -100,6 +101,13 @@ def on_worker_gone(state: State, event: WorkerGone) -> None:
     if worker is not None and worker.lying:
         forget(state, worker)
         state.stir()
+
+
+def on_worker_grew(state: State, event: WorkerGrew) -> None:
+    """A worker leaks, and ends: that changes nothing here, but belongs to the story of its last task."""
+    attempt = state.attempts.get(event.attempt)
+    if attempt is not None and attempt.epoch == event.epoch:
+        state.touch(state.tasks[attempt.task])
 
 
 def settle(state: State) -> None:

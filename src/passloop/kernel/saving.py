@@ -23,6 +23,7 @@ from .expansion import shapes_of
 from .ids import AttemptId, PoolName
 from .ledger import charge
 from .lifecycle import STRAY
+from .lessons import LESSONS
 from .parking import restore_workers
 from .pools import RatePool, ScalarPool
 from .records import Attempt, Task
@@ -80,6 +81,8 @@ def _pool_row(state: State, name: str) -> PoolChanged:
     if name == WORKERS:
         return PoolChanged(WORKERS, WORKERS, state.workers.text())
     pool = state.pools[name]
+    if name == LESSONS:
+        return PoolChanged(LESSONS, LESSONS, state.lessons.text())
     policy = state.policies.get(name, PoolPolicy())
     body: dict[str, object] = {
         "capacity": pool.capacity,
@@ -156,7 +159,9 @@ def restore(state: State, saved: Saved) -> None:
 def _restore_pools(state: State, saved: Saved) -> None:
     bodies = {}
     for kept in saved.pools:
-        if kept.kind == WORKERS:
+        if kept.kind == LESSONS:
+            state.lessons.restore(kept.state)
+        if kept.kind in (WORKERS, LESSONS):
             continue
         body = json.loads(kept.state)
         if kept.kind == PoolKind.DEVICES:

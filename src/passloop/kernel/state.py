@@ -13,6 +13,7 @@ from .durations import Durations
 from .events import PoolKind
 from .ids import AttemptId, PoolName
 from .instructions import Instruction
+from .lessons import Lessons
 from .node import Node
 from .pools import AmountPool, LimitPool, RatePool, ScalarPool, lineage
 from .ready_queue import ReadyQueue
@@ -97,6 +98,7 @@ class State:
         self.reserved: list[Task] = []
         self.durations = Durations()
         self.wakeups = WakeUps()
+        self.lessons = Lessons()
         self.workers = Workers()
         self.watched: tuple[str, ...] = ()
         self.turn = Touched()

@@ -10,6 +10,7 @@ from .closures import give_another_chance
 from .events import Submitted
 from .fitting import could_ever_fit
 from .ids import RunId, TaskId
+from .learning import begin_as_learned
 from .lifecycle import finish, make_ready
 from .misfits import explain_misfit
 from .records import Group, Shape, Task
@@ -128,6 +129,7 @@ def _add(state: State, intake: Intake, new: NewTask, shape: Shape, after: tuple[
     state.tasks[task.id] = task
     if new.key is not None:
         state.keys[new.key] = task.id
+    begin_as_learned(state, task)
     if new.spec.warm_key is not None:
         state.workers.unfinished[intake.run] += 1
     cell = None

@@ -15,6 +15,8 @@ __all__ = [
     "LEASES",
     "AttemptRow",
     "Dependency",
+    "DeviceUse",
+    "Growth",
     "NewTask",
     "Outcome",
     "OutcomeKind",
@@ -70,6 +72,26 @@ class OutcomeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """By how many MiB a worker's resident memory grew since the first of its `cells`: most likely a leak."""
+
+    mib: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUse:
+    """How an attempt used its devices, by `reads` that were taken meanwhile: percent busy on average and at the most,
+    and the most memory in MiB that was taken on one of them.
+    """
+
+    mean: int
+    peak: int
+    memory_mib: int
+    reads: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How an attempt ended, as its driver saw it.
 
@@ -80,6 +102,8 @@ class Outcome:
     were not asked: they learn nothing, and its draws on rates come back. `uncounted` failures cost nothing of the
     budget for failures, since whoever reports them keeps a budget of its own. `ran` is how long it ran in ms, by the
     monotonic clock of whoever stood over it, where that was measured: engines may have come and gone meanwhile.
+    `loading` is how much of that went into loading what stays for the next tasks of the same warm key; None: nothing.
+    `growth` is why its worker was ended, if it had grown; `devices` how busy its devices were, where that was read.
     """
 
     kind: OutcomeKind
@@ -96,6 +120,9 @@ class Outcome:
     untried: bool = False
     uncounted: bool = False
     ran: int | None = None
+    loading: int | None = None
+    growth: Growth | None = None
+    devices: DeviceUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +154,8 @@ class TaskSpec:
 
     `driver` names who executes ("processes", "leases", "calls"). `task_class` and `program` are what learned
     durations are filed under. `deadline` counts from submission. `on_dead` is what its run wants of a dead pool:
-    "wait", "fail" (this task) or "end" (all of the run); empty = as the pool's own policy says.
+    "wait", "fail" (this task) or "end" (all of the run); empty = as the pool's own policy says. Tasks of a run that are
+    `alike` take alike of memory: where a variant was too little for one, those that have not started go on to the next.
     """
 
     request: Request
@@ -142,6 +170,7 @@ class TaskSpec:
     program: str = ""
     warm_key: str | None = None
     on_dead: str = ""
+    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """Who comes sooner because a worker is warm, and by how much at most.
 
 Inside a run, and among tasks of one priority, group and request, those whose key is parked may be served before those
-of another key, so that a key is drained before it is switched: a worker passes by `OVERTAKES_MOST` tasks at most and
-for `OVERTAKING_MOST` ms, and begins anew only when it was served in its turn. As whoever comes first in order is passed
-by parked workers only, and each of them so often, nobody starves.
+of another key, so that a key is drained before it is switched. How long a worker may pass others by is learned: as long
+as it takes that switching to the other key and back costs a tenth of that time, and by so many tasks as usually run in
+it. Where nobody has told what loading costs, it passes by `OVERTAKES_MOST` tasks at most and for `OVERTAKING_MOST` ms.
+It begins anew only when it was served in its turn. As whoever comes first in order is passed by parked workers only,
+and each of them so often, nobody starves.
 
 Tasks that are known to be short may be claimed ahead: they wait behind a worker's live task and take over what it
 holds, so that the worker never waits for a commit. Only who would come next is claimed, at most `AHEAD_MOST` tasks and
@@ -32,6 +34,12 @@ __all__ = ["call_back", "claim_ahead", "is_parked_for", "note_overtaking", "over
 
 OVERTAKES_MOST = 64
 OVERTAKING_MOST = 600_000
+WORTH = 10
+"""Others are passed by for this many times what it costs to switch to their key and back."""
+
+WORTH_MOST = 3_600_000
+"""The longest, in ms, that others are passed by for what was learned."""
+
 AHEAD_MOST = 32
 AHEAD_MS = 100
 RECALL_AFTER = 1_000
@@ -42,15 +50,14 @@ def overtaking_lane(state: State, lanes: Lanes, at: int) -> Lane | None:
     if at + 1 >= len(lanes) or not state.workers.by_id:
         return None
     first = lanes[at]
-    run = _run_of(first)
-    able = [w for w in state.workers.parked() if w.run == run and _may_overtake(state, w)]
-    able = [w for w in able if w.request in state.workers.requests(first.shape)]
-    if not able or any(w.warm_key == first.shape.spec.warm_key for w in able):
+    run, requests = _run_of(first), state.workers.requests(first.shape)
+    parked = [w for w in state.workers.parked() if w.run == run and w.request in requests]
+    if not parked or any(w.warm_key == first.shape.spec.warm_key for w in parked):
         return None
     for lane in lanes.ordered[at + 1 :]:
         if _run_of(lane) != run:
             return None
-        if any(_serves(state, worker, lane.shape) for worker in able):
+        if any(_serves(state, w, lane.shape) and _may_overtake(state, w, first.shape, lane.shape) for w in parked):
             return lane
     return None
 
@@ -63,9 +70,23 @@ def _serves(state: State, worker: Worker, shape: Shape) -> bool:
     return worker.warm_key == shape.spec.warm_key and worker.request in state.workers.requests(shape)
 
 
-def _may_overtake(state: State, worker: Worker) -> bool:
-    within = not worker.overtakes or state.now - worker.overtaking_since <= OVERTAKING_MOST
-    return worker.overtakes < OVERTAKES_MOST and within
+def _may_overtake(state: State, worker: Worker, first: Shape, later: Shape) -> bool:
+    """Whether a worker may pass by the first task for a later one of its own key."""
+    times, span = _bounds(state, worker, first, later)
+    within = not worker.overtakes or state.now - worker.overtaking_since <= span
+    return worker.overtakes < times and within
+
+
+def _bounds(state: State, worker: Worker, first: Shape, later: Shape) -> tuple[int, int]:
+    """How many tasks a worker passes by at most, and for how many ms."""
+    back = state.lessons.cost(worker.warm_key)
+    if back is None:
+        return OVERTAKES_MOST, OVERTAKING_MOST
+    key = first.spec.warm_key
+    there = 0 if key is None else state.lessons.cost(key)
+    span = min(WORTH * (back + (back if there is None else there)), WORTH_MOST)
+    mean = later.forecast.mean()
+    return (OVERTAKES_MOST if mean is None else span // max(mean, 1)), span
 
 
 def is_parked_for(state: State, task: Task, variant_index: int, grants: Sequence[Grant]) -> bool:

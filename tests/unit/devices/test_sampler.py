@@ -11,6 +11,7 @@ from passloop.clock import FakeClock
 from passloop.devices.base import Sample
 from passloop.devices.sampler import AttemptSample, Sampler, pause_ms
 from passloop.kernel.events import DeviceSeen
+from passloop.kernel.tasks import DeviceUse
 from tests.unit.devices.support import HandTick
 
 
@@ -136,3 +137,16 @@ async def test_a_new_holder_starts_the_tick_again(bench: Bench) -> None:
 
 async def test_a_real_pause_ends() -> None:
     await asyncio.wait_for(pause_ms(1), 20)
+
+
+async def test_reads_are_summed_up_for_each_attempt_until_it_leaves(bench: Bench) -> None:
+    bench.sampler.hold(1, ["GPU-a"])
+    assert bench.sampler.use_of(1) is None
+    await bench.tick(2)
+    bench.sampler.hold(2, ["GPU-gone"])
+    await bench.tick()
+    assert bench.sampler.use_of(1) == DeviceUse(mean=2, peak=3, memory_mib=100, reads=3)
+    assert bench.sampler.use_of(2) is None
+    bench.sampler.leave(1)
+    assert bench.sampler.use_of(1) is None
+    await bench.sampler.stop()

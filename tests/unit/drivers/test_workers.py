@@ -14,7 +14,7 @@ import pytest
 from passloop.drivers.base import LiveWorker
 from passloop.drivers.identity import open_process, process_from_json, ticks_of
 from passloop.drivers.workers.driver import WorkerDriver
-from passloop.kernel.events import Exited, Started, WorkerGone
+from passloop.kernel.events import Exited, Started, WorkerGone, WorkerGrew
 from passloop.kernel.ids import CPU, AttemptId
 from passloop.kernel.resources import Allocation, Grant
 from passloop.kernel.tasks import OutcomeKind
@@ -171,6 +171,17 @@ async def test_a_worker_is_renewed_when_it_has_grown_and_says_so(stage: WarmStag
     ended = await stage.run(2, "grow", 60, call={"growth_mib": 30})
     assert (ended.outcome.kind, ended.parked) == (OutcomeKind.SUCCESS, None)
     assert "a leak?" in ended.outcome.message
+    grown = ended.outcome.growth
+    assert grown is not None
+    assert (grown.cells, grown.mib >= 60) == (2, True)
+    told = [event for event in stage.heard.events if isinstance(event, WorkerGrew)]
+    assert told == [WorkerGrew(AttemptId(1), AttemptId(2), 1, grown.mib, 2)]
+    assert stage.heard.events.index(told[0]) < stage.heard.events.index(ended)
+
+
+async def test_what_a_call_took_to_load_is_told_with_its_end(stage: WarmStage) -> None:
+    assert (await stage.run(1, "load", 250, 50)).outcome.loading == 300
+    assert (await stage.run(2, "nothing")).outcome.loading is None
 
 
 async def test_a_worker_ends_after_as_many_calls_as_said(stage: WarmStage) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from passloop.crashpoints import crashpoint
 from passloop.drivers.identity import Process, boot_id, ticks_of
-from passloop.kernel.tasks import Outcome, OutcomeKind
+from passloop.kernel.tasks import Growth, Outcome, OutcomeKind
 
 from .keeper.records import EXIT_FILE, START_FILE, STOP_LINK, TOMBSTONE, sealed, unsealed
 from .own_word import explained, storable_text
@@ -88,12 +88,23 @@ def outcome_of(record: dict[str, Any]) -> Outcome | None:
         message=storable_text(str(record.get("message", ""))),
         engine_lost=kind is OutcomeKind.LOST and (record.get("stop") == "down" or record.get("full") is True),
         ran=_millis(record.get("wall_us")),
+        loading=_span(record.get("loading_ms")),
+        growth=_growth(record),
     )
 
 
 def _millis(wall_us: object) -> int | None:
     """How long it ran, from the record's microseconds; None if these cannot be."""
     return wall_us // 1_000 if isinstance(wall_us, int) and 0 <= wall_us < 2**60 else None
+
+
+def _span(millis: object) -> int | None:
+    return millis if isinstance(millis, int) and 0 <= millis < 2**50 else None
+
+
+def _growth(record: dict[str, Any]) -> Growth | None:
+    mib, cells = _number(record.get("growth_mib")), _number(record.get("growth_cells"))
+    return None if mib is None or cells is None else Growth(mib, cells)
 
 
 def _number(value: object) -> int | None:

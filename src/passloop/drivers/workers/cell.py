@@ -48,7 +48,8 @@ class Standing:
 @dataclass(slots=True)
 class Ended:
     """How a cell ended; `word` is what the application says of it beyond success and failure, `stop`
-    the reason it was stopped for, `spoils` why its worker is not used again."""
+    the reason it was stopped for, `spoils` why its worker is not used again, `growth` by how many MiB that has grown in
+    how many cells, if that is why."""
 
     kind: str
     exit_code: int | None
@@ -56,6 +57,7 @@ class Ended:
     word: dict[str, object] | None = None
     stop: str | None = None
     spoils: str = ""
+    growth: tuple[int, int] | None = None
 
 
 class Cell:
@@ -124,6 +126,10 @@ class Cell:
             "kept": kept,
             **self._nothing,
         }
+        if (loading := worker.loading()) is not None:
+            record["loading_ms"] = loading
+        if ended.growth is not None:
+            record["growth_mib"], record["growth_cells"] = ended.growth
         crashpoint("worker_before_exit_record")
         records.store_exit(self._folder, self._exit, records.to_json(record))
         return record

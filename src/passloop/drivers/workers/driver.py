@@ -18,7 +18,7 @@ from typing import Any
 
 from passloop.drivers.base import Launch, LiveAttempt, LiveWorker, Report
 from passloop.drivers.processes.driver import LockFds, ProcessDriver
-from passloop.kernel.events import Event, Exited, PauseChanged, Started, StrayGone, WorkerGone
+from passloop.kernel.events import Event, Exited, PauseChanged, Started, StrayGone, WorkerGone, WorkerGrew
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -322,6 +322,9 @@ class WorkerDriver:
         self._of.pop(order.attempt, None)
         self._counts["ended"] += 1
         parked = hold.parked() if kept else None
+        grown = outcome.growth
+        if grown is not None:
+            self._report(WorkerGrew(hold.worker, order.attempt, order.epoch, grown.mib, grown.cells))
         self._report(Exited(order.attempt, order.epoch, outcome, stray, parked))
 
     def _hear_processes(self, event: Event) -> None:

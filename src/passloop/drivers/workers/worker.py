@@ -213,15 +213,19 @@ class Worker:
         most = cell.order.get("cells")
         if most and self._cells >= most:
             return f"it has run {self._cells} cells"
-        return self._grown(cell.order.get("growth_mib") or GROWTH_MIB)
+        ended.growth = self._growth(cell.order.get("growth_mib") or GROWTH_MIB)
+        if ended.growth is None:
+            return ""
+        return f"its memory grew by {ended.growth[0]} MiB in {self._cells} cells (a leak?)"
 
-    def _grown(self, most_mib: int) -> str:
+    def _growth(self, most_mib: int) -> tuple[int, int] | None:
+        """By how many MiB the worker has grown in how many cells, if that is too much."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         self._first_rss = self._first_rss or _resident_mib()
         if peak - self._first_rss <= most_mib:
-            return ""
+            return None
         grown = _resident_mib() - self._first_rss
-        return f"its memory grew by {grown} MiB in {self._cells} cells (a leak?)" if grown > most_mib else ""
+        return (grown, self._cells) if grown > most_mib else None
 
     def _asked_to_end(self, _number: int, _frame: object) -> None:
         self._ending = True
