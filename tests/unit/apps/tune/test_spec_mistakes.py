@@ -102,3 +102,24 @@ def test_a_hundred_mistakes_are_told_in_a_few_lines() -> None:
         read(json.dumps(json.loads(text_of(space=space))))
     assert len(caught.value.problems) == 100
     assert "... and 80 more problems" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        ("space: {a: {type: int, low: x, high: 2}}", "`space.a.low` must be a number, not text (`x`)"),
+        ("space: {a: [1]}\nslo: [{metric: ttft, max: [1]}]", "`slo.0.max` must be text or a number, not a list"),
+        (
+            "space: {a: [1]}\nsearch: {baseline: 3}",
+            "`search.baseline` must be true or false, not a number (`3`); or write a mapping of names",
+        ),
+        ("space: {a: [1]}\nload: {points: [7]}", "`load.points.0` must be a mapping, not a number (`7`); write for ex"),
+        ("space: {a: 3}", "`space.a` must be a mapping, not a number (`3`); write for example `space: {tp: [1, 2]"),
+    ],
+)
+def test_a_value_with_several_forms_is_told_once_and_without_their_names(rest: str, said: str) -> None:
+    head = HEAD.replace("load: {points: [{concurrency: 1}]}\n", "") if "load:" in rest else HEAD
+    with pytest.raises(SpecError) as caught:
+        read(head + rest + "\n")
+    (problem,) = caught.value.problems
+    assert f"{problem.what}; {problem.fix}".startswith(said)
