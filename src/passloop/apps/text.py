@@ -37,8 +37,10 @@ def check_name(text: str) -> str:
 
 
 def check_run_name(text: str) -> str:
-    """A run's name: as `check_name`, and not a number, because `@12` selects the run with id 12."""
+    """A run's name: as `check_name`, and no selector: `@12` means the run with id 12, `last` the newest."""
     name = check_name(text)
+    if name == "last":
+        raise BadValue("a run cannot be called `last`", "name it otherwise: `last` means the newest one")
     if name.isdecimal():
         raise BadValue(f"the run name {shown(text)} is a number", "add a letter: @12 means the run with id 12")
     return name

@@ -20,6 +20,7 @@ from passloop.apps.tune.search.expander import budgets_of
 from passloop.apps.tune.study import Study
 from passloop.cli import streams
 from passloop.cli.client import Client
+from passloop.cli.exits import CliError, Exit
 from passloop.cli.tables import Column, table
 from passloop.cli.tune_following import Following
 from passloop.store.home import Home
@@ -54,7 +55,13 @@ class Tune:
     def _declare(self, client: Client, study: Study) -> Mapping[str, Any]:
         environment = storable(os.environ).stored
         box = [study.box.gpus, study.box.largest_mib]
-        answer = client.post("/tune", {"study": study.wire(), "environment": environment, "box": box})
+        try:
+            answer = client.post("/tune", {"study": study.wire(), "environment": environment, "box": box})
+        except CliError as refused:
+            if refused.exit_code != Exit.NEVER_FITS:
+                raise
+            hint = "change `resources` or the space: passloop plan shows what each candidate asks for"
+            raise CliError(refused.message, hint=hint, exit_code=Exit.NEVER_FITS) from None
         run: Mapping[str, Any] = answer["run"]
         word = "joined" if answer["joined"] else "started"
         search = study.spec.search

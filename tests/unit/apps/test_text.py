@@ -23,9 +23,10 @@ def test_visible_names_are_taken(text: str) -> None:
     assert check_key(text) == text
 
 
-def test_a_run_is_not_named_like_an_id() -> None:
-    with pytest.raises(BadValue, match="@12"):
-        check_run_name("12")
+@pytest.mark.parametrize(("name", "said"), [("12", "@12"), ("last", "the newest one")])
+def test_a_run_is_not_named_like_a_selector(name: str, said: str) -> None:
+    with pytest.raises(BadValue, match=said):
+        check_run_name(name)
 
 
 @pytest.mark.parametrize("text", ["a b", "/a", "a/", "a//b", "a,b"])

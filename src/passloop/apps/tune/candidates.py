@@ -32,7 +32,8 @@ class Box:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One candidate. `params` are the sampler's own, `values` all that follows from them. `vram_mib` is per GPU; None
-    leaves it open. `excluded` says that a constraint of the spec leaves it out; `invalid` why it cannot run.
+    leaves it open. `excluded` says that a constraint of the spec leaves it out; `invalid` why it cannot run, `fix` what
+    to do about that.
     """
 
     params: Params
@@ -45,6 +46,7 @@ class Candidate:
     mem_mib: int | None = None
     hash: str = ""
     invalid: str | None = None
+    fix: str = ""
     excluded: bool = False
 
     @property
@@ -77,7 +79,7 @@ class CandidateMaker:
         try:
             active, values = self.space.active(params), self.space.values(params)
         except BadValue as bad:
-            return Candidate(dict(params), {}, invalid=bad.what)
+            return Candidate(dict(params), {}, invalid=bad.what, fix=bad.fix)
         wrong = self.space.wrong(active)
         if wrong is not None:
             return Candidate(active, values, invalid=wrong)
@@ -85,10 +87,10 @@ class CandidateMaker:
         try:
             excluded = self._excluded(known)
             if excluded is not None:
-                return Candidate(active, values, invalid=excluded, excluded=True)
+                return Candidate(active, values, invalid=excluded, fix="see `constraints`", excluded=True)
             return self._made(active, values, known, peaks)
         except BadValue as bad:
-            return Candidate(active, values, invalid=bad.what)
+            return Candidate(active, values, invalid=bad.what, fix=bad.fix)
 
     def _made(self, active: Params, values: Params, known: Params, peaks: Iterable[Peak]) -> Candidate:
         launch = self.launches.launch(values)
@@ -106,7 +108,7 @@ class CandidateMaker:
             cpus_milli=self.cpus_milli,
             mem_mib=self.mem_mib,
             hash=told,
-            invalid=self._broken(known) or self._too_large(gpus, vram),
+            invalid=self._broken(known) or self._too_large(gpus, vram) or self._nothing(gpus),
         )
 
     def _excluded(self, known: Params) -> str | None:
@@ -130,7 +132,10 @@ class CandidateMaker:
             if missing:
                 what = f"gpus needs {shown(min(missing))}, which is left out here"
                 raise BadValue(what, "give it a default, or a value in `fixed`")
-            count = formula.value(known)
+            try:
+                count = formula.value(known)
+            except BadValue as bad:
+                raise BadValue(bad.what, "change `resources.gpus`") from None
             if count != int(count) or count < 0:
                 raise BadValue(f"{shown(formula.text)} is {count:g}: no number of GPUs", "write whole numbers")
             return int(count)
@@ -142,3 +147,6 @@ class CandidateMaker:
         if vram is not None and gpus and self.box.largest_mib is not None and vram > self.box.largest_mib:
             return f"it needs {vram:,} MiB of each GPU and the largest has {self.box.largest_mib:,}"
         return None
+
+    def _nothing(self, gpus: int) -> str | None:
+        return None if gpus or self.cpus_milli else "it asks for neither GPUs nor CPUs, and a trial is a process"

@@ -32,18 +32,19 @@ def examined(study: Study, say: Say) -> Iterator[str]:
     points = study.space.points
     whole = points is not None and points <= MOST_EXAMINED
     seen: dict[tuple[object, ...], Candidate] = {}
-    reasons: list[str] = []
+    unable: list[Candidate] = []
     for params in _answered(_looked_at(study.space, whole=whole), say):
         candidate = study.candidate(params)
         if candidate.invalid is not None:
-            reasons.append(candidate.invalid)
+            unable.append(candidate)
             continue
         twin = seen.setdefault(candidate.same, candidate)
         if twin.params != candidate.params:
             say(*_equal(twin, candidate))
             break
     if not seen:
-        say(("space",), f"no candidate can run: {reasons[0] if reasons else 'there is none'}", "see `constraints`")
+        why, fix = (unable[0].invalid, unable[0].fix) if unable else ("there is none", "")
+        say(("space",), f"no candidate can run: {why}", fix or "change the space, or `resources`")
     if not whole:
         yield f"the space is large: {len(seen):,} candidates were looked at for equal argv, not all of them"
     yield from _check_baseline(study, say)

@@ -145,6 +145,7 @@ def limits_of(spec: TuneSpec) -> Limits:
         point=limits.point,
         stop=limits.stop,
         verify=limits.verify,
+        health=limits.health,
     )
 
 

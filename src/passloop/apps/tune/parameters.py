@@ -119,8 +119,13 @@ def _range(entry: ParameterEntry) -> tuple[float, float, float | None]:
             raise BadValue(f"{key} is too large", "write a smaller number", path=(key,))
     if low > high:
         raise BadValue(f"low {shown(low)} is above high {shown(high)}", "swap them", path=("low",))
-    if step is not None and (step <= 0 or (entry.type == "float" and (high - low) / step > MOST_STEPS)):
-        raise BadValue(f"the step {shown(step)} is not possible", f"at most {MOST_STEPS:,} steps", path=("step",))
+    if step is not None and step <= 0:
+        raise BadValue(f"the step {shown(step)} leads nowhere", "write a step above 0, or leave it out", path=("step",))
+    if step is not None and entry.type == "float" and (high - low) / step > MOST_STEPS:
+        what = f"from {shown(low)} to {shown(high)} there are more than {MOST_STEPS:,} steps of {shown(step)}"
+        raise BadValue(
+            what, "write a larger step, or leave it out: then every number between them counts", path=("step",)
+        )
     if entry.log and (step is not None or low <= 0):
         raise BadValue("log needs a low above 0, and no step", "remove log, or the step", path=("log",))
     return low, high, step

@@ -25,7 +25,7 @@ from pydantic_core import CoreSchema
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.spec_values import check_variables, in_a_list
 from passloop.apps.text import check_group, check_run_name
-from passloop.apps.units import duration_ms
+from passloop.apps.units import cpus_milli, duration_ms
 
 from . import spec_checks as check
 from .measures import OBJECTIVES
@@ -76,7 +76,7 @@ SETTINGS = _schema(type="object", additionalProperties=SCALAR)
 Duration = Annotated[int, PlainValidator(duration_ms), _schema(type=["string", "number"])]
 Span = Annotated[int, PlainValidator(check.check_limit), _schema(type=["string", "number"])]
 Size = Annotated[int | str, PlainValidator(check.size_or_auto), _schema(type=["string", "integer"])]
-Cpus = Annotated[int, PlainValidator(check.check_cpus), _schema(type=["number", "string"], minimum=0)]
+Cpus = Annotated[int, PlainValidator(cpus_milli), _schema(type=["number", "string"], minimum=0)]
 Gpus = Annotated[int | str, PlainValidator(check.check_gpus), _schema(type=["integer", "string"])]
 Argv = Annotated[list[str], BeforeValidator(check.check_argv), WORDS]
 Variables = Annotated[
@@ -170,7 +170,9 @@ class Resources(Model):
         description="whole GPUs: a number or an expression; else the family's",
     )
     vram: Size | None = Field(default=None, examples=["auto"], description="per GPU")
-    cpus: Cpus = Field(default=1_000, examples=["1"], json_schema_extra={"default": 1})
+    cpus: Cpus = Field(
+        default=1_000, examples=["1"], json_schema_extra={"default": 1}, description="0 beside GPUs: not counted"
+    )
     mem: Annotated[int, PlainValidator(check.size_mib), _schema(type="string")] | None = Field(
         default=None, examples=["16GiB"], description="host memory"
     )
@@ -270,6 +272,7 @@ class Limits(Model):
     point: Span = Field(default=900_000, examples=["15m"])
     stop: Span = Field(default=30_000, examples=["30s"])
     verify: Span = Field(default=30_000, examples=["30s"])
+    health: Span = Field(default=30_000, examples=["30s"], description="of a sick or silent server under load")
 
 
 Parameter = Annotated[ParameterEntry, BeforeValidator(check.check_parameter), _OrShort(**SCALARS)]

@@ -10,7 +10,7 @@ from typing import Any
 from passloop.apps.errors import BadValue, did_you_mean
 from passloop.apps.spec_values import check_variables, sort_of
 from passloop.apps.text import check_words, shown
-from passloop.apps.units import cpus_milli, duration_ms, size_mib
+from passloop.apps.units import duration_ms, size_mib
 
 from .measures import MEASURES, OBJECTIVES
 
@@ -19,7 +19,6 @@ __all__ = [
     "BUILT_IN",
     "check_argv",
     "check_client",
-    "check_cpus",
     "check_gpus",
     "check_limit",
     "check_metric",
@@ -144,14 +143,6 @@ def check_limit(value: object) -> int:
     if millis == 0:
         raise BadValue("a limit of 0 would end it at once", "write a longer duration, or leave it out")
     return millis
-
-
-def check_cpus(value: object) -> int:
-    """CPUs in 1/1,000, more than none: a trial is a process."""
-    cpus = cpus_milli(value)
-    if cpus == 0:
-        raise BadValue("a trial without any CPU cannot run", "write for example cpus: 1")
-    return cpus
 
 
 def check_gpus(value: object) -> int | str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from passloop.apps.tune.candidates import Box
+from passloop.apps.tune.search.tasks import parallel_pool, request_of
 from passloop.apps.tune.study import Study
 from tests.unit.apps.tune.studies import FAMILY, GOOD, mistakes, read, study
 
@@ -122,7 +123,8 @@ def test_a_space_in_which_nothing_can_run_is_a_mistake() -> None:
         ({"resources": {"gpus": "slots > 2"}}, "is not a number"),
         ({"resources": {"gpus": 0.5}}, "a trial measures, so it has whole GPUs"),
         ({"resources": {"gpus": -1}}, "`-1` GPUs are not possible"),
-        ({"resources": {"cpus": 0}}, "a trial without any CPU cannot run"),
+        ({"resources": {"gpus": "slots // 0"}}, "integer division or modulo by zero; change `resources.gpus`"),
+        ({"resources": {"cpus": 0}}, "no candidate can run: it asks for neither GPUs nor CPUs"),
         ({"resources": {"vram": "20G"}}, "could be binary or decimal"),
         ({"resources": {"share": 1}}, "unknown key `share`"),
     ],
@@ -151,3 +153,10 @@ objectives: [maximize_throughput]
         ("--slots", "1", "--ubatch", "16", "--batch", "128"),
         ("--slots", "2", "--ubatch", "16", "--batch", "128"),
     ]
+
+
+def test_beside_gpus_no_cpu_need_be_counted() -> None:
+    made = study(resources={"gpus": 1, "cpus": 0})
+    candidate = made.candidate({"batch": 64, "slots": 1})
+    assert (candidate.invalid, candidate.cpus_milli) == (None, 0)
+    assert [name for name, _ in request_of(made, candidate).variants[0].amounts] == [parallel_pool(made)]

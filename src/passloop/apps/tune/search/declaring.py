@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from passloop.apps.errors import Problem, SpecError
+from passloop.apps.text import shown
 from passloop.apps.tune.candidates import Box
 from passloop.apps.tune.study import Study, study_of_text
 from passloop.kernel.source_rows import OPEN_STATES
@@ -74,6 +75,11 @@ def live_run(reader: Reader, study: Study) -> RunView | None:
             continue
         if about.get("hash") == spec_hash(study):
             return view
-        what = f"run {view.row.id} still measures this engine under this load, for another spec"
-        raise SpecError([Problem(what, f"wait for it, or end it: passloop cancel @{view.row.id}")])
+        run = view.row.id
+        what = (
+            f"run {run} ({shown(view.row.name)}) measures the same server under the same load for another spec, and "
+            "both would take up the same configurations: one after the other, what the first measured serves both"
+        )
+        fix = f"passloop wait @{run}, then the same command again; or end that run: passloop cancel @{run}"
+        raise SpecError([Problem(what, fix)])
     return None

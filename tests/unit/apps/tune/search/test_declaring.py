@@ -73,8 +73,9 @@ async def test_a_run_under_way_is_joined_by_the_same_spec_and_refused_to_another
     joined = live_run(reader, made.study)
     assert joined is not None
     assert joined.row.id == made.run
-    with pytest.raises(SpecError, match=r"run 1 still measures this engine under this load, for another spec"):
+    with pytest.raises(SpecError, match=r"run 1 \(`small`\) measures the same server .* for another spec") as caught:
         live_run(reader, study(search={"baseline": False, "seed": 9}))
+    assert "passloop wait @1, then the same command again" in caught.value.problems[0].fix
     other = {**GOOD["load"], "max_tokens": 7}
     assert live_run(reader, study(load=other)) is None
     await made.to_the_end(lambda _order: 1.0)
