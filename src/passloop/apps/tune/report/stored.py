@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from passloop.apps.tune.search.budgets import enough
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["standing_of"]
 
+UNIT = re.compile(r"^unit \d+: ")
+"""How the kernel begins what it says of any source; a study has trials, and its words name them."""
+
 
 def standing_of(reader: Reader, study: Study, *, run: int | None = None) -> Standing:
     """How a study stands; with a run, whether its search ended or waits, too."""
@@ -31,7 +35,7 @@ def _ending(reader: Reader, study: Study, trials: tuple[Trial, ...], run: int | 
         return "", False
     state = source.row.state
     if state is SourceState.FAILED:
-        return source.row.message, True
+        return UNIT.sub("", source.row.message), True
     if state is SourceState.CANCELLED:
         return "cancelled", True
     if state is not SourceState.EXHAUSTED:

@@ -8,16 +8,17 @@ search only: what becomes of the task (its outcome) never follows from a log. Wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from passloop.apps.tune.engines.base import End
 from passloop.apps.tune.records import Failure
 
-__all__ = ["KINDS", "TrialFailure", "classify"]
+__all__ = ["KINDS", "TrialFailure", "classify", "refused_flag"]
 
 KINDS = ("out_of_memory", "bad_flag", "port", "download", "auth", "device", "time_limit", "slo", "crash")
 MOST_LINES = 12
 LONGEST_LINE = 400
+FLAG = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -90,6 +91,12 @@ def classify(lines: Iterable[str]) -> tuple[str, tuple[str, ...]]:
         if shown:
             return kind, tuple(shown[-MOST_LINES:])
     return "crash", tuple([line for line in read if line][-MOST_LINES:])
+
+
+def refused_flag(lines: Iterable[str], argv: Sequence[str]) -> str:
+    """The flag that a server refused: the first in its words that it was given; empty if it names none of them."""
+    given = {word.partition("=")[0] for word in argv}
+    return next((flag for line in lines for flag in FLAG.findall(line) if flag in given), "")
 
 
 def clean(line: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from passloop.apps.tune.engines.base import End, Server
 
-from .failures import TrialFailure, classify
+from .failures import TrialFailure, classify, refused_flag
 from .server_log import ServerLog
 
 __all__ = ["TimeLeft", "died", "guarded"]
@@ -81,6 +81,8 @@ async def died(server: Server, log: ServerLog) -> TrialFailure:
     kind, lines = classify(log.lines())
     if end.memory:
         kind = "out_of_memory"
-    failure = TrialFailure(kind, f"the server ended by itself with {end}", lines=lines, memory=end.memory)
+    flag = refused_flag(lines, server.argv) if kind == "bad_flag" else ""
+    said = f"the server refuses {flag}: it ended" if flag else "the server ended"
+    failure = TrialFailure(kind, f"{said} by itself with {end}", lines=lines, memory=end.memory)
     failure.end = end
     return failure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from passloop.apps.tune.trial.failures import KINDS, SIGNS, classify, clean
+from passloop.apps.tune.trial.failures import KINDS, SIGNS, classify, clean, refused_flag
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,18 @@ def test_a_log_that_says_nothing_shows_its_last_lines() -> None:
 def test_shown_lines_hold_no_control_codes_and_have_an_end() -> None:
     assert clean("\x1b[31mError\x1b[0m: a\x00b" + "x" * 1_000).startswith("Error: abxx")
     assert len(clean("x" * 1_000)) == 400
+
+
+@pytest.mark.parametrize(
+    ("line", "flag"),
+    [
+        ("server: error: unrecognized arguments: --max-seqs 4", "--max-seqs"),
+        ("serve: error: argument --dtype: invalid choice: 'fp7'", "--dtype"),
+        ("error: invalid argument: -ub", "-ub"),
+        ("Error: No such option: --max-seq", ""),
+        ("1 validation error for ModelConfig", ""),
+    ],
+)
+def test_the_flag_that_was_refused_is_one_that_the_server_was_given(line: str, flag: str) -> None:
+    given = ("serve", "--port", "8000", "--max-seqs", "4", "--dtype=fp7", "-ub", "0")
+    assert refused_flag(["usage: serve", line], given) == flag
