@@ -28,18 +28,24 @@ class Bar(NamedTuple):
 
 
 def timeline(standing: Standing) -> Markup | None:
-    """The lanes over one span of time, of the last run; None if nothing was started."""
-    started = [trial for trial in standing.trials if trial.started_at is not None]
-    if not started:
+    """The lanes of each run over its own span of time, since days may lie between two; None if nothing was started."""
+    runs = sorted({trial.run for trial in standing.trials if trial.started_at is not None})
+    if not runs:
         return None
-    last = max(trial.run for trial in started)
-    bars = [_bar(trial) for trial in started if trial.run == last]
+    parts = [_of_run(standing, run, named=len(runs) > 1) for run in runs]
+    note = element("p", "Light: the server starts. Full: it is under load, or ends.", class_="note")
+    return element("div", note, *parts)
+
+
+def _of_run(standing: Standing, run: int, *, named: bool) -> Markup:
+    bars = [_bar(trial) for trial in standing.trials if trial.run == run and trial.started_at is not None]
     start, end = min(bar.start for bar in bars), max(bar.end for bar in bars)
     rows = [_lane(standing, label, lane, (start, max(end, start + 1))) for label, lane in lanes_of(bars).items()]
     busy = sum(bar.end - bar.start for bar in bars)
-    facts = f"{len(bars)} trials in {span_text((end - start) / 1000)}; {busy / max(1, end - start):.2f} at once"
-    note = element("p", f"{facts}. Light: the server starts. Full: it is under load, or ends.", class_="note")
-    return element("div", note, element("div", *rows, class_="lanes"))
+    trials = "1 trial" if len(bars) == 1 else f"{len(bars)} trials"
+    facts = f"{trials} in {span_text((end - start) / 1000)}; {busy / max(1, end - start):.2f} at once"
+    head = f"Run {run}: {facts}." if named else f"{facts[0].upper()}{facts[1:]}."
+    return element("div", element("p", head, class_="note"), element("div", *rows, class_="lanes"))
 
 
 def lanes_of(bars: Sequence[Bar]) -> Mapping[str, list[Bar]]:

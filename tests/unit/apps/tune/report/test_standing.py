@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from passloop.apps.tune.records import Params
 from passloop.apps.tune.report.lines import closing_lines
 from passloop.apps.tune.report.standing import Standing
+from passloop.apps.tune.report.timeline import timeline
 from passloop.apps.tune.search.expander import aims_of
 from passloop.apps.tune.study_view import Trial
 from passloop.kernel.tasks import OutcomeKind, TaskState
@@ -73,3 +75,12 @@ def test_a_trial_that_missed_nothing_as_far_as_it_went_is_not_the_nearest() -> N
     unknown = pruned(MADE, 1, OTHER, "cannot win", points=(point("concurrency=1", ttft_p95=10.0),))
     late = loaded(0, BASE, 1_600.0)
     assert standing(late, unknown).nearest is late
+
+
+def test_the_time_line_has_each_run_of_a_study() -> None:
+    told = standing(
+        GOOD, replace(loaded(1, OTHER, 900.0), run=4), replace(loaded(2, {"batch": 64, "slots": 2}, 9.0), run=4)
+    )
+    drawn = str(timeline(told))
+    assert re.findall(r"Run \d+: \d trials?", drawn) == ["Run 1: 1 trial", "Run 4: 2 trials"]
+    assert drawn.count('class="bar') == 3
