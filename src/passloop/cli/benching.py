@@ -166,6 +166,7 @@ class Bench:
                 task_class=task.task_class,
                 program="bench",
                 warm_key=task.warm_key,
+                alike=True,
             )
         return self._specs[key]
 

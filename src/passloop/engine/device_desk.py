@@ -132,7 +132,9 @@ class DeviceDesk:
 
     def with_use(self, event: Event) -> Event:
         """The end of an attempt with how it used its devices, where these were read; any other event as it is."""
-        use = self._sampler.use_of(event.attempt) if isinstance(event, Exited) else None
+        if not isinstance(event, Exited):
+            return event
+        use = self._sampler.use_of(event.attempt)
         return event if use is None else replace(event, outcome=replace(event.outcome, devices=use))
 
     def takes_over(self, event: Event) -> bool:

@@ -44,6 +44,8 @@ def run(order: str) -> dict[str, Any]:
     decoded = decode_order(order)
     place = _place(decoded)
     end = run_cell(decoded, place, _WARM, SystemClock())
+    if end.loaded is not None:
+        worker.loaded(end.loaded)
     if end.metrics is not None:
         _leave(place.out / "metrics.json", end.metrics)
         return dict(end.metrics)

@@ -49,7 +49,8 @@ class Place:
 class CellEnd:
     """How it ended: with `metrics`, or with a reason that is `final` or not, or `skipped` because of a sentence.
 
-    `dirty` tells that what was loaded is gone or not to be trusted; `bad_device` is a UUID to be taken out.
+    `dirty` tells that what was loaded is gone or not to be trusted; `bad_device` is a UUID to be taken out. `loaded` is
+    how long it took to load what it needed, in ms; None: it was there.
     """
 
     metrics: Mapping[str, Any] | None = None
@@ -58,6 +59,7 @@ class CellEnd:
     skipped: str = ""
     dirty: bool = False
     bad_device: str | None = None
+    loaded: int | None = None
 
 
 def run_cell(order: CellOrder, place: Place, warm: Warm, clock: Clock) -> CellEnd:
@@ -135,6 +137,7 @@ class _Running:
         self._phase = Phase.CONFIG
         self._asked: set[str] = set()
         self._spans: dict[str, int] = {}
+        self._loaded: int | None = None
 
     def to_the_end(self, number: int, breaker: Breaker, facts: Mapping[str, Any]) -> CellEnd:
         """Run, and turn whatever is raised into a reason."""
@@ -145,7 +148,7 @@ class _Running:
         except (Exception, SystemExit) as error:
             return self._failed(error, breaker, facts)
         self._log.say("done", **self._spans)
-        return CellEnd(metrics=metrics, dirty=not self._settle(failed=False))
+        return CellEnd(metrics=metrics, dirty=not self._settle(failed=False), loaded=self._loaded)
 
     def _failed(self, error: BaseException, breaker: Breaker, facts: Mapping[str, Any]) -> CellEnd:
         reason = classed(error, self._phase)
@@ -158,7 +161,11 @@ class _Running:
             of_device = reason.exit_code is None and self._phase in (Phase.LOAD, Phase.RUN) and policy.of_model
             bad_device = breaker.failed(reason.error_class, of_model=policy.of_model, of_device=of_device)
         return CellEnd(
-            reason=reason, final=final, dirty=not self._settle(failed=True), bad_device=bad_device or reason.device
+            reason=reason,
+            final=final,
+            dirty=not self._settle(failed=True),
+            bad_device=bad_device or reason.device,
+            loaded=self._loaded,
         )
 
     def _is_final(self, error_class: ErrorClass) -> bool:
@@ -202,6 +209,8 @@ class _Running:
         )
         with self._timed("load", Phase.LOAD):
             fresh = self._warm.serve(kind, order.options, needs, self._place.granted)
+        if fresh:
+            self._loaded = self._spans["load"]
         self._log.say("loaded" if fresh else "warm", millis=self._spans["load"])
 
     def _timed(self, name: str, phase: Phase) -> _Timed:

@@ -16,6 +16,7 @@ from .plots import STYLE, Axis, Point, scatter
 from .results import CellResult, counts_of
 from .table import Field, Row, Table, figure_of, table_of
 from .table_text import column_name
+from .usage_text import usage_columns
 
 __all__ = ["report_html"]
 
@@ -79,9 +80,9 @@ def _row_fields(row: Row, table: Table) -> Iterator[Markup]:
     yield element("td", name)
     for column in table.columns:
         yield _field(row.fields.get(column), lower_is_better(table.metrics[column]))
-    yield element("td", "" if row.mean is None else number_text(round(row.mean, 4)), class_="number")
-    yield element("td", "" if row.kept is None else f"{100 * row.kept:.0f} %", class_="number")
-    yield element("td", span_text(row.seconds), class_="number")
+    yield _number("" if row.mean is None else number_text(round(row.mean, 4)))
+    yield _number("" if row.kept is None else f"{100 * row.kept:.0f} %")
+    yield _number(span_text(row.seconds))
 
 
 def _field(field: Field | None, lower: bool) -> Markup:
@@ -142,20 +143,29 @@ def _failures(failed: Sequence[CellResult]) -> Markup:
 
 def _cells(table: Table, results: Sequence[CellResult]) -> Markup:
     headings = ["model", "sparse attention", "benchmark", "subset", "seed", "status", "metric", "samples", "time"]
-    rows = [[*_cell(each, table.metrics[each.cell.column])] for each in results[:MOST_CELLS]]
+    used = usage_columns(results)
+    headings += [column.heading for column in used]
+    rows = [
+        [*_cell(each, table.metrics[each.cell.column]), *(_number(column.text(each)) for column in used)]
+        for each in results[:MOST_CELLS]
+    ]
     left = len(results) - len(rows)
     note = f"The first {len(rows):,}; {left:,} more are in the CSV file." if left else ""
     return element("section", element("h2", "Every cell"), element("p", note, class_="note"), grid(headings, rows))
+
+
+def _number(text: str) -> Markup:
+    return element("td", text, class_="number")
 
 
 def _cell(result: CellResult, metric: str) -> Iterator[Markup]:
     cell = result.cell
     for text in (cell.model, cell.sparse_attention, cell.benchmark, cell.subset):
         yield element("td", text)
-    yield element("td", str(cell.seed), class_="number")
+    yield _number(str(cell.seed))
     word = result.error_class or result.status
     yield element("td", element("span", word, class_=f"tag {TONES[result.status]}"))
-    yield element("td", value_text(figure_of(result, metric)), class_="number")
+    yield _number(value_text(figure_of(result, metric)))
     samples, millis = result.done.get("samples") or {}, result.done.get("millis") or {}
-    yield element("td", value_text(samples.get("answered")), class_="number")
-    yield element("td", span_text(millis["run"] / 1000) if "run" in millis else "", class_="number")
+    yield _number(value_text(samples.get("answered")))
+    yield _number(span_text(millis["run"] / 1000) if "run" in millis else "")

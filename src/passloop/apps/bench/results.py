@@ -19,6 +19,7 @@ from .errors import ErrorClass
 from .planned import Planned, PlannedCell
 from .policy import class_of_outcome
 from .samples import answers_of
+from .seen import seen_figures
 
 __all__ = ["CellResult", "counts_of", "error_of_task", "results_of_tasks", "results_of_tree"]
 
@@ -67,7 +68,8 @@ def _of_folder(cell: PlannedCell, folder: Path) -> CellResult:
     if state.complete:
         metrics = read_json(folder / METRICS)
         scores = tuple(each.score for each in answers_of(folder / SAMPLES) if each.score is not None)
-        return CellResult(cell, "done", metrics if isinstance(metrics, dict) else {}, done=state.done, scores=scores)
+        done = _with_seen(state.done, folder)
+        return CellResult(cell, "done", metrics if isinstance(metrics, dict) else {}, done=done, scores=scores)
     if _is_locked(folder):
         return CellResult(cell, "running")
     error = latest_error(folder)
@@ -75,6 +77,12 @@ def _of_folder(cell: PlannedCell, folder: Path) -> CellResult:
         return CellResult(cell, "pending")
     status = "skipped" if error.get("class") == "skipped" else "failed"
     return CellResult(cell, status, error_class=str(error.get("class")), message=str(error.get("message")))
+
+
+def _with_seen(done: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """What DONE.json says, with what the engine saw of that attempt among its figures."""
+    seen = seen_figures(folder, done.get("attempt"))
+    return {**done, "usage": {**(done.get("usage") or {}), **seen}} if seen else done
 
 
 def _is_locked(folder: Path) -> bool:

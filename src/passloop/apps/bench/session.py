@@ -21,6 +21,7 @@ from .learned import Learned
 from .matrix import Cell, Matrix
 from .planned import Planned, planned_of, write_planned
 from .results import CellResult, error_of_task, results_of_tree
+from .seen import keep_seen
 from .standing import Standing, walk
 from .tasks import BenchTask, Box, TaskMaker
 
@@ -92,15 +93,18 @@ class Session:
         )
 
     def settle(self, looked: Looked, tasks: Iterable[Mapping[str, Any]]) -> list[CellResult]:
-        """What came of every cell, once the tasks (JSON shape) have ended: what killed a cell from outside is written
-        down beside it, so that the tree alone can tell.
+        """What came of every cell, once the tasks (JSON shape) have ended: what killed a cell from outside, and what
+        was seen of it there, is written down beside it, so that the tree alone can tell.
         """
         planned = self.planned(looked)
         paths = {cell.cell: cell.path for cell in planned.cells}
         for task in tasks:
             cell = str((task.get("params") or {}).get("cell"))
-            if cell in paths and task["state"] != "succeeded":
+            if cell not in paths:
+                continue
+            if task["state"] != "succeeded":
                 note_end(self.root / paths[cell], cell, task)
+            keep_seen(self.root / paths[cell], task)
         return results_of_tree(planned, self.root)
 
 

@@ -194,6 +194,7 @@ def task_spec_of(wire: WireSpec) -> TaskSpec:
         program=wire.program,
         driver=PROCESSES if wire.warm_key is None else WORKERS,
         warm_key=wire.warm_key,
+        alike=wire.alike,
     )
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "pool_view",
     "request_view",
     "run_view",
+    "seen_view",
     "shown_task",
     "source_view",
     "task_view",
@@ -69,6 +70,7 @@ def task_view(task: TaskView) -> Json:
         "message": row.message,
         "priority": row.priority,
         **_times(row),
+        **seen_view(task.latest.outcome if task.latest is not None else None),
         "gpus": _gpus(task.latest),
         "request": request_view(task.spec.request.variants),
         "results": None if task.results is None else _parsed(task.results),
@@ -146,10 +148,27 @@ def attempt_view(attempt: AttemptRow, *, directory: str | None = None) -> Json:
         "variant": attempt.allocation.variant,
         "cpus_milli": held.pop(CPU, 0),
         "mem_mib": held.pop(MEMORY, 0),
+        **seen_view(outcome),
         "need": held,
         "pid": _mapping(attempt.process).get("pid"),
         "directory": directory,
     }
+def seen_view(outcome: Outcome | None) -> Json:
+    """What was seen of an attempt beside its end, if anything: how busy its devices were, how its worker grew."""
+    found: Json = {}
+    if outcome is not None and outcome.devices is not None:
+        use = outcome.devices
+        found["device_use"] = {
+            "mean_percent": use.mean,
+            "peak_percent": use.peak,
+            "peak_mib": use.memory_mib,
+            "reads": use.reads,
+        }
+    if outcome is not None and outcome.growth is not None:
+        found["growth"] = {"mib": outcome.growth.mib, "cells": outcome.growth.cells}
+    return found
+
+
 
 
 def request_view(variants: Iterable[Variant]) -> list[Json]:

@@ -75,6 +75,7 @@ class WireSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     task_class: str = ""
     program: str = ""
     warm_key: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+    alike: bool = False
 
 
 class WireCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -12,7 +12,7 @@ from passloop.cli.options import json_option
 from passloop.cli.picking import id_argument, one_task
 from passloop.cli.reads import open_reads
 from passloop.cli.spans import local_time, millis_of, since, span_text, task_span
-from passloop.cli.wording import STATE_COLOURS, command_text, request_text, result_text
+from passloop.cli.wording import STATE_COLOURS, command_text, plain_text, request_text, result_text
 
 __all__ = ["command"]
 
@@ -51,6 +51,9 @@ def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "command", streams.clean(command_text(task.get("command") or []))
     yield "directory", streams.clean(task.get("cwd") or "")
     yield "needs", request_text(task.get("request") or [])
+    params = task.get("params")
+    if isinstance(params, dict):
+        yield "params", streams.clean(", ".join(f"{name}={plain_text(value)}" for name, value in params.items()))
     yield "after", " ".join(map(_dependency_text, task.get("after") or []))
     yield "gpus", " ".join(task.get("gpus") or [])
     yield "submitted", local_time(task.get("submitted_at"))
@@ -59,7 +62,7 @@ def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "took", span_text(task_span(task))
     yield "retried by", str(task.get("retried_by") or "")
     for name, value in (task.get("results") or {}).items():
-        yield f"  {streams.clean(name)}", streams.clean(str(value))
+        yield f"  {streams.clean(name)}", streams.clean(plain_text(value))
 
 
 def _dependency_text(entry: object) -> str:
@@ -77,7 +80,19 @@ def _attempt_line(attempt: dict[str, Any]) -> str:
         words.append(f"(exit {code})")
     words += [span_text(_attempt_span(attempt)), " ".join(attempt.get("gpus") or [])]
     message = streams.clean(str(attempt.get("message") or ""))
-    return "  ".join(word for word in (" ".join(filter(None, words)), message) if word)
+    parts = (" ".join(filter(None, words)), _seen_text(attempt), message)
+    return "  ".join(part for part in parts if part)
+
+
+def _seen_text(attempt: dict[str, Any]) -> str:
+    """How busy its devices were, and that its worker leaked, where that was seen."""
+    use, growth = attempt.get("device_use"), attempt.get("growth")
+    told = []
+    if use:
+        told.append(f"GPU {use['mean_percent']} % busy, at most {use['peak_percent']} % and {use['peak_mib']:,} MiB")
+    if growth:
+        told.append(f"its worker grew by {growth['mib']:,} MiB in {growth['cells']} cells (a leak?)")
+    return "; ".join(told)
 
 
 def _attempt_span(attempt: dict[str, Any]) -> int | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from passloop.apps.queue.views import (
+    attempt_view,
     document,
     gpu_view,
     pool_view,
@@ -19,7 +21,7 @@ from passloop.kernel.events import Foreign
 from passloop.kernel.ids import PoolName, TaskId
 from passloop.kernel.overview import DeviceView, PoolView
 from passloop.kernel.resources import DeviceAsk, Variant
-from passloop.kernel.tasks import Dependency, RunRow
+from passloop.kernel.tasks import Dependency, DeviceUse, Growth, RunRow
 from passloop.store.reader import RunView, TaskView
 from tests.support.store_rows import ALLOCATION, SPEC, a_full_task, a_task, an_attempt, an_end
 
@@ -96,6 +98,20 @@ def test_show_adds_attempts_and_never_the_value_of_a_variable() -> None:
     assert view["env"] == ["A", "B"]
     assert "secret" not in json.dumps(view)
     assert view["time_limit_ms"] == 60_000
+
+
+def test_what_was_seen_of_an_attempt_is_told_with_it_and_else_nothing() -> None:
+    end = an_end(1)
+    assert end.outcome is not None
+    assert "device_use" not in attempt_view(end)
+    seen = replace(end.outcome, devices=DeviceUse(40, 90, 2_000, 3), growth=Growth(2_100, 7))
+    told = {
+        "device_use": {"mean_percent": 40, "peak_percent": 90, "peak_mib": 2_000, "reads": 3},
+        "growth": {"mib": 2_100, "cells": 7},
+    }
+    view = a_view()
+    for one in (attempt_view(end._replace(outcome=seen)), task_view(view._replace(latest=end._replace(outcome=seen)))):
+        assert {name: one[name] for name in told} == told
 
 
 def test_why_lists_every_blocker() -> None:
