@@ -22,8 +22,8 @@ from .events import DeviceSeen, Foreign, PoolKind
 from .expansion import shapes_of
 from .ids import AttemptId, PoolName
 from .ledger import charge
-from .lifecycle import STRAY
 from .lessons import LESSONS
+from .lifecycle import STRAY
 from .parking import restore_workers
 from .pools import RatePool, ScalarPool
 from .records import Attempt, Task
@@ -80,9 +80,9 @@ def _pool_row(state: State, name: str) -> PoolChanged:
         return PoolChanged(name, PoolKind.DEVICES, json.dumps(devices))
     if name == WORKERS:
         return PoolChanged(WORKERS, WORKERS, state.workers.text())
-    pool = state.pools[name]
     if name == LESSONS:
         return PoolChanged(LESSONS, LESSONS, state.lessons.text())
+    pool = state.pools[name]
     policy = state.policies.get(name, PoolPolicy())
     body: dict[str, object] = {
         "capacity": pool.capacity,

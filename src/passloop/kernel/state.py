@@ -97,8 +97,8 @@ class State:
         self.queue = ReadyQueue()
         self.reserved: list[Task] = []
         self.durations = Durations()
-        self.wakeups = WakeUps()
         self.lessons = Lessons()
+        self.wakeups = WakeUps()
         self.workers = Workers()
         self.watched: tuple[str, ...] = ()
         self.turn = Touched()

@@ -127,9 +127,9 @@ def _add(state: State, intake: Intake, new: NewTask, shape: Shape, after: tuple[
     task.held = new.held or intake.group.keeper() is not None
     state.next_task += 1
     state.tasks[task.id] = task
+    begin_as_learned(state, task)
     if new.key is not None:
         state.keys[new.key] = task.id
-    begin_as_learned(state, task)
     if new.spec.warm_key is not None:
         state.workers.unfinished[intake.run] += 1
     cell = None

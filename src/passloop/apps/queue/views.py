@@ -70,7 +70,6 @@ def task_view(task: TaskView) -> Json:
         "message": row.message,
         "priority": row.priority,
         **_times(row),
-        **seen_view(task.latest.outcome if task.latest is not None else None),
         "gpus": _gpus(task.latest),
         "request": request_view(task.spec.request.variants),
         "results": None if task.results is None else _parsed(task.results),
@@ -83,6 +82,7 @@ def task_view(task: TaskView) -> Json:
         "after_any": [need.task for need in task.after if need.any_end],
         "retry_of": row.retry_of,
         "retried_by": row.retried_by,
+        **seen_view(task.latest.outcome if task.latest is not None else None),
     }
 
 
@@ -148,11 +148,13 @@ def attempt_view(attempt: AttemptRow, *, directory: str | None = None) -> Json:
         "variant": attempt.allocation.variant,
         "cpus_milli": held.pop(CPU, 0),
         "mem_mib": held.pop(MEMORY, 0),
-        **seen_view(outcome),
         "need": held,
         "pid": _mapping(attempt.process).get("pid"),
+        **seen_view(outcome),
         "directory": directory,
     }
+
+
 def seen_view(outcome: Outcome | None) -> Json:
     """What was seen of an attempt beside its end, if anything: how busy its devices were, how its worker grew."""
     found: Json = {}
@@ -167,8 +169,6 @@ def seen_view(outcome: Outcome | None) -> Json:
     if outcome is not None and outcome.growth is not None:
         found["growth"] = {"mib": outcome.growth.mib, "cells": outcome.growth.cells}
     return found
-
-
 
 
 def request_view(variants: Iterable[Variant]) -> list[Json]:
