@@ -145,6 +145,31 @@ def test_a_phone_sees_every_page_without_scrolling_sideways(browser: Any, filled
         visit.check_calm()
 
 
+def test_a_phone_reads_the_attempts_of_a_task_without_scrolling_sideways(browser: Any, filled: Box) -> None:
+    with visits(browser, filled) as visit:
+        visit.page.set_viewport_size({"width": 390, "height": 780})
+        visit.go("#/tasks/1", ".log .row")
+        table = visit.page.locator(".scroll[aria-label=Attempts]")
+        assert table.evaluate("element => element.scrollWidth - element.clientWidth") <= 0
+        heading = "cell => getComputedStyle(cell, '::before').content"
+        assert table.locator("td").nth(2).evaluate(heading) == '"Started"'
+        visit.check_axe()
+
+
+def test_a_call_is_said_to_run_at_its_model(looker: Visit) -> None:
+    looker.go(f"#/tasks?run={run_id(looker.box, 'tickets')}", ".line[data-task]")
+    place = looker.page.locator(".line[data-task] [title$='/v1/m']").first
+    place.wait_for()
+    assert place.inner_text() == "m"
+
+
+@pytest.mark.parametrize("place", ["#/tasks/0x1", "#/tasks/1e0", "#/tasks/-1", "#/tasks/one"])
+def test_an_address_that_is_no_number_shows_no_task(looker: Visit, place: str) -> None:
+    looker.go(place, ".failure")
+    looker.see("that is no task")
+    looker.check_calm()
+
+
 def test_keys_lead_through_the_pages(visit: Visit, filled: Box) -> None:
     visit.go("#/now", ".panel")
     visit.page.keyboard.press("g")

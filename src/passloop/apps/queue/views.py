@@ -58,19 +58,7 @@ def task_view(task: TaskView) -> Json:
     """A task as `ls --json` lists it."""
     row, payload = task.row, _mapping(task.payload)
     return {
-        "id": row.id,
-        "key": row.key,
-        "run": {"id": row.run, "name": task.run_name},
-        "name": payload.get("name") or "",
-        "group": row.group,
-        "state": row.state.value,
-        "attempt": row.attempts,
-        "exit_code": row.exit_code,
-        "outcome": row.outcome.value if row.outcome is not None else None,
-        "message": row.message,
-        "priority": row.priority,
-        **_times(row),
-        "gpus": _gpus(task.latest),
+        **_head(task, payload),
         "request": request_view(task.spec.request.variants),
         "results": None if task.results is None else _parsed(task.results),
         "command": payload.get("command") or [],
@@ -88,8 +76,20 @@ def task_view(task: TaskView) -> Json:
 
 def line_view(task: TaskView) -> Json:
     """A task in short, as one line of a table: what it asks and left is not in it."""
-    row, payload = task.row, _mapping(task.payload)
+    payload = _mapping(task.payload)
     command = " ".join(map(str, payload.get("command") or ()))
+    return {
+        **_head(task, payload),
+        "params": payload.get("params"),
+        "command": command if len(command) <= LONGEST_LINE else command[: LONGEST_LINE - 3] + "...",
+        "pools": [pool for pool, _ in task.latest.allocation.amounts] if task.latest is not None else [],
+        "retried_by": task.row.retried_by,
+    }
+
+
+def _head(task: TaskView, payload: Json) -> Json:
+    """What each view of a task begins with: who it is, how it stands, when and on which GPUs it was so."""
+    row = task.row
     return {
         "id": row.id,
         "key": row.key,
@@ -102,11 +102,10 @@ def line_view(task: TaskView) -> Json:
         "outcome": row.outcome.value if row.outcome is not None else None,
         "message": row.message,
         "priority": row.priority,
-        **_times(row),
+        "submitted_at": iso_utc(row.submitted_at),
+        "started_at": iso_utc(row.started_at),
+        "ended_at": iso_utc(row.ended_at),
         "gpus": _gpus(task.latest),
-        "params": payload.get("params"),
-        "command": command if len(command) <= LONGEST_LINE else command[: LONGEST_LINE - 3] + "...",
-        "retried_by": row.retried_by,
     }
 
 
@@ -330,14 +329,6 @@ def _outcome(outcome: Outcome | None) -> Json:
         "exit_code": outcome.exit_code,
         "signal": outcome.signal,
         "message": outcome.message,
-    }
-
-
-def _times(row: TaskRow) -> Json:
-    return {
-        "submitted_at": iso_utc(row.submitted_at),
-        "started_at": iso_utc(row.started_at),
-        "ended_at": iso_utc(row.ended_at),
     }
 
 

@@ -89,8 +89,7 @@ def _why(machine: Machine, tasks: Sequence[TaskId], at: int) -> list[tuple[Block
 def _running(task: TaskView) -> views.Json:
     started, limit = task.row.started_at, task.spec.time_limit
     until = None if started is None or limit is None else started + limit
-    held = task.latest.allocation.amounts if task.latest is not None else ()
-    return {**views.line_view(task), "until": iso_utc(until), "pools": [pool for pool, _ in held]}
+    return {**views.line_view(task), "until": iso_utc(until)}
 
 
 def _waiting(task: TaskView, blockers: Sequence[Blocker]) -> views.Json:

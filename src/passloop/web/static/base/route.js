@@ -38,6 +38,9 @@ export function change(params, { replace = true } = {}) {
   go(link(names, { ...all, ...params }), { replace });
 }
 
+/** A whole number as it stands in an address, in plain digits; null for anything else. */
+export const wholeNumber = (text) => (/^\d{1,15}$/.test(text ?? "") ? Number(text) : null);
+
 function decoded(name) {
   try {
     return decodeURIComponent(name);

@@ -1,21 +1,22 @@
 // A plain table. `columns` are `{name, title, of(row), number, wrap, grow, sort(row)}`; a column that can be sorted is by
-// a click on its heading. For more rows than a page shows use the virtual list.
+// a click on its heading. On a phone a table that `folds` has a block for each row. For more rows than a page shows use
+// the virtual list.
 import { html, useMemo, useState } from "../base/html.js";
 
-export function Grid({ columns, rows, keyOf = (row, place) => place, first = null, label, classOf }) {
+export function Grid({ columns, rows, keyOf = (row, place) => place, first = null, label, classOf, folds = false }) {
   const [order, setOrder] = useState(first);
   const sorted = useMemo(() => arranged(rows, columns, order), [rows, columns, order]);
   const turn = (name) => setOrder(order?.name === name ? { name, down: !order.down } : { name, down: false });
   const there = columns.filter(Boolean);
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${label || "table"}>
-    <table class="grid">
+    <table class=${folds ? "grid folds" : "grid"}>
       <thead>
         <tr>${there.map((column) => html`<${Heading} column=${column} order=${order} turn=${turn} />`)}</tr>
       </thead>
       <tbody>
         ${sorted.map(
           (row, place) => html`<tr key=${keyOf(row, place)} class=${classOf?.(row)}>
-            ${there.map((column) => html`<td class=${classes(column)}>${column.of(row, place)}</td>`)}
+            ${there.map((column) => html`<td class=${classes(column)} data-title=${column.title ?? column.name}>${column.of(row, place)}</td>`)}
           </tr>`,
         )}
       </tbody>

@@ -1,7 +1,6 @@
 // What runs now: where, since when, and how far it is by what is known of its kind.
 import { countText } from "../../base/amounts.js";
 import { html } from "../../base/html.js";
-import { oneLine } from "../../base/plain.js";
 import { link } from "../../base/route.js";
 import { UNDER_WAY } from "../../base/states.js";
 import { millis, spanText } from "../../base/times.js";
@@ -13,9 +12,9 @@ import { Meter } from "../../parts/meter.js";
 import { Panel } from "../../parts/panel.js";
 import { State } from "../../parts/state.js";
 import { RunLink, TaskLink } from "../../parts/task_link.js";
+import { Where } from "../../parts/where.js";
 
 const MOST = 14;
-const OF_THE_MACHINE = ["cpu", "memory", "disk"];
 
 export function Running({ tasks: running, counts, gpus }) {
   const tasks = [...running].sort((one, other) => (other.gpus?.length || 0) - (one.gpus?.length || 0)).slice(0, MOST);
@@ -25,7 +24,7 @@ export function Running({ tasks: running, counts, gpus }) {
     { name: "task", title: "Task", grow: true, of: (task) => html`<${TaskLink} task=${task} />` },
     { name: "run", title: "Run", of: (task) => html`<${RunLink} run=${task.run} />` },
     { name: "state", title: "State", of: (task) => html`<${State} of=${task.state} />` },
-    { name: "where", title: "On", of: (task) => whereText(task, places) },
+    { name: "where", title: "On", of: (task) => html`<${Where} task=${task} places=${places} />` },
     { name: "for", title: "For", number: true, of: (task) => html`<${Lasting} from=${task.started_at} />` },
     { name: "left", title: "Of about", of: (task) => html`<${Progress} task=${task} />` },
   ];
@@ -35,15 +34,6 @@ export function Running({ tasks: running, counts, gpus }) {
       ? html`<${Grid} label="Running tasks" columns=${columns} rows=${tasks} keyOf=${(task) => task.id} />`
       : html`<${Empty}>Nothing runs.<//>`}
   <//>`;
-}
-
-/** The devices by their numbers; of a call the pool of its model; else the machine's CPUs. */
-export function whereText(task, places) {
-  if (!task.gpus?.length) {
-    const [pool] = (task.pools || []).filter((name) => !OF_THE_MACHINE.includes(name));
-    return pool ? html`<span class="soft" title=${oneLine(pool)}>${oneLine(pool).split("/").at(-1)}</span>` : html`<span class="soft">CPU</span>`;
-  }
-  return `GPU ${task.gpus.map((uuid) => places.get(uuid) ?? uuid.slice(0, 12)).join(", ")}`;
 }
 
 /** How far it may be: by the learned time of its kind, else by its limit. */

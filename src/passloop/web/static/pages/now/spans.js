@@ -1,5 +1,5 @@
 // How much time the time line shows, and where that stands in the address.
-import { change } from "../../base/route.js";
+import { change, wholeNumber } from "../../base/route.js";
 
 export const SPANS = [
   ["1m", 60_000, "1 min"], ["5m", 300_000, "5 min"], ["15m", 900_000, "15 min"], ["1h", 3_600_000, "1 h"],
@@ -12,8 +12,8 @@ const MOST = SPANS.at(-1)[1];
 /** `{span, to}` in ms; `to` is null while the time line goes on with the time. */
 export function windowOf(params) {
   const named = SPANS.find(([name]) => name === params.get("span"));
-  const span = named ? named[1] : Number(params.get("span")) || USUAL;
-  return { span: Math.min(MOST, Math.max(LEAST, span)), to: Number(params.get("to")) || null };
+  const span = named ? named[1] : wholeNumber(params.get("span")) || USUAL;
+  return { span: Math.min(MOST, Math.max(LEAST, span)), to: wholeNumber(params.get("to")) || null };
 }
 
 /** Show another part of time. */

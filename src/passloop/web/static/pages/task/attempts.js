@@ -23,7 +23,7 @@ export function Attempts({ task, chosen }) {
   ];
   return html`<${Panel} title="Attempts" note=${task.attempts.length || ""} bare>
     ${task.attempts.length
-      ? html`<${Grid} label="Attempts" columns=${columns} rows=${[...task.attempts].reverse()} keyOf=${(one) => one.attempt} classOf=${(one) => (one.attempt === chosen ? "picked" : "")} />`
+      ? html`<${Grid} label="Attempts" columns=${columns} folds rows=${[...task.attempts].reverse()} keyOf=${(one) => one.attempt} classOf=${(one) => (one.attempt === chosen ? "picked" : "")} />`
       : html`<${Empty}>It has not been tried yet.<//>`}
   <//>`;
 }

@@ -4,7 +4,7 @@ import { names } from "../../base/events.js";
 import { html } from "../../base/html.js";
 import { useKeys } from "../../base/keys.js";
 import { useLive } from "../../base/live.js";
-import { go, link } from "../../base/route.js";
+import { go, link, wholeNumber } from "../../base/route.js";
 import { isFinal } from "../../base/states.js";
 import { ActsBar } from "../../parts/acts_bar.js";
 import { Command } from "../../parts/command.js";
@@ -24,15 +24,15 @@ import { Why } from "./why.js";
 
 export function Page({ task: id, params }) {
   const own = (event) => event === null || names(event, [id]);
-  const found = useLive(Number.isSafeInteger(id) && id > 0 ? `/tasks/${id}` : null, {}, { concerns: own });
-  if (!(Number.isSafeInteger(id) && id > 0)) {
+  const found = useLive(id ? `/tasks/${id}` : null, {}, { concerns: own });
+  if (!id) {
     return html`<${Failure} error=${{ message: "that is no task: tasks have numbers", hint: "passloop ls" }} />`;
   }
   return html`<${Loaded} of=${found} lines=${8}>${(data) => html`<${Body} task=${data.task} params=${params} />`}<//>`;
 }
 
 function Body({ task, params }) {
-  const attempt = Number(params.get("attempt")) || task.attempt || null;
+  const attempt = wholeNumber(params.get("attempt")) || task.attempt || null;
   const does = (name) => () => actsFor(task.state).includes(name) && act(name, [String(task.id)]).then(follow);
   const follow = (answer) => answer?.created?.length && go(link(["tasks", String(answer.created[0])]));
   useKeys([

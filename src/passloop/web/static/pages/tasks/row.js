@@ -6,6 +6,7 @@ import { Lasting } from "../../parts/lasting.js";
 import { Moment } from "../../parts/moment.js";
 import { State } from "../../parts/state.js";
 import { titleOf } from "../../parts/task_link.js";
+import { Where } from "../../parts/where.js";
 
 export const HEIGHT = 29;
 
@@ -17,7 +18,6 @@ export function HeadLine() {
 
 export function Row({ task, picked, onPick, cursor, places }) {
   if (task === null) return html`<div class="line" aria-busy="true"><span></span><span class="blank"></span><span class="blank"></span></div>`;
-  const on = task.gpus?.length ? task.gpus.map((uuid) => places.get(uuid) ?? uuid.slice(0, 8)).join(", ") : "";
   return html`<div class=${`line${picked ? " picked" : ""}${cursor ? " cursor" : ""}`} data-task=${task.id}>
     <input type="checkbox" aria-label=${`Pick task ${task.id}`} checked=${picked} onClick=${onPick} />
     <a class="mono number" href=${link(["tasks", String(task.id)])}>${task.id}</a>
@@ -26,7 +26,7 @@ export function Row({ task, picked, onPick, cursor, places }) {
     <a class="cut" href=${link(["runs", String(task.run.id)])}><bdi>${oneLine(task.run.name)}</bdi></a>
     <${Moment} at=${task.submitted_at} />
     <span class="number"><${Lasting} from=${task.started_at} to=${task.ended_at} /></span>
-    <span class="cut soft">${on && `GPU ${on}`}</span>
+    <span class="cut soft"><${Where} task=${task} places=${places} /></span>
     <span class="number">${task.exit_code ?? ""}</span>
   </div>`;
 }

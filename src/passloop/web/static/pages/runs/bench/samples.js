@@ -3,7 +3,7 @@ import { countText, numberText } from "../../../base/amounts.js";
 import { html } from "../../../base/html.js";
 import { useLive } from "../../../base/live.js";
 import { oneLine, plain } from "../../../base/plain.js";
-import { change } from "../../../base/route.js";
+import { change, wholeNumber } from "../../../base/route.js";
 import { Empty } from "../../../parts/empty.js";
 import { Loaded } from "../../../parts/loaded.js";
 import { Pager } from "../../../parts/pager.js";
@@ -13,7 +13,7 @@ const PAGE = 20;
 const FIRST = ["sample", "score", "reference", "answer"];
 
 export function Samples({ run, cell, params }) {
-  const offset = Math.max(0, Number(params.get("from")) || 0);
+  const offset = wholeNumber(params.get("from")) || 0;
   const found = useLive(`/runs/${run.id}/bench/${encodeURIComponent(cell)}/samples`, { offset, limit: PAGE }, { pause: 4000 });
   return html`<${Panel} title="Samples" note=${found.data ? countText(found.data.total) : ""} bare
     end=${found.data && html`<${Pager} offset=${offset} page=${PAGE} total=${found.data.total} go=${(from) => change({ from: from || null }, { replace: false })} />`}>

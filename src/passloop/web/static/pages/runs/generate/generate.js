@@ -2,6 +2,7 @@
 import { touches } from "../../../base/events.js";
 import { html } from "../../../base/html.js";
 import { useLive } from "../../../base/live.js";
+import { wholeNumber } from "../../../base/route.js";
 import { Loaded } from "../../../parts/loaded.js";
 import { Tabs } from "../../../parts/tabs.js";
 import { Columns } from "./columns.js";
@@ -15,7 +16,7 @@ const TABS = [{ name: "columns", title: "Columns" }, { name: "rows", title: "Row
 
 export function Page({ run, rest, params }) {
   const found = useLive(rest[0] === "row" ? null : `/runs/${run.id}/generate`, {}, { concerns: (event) => event === null || touches(event, "tasks", "pools", "sources"), pause: 1000 });
-  if (rest[0] === "row") return html`<${OneRow} run=${run} row=${Number(rest[1])} />`;
+  if (rest[0] === "row") return html`<${OneRow} run=${run} row=${wholeNumber(rest[1])} />`;
   const view = TABS.some((tab) => tab.name === params.get("view")) ? params.get("view") : "columns";
   return html`<${Loaded} of=${found} lines=${6}>${(dataset) => html`
     <${Figures} dataset=${dataset} />

@@ -6,12 +6,14 @@ import { useLive } from "../../../base/live.js";
 import { oneLine, plain } from "../../../base/plain.js";
 import { link } from "../../../base/route.js";
 import { spanText } from "../../../base/times.js";
+import { Failure } from "../../../parts/failure.js";
 import { Loaded } from "../../../parts/loaded.js";
 import { Panel } from "../../../parts/panel.js";
 import { State } from "../../../parts/state.js";
 
 export function OneRow({ run, row }) {
-  const found = useLive(`/runs/${run.id}/generate/rows/${row}`, {}, { concerns: (event) => event === null || touches(event, "tasks"), pause: 2000 });
+  const found = useLive(row === null ? null : `/runs/${run.id}/generate/rows/${row}`, {}, { concerns: (event) => event === null || touches(event, "tasks"), pause: 2000 });
+  if (row === null) return html`<${Failure} error=${{ message: "that is no row: rows have numbers, from 0 on" }} />`;
   const to = (which) => link(["runs", String(run.id), "row", String(which)]);
   return html`
     <div class="head"><h2>Row ${countText(row)}</h2><span class="bar push">${row > 0 && html`<a href=${to(row - 1)}>row before</a>`}<a href=${to(row + 1)}>next row</a></span></div>

@@ -3,7 +3,7 @@ import { html } from "../../../base/html.js";
 import { useLive } from "../../../base/live.js";
 import { touches } from "../../../base/events.js";
 import { oneLine, plain } from "../../../base/plain.js";
-import { change, link } from "../../../base/route.js";
+import { change, link, wholeNumber } from "../../../base/route.js";
 import { Empty } from "../../../parts/empty.js";
 import { Grid } from "../../../parts/grid.js";
 import { Loaded } from "../../../parts/loaded.js";
@@ -15,7 +15,7 @@ const LONGEST = 160;
 const TONES = { kept: "good", dropped: "calm", incomplete: "bad", open: "busy" };
 
 export function Rows({ run, params }) {
-  const offset = Math.max(0, Number(params.get("from")) || 0);
+  const offset = wholeNumber(params.get("from")) || 0;
   const found = useLive(`/runs/${run.id}/generate/rows`, { offset, limit: PAGE }, { concerns: (event) => event === null || touches(event, "tasks"), pause: 3000 });
   const go = (from) => change({ from: from || null }, { replace: false });
   return html`<${Panel} title="Rows" bare end=${found.data && html`<${Pager} offset=${offset} page=${PAGE} total=${found.data.total} go=${go} />`}>
