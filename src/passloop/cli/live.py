@@ -37,6 +37,8 @@ _LEAST_BAR = 8
 class LiveView:
     """Redraws in place when something changed, and each second for the clock; lines that stay go above it."""
 
+    quiet = None
+
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False, no_color=not colour_wanted(sys.stderr))
         self._progress: Progress | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from collections import Counter
@@ -19,11 +20,19 @@ from passloop.cli.wording import FINAL, counted, ids_text, result_text
 __all__ = ["Progress", "View", "failure_lines", "plain_line", "watch_tasks"]
 
 _BETWEEN_LINES = 5.0
+_QUIET = 60.0
+"""After so many seconds without any news a plain line says that all is as it was."""
 _FAILURES_TOLD = 20
+_WORDS_TOLD = 3
 
 
 class View(Protocol):
     """Something that shows progress."""
+
+    @property
+    def quiet(self) -> float | None:
+        """After how many seconds without news it wants to show it again; None: it sees to that itself."""
+        ...
 
     def __enter__(self) -> View: ...
 
@@ -117,13 +126,20 @@ def watch(
         failures.tell(task for task in progress.tasks.values() if task["state"] in FINAL)
         view.show(progress)
         while not progress.ended:
-            ended = progress.take(events.ready())
+            ended = progress.take(_news(events, view.quiet))
             failures.tell(ended)
             on_ended(ended)
             view.show(progress)
     for line in _summary(progress, failures.left_out):
         streams.say(line)
     return list(progress.tasks.values())
+
+
+def _news(events: EngineStream, quiet: float | None) -> list[dict[str, Any]]:
+    """The next events; none if there were none for `quiet` seconds."""
+    if quiet is not None and not events.pending and not select.select([events], [], [], quiet)[0]:
+        return []
+    return events.ready()
 
 
 def failure_lines(tasks: Iterable[dict[str, Any]]) -> list[str]:
@@ -154,9 +170,10 @@ class _Failures:
 
 
 class _Lines:
-    """Plain lines, at most one in five seconds."""
+    """Plain lines: at most one in five seconds, at least one a minute."""
 
     def __init__(self) -> None:
+        self.quiet = _QUIET
         self._next = 0.0
 
     def __enter__(self) -> _Lines:
@@ -211,5 +228,13 @@ def _summary(progress: Progress, left_out: int) -> list[str]:
     lines.append(f"{counted(len(progress.tasks), 'task')} in {took}: {plain_line(progress)}")
     failed = progress.counts["failed"]
     if failed:
-        lines.append("again: passloop retry --failed " + " ".join(progress.words[:3]))
+        lines.append("again: passloop retry --failed " + " ".join(_short(progress)))
     return lines
+
+
+def _short(progress: Progress) -> list[str]:
+    """Words that mean all these tasks, and few; with --failed those of the same runs may be among them."""
+    if len(progress.words) <= _WORDS_TOLD:
+        return list(progress.words)
+    runs = sorted({int(task["run"]["id"]) for task in progress.tasks.values()})
+    return [f"@{run}" for run in runs] if len(runs) <= _WORDS_TOLD else [f"{min(progress.tasks)}-{max(progress.tasks)}"]
