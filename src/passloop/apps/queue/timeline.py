@@ -5,26 +5,14 @@ Reads the rows of a report only, so reasons are those that the records show. It 
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .gaps import Gap, Wait, first_reasons, gaps_of, tracks_of
 from .report import Attempt, Report, Row, merged_spans
 
-__all__ = ["REASONS", "Bar", "Gap", "Lane", "Timeline", "build_timeline"]
-
-# The order is the precedence when several are true: the first names what came closest to running.
-REASONS = {
-    "blocked": "ready work did not fit or was not allowed to pass",
-    "starting": "starting",
-    "backoff": "pause before a retry",
-    "dependency": "waiting for other tasks",
-    "held": "held",
-    "idle": "nothing to start",
-}
-
+__all__ = ["Bar", "Lane", "Timeline", "build_timeline"]
 
 CUT_WIDTH = 0.02
 LEAST_CUT = 30_000
@@ -39,14 +27,6 @@ class Bar(NamedTuple):
     track: int
     row: Row
     attempt: Attempt
-
-
-class Gap(NamedTuple):
-    """Nothing ran on a lane from `start` to `end` (ms); `reason` is a key of `REASONS`."""
-
-    start: int
-    end: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +63,6 @@ class Timeline:
                 return at + max(0, moment - start) * room
             at += (end - start) * room + CUT_WIDTH
         return 1.0
-
-
-class Wait(NamedTuple):
-    """A task waited from `start` to `end` (ms) for `reason`."""
-
-    start: int
-    end: int
-    reason: str
 
 
 def build_timeline(report: Report) -> Timeline | None:
@@ -132,8 +104,7 @@ def _device_lanes(report: Report, devices: dict[str, list[Bar]], span: tuple[int
     why = _reasons(report, span, gpus=True)
     for uuid in sorted(devices):
         bars = _packed(devices[uuid])
-        gaps = _gaps(bars, span, why)
-        yield Lane(uuid, True, 1 + max(bar.track for bar in bars), tuple(bars), tuple(gaps))
+        yield Lane(uuid, True, 1 + max(bar.track for bar in bars), tuple(bars), _gaps(bars, span, why))
 
 
 def _cpu_lanes(report: Report, bars: list[Bar], span: tuple[int, int]) -> Iterator[Lane]:
@@ -143,77 +114,26 @@ def _cpu_lanes(report: Report, bars: list[Bar], span: tuple[int, int]) -> Iterat
         by_track.setdefault(bar.track, []).append(bar._replace(track=0))
     for track in sorted(by_track):
         own = by_track[track]
-        yield Lane(f"CPU {track + 1}", False, 1, tuple(own), tuple(_gaps(own, span, why)))
+        yield Lane(f"CPU {track + 1}", False, 1, tuple(own), _gaps(own, span, why))
 
 
 def _packed(bars: Sequence[Bar]) -> list[Bar]:
     """Bars by start, each on the lowest track that is free then."""
-    free: list[int] = []
-    taken: list[tuple[int, int]] = []
-    tracks = 0
-    packed = []
-    for bar in sorted(bars, key=lambda bar: (bar.start, bar.end, bar.row.id)):
-        while taken and taken[0][0] <= bar.start:
-            heapq.heappush(free, heapq.heappop(taken)[1])
-        track = heapq.heappop(free) if free else tracks
-        tracks = max(tracks, track + 1)
-        heapq.heappush(taken, (bar.end, track))
-        packed.append(bar._replace(track=track))
-    return packed
+    ordered = sorted(bars, key=lambda bar: (bar.start, bar.end, bar.row.id))
+    tracks = tracks_of((bar.start, bar.end) for bar in ordered)
+    return [bar._replace(track=track) for bar, track in zip(ordered, tracks, strict=True)]
 
 
-def _gaps(bars: Sequence[Bar], span: tuple[int, int], why: Sequence[Gap]) -> Iterator[Gap]:
-    """The parts of `span` without a bar, each cut where its reason changes."""
-    at = span[0]
-    for start, end in [*merged_spans((bar.start, bar.end) for bar in bars), (span[1], span[1])]:
-        if start > at:
-            yield from _cut(at, start, why)
-        at = max(at, end)
-
-
-def _cut(start: int, end: int, why: Sequence[Gap]) -> Iterator[Gap]:
-    for part in why:
-        if part.start < end and part.end > start:
-            yield Gap(max(start, part.start), min(end, part.end), part.reason)
+def _gaps(bars: Sequence[Bar], span: tuple[int, int], why: Sequence[Gap]) -> tuple[Gap, ...]:
+    return tuple(gaps_of(((bar.start, bar.end) for bar in bars), span, why))
 
 
 def _reasons(report: Report, span: tuple[int, int], *, gpus: bool) -> list[Gap]:
     """For every moment of `span`, what the tasks of this kind (with or without GPUs) were waiting for."""
     until = report.counted_until
     ends = {row.id: row.ended_at or until for row in report.ever}
-    waits = [
-        wait
-        for row in report.ever
-        if row.wants_gpus == gpus
-        for wait in _waits(row, ends, until)
-        if wait.end > wait.start
-    ]
-    changes: list[tuple[int, str, int]] = []
-    for wait in waits:
-        changes += [(wait.start, wait.reason, 1), (wait.end, wait.reason, -1)]
-    changes.sort()
-    found: list[Gap] = []
-    waiting: Counter[str] = Counter()
-    at = span[0]
-    for moment, reason, step in [*changes, (span[1], "idle", 0)]:
-        upto = min(max(moment, at), span[1])
-        _extend(found, Gap(at, upto, _first(waiting)))
-        at = upto
-        waiting[reason] += step
-    return found
-
-
-def _extend(found: list[Gap], part: Gap) -> None:
-    if part.end <= part.start:
-        return
-    if found and found[-1].reason == part.reason:
-        found[-1] = found[-1]._replace(end=part.end)
-    else:
-        found.append(part)
-
-
-def _first(waiting: Counter[str]) -> str:
-    return next((reason for reason in REASONS if waiting[reason] > 0), "idle")
+    waits = (wait for row in report.ever if row.wants_gpus == gpus for wait in _waits(row, ends, until))
+    return first_reasons(waits, span)
 
 
 def _waits(row: Row, ends: dict[int, int], now: int) -> Iterator[Wait]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from passloop.apps.figures import span_text, value_text
 from passloop.apps.markup import Markup, element
 
-from .timeline import REASONS, Bar, Gap, Lane, Timeline
+from .gaps import REASONS, Gap
+from .timeline import Bar, Lane, Timeline
 
 __all__ = ["timeline_section"]
 

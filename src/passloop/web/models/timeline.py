@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from passloop.apps.queue.timeline import REASONS
+from passloop.apps.queue.gaps import REASONS, Gap, Wait, first_reasons, gaps_of
 from passloop.apps.queue.views import Json, document
 from passloop.engine.engine import Engine
 from passloop.kernel.blockers import closed_pool, unusable_device
@@ -24,7 +24,7 @@ from passloop.store.filters import TaskFilter
 from passloop.store.reader import Reader
 from passloop.store.spans import Span, WaitingTask
 
-from .lanes import Bar, Gap, Wait, first_reasons, gaps_of, merged, packed
+from .lanes import Bar, merged, packed
 
 __all__ = ["DAY", "timeline"]
 
@@ -152,7 +152,8 @@ class _Drawing:
 
     def _lane(self, lane: str, kind: str, bars: list[Bar], why: Sequence[Gap] | None, about: dict[str, Any]) -> Json:
         drawn = packed(merged(bars, self._pixel))
-        gaps = [] if why is None else gaps_of(drawn, self._span, why, least=self._pixel)
+        busy = ((bar.start, bar.end) for bar in drawn)
+        gaps = [] if why is None else gaps_of(busy, self._span, why, least=self._pixel)
         return {
             "id": lane,
             "kind": kind,
