@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,8 @@ def test_report_and_export_tell_the_study(done: Box) -> None:
     assert "GPU-virtual-0" in page
     rows = list(csv.DictReader(io.StringIO(done.run("export", "quick").out)))
     assert [row["params.tokens"] for row in rows] == ["4", "64", "16"]
+    assert done.run("export", "quick", "-o", "-").out == done.run("export", "quick").out
+    assert not (done.folder / "-").exists()
     assert done.run("export", "quick", "--optuna", "study.db").code == 0
     assert (done.folder / "study.db").exists()
     again = done.run("export", "quick", "--optuna", "study.db")
@@ -192,6 +195,10 @@ def test_equal_failures_pause_the_study_with_the_reason_and_the_way_on(box: Box)
     assert "paused: 2 trials in a row failed the same way (bad_flag:" in said.out
     assert "go on: passloop retry @1" in said.out
     assert "2 trials: 2 failed" in said.out
+    why = box.run("why", "@1")
+    assert (why.code, why.out.startswith("run 1 quick is paused: 2 failed\n  paused: 2 trials")) == (0, True)
+    assert box.run("up").code == 0
+    assert box.json("why", "@quick")["message"] == box.json("why", "@1")["message"] != ""
 
 
 def test_ctrl_c_lets_trials_end_and_the_same_command_goes_on(box: Box) -> None:
@@ -243,6 +250,16 @@ def test_bad_words_are_answered_in_a_sentence(box: Box) -> None:
         assert "Traceback" not in said.err
 
 
+def test_a_server_that_is_not_there_is_told_before_anything_runs(box: Box) -> None:
+    spec = box.folder / "spec.yaml"
+    spec.write_text(json.dumps({**GOOD, "engine": {"argv": ["no-such-server", *ARGV[3:]]}}))
+    for verb in ("plan", "tune"):
+        said = box.run(verb, str(spec))
+        assert (said.code, "there is no program `no-such-server` here" in said.err) == (2, True)
+    assert box.run("plan", str(spec)).out.startswith("tune quick: 3 candidates")
+    assert box.json("ls")["tasks"] == []
+
+
 def test_an_autotuners_task_becomes_a_spec(box: Box) -> None:
     task = {
         "task_name": "llama",
@@ -258,4 +275,7 @@ def test_an_autotuners_task_becomes_a_spec(box: Box) -> None:
     assert "tune: llama" in said.out
     assert "dropped: " in said.err
     (box.folder / "made.yaml").write_text(said.out)
-    assert box.run("plan", "made.yaml").code == 0
+    planned = box.run("plan", "made.yaml")
+    assert "tune llama: 2 candidates" in planned.out
+    here = shutil.which("vllm") is not None
+    assert (planned.code, "there is no program `vllm` here" in planned.err) == ((0, False) if here else (2, True))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["FINAL", "STATE_COLOURS", "command_text", "counted", "ids_text", "request_text", "result_text", "state_text"]
+__all__ = [
+    "FINAL",
+    "STATE_COLOURS",
+    "command_text",
+    "counted",
+    "ids_text",
+    "plain_text",
+    "request_text",
+    "result_text",
+    "state_text",
+]
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 STATE_COLOURS = {
@@ -33,8 +43,7 @@ def result_text(task: Mapping[str, Any]) -> str:
     """What came out, in a few words."""
     state, outcome, code = task.get("state"), task.get("outcome"), task.get("exit_code")
     if state == "succeeded":
-        metrics = task.get("results") or {}
-        return " ".join(f"{name}={_short(value)}" for name, value in list(metrics.items())[:4])
+        return " ".join(f"{name}={_short(value)}" for name, value in _figures(task.get("results") or {})[:4])
     if outcome == "failure":
         return f"exit {code}" if code is not None else str(task.get("message") or outcome)
     if state in FINAL or state == "backoff":
@@ -95,5 +104,22 @@ def _size_text(mib: int) -> str:
     return f"{mib} MiB" if mib < 1024 else f"{mib / 1024:.5g} GiB"
 
 
+def _figures(results: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Results that a few words can say: what is no list, and the entries of a mapping in its place."""
+    found: list[tuple[str, Any]] = []
+    for name, value in results.items():
+        found += value.items() if isinstance(value, dict) else [(name, value)]
+    return [(name, value) for name, value in found if not isinstance(value, dict | list)]
+
+
+def plain_text(value: object) -> str:
+    """A result or parameter as it would be written in a spec: `true`, `4`, `[1, 2]`."""
+    if isinstance(value, str):
+        return value
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)[:20]
+    return f"{value:.4g}" if isinstance(value, float) else plain_text(value)[:20]

@@ -53,14 +53,44 @@ class ServerScript:
     log: str = ""
 
 
+ABOUT = "A model server with fixed times and scripted faults. Spans are in ms; defaults are in brackets."
+HELP = {
+    "host": "address to listen on",
+    "port": "port to listen on; 0 takes a free one",
+    "model": "name of the model it says it serves",
+    "start": "how long it takes to be ready",
+    "late_listen": "listen only once it is ready, instead of answering 503 until then",
+    "ttft": "to the first token of an answer",
+    "tpot": "to each further token",
+    "parallel": "requests served at a time, others wait; 0 is all",
+    "tokens": "most tokens of an answer; 0 is what is asked for",
+    "batch_cost": "by how many thousandths each other request makes a token slower",
+    "never_ready": "answer 503 for ever",
+    "never_listen": "never listen",
+    "exit_at_start": "end at once with this code; -1 does not",
+    "say": "words for stderr before that end",
+    "own_word": "JSON for outcome.json in PASSLOOP_OUT before that end",
+    "status": "HTTP status of every completion",
+    "hang_after": "answer nothing any more after so many completions; -1 never",
+    "die_after": "die of SIGKILL after so many completions; -1 never",
+    "sick_after": "answer 500 at its health path after so many completions; -1 never",
+    "ignore_term": "do not end at SIGTERM",
+    "leave_child": "leave a process in a session of its own that ignores SIGTERM",
+    "log": "file that gets a JSON line for each thing that happens",
+}
+
+
 def script_of(arguments: Sequence[str] | None = None) -> ServerScript:
     """The script that a command line asks for. An unknown option ends the program with exit code 2, as servers do."""
-    parser = argparse.ArgumentParser(prog="python -m passloop.testing.server")
+    parser = argparse.ArgumentParser(prog="python -m passloop.testing.server", description=ABOUT)
     types = get_type_hints(ServerScript)
     for field in fields(ServerScript):
         name = "--" + field.name.replace("_", "-")
+        words = HELP[field.name]
         if types[field.name] is bool:
-            parser.add_argument(name, action="store_true")
+            parser.add_argument(name, action="store_true", help=words)
         else:
-            parser.add_argument(name, type=types[field.name], default=field.default)
+            shown = f"{words} ({field.default})" if field.default != "" else words
+            kind = types[field.name]
+            parser.add_argument(name, type=kind, default=field.default, help=shown, metavar=kind.__name__.upper())
     return ServerScript(**vars(parser.parse_args(arguments)))

@@ -18,7 +18,7 @@ from passloop.cli.main import main
 from passloop.cli.options import submit_options
 from passloop.cli.said import SUBMIT_OPTIONS, read_words
 from passloop.cli.spans import millis_of, span_text, task_span
-from passloop.cli.wording import counted, ids_text, request_text, result_text
+from passloop.cli.wording import counted, ids_text, plain_text, request_text, result_text
 
 
 @pytest.mark.parametrize(
@@ -146,3 +146,14 @@ def test_bug_is_one_line_and_code_70(
     told = capsys.readouterr().err
     assert told.startswith("error: passloop itself failed")
     assert "Traceback" not in told
+
+
+def test_results_are_told_as_a_spec_would_have_them() -> None:
+    results = {"trial": 1, "params": {"batch": 64, "turbo": True}, "points": [{"a": 1}], "loss": 0.123456}
+    assert result_text({"state": "succeeded", "results": results}) == "trial=1 batch=64 turbo=true loss=0.1235"
+    assert [plain_text(value) for value in (True, None, "a b", [1, {"a": "ü"}])] == [
+        "true",
+        "null",
+        "a b",
+        '[1, {"a": "ü"}]',
+    ]

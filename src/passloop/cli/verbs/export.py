@@ -17,6 +17,7 @@ __all__ = ["command"]
 
 _FORMATS = ("csv", "jsonl", "parquet")
 _OF_DATASETS = "hf"
+_STDOUT = "-"
 
 
 @click.command("export")
@@ -27,7 +28,7 @@ _OF_DATASETS = "hf"
     type=click.Choice([*_FORMATS, _OF_DATASETS]),
     help="By the file's ending, else csv; hf for datasets.",
 )
-@click.option("-o", "--out", metavar="FILE", help="Write here (stdout).")
+@click.option("-o", "--out", metavar="FILE", help="Write here; - is stdout, as without it.")
 @click.option("--optuna", metavar="FILE", help="Of a study: write it as Optuna keeps studies (SQLite).")
 @click.pass_context
 def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None, optuna: str | None) -> None:
@@ -38,6 +39,7 @@ def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None, 
     from passloop.cli.reporting import report_of
     from passloop.cli.source_kinds import kind_of_run
 
+    out = None if out == _STDOUT else out
     if kind_of_run(home_of(ctx), run) == "tune":
         from passloop.cli.tune_results import export_study, study_of_run
 

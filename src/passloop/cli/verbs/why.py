@@ -10,6 +10,7 @@ from passloop.cli import streams
 from passloop.cli.options import json_option
 from passloop.cli.picking import id_argument, one_task
 from passloop.cli.reads import open_reads
+from passloop.cli.run_whys import emit_run_why, run_why
 from passloop.cli.spans import local_time
 from passloop.cli.wording import FINAL, STATE_COLOURS, ids_text, result_text, state_text
 
@@ -24,8 +25,12 @@ _NAMED = 4
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, task: str, as_json: bool) -> None:
-    """Say why a task does not run, with numbers, and what would change that."""
+    """Say why a task does not run, with numbers, and what would change that; of @RUN, why no more of it comes."""
     reads = open_reads(ctx)
+    run = run_why(reads, task)
+    if run is not None:
+        streams.emit_json(run) if as_json else emit_run_why(run, running=reads.running)
+        return
     number = one_task(reads, task)
     answer = reads.why(number)
     if as_json:

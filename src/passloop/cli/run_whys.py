@@ -1,0 +1,91 @@
+"""Why a run whose tasks come one after the other (a study, a matrix, a dataset) brings no more now, in sentences.
+
+The engine's reason engine decides; without an engine only what the store holds is told. It changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from passloop.cli import streams
+from passloop.cli.client import Client, quoted
+from passloop.cli.reads import Reads
+from passloop.cli.wording import counted
+
+__all__ = ["emit_run_why", "run_why"]
+
+_UNIT = re.compile(r"^unit \d+: ")
+"""How the kernel begins what it says of any source; people know tasks and trials."""
+_STATES = {
+    "open": "is open",
+    "asked": "is open",
+    "resting": "waits for an end of its tasks",
+    "failed": "is paused",
+    "exhausted": "brings no more: all its tasks are there",
+    "cancelled": "was cancelled",
+}
+
+
+def run_why(reads: Reads, word: str) -> dict[str, Any] | None:
+    """Of a run as a selector names it (`@12`, `@name`): its source, and why no more comes; None for any other word, and
+    for runs without a source.
+    """
+    if not word.startswith("@"):
+        return None
+    found = _of_engine(reads.home, word[1:]) if reads.running else _of_store(reads.home, word[1:])
+    if found is None or "source" not in found:
+        return None
+    source = found["source"]
+    return {
+        "schema_version": 1,
+        "run": {"id": found["id"], "name": found["name"]},
+        "state": source["state"],
+        "message": _UNIT.sub("", source["message"]),
+        "tasks": {state: count for state, count in found["counts"].items() if count},
+        "blockers": source.get("blockers", []),
+    }
+
+
+def emit_run_why(answer: dict[str, Any], *, running: bool) -> None:
+    """The same for people."""
+    run, tasks = answer["run"], answer["tasks"]
+    counts = ", ".join(f"{count} {state}" for state, count in tasks.items())
+    said = f": {counts}" if counts else ""
+    state = _STATES.get(answer["state"], answer["state"])
+    streams.emit(f"run {run['id']} {streams.clean(run['name'])} {state}{said}")
+    if answer["message"]:
+        streams.emit(f"  {streams.clean(answer['message'])}")
+    for blocker in answer["blockers"]:
+        streams.emit(f"  {streams.clean(blocker['sentence'])}")
+    waiting = sum(tasks.get(state, 0) for state in ("ready", "waiting", "held", "backoff"))
+    if waiting:
+        streams.say(f"{counted(waiting, 'task')} of it wait: passloop ls @{run['id']} state:ready, passloop why ID")
+    if not running:
+        streams.say("no engine is running: nothing new starts (passloop up)")
+
+
+def _of_engine(home: str, name: str) -> dict[str, Any] | None:
+    from passloop.cli.exits import CliError, Exit
+
+    try:
+        found: dict[str, Any] = Client(home).get(f"/runs/{quoted(name)}")["run"]
+    except CliError as refused:
+        if refused.exit_code == Exit.NOT_FOUND:
+            return None
+        raise
+    return found
+
+
+def _of_store(home: str, name: str) -> dict[str, Any] | None:
+    from passloop.apps.queue.views import source_view
+    from passloop.store.home import Home
+    from passloop.store.reader import Reader
+
+    with Reader.open(Home(Path(home))) as reader:
+        view = reader.run(name)
+    if view is None or view.source is None:
+        return None
+    counts = {str(state): count for state, count in view.counts.items()}
+    return {"id": view.row.id, "name": view.row.name, "counts": counts, "source": source_view(view.source)}

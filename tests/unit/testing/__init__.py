@@ -1,0 +1,1 @@
+"""What ships for tests of other programs, tested itself."""
