@@ -62,7 +62,7 @@ def test_shown_lines_hold_no_control_codes_and_have_an_end() -> None:
 @pytest.mark.parametrize(
     ("line", "flag"),
     [
-        ("server: error: unrecognized arguments: --max-seqs 4", "--max-seqs"),
+        ("python -m server --port: error: unrecognized arguments: --max-seqs 4", "--max-seqs"),
         ("serve: error: argument --dtype: invalid choice: 'fp7'", "--dtype"),
         ("error: invalid argument: -ub", "-ub"),
         ("Error: No such option: --max-seq", ""),
