@@ -116,7 +116,7 @@ def _newest(reader: Reader, tasks: Iterable[int]) -> dict[int, int]:
 
 
 def _new_tasks(views: Sequence[TaskView], made: Mapping[int, int], newest: Mapping[int, int]) -> tuple[NewTask, ...]:
-    within = {view.row.id: -1 - position for position, view in enumerate(views)}
+    within: dict[int, int] = {view.row.id: -1 - position for position, view in enumerate(views)}
 
     def now_called(task: int) -> int:
         return within.get(task) or made.get(task) or newest.get(task, task)

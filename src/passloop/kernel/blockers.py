@@ -6,15 +6,16 @@ is never stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from .cooldowns import Gate
 from .device_pool import Device, DeviceState
-from .ends import Ends
+from .ends import EndKey, Ends
 from .events import PoolKind
 from .fitting import Asker, could_ever_fit, fit, lacks_of, may_pass
+from .ids import AttemptId
 from .misfits import explain_misfit, misfitting_devices, misfitting_draw
 from .pools import ScalarPool
 from .presence import in_the_way
@@ -300,11 +301,12 @@ def _reservations(state: State, asker: Asker, variant: ShapeVariant, rooms: list
             )
 
 
-def _tasks(state: State, attempts: object) -> tuple[int, ...]:
-    return tuple(sorted({state.attempts[a].task for a in attempts}))  # type: ignore[attr-defined]
+def _tasks(state: State, attempts: Iterable[AttemptId]) -> tuple[int, ...]:
+    """The tasks that attempts are of, ascending."""
+    return tuple(sorted({state.attempts[a].task for a in attempts}))
 
 
-def _known(keys: list[tuple[int, int, int]]) -> int | None:
+def _known(keys: list[EndKey]) -> int | None:
     """The time by which all of these have ended, if each has a bound."""
     return max(key[1] for key in keys) if keys and all(key[0] == 0 for key in keys) else None
 

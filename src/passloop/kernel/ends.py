@@ -10,16 +10,20 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .durations import KILL_MARGIN, Bound
+from .ids import AttemptId
 from .pools import ScalarPool
 from .records import Attempt
 from .state import State
 
-__all__ = ["NOW", "End", "EndKey", "Ends", "Leftover"]
+__all__ = ["NOBODY", "NOW", "End", "EndKey", "Ends", "Leftover"]
 
-EndKey = tuple[int, int, int]
-"""When a holder ends: (-1, 0, 0) now; (0, time, attempt) by its bound; (1, admitted at, attempt) without one."""
+EndKey = tuple[int, int, AttemptId]
+"""When a holder ends: (-1, 0, nobody) now; (0, time, attempt) by its bound; (1, admitted at, attempt) without one."""
 
-NOW: EndKey = (-1, 0, 0)
+NOBODY = AttemptId(0)
+"""No attempt has this id; it stands where time alone brings what is waited for."""
+
+NOW: EndKey = (-1, 0, NOBODY)
 
 STEP_LEAST = 100
 """The least step, in ms, in which the end of an attempt that has outrun its bound is reckoned anew."""
@@ -88,22 +92,22 @@ class Ends:
     def __init__(self, state: State, now: int) -> None:
         self._state = state
         self._now = now
-        self._keys: dict[int, EndKey] = {}
+        self._keys: dict[AttemptId, EndKey] = {}
         self._of_pools: dict[ScalarPool, list[EndKey]] = {}
         self.changes_at: int | None = None
 
-    def of(self, attempt: int) -> EndKey:
+    def of(self, attempt: AttemptId) -> EndKey:
         """The end key of one attempt."""
         key = self._keys.get(attempt)
         if key is None:
-            end = end_of(self._state.attempts[attempt], self._now)  # type: ignore[index]
+            end = end_of(self._state.attempts[attempt], self._now)
             key = self._keys[attempt] = end.key
             changes_at = end.changes_at
             if changes_at is not None and (self.changes_at is None or changes_at < self.changes_at):
                 self.changes_at = changes_at
         return key
 
-    def is_over(self, attempt: int, shadow: EndKey, since: int) -> bool:
+    def is_over(self, attempt: AttemptId, shadow: EndKey, since: int) -> bool:
         """Whether a holder counts as gone at the shadow time of a reservation that is there since `since`.
 
         Where nobody knows that time, who was let past the reservation counts as there, whatever its own bound: it was
@@ -112,7 +116,7 @@ class Ends:
         key = self.of(attempt)
         if shadow[0] != 1 or key[0] or key > shadow:
             return key <= shadow
-        return self._state.attempts[attempt].admitted_at < since  # type: ignore[index]
+        return self._state.attempts[attempt].admitted_at < since
 
     def of_pool(self, pool: ScalarPool) -> list[EndKey]:
         """When the holders of a pool end, first to end first."""
@@ -121,7 +125,7 @@ class Ends:
             known = self._of_pools[pool] = sorted(map(self.of, pool.holders))
         return known
 
-    def in_order(self, attempts: Iterable[int]) -> list[tuple[EndKey, int]]:
+    def in_order(self, attempts: Iterable[AttemptId]) -> list[tuple[EndKey, AttemptId]]:
         """Holders with their end keys, first to end first."""
         return sorted((self.of(attempt), attempt) for attempt in attempts)
 
@@ -134,7 +138,9 @@ class Leftover:
 
     __slots__ = ("_coming", "_ends", "_left", "_shadow", "_since")
 
-    def __init__(self, left: int, holders: Iterable[tuple[int, int]], shadow: EndKey, ends: Ends, since: int) -> None:
+    def __init__(
+        self, left: int, holders: Iterable[tuple[AttemptId, int]], shadow: EndKey, ends: Ends, since: int
+    ) -> None:
         self._left = left
         self._coming = iter(holders)
         self._shadow = shadow

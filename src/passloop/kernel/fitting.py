@@ -13,6 +13,7 @@ from typing import Protocol
 
 from .device_pool import Spare
 from .events import PoolKind
+from .ids import RunId
 from .presence import parked_grants
 from .records import Shape, ShapeVariant
 from .reservations import Room
@@ -30,7 +31,7 @@ class Asker(Protocol):
 
     shape: Shape
     variant_from: int
-    run: int
+    run: RunId
 
 
 @dataclass(frozen=True, slots=True)

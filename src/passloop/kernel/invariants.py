@@ -103,7 +103,7 @@ def _attempts_match(state: State, now: int) -> Iterator[str]:
 def _queue_matches(state: State, now: int) -> Iterator[str]:
     """a ready task is in exactly one place"""
     queued = [place[3] for lane in state.queue.lanes() for place in lane.places()]
-    reserved = [task.id for task in state.reserved]
+    reserved: list[int] = [task.id for task in state.reserved]
     ready = sorted(task.id for task in state.tasks.values() if task.state is TaskState.READY)
     if sorted(queued + reserved) != ready:
         yield f"queued {sorted(queued)} and reserved {reserved}, ready {ready}"

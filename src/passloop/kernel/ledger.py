@@ -8,7 +8,7 @@ from .amounts import SHARE_WHOLE
 from .closures import plan_wake_up
 from .cooldowns import Gate
 from .events import PoolKind
-from .ids import PoolName, TaskId
+from .ids import AttemptId, PoolName
 from .pools import RatePool
 from .presence import order_start, serve
 from .records import Attempt, ShapeVariant, Task
@@ -59,8 +59,8 @@ def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:
     task.attempts += 1
     bound = task.shape.forecast.bound()
     row = AttemptRow(
-        state.next_attempt,  # type: ignore[arg-type]
-        task.id,  # type: ignore[arg-type]
+        AttemptId(state.next_attempt),
+        task.id,
         task.attempts,
         "admitted",
         task.shape.spec.driver,
@@ -139,7 +139,7 @@ def _begin_probes(state: State, task: Task, variant: ShapeVariant) -> None:
     for pool, _ in variant.draws:
         closure = pool.closure
         if closure is not None and closure.gate is Gate.HALF_OPEN:
-            closure.send_probe(TaskId(task.id), state.now)
+            closure.send_probe(task.id, state.now)
             plan_wake_up(state, pool, closure)
             state.touch_pool(pool.name)
 

@@ -92,7 +92,7 @@ def start_refused(state: State, attempt: Attempt) -> None:
         return
     state.workers.take(worker, attempt.id)
     memory = dict(attempt.allocation.amounts).get(MEMORY, 0)
-    _park(state, worker, Parked(worker.id, attempt.allocation.devices, memory), attempt)  # type: ignore[arg-type]
+    _park(state, worker, Parked(worker.id, attempt.allocation.devices, memory), attempt)
 
 
 def on_worker_gone(state: State, event: WorkerGone) -> None:

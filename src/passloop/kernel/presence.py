@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .device_pool import Device
-from .ids import MEMORY, AttemptId
+from .ids import MEMORY
 from .instructions import Evict, Start
 from .records import Attempt, Shape, ShapeVariant, Task
 from .resources import Grant
@@ -124,7 +124,7 @@ def _start(state: State, attempt: Attempt, worker: Worker | None) -> Start:
     return Start(
         attempt.id,
         attempt.epoch,
-        attempt.run,  # type: ignore[arg-type]
+        attempt.run,
         attempt.task,
         attempt.driver,
         attempt.allocation,
@@ -132,7 +132,7 @@ def _start(state: State, attempt: Attempt, worker: Worker | None) -> Start:
         spec.grace,
         usable,
         spec.warm_key,
-        None if worker is None or worker.id == attempt.id else AttemptId(worker.id),
+        None if worker is None or worker.id == attempt.id else worker.id,
     )
 
 
@@ -202,4 +202,4 @@ def evict(state: State, worker: Worker) -> None:
     """Tell a parked worker to end; what it holds is there until it is proven gone."""
     worker.evicted = True
     state.touch_pool(WORKERS)
-    state.turn.instructions.append(Evict(AttemptId(worker.id), worker.driver))
+    state.turn.instructions.append(Evict(worker.id, worker.driver))

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from .durations import Forecast
-from .ids import AttemptId
+from .ids import AttemptId, RunId
 from .pools import ScalarPool
 from .resources import Allocation, Variant
 from .tasks import (
@@ -203,7 +203,7 @@ class Attempt:
         "task",
     )
 
-    def __init__(self, row: AttemptRow, *, run: int, shape: Shape, group: Group) -> None:
+    def __init__(self, row: AttemptRow, *, run: RunId, shape: Shape, group: Group) -> None:
         self.id: AttemptId = row.id
         self.task = row.task
         self.epoch, self.state, self.driver = row.epoch, row.state, row.driver

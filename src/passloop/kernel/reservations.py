@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .amounts import SHARE_WHOLE
 from .cooldowns import Gate
 from .device_pool import Device
-from .ends import NOW, EndKey, Ends, Leftover
+from .ends import NOBODY, NOW, EndKey, Ends, Leftover
 from .events import PoolKind
 from .pools import ScalarPool
 from .records import ShapeVariant, Task
@@ -165,7 +165,7 @@ def _freed_at(device: Device, grant: Grant, ends: Ends) -> EndKey:
     if share >= grant.share and vram >= grant.vram_mib:
         return NOW
     for key, attempt in ends.in_order(device.holders):
-        held = device.holders[attempt]  # type: ignore[index]
+        held = device.holders[attempt]
         share, vram = share + held.share, vram + held.vram_mib
         if share >= grant.share and vram >= grant.vram_mib:
             return key
@@ -179,9 +179,9 @@ def _amount_at(pool: ScalarPool, amount: int, ends: Ends, now: int) -> EndKey:
         return NOW
     if pool.kind is PoolKind.RATE:
         refill = pool.next_refill(amount, now)
-        return NOW if refill is None else (0, refill, 0)
+        return NOW if refill is None else (0, refill, NOBODY)
     for key in ends.of_pool(pool):
-        missing -= pool.holders[key[2]]  # type: ignore[index]
+        missing -= pool.holders[key[2]]
         if missing <= 0:
             return key
     return NOW

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from .changes import (
     AttemptChanged,
@@ -193,12 +194,12 @@ def _declare(state: State, name: str, bodies: dict[str, tuple[PoolKind, dict[str
     state.policies[name] = PoolPolicy(int(str(body["dead_after"])), str(body["on_dead"]))
 
 
-def _restore_devices(state: State, kept: list[dict[str, object]]) -> None:
+def _restore_devices(state: State, kept: list[dict[str, Any]]) -> None:
     for one in kept:
         was_lost = one.pop("state") == "lost"
-        foreign = tuple(Foreign(*f) for f in one.pop("foreign"))  # type: ignore[attr-defined]
-        strays: tuple[int, ...] = tuple(one.pop("strays"))  # type: ignore[arg-type]
-        seen = DeviceSeen(**one, foreign=foreign, strays=strays)  # type: ignore[arg-type]
+        foreign = tuple(Foreign(*f) for f in one.pop("foreign"))
+        strays: tuple[int, ...] = tuple(one.pop("strays"))
+        seen = DeviceSeen(**one, foreign=foreign, strays=strays)
         state.devices.observe([seen], complete=False)
         if was_lost:
             state.devices.devices[seen.uuid].lose()

@@ -17,6 +17,7 @@ from .amounts import SHARE_WHOLE
 from .ends import Ends
 from .events import PoolKind
 from .fitting import fit, is_able
+from .ids import RunId
 from .pools import ScalarPool
 from .records import Shape, ShapeVariant
 from .reservations import Room, last_resort, room_for
@@ -114,7 +115,7 @@ class Newcomer:
 
     __slots__ = ("run", "shape", "variant_from")
 
-    def __init__(self, run: int, shape: Shape) -> None:
+    def __init__(self, run: RunId, shape: Shape) -> None:
         self.run = run
         self.shape = shape
         self.variant_from = 0

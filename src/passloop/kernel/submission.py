@@ -137,7 +137,7 @@ def _add(state: State, intake: Intake, new: NewTask, shape: Shape, after: tuple[
         cell = _join(task, intake.unit, new.node)
     _place(state, task, intake.known, refusable=intake.refusable)
     state.turn.fresh[task.id] = (new.spec, new.payload, task.after, cell)
-    return TaskId(task.id)
+    return task.id
 
 
 def _join(task: Task, unit: Unit, node: int) -> Cell:
@@ -151,7 +151,7 @@ def _join(task: Task, unit: Unit, node: int) -> Cell:
 
 def _first_row(state: State, intake: Intake, new: NewTask) -> TaskRow:
     return TaskRow(
-        state.next_task, intake.run, new.index, new.rank, new.key, intake.group.name, intake.priority,
+        TaskId(state.next_task), intake.run, new.index, new.rank, new.key, intake.group.name, intake.priority,
         TaskState.WAITING, False, 0, 0, 0, 0, 0, 0, None, 0, None, None, None, state.now, None, None, None, None, "",
         new.retry_of, None, "",
     )  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from .ids import AttemptId, PoolName, TaskId
+from .ids import AttemptId, PoolName, RunId, TaskId
 from .resources import Allocation, Request
 
 __all__ = [
@@ -203,7 +203,7 @@ class Reservation(NamedTuple):
 class RunRow(NamedTuple):
     """A submission as stored."""
 
-    id: int
+    id: RunId
     name: str
     group: str
     submitted_at: int
@@ -216,8 +216,8 @@ class TaskRow(NamedTuple):
     `patience` are fixed when the task first heads a pool it lacks.
     """
 
-    id: int
-    run: int
+    id: TaskId
+    run: RunId
     index: int  # type: ignore[assignment]  # tuple.index is not used of a row
     rank: int
     key: str | None

@@ -49,10 +49,10 @@ class _Sorting:
                 self.live.append(task)
 
     def change(self, task: Task) -> None:
-        self.changed.append(TaskId(task.id))
+        self.changed.append(task.id)
 
-    def leave(self, task_id: int, reason: str) -> None:
-        self.unchanged.append((TaskId(task_id), reason))
+    def leave(self, task_id: TaskId, reason: str) -> None:
+        self.unchanged.append((task_id, reason))
 
     def change_source(self, state: State, source: Source) -> None:
         self.changed_sources.append(source.run)
@@ -68,7 +68,7 @@ def _with_tasks_of(state: State, wanted: Iterable[TaskId], sources: list[Source]
     if not sources:
         return wanted
     runs = {source.run for source in sources}
-    live = (TaskId(task.id) for task in state.tasks.values() if task.run in runs and not task.final)
+    live = (task.id for task in state.tasks.values() if task.run in runs and not task.final)
     return dict.fromkeys((*wanted, *live))
 
 
@@ -102,7 +102,7 @@ def end_doomed(state: State) -> None:
     """End the runs that wanted to end as a whole when a pool they need is dead: what is to come is cancelled."""
     while state.turn.doomed:
         run, message = state.turn.doomed.popitem()
-        live = tuple(TaskId(task.id) for task in state.tasks.values() if task.run == run and not task.final)
+        live = tuple(task.id for task in state.tasks.values() if task.run == run and not task.final)
         on_cancelled(state, Cancelled(live, message, sources=(RunId(run),)))
 
 
@@ -137,7 +137,7 @@ def on_group_held(state: State, event: GroupHeld) -> TasksAnswer:
     group = state.group(event.group)
     group.held = True
     state.touch_group(group)
-    tasks = tuple(TaskId(t.id) for t in state.tasks.values() if group in t.group.chain and not t.held and not t.final)
+    tasks = tuple(t.id for t in state.tasks.values() if group in t.group.chain and not t.held and not t.final)
     return on_held(state, Held(tasks, _sources_of(state, group)))
 
 
@@ -147,7 +147,7 @@ def on_group_released(state: State, event: GroupReleased) -> TasksAnswer:
     group.held = False
     state.touch_group(group)
     inside = [task for task in state.tasks.values() if group in task.group.chain and task.group.keeper() is None]
-    tasks = tuple(TaskId(task.id) for task in inside if task.held and not task.final)
+    tasks = tuple(task.id for task in inside if task.held and not task.final)
     sources = [run for run in _sources_of(state, group) if state.group(state.sources[run].group).keeper() is None]
     return on_released(state, Released(tasks, tuple(sources)))
 

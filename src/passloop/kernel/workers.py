@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from .events import PoolKind
 from .ids import AttemptId, PoolName
@@ -47,7 +48,7 @@ class Worker:
         "warm_key",
     )
 
-    def __init__(self, worker_id: int, driver: str, run: int, warm_key: str, request: str) -> None:
+    def __init__(self, worker_id: AttemptId, driver: str, run: int, warm_key: str, request: str) -> None:
         self.id = worker_id
         self.driver = driver
         self.run = run
@@ -88,14 +89,14 @@ class Worker:
         ]
 
     @classmethod
-    def of_body(cls, body: list[object]) -> Worker:
-        """A worker as it was kept."""
+    def of_body(cls, body: list[Any]) -> Worker:
+        """A worker as `body` gave it."""
         worker_id, driver, run, warm_key, request, attempts, devices, *rest = body
-        worker = cls(int(str(worker_id)), str(driver), int(str(run)), str(warm_key), str(request))
-        worker.attempts = [AttemptId(attempt) for attempt in attempts]  # type: ignore[attr-defined]
-        worker.devices = tuple(Grant(*grant) for grant in devices)  # type: ignore[attr-defined]
-        worker.memory, worker.since, worker.evicted, worker.overtakes = rest[:4]  # type: ignore[assignment]
-        worker.spent, worker.overtaking_since, worker.process = rest[4:]  # type: ignore[assignment]
+        worker = cls(AttemptId(worker_id), driver, run, warm_key, request)
+        worker.attempts = [AttemptId(attempt) for attempt in attempts]
+        worker.devices = tuple(Grant(*grant) for grant in devices)
+        worker.memory, worker.since, worker.evicted, worker.overtakes = rest[:4]
+        worker.spent, worker.overtaking_since, worker.process = rest[4:]
         return worker
 
 

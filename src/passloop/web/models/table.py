@@ -46,7 +46,7 @@ def lines_of(reader: Reader, ids: Sequence[int]) -> list[TaskView]:
     """These tasks in this order; one that was removed meanwhile is left out."""
     if not ids:
         return []
-    found = {task.row.id: task for task in reader.tasks(TaskFilter(ids=ranges_of(ids)))}
+    found: dict[int, TaskView] = {task.row.id: task for task in reader.tasks(TaskFilter(ids=ranges_of(ids)))}
     return [found[task] for task in ids if task in found]
 
 
