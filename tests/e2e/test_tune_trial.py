@@ -133,7 +133,7 @@ def test_a_candidate_that_cannot_win_is_given_up(trials: dict[str, RunningTrial]
         ("sick", "crash", "measuring", "the server was not healthy for 4 s: GET /health"),
         ("hangs", "time_limit", "measuring", "the server was not healthy for 4 s: GET /health: no answer within"),
         ("dies", "crash", "measuring", "the server ended by itself with signal 9 (SIGKILL)"),
-        ("unknown-flag", "bad_flag", "starting", "the server refuses --no-such-flag: it ended by itself with exit code 2"),
+        ("unknown-flag", "bad_flag", "starting", "the server refuses --no-such-flag: it ended by itself with exit"),
         ("oom", "out_of_memory", "starting", "the server ended by itself with exit code 1"),
         ("own-word", "out_of_memory", "starting", "exit code 1: no room for the cache"),
         ("no-program", "bad_flag", "starting", "there is no program /no/such/program"),

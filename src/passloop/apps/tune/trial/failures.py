@@ -96,7 +96,7 @@ def classify(lines: Iterable[str]) -> tuple[str, tuple[str, ...]]:
 def refused_flag(lines: Iterable[str], argv: Sequence[str]) -> str:
     """The flag that a server refused: the first in what it says is wrong that it was given; empty if there is none."""
     given = {word.partition("=")[0] for word in argv}
-    said = (line.partition("rror: ")[2] or line for line in lines)  # before it stands the program, with flags of its own
+    said = (line.partition("rror: ")[2] or line for line in lines)  # before it stands the program's own name
     return next((flag for words in said for flag in FLAG.findall(words) if flag in given), "")
 
 
