@@ -63,13 +63,15 @@ class Client:
         return self._call("POST", path, body, timeout)
 
     @contextmanager
-    def events(self, after: int | None = None) -> Iterator[EngineStream]:
-        """The engine's server-sent events, from the journal number after `after` on (None: from now on)."""
+    def events(self, after: int | None = None, *, form: str = "tasks") -> Iterator[EngineStream]:
+        """The engine's server-sent events, from the journal number after `after` on (None: from now on). In the form
+        `marks` they only say that there is something new, a few times a second at most.
+        """
         headers = {"Accept": "text/event-stream"}
         if after is not None:
             headers["Last-Event-ID"] = str(after)
         with self._connection() as link:
-            link.sendall(_request("GET", "/events", None, headers))
+            link.sendall(_request("GET", f"/events?form={form}", None, headers))
             reply = _Reply(link)
             _raise_for(reply, self.home)
             yield EngineStream(reply)

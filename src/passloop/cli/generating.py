@@ -46,7 +46,7 @@ class Generate:
 
     def work(self, client: Client, note: Callable[[int], None]) -> Summary | None:
         """Declare, follow to the end, write the files. `note` is told the run. Of a preview there is no summary."""
-        with client.events() as events:
+        with client.events(form="marks") as events:
             self.run = self._declare(client)
             note(int(self.run["id"]))
             with Reader.open(Home(Path(self._home))) as reader:

@@ -269,6 +269,10 @@ class Engine:
         """The journal's rows after number `after`, some at a time, then as they are committed, until the end."""
         return self.feed.after(after)
 
+    def journal_marks(self, after: int, *, pause: float) -> AsyncIterator[int]:
+        """How far the journal is, whenever it is beyond `after`, with `pause` seconds between two words."""
+        return self.feed.marks(after, pause=pause)
+
     def status(self) -> EngineStatus:
         """How the engine is now."""
         state = "stopping" if self._stopping else "draining" if self._draining else "running"

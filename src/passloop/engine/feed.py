@@ -1,9 +1,12 @@
-"""Who follows the journal. Each follower reads rows from the store and sleeps until a commit adds more."""
+"""Who follows the journal. Each follower reads rows from the store and sleeps until a commit adds more; or it only
+hears how far the journal is, now and then, and then looks for itself at what it wants to know.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from passloop.store.journal import JournalRow
 
@@ -21,7 +24,7 @@ class Feed:
         self._reading = reading
         self.last = last
         self._grown: asyncio.Future[None] | None = None
-        self._closed = False
+        self._end = asyncio.Event()
 
     def note(self, seq: int) -> None:
         """The journal has grown up to row `seq`."""
@@ -30,7 +33,7 @@ class Feed:
 
     def close(self) -> None:
         """End all streams after what is committed."""
-        self._closed = True
+        self._end.set()
         self._wake()
 
     async def after(self, seq: int) -> AsyncIterator[list[JournalRow]]:
@@ -41,10 +44,30 @@ class Feed:
                 seq = rows[-1].seq if rows else self.last
                 if rows:
                     yield rows
-            if self._closed:
+            if self._end.is_set():
                 return
             if seq >= self.last:
                 await self._growth()
+
+    async def marks(self, seq: int, *, pause: float) -> AsyncIterator[int]:
+        """The number of the newest row, whenever it is beyond `seq`, with `pause` seconds between two of them, until
+        the engine closes. It costs a turn nothing, however many there are.
+        """
+        while not self._end.is_set():
+            if seq >= self.last:
+                await self._growth()
+            if seq < self.last:
+                seq = self.last
+                yield seq
+                await self._closing(pause)
+        if seq < self.last:
+            yield self.last
+
+    async def _closing(self, most: float) -> None:
+        """Wait so many seconds, unless the engine closes before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most):
+                await self._end.wait()
 
     async def _rows(self, seq: int) -> list[JournalRow]:
         return await self._reading.run(lambda reader: reader.journal(after=seq, limit=ROWS_AT_ONCE))

@@ -1,7 +1,7 @@
 """The journal as server-sent events. Replayed and live rows are the same, so a client that comes back misses none.
 
-There are two forms: with the state of every task, for programs that follow a few; and with ranges and what the turn
-touched, for whoever shows many.
+There are three forms: with the state of every task, for programs that follow a few; with ranges and what the turn
+touched, for whoever shows many; and marks, a few words a second at most, for whoever only wants to know when to look.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from passloop.clock import iso_utc
 from passloop.engine.engine import Engine
 from passloop.store.journal import JournalRow
 
-__all__ = ["event_stream", "event_text", "ranges_text", "touches_of"]
+__all__ = ["event_stream", "event_text", "mark_stream", "ranges_text", "touches_of"]
 
 BEGIN = b"retry: 1000\n: passloop\n\n"
 """A browser that lost the stream comes back after a second."""
+MARK_SECONDS = 0.2
+"""The pause between two marks."""
 TYPES = re.compile(r'"type":"(\w+)"')
 TOUCHED_BY = {
     "DevicesSeen": "devices",
@@ -50,6 +52,13 @@ async def event_stream(engine: Engine, after: int, form: Form) -> AsyncIterator[
     yield BEGIN
     async for rows in engine.journal_events(after):
         yield b"".join(form(row) for row in rows)
+
+
+async def mark_stream(engine: Engine, after: int) -> AsyncIterator[bytes]:
+    """How far the journal is, as often as it is beyond `after`, but a few times a second at most."""
+    yield BEGIN
+    async for seq in engine.journal_marks(after, pause=MARK_SECONDS):
+        yield b"id: %d\ndata: %b\n\n" % (seq, _encode({"seq": seq}))
 
 
 def event_text(row: JournalRow) -> bytes:

@@ -147,3 +147,18 @@ async def test_a_lost_stream_is_asked_for_again_after_a_second(tmp_path: Path) -
         assert b"retry: 1000" in await reader.readuntil(b": passloop")
         writer.close()
         await writer.wait_closed()
+
+
+async def test_marks_say_only_how_far_the_journal_is_however_many_turns_there_were(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        for _ in range(5):
+            await one.submit()
+        await one.rig.heard()
+        last = one.rig.store.last_seq
+        stream = await Stream.open(one, "?form=marks", Last_Event_ID="0")
+        assert await stream.next() == {"seq": last}
+        one.rig.driver.finish_task(1)
+        assert (await stream.next())["seq"] > last
+        one.rig.engine.hang_up()
+        assert b"data" not in await stream.end()
+        await stream.close()

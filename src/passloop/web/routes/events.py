@@ -9,7 +9,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from passloop.web.models.journal import journal
 from passloop.web.port import EngineHere, json_reply
-from passloop.web.stream import event_stream, event_text, ranges_text
+from passloop.web.stream import event_stream, event_text, mark_stream, ranges_text
 
 __all__ = ["router"]
 
@@ -22,13 +22,20 @@ async def events(
     engine: EngineHere,
     after: Number = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=2**62)] = None,
-    form: Literal["tasks", "ranges"] = "tasks",
+    form: Literal["tasks", "ranges", "marks"] = "tasks",
 ) -> StreamingResponse:
-    """Events after number `Last-Event-ID` (or `after`), else those from now on; each names tasks and their states."""
+    """Events after number `Last-Event-ID` (or `after`), else those from now on; each names tasks and their states.
+
+    Marks have only the number of the newest turn, and come a few times a second at most.
+    """
     asked = last_event_id if last_event_id is not None else after
     first = engine.feed.last if asked is None else asked
+    if form == "marks":
+        stream = mark_stream(engine, first)
+    else:
+        stream = event_stream(engine, first, ranges_text if form == "ranges" else event_text)
     return StreamingResponse(
-        event_stream(engine, first, ranges_text if form == "ranges" else event_text),
+        stream,
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
