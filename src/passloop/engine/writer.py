@@ -98,12 +98,12 @@ class Writer:
         return read_metrics(attempt_folder(self._home, run, row.task, row.epoch) / "out")
 
     def _load(self, store: Store, seq: int, starts: Sequence[Start]) -> Loaded:
-        texts = store.payloads_of([order.task for order in starts])
+        again = [order.task for order in starts if order.epoch > 1 and order.driver == CALLS]
+        texts, left = store.brought_by([order.task for order in starts], again)
         payloads: dict[TaskId, Mapping[str, Any]] = {task: json.loads(text) for task, text in texts.items()}
         names = {str(payload.get("environment", "")) for payload in payloads.values()}
         environments = {name: self._environment(store, name) for name in names if name}
-        again = [order.task for order in starts if order.epoch > 1 and order.driver == CALLS]
-        return Loaded(seq, payloads, environments, store.results_of(again) if again else {})
+        return Loaded(seq, payloads, environments, left)
 
     def _environment(self, store: Store, name: str) -> Mapping[str, str]:
         known = self._environments.get(name)

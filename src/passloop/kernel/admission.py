@@ -189,7 +189,7 @@ class Admission:
         self._wake_at_refill(blocked)
         mask = blocked.mask or self._conflicts(task, blocked)
         asks = task.shape.mask | (1 << self._state.node.bit if self._node_in_play and task.shape.on_node else 0)
-        is_head = not asks & self._walk.lacked and not mask & self._walk.reserved
+        is_head = not asks & self._walk.lacked and not mask & self._walk.reserved and not task.shape.in_line
         reserves = is_head and self._patience_is_over(task, mask) and self._reserve(task, blocked)
         self._walk.lacked |= mask
         return reserves

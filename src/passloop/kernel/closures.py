@@ -30,7 +30,8 @@ def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> list[
         elif pool is blamed:
             _failed(state, pool, closure, attempt, outcome)
         elif closure.gate is Gate.OPEN and says_well:
-            closure.succeed(capacity=pool.capacity)
+            if not closure.succeed(capacity=pool.capacity):
+                continue
         elif says_well and closure.closed_at is not None and attempt.admitted_at > closure.closed_at:
             closure.open()  # a probe whose time was over, and that was answered after all
             state.stir()

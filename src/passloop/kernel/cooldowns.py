@@ -92,13 +92,18 @@ class Closure:
         self.successes = 0
         self.recent = self.counted = 0
 
-    def succeed(self, *, capacity: int) -> None:
-        """One success while open: every 25 of them raise the limit by one."""
+    def succeed(self, *, capacity: int) -> bool:
+        """One success while open: every 25 of them raise a lowered limit by one. False if it changes nothing, as where
+        all has been well for long."""
+        before = self.recent, self.counted
         self.note(well=True)
+        if self.limit >= capacity:
+            return before != (self.recent, self.counted)
         self.successes += 1
         if self.successes >= SUCCESSES_PER_STEP:
             self.successes = 0
-            self.limit = min(capacity, self.limit + 1)
+            self.limit += 1
+        return True
 
     def is_sporadic(self) -> bool:
         """Whether failures are at most 10 % of the last 50 outcomes, or of as many as there are."""

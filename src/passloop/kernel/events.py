@@ -137,11 +137,14 @@ class UnitResized:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The attempt's process exists. `process` is JSON text with pid, start ticks and boot id."""
+    """The attempt's process exists. `process` is JSON text with pid, start ticks and boot id; it began `ago` ms before
+    this is told.
+    """
 
     attempt: AttemptId
     epoch: int
     process: str = "{}"
+    ago: int = 0
 
 
 @dataclass(frozen=True, slots=True)

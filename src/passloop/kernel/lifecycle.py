@@ -54,9 +54,8 @@ def on_started(state: State, event: Started) -> None:
     if attempt is None or attempt.state not in ("admitted", "stopping") or attempt.started_at is not None:
         return
     task = state.tasks[attempt.task]
-    attempt.started_at = state.now
+    attempt.started_at = task.started_at = max(attempt.admitted_at, state.now - event.ago)
     attempt.process = event.process
-    task.started_at = state.now
     if move(task, Verb.START) is TaskState.RUNNING:
         attempt.state = "running"
     if state.reserved and state.now - attempt.admitted_at >= KILL_MARGIN:

@@ -7,8 +7,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from .durations import Forecast
+from .events import PoolKind
 from .ids import AttemptId, RunId
-from .pools import ScalarPool
+from .pools import ScalarPool, lineage
 from .resources import Allocation, Variant
 from .tasks import (
     FINAL_STATES,
@@ -59,9 +60,11 @@ class Shape:
     """The interned form of equal specs: what admission compares, once for all tasks that share it.
 
     `mask` has all pools that some variant asks; `single` is the only variant's mask, or 0 where there are several.
+    With `in_line` order alone keeps for a task what a reservation would: it asks one place of a limit and of that one's
+    parents. Who ends gives back a place of each at once, and it is asked first; nobody else can have taken a part.
     """
 
-    __slots__ = ("exclusive", "forecast", "mask", "on_node", "single", "spec", "variants")
+    __slots__ = ("exclusive", "forecast", "in_line", "mask", "on_node", "single", "spec", "variants")
 
     def __init__(self, spec: TaskSpec, variants: tuple[ShapeVariant, ...], forecast: Forecast) -> None:
         self.spec = spec
@@ -77,6 +80,16 @@ class Shape:
         self.single = variants[0].mask if len(variants) == 1 else 0
         self.exclusive = any(variant.exclusive for variant in variants)
         self.on_node = variants[0].on_node
+        self.in_line = bool(self.single) and _is_place_of_limits(variants[0])
+
+
+def _is_place_of_limits(variant: ShapeVariant) -> bool:
+    """Whether all that is asked is one place of a limit, and of its parents."""
+    if variant.devices is not None or variant.on_node or variant.exclusive or not variant.draws:
+        return False
+    pools = [pool for pool, _ in variant.draws]
+    places = all(amount == 1 and pool.kind is PoolKind.LIMIT for pool, amount in variant.draws)
+    return places and pools == list(lineage(pools[0]))
 
 
 class Group:

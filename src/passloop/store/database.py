@@ -155,6 +155,16 @@ class Store:
         with self._reading, translated(self.home.database):
             return lookups.results_of(self._reader, tasks)
 
+    def brought_by(self, starting: Iterable[int], again: Iterable[int]) -> tuple[dict[TaskId, str], dict[TaskId, str]]:
+        """The payloads of tasks that start, and what those that start again left before, both as JSON text.
+
+        Called from the thread that commits: its connection alone still has in memory what it wrote.
+        """
+        tasks = tuple(again)
+        with translated(self.home.database):
+            payloads = lookups.payloads_of(self._writer, starting)
+            return payloads, lookups.results_of(self._writer, tasks) if tasks else {}
+
     def environment(self, number: str) -> dict[str, str]:
         """A stored environment; empty if there is none of that id."""
         with self._reading, translated(self.home.database):

@@ -33,6 +33,21 @@ async def test_answers_are_kept_with_the_success_of_their_tasks(tmp_path: Path) 
     await endpoint.stop()
 
 
+async def test_a_short_call_is_told_in_one_commit_with_when_it_began(tmp_path: Path) -> None:
+    endpoint = FaultyEndpoint(Script(default=ModelScript(latency=60)))
+    async with call_engine(tmp_path, Model(Endpoint(await endpoint.start()), "m")) as calls:
+        tasks = await calls.submit({})
+        assert (await calls.results(tasks))[0]["text"]
+        (attempt,) = await calls.engine.read(lambda reader: reader.attempts(tasks[0]))
+        rows = await calls.engine.read(lambda reader: reader.journal())
+    assert attempt.started_at is not None
+    assert attempt.ended_at is not None
+    assert attempt.ended_at - attempt.started_at >= 59
+    told = [[type(event).__name__ for event in row.decoded_events()] for row in rows]
+    assert ["Started", "Exited"] in told
+    await endpoint.stop()
+
+
 async def test_the_next_attempt_knows_why_the_last_answer_was_refused(tmp_path: Path) -> None:
     endpoint = FaultyEndpoint(Script(default=ModelScript(latency=0, answers=("wrong", "lamp"))))
     async with call_engine(tmp_path, Model(Endpoint(await endpoint.start()), "m")) as calls:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from passloop.kernel.changes import PoolChanged
-from passloop.kernel.events import PoolKind, PoolOpened, StrayGone
+from passloop.kernel.events import PoolKind, PoolOpened, Started, StrayGone
 from passloop.kernel.ids import PoolName, TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.pools import RATE_MARGIN
@@ -143,6 +143,38 @@ def test_25_successes_raise_the_limit_by_one() -> None:
     for _ in range(25):
         world.finish(world.running[0])
     assert len(world.running) == 7
+
+
+def test_where_all_is_well_for_long_a_success_changes_no_pool() -> None:
+    world = endpoint(limit=4)
+    calls(world, 100)
+    for _ in range(50):
+        world.finish(world.running[0])
+    turn = world.finish(world.running[0])
+    assert [change for change in turn.changes if isinstance(change, PoolChanged)] == []
+
+
+def test_a_call_that_waits_for_a_place_reserves_nothing_and_is_first_when_one_is_free() -> None:
+    world = endpoint(limit=2)
+    world.declare("endpoint", PoolKind.LIMIT, 3)
+    tasks = calls(world, 3)
+    calls(world, 20, "other")
+    for _ in range(6):
+        world.finish(next(task for task in world.running if task not in tasks))
+        assert world.state(tasks[2]) is TaskState.READY
+    assert all(saved.row.reservation is None for saved in world.rows.saved().tasks)
+    world.finish(tasks[0])
+    assert world.state(tasks[2]) is TaskState.RUNNING
+
+
+def test_a_start_that_is_told_late_counts_from_when_it_was_but_never_from_before_it_was_decided() -> None:
+    world = World(gpus=0, auto_start=False)
+    first, second = (world.rows.attempt_of(world.submit(ask(cpus=1))) for _ in range(2))
+    decided = world.now
+    world.advance(SECOND)
+    world.send(Started(first.id, first.epoch, ago=400), Started(second.id, second.epoch, ago=HOUR))
+    assert world.rows.attempt_of(first.task).started_at == world.now - 400
+    assert world.rows.attempt_of(second.task).started_at == decided
 
 
 def test_a_sporadic_429_delays_that_task_only() -> None:

@@ -37,17 +37,25 @@ UNKNOWN = "unknown: the engine ended during this call, which may have been answe
 """The message of a lost attempt whose call nobody knows the end of."""
 
 NO_LIBRARY = "calls of endpoints need one more package: pip install 'passloop[generate]'"
+SHORT_MS = 250
+"""The start of a call is told when it has lasted so long, and that of a shorter one together with its end: then both
+are one commit."""
 _HALTED = {"timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
 _SUCCESS = OutcomeKind.SUCCESS
 
 
 @dataclass(slots=True)
 class _Flight:
-    """One call under way. `model` is known once the app has said what to ask."""
+    """One call under way. `model` is known once the app has said what to ask.
+
+    `began` is when it was sent, in seconds of the loop; `telling` tells of that later, unless it was told.
+    """
 
     launch: Launch
     task: asyncio.Task[None] | None = None
     model: Model | None = None
+    began: float = 0.0
+    telling: asyncio.TimerHandle | None = None
 
 
 class CallClient(Protocol):
@@ -110,6 +118,8 @@ class CallDriver:
     async def stop(self) -> None:
         """Give up what is under way, without a word: the next engine reports it as unknown."""
         tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
+        for flight in self._flights.values():
+            _is_untold(flight)
         self._flights.clear()
         for task in tasks:
             task.cancel()
@@ -137,6 +147,7 @@ class CallDriver:
             flight.task.cancel()
         kind = _HALTED.get(reason, OutcomeKind.CANCELLED)
         outcome = Outcome(kind, message=f"stopped: {reason}", engine_lost=kind is OutcomeKind.LOST)
+        self._tell_start(flight)
         self._tell_end(flight.launch, outcome)
 
     async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
@@ -163,6 +174,7 @@ class CallDriver:
             outcome = Outcome(OutcomeKind.FAILURE, message=_words(error), final=True)
             result = None
         if self._flights.pop(flight.launch.attempt, None) is flight:
+            self._tell_start(flight)
             self._tell_end(flight.launch, outcome, result)
 
     async def _call(self, flight: _Flight) -> tuple[Outcome, str | None]:
@@ -194,7 +206,9 @@ class CallDriver:
             key = "" if endpoint.api_key is None else resolve(endpoint.api_key, self._environ)
         except KeyMissing as missing:
             return Outcome(OutcomeKind.RATE_LIMITED, message=str(missing), pool=endpoint.pool, status=401)
-        self._report(Started(flight.launch.attempt, flight.launch.epoch))
+        loop = asyncio.get_running_loop()
+        flight.began = loop.time()
+        flight.telling = loop.call_later(SHORT_MS / 1000, self._tell_start, flight)
         try:
             reply = await client.call(asked, _headers(order, asked, key))
         except (Unreachable, Broken, Silent) as trouble:
@@ -248,9 +262,16 @@ class CallDriver:
                     return None
         return self._client
 
+    def _tell_start(self, flight: _Flight) -> None:
+        """Tell once that a call was sent, and how long ago."""
+        if _is_untold(flight):
+            ago = round((asyncio.get_running_loop().time() - flight.began) * 1000)
+            self._report(Started(flight.launch.attempt, flight.launch.epoch, ago=ago))
+
     def _tell_end(self, which: Launch | LiveAttempt, outcome: Outcome, result: str | None = None) -> None:
         self._counts["ended"] += 1
-        outcome = replace(outcome, message=outcome.message.encode("utf-8", "replace").decode())
+        if outcome.message:
+            outcome = replace(outcome, message=outcome.message.encode("utf-8", "replace").decode())
         ended: Event = Exited(which.attempt, which.epoch, outcome, result=result)
         self._report(ended)
 
@@ -259,6 +280,14 @@ def _load_client() -> type[Client]:
     from .client import Client
 
     return Client
+
+
+def _is_untold(flight: _Flight) -> bool:
+    """Whether a call was sent and nobody told of it yet. After this nobody else tells."""
+    telling, flight.telling = flight.telling, None
+    if telling is not None:
+        telling.cancel()
+    return telling is not None
 
 
 def _headers(order: CallOrder, asked: CallRequest, key: str) -> dict[str, str]:
