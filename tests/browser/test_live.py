@@ -66,6 +66,19 @@ def test_the_page_goes_on_after_the_daemon_was_killed_and_started_again(browser:
         assert visit.page.evaluate("window.seen") == []
 
 
+def test_a_page_whose_store_was_replaced_loads_itself_anew(browser: Any, lone: Box) -> None:
+    lone.submit("--name", "of-old", "--hold", "--", "true")
+    with visits(browser, lone) as visit:
+        visit.go("#/now", ".panel")
+        visit.see("of-old")
+        lone.run("down", "--leave")
+        for file in (*lone.home.glob("*.sqlite*"), lone.home / "mark"):
+            file.unlink()
+        with visit.page.expect_event("load"):
+            assert lone.run("up").code == 0
+        visit.see("Nothing was submitted yet")
+
+
 def test_a_page_whose_token_was_replaced_says_how_to_come_in(browser: Any, lone: Box) -> None:
     with visits(browser, lone) as visit:
         visit.go("#/now", ".panel")

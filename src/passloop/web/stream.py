@@ -40,6 +40,7 @@ TOUCHED_BY = {
     "DrainChanged": "engine",
     "PauseChanged": "engine",
 }
+EVERYTHING = sorted({"tasks", *TOUCHED_BY.values()})
 WITH_TASKS = ("tasks", "devices", "pools")
 """A task that changes gives or takes what it holds."""
 
@@ -47,9 +48,20 @@ _encode = msgspec.json.Encoder().encode
 Form = Callable[[JournalRow], bytes]
 
 
-async def event_stream(engine: Engine, after: int, form: Form) -> AsyncIterator[bytes]:
-    """Text of the events after journal number `after`; goes on until the engine stops."""
-    yield BEGIN
+def event_stream(engine: Engine, after: int | None, form: Form, *, greets: bool = False) -> AsyncIterator[bytes]:
+    """Text of the events after journal number `after` (None: from now on); goes on until the engine stops.
+
+    A number beyond the journal is of another one: this store was restored or begun anew. Then the first event says so.
+    With `greets` who names no number is told the newest, to be able to come back before anything has happened.
+    """
+    newest = engine.feed.last  # now, and not when the reply is on its way: nothing between may be missed
+    is_beyond = after is not None and after > newest
+    begin = BEGIN + _standing(engine, newest, anew=is_beyond) if is_beyond or (after is None and greets) else BEGIN
+    return _events(engine, newest if after is None or is_beyond else after, form, begin)
+
+
+async def _events(engine: Engine, after: int, form: Form, begin: bytes) -> AsyncIterator[bytes]:
+    yield begin
     async for rows in engine.journal_events(after):
         yield b"".join(form(row) for row in rows)
 
@@ -83,6 +95,13 @@ def touches_of(row: JournalRow) -> list[str]:
     if row.touched != "[]":
         found.update(WITH_TASKS)
     return sorted(found) or ["pools"]
+
+
+def _standing(engine: Engine, seq: int, *, anew: bool) -> bytes:
+    """An event of no turn: where the journal is; `anew` means that whatever the client has seen is to be read again."""
+    told: dict[str, object] = {"seq": seq, "now": engine.clock.now(), "at": iso_utc(engine.clock.wall())}
+    told |= {"tasks": [], "ranges": [], "runs": [], "touches": EVERYTHING if anew else []}
+    return b"id: %d\ndata: %b\n\n" % (seq, _encode(told | {"anew": True} if anew else told))
 
 
 def _event(row: JournalRow, **about: object) -> bytes:

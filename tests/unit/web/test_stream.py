@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.paged import Paged, paged
 from tests.support.served import Served, request_text, served
 
@@ -72,6 +74,24 @@ async def test_last_event_id_replays_what_was_missed_and_goes_on_live(tmp_path: 
         await stream.close()
 
 
+@pytest.mark.parametrize("form", ["tasks", "ranges"])
+async def test_a_number_beyond_the_journal_is_told_to_start_anew(tmp_path: Path, form: str) -> None:
+    async with served(tmp_path) as one:
+        await one.submit()
+        await one.rig.heard()
+        last = one.rig.store.last_seq
+        stream = await Stream.open(one, f"?form={form}", Last_Event_ID=str(last + 5_000))
+        event = await stream.next()
+        assert (event["anew"], event["seq"], event["tasks"], event["ranges"]) == (True, last, [], [])
+        assert {"tasks", "devices", "pools", "sources", "groups", "engine"} == set(event["touches"])
+        one.rig.driver.finish_task(1)
+        assert (await stream.next())["seq"] == last + 1
+        await stream.close()
+        stream = await Stream.open(one, f"?form={form}", Last_Event_ID=str(last))
+        assert "anew" not in await stream.next()
+        await stream.close()
+
+
 async def test_many_followers_see_the_same(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         streams = [await Stream.open(one, Last_Event_ID="0") for _ in range(8)]
@@ -128,6 +148,8 @@ async def test_a_stream_goes_on_where_it_was_after_the_engine_was_replaced(tmp_p
 async def test_ranges_name_new_runs_and_what_may_look_different(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         stream = await Stream.open(one, "?form=ranges")
+        here = await stream.next()
+        assert (here["seq"], here["ranges"], here["touches"]) == (one.rig.store.last_seq, [], [])
         await one.submit(1_000)
         event = await stream.next()
         assert (event["ranges"][0], event["runs"]) == ([1, 2, "admitted"], [1])

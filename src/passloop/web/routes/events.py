@@ -29,11 +29,12 @@ async def events(
     Marks have only the number of the newest turn, and come a few times a second at most.
     """
     asked = last_event_id if last_event_id is not None else after
-    first = engine.feed.last if asked is None else asked
     if form == "marks":
-        stream = mark_stream(engine, first)
+        stream = mark_stream(engine, engine.feed.last if asked is None else asked)
+    elif form == "ranges":
+        stream = event_stream(engine, asked, ranges_text, greets=True)
     else:
-        stream = event_stream(engine, first, ranges_text if form == "ranges" else event_text)
+        stream = event_stream(engine, asked, event_text)
     return StreamingResponse(
         stream,
         media_type="text/event-stream",

@@ -57,6 +57,10 @@ function arrived(message) {
   } catch {
     return;
   }
+  if (event.anew) {
+    location.reload(); // the engine has another store now: nothing that is shown needs to be true
+    return;
+  }
   last = event.seq ?? last;
   if (event.at) skew.set(settled(Date.parse(event.at) - Date.now()));
   tell(event);
