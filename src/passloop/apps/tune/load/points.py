@@ -21,7 +21,6 @@ from passloop.drivers.calls.secrets import KeyMissing, resolve
 from .client import WARMUP, Asking, Progress, Repeat, RepeatRun
 from .errors import NoModel
 from .options import Options, read_options
-from .outside import outside_repeats
 from .prompts import prompts_of
 from .requests import RequestRecord, Sender
 from .results import point_result
@@ -117,6 +116,8 @@ async def _outside(
     order: LoadOrder, point: Point, base: str, folder: Path | None, progress: Callable[[Progress], None] | None
 ) -> list[Repeat]:
     """All repeats by a foreign client; its requests are written down as the built-in client's are."""
+    from .outside import outside_repeats  # here: with its adapters it is the larger half, and few trials want it
+
     async with AsyncExitStack() as opened:
         transport = Transport(base)
         opened.push_async_callback(transport.close)

@@ -21,17 +21,6 @@ BUILTIN = {"short": 32, "medium": 256, "long": 2048}
 SHARED = 256
 OWN = 8
 """Words at the beginning that are of this prompt alone."""
-MOST_TEXT = (
-    "amber anchor apple arrow autumn basket beacon birch blanket bottle bridge bronze butter candle "
-    "canvas carpet castle cellar chalk cherry circle clock cloud clover cobalt copper coral cotton cradle "
-    "crystal curtain daisy desert dragon drawer eagle early ember engine evening fabric falcon feather "
-    "fiddle flint forest fossil fountain garden garlic ginger glacier granite guitar hammer harbour hazel "
-    "helmet honey horizon island ivory jacket jungle kettle kitchen ladder lantern lemon letter linen "
-    "lizard magnet maple marble meadow mirror morning mountain needle nickel orchard oyster paper pebble "
-    "pepper pillow planet plaster pocket portal quarry quiet ribbon river rocket saddle salmon sandal "
-    "shadow silver spider stone summer table thunder timber tunnel velvet violet walnut water whisper "
-    "window winter yellow zebra "
-)
 MOST_WORDS = 200_000
 LARGEST_FILE = 64 * 1024 * 1024
 _TEXT = (

@@ -16,7 +16,7 @@ from .http import NoAnswer, Reply, ask
 __all__ = ["Health", "PortClash", "wait_ready"]
 
 FIRST_PAUSE = 0.02
-LAST_PAUSE = 0.25
+LAST_PAUSE = 0.1
 GROWTH = 1.3
 PROBE_SECONDS = 5.0
 PROBES_WITHIN = 4
