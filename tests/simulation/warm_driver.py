@@ -68,7 +68,8 @@ class WarmDriver(Driver):
         if act is None or attempt not in self._watched:
             self._forbidden.add(attempt)
             return
-        if act.ends_at is None or act.ends_at > self._world.clock.now():
+        given = attempt in self._workers.of  # else it was turned away, and ends when that worker is gone
+        if given and (act.ends_at is None or act.ends_at > self._world.clock.now()):
             if not self._workers.has_begun(attempt):
                 self._workers.withdraw(attempt, outcome_of_halt(reason))
             elif reason == "recall":
