@@ -33,10 +33,10 @@ def partial_of(data: Any, root: Node, model: type[M], *, deciding: Collection[st
     where they have mistakes. `data` is changed.
     """
     try:
-        return Partial([], model.model_validate(data), ())
+        return Partial(list(root.wrong), model.model_validate(data), ())
     except ValidationError as error:
         left_out = _left_out(data, _paths(error))
-        complaints = complaints_of(error, root, model)
+        complaints = [*root.wrong, *complaints_of(error, root, model)]
     if any(path[:1] == () or path[0] in deciding for path in left_out):
         return Partial(complaints, None, left_out)
     try:

@@ -43,9 +43,12 @@ class SpecFile:
     def read(self, model: type[M], *, as_written: frozenset[str] = frozenset()) -> M:
         """The spec as `model`; numbers below the keys `as_written` stay text. Raises `SpecError`."""
         try:
-            return model.model_validate(self.root.plain(as_written=as_written))
+            read = model.model_validate(self.root.plain(as_written=as_written))
         except ValidationError as error:
-            raise self.error(complaints_of(error, self.root, model)) from None
+            raise self.error([*self.root.wrong, *complaints_of(error, self.root, model)]) from None
+        if self.root.wrong:
+            raise self.error(list(self.root.wrong))
+        return read
 
     def place(self, *path: str | int) -> tuple[int, int]:
         """Line and column of the value at `path`, or of the nearest thing above it."""
@@ -86,9 +89,7 @@ def load_spec(path: str | Path, *, kind: str = "run") -> SpecFile:
 def parse_spec(data: bytes, *, name: str, folder: Path, kind: str = "run") -> SpecFile:
     """The spec in `data`; see `load_spec`. Raises `SpecError`."""
     try:
-        root, complaints = compose(_text(data))
-        if complaints:
-            raise _error(name, list(complaints))
+        root = compose(_text(data))
         return SpecFile(name, folder, _kind(root, kind), root)
     except UnreadableYaml as unreadable:
         raise _error(name, [unreadable.complaint]) from None

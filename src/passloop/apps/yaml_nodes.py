@@ -60,7 +60,8 @@ class Node:
     """A scalar, list or mapping at a line and column (from 1).
 
     `text` is a scalar as written. `keys` gives the place of each key of a mapping. `size` counts the nodes
-    under it with aliases written out, `height` its levels.
+    under it with aliases written out, `height` its levels. `wrong` is, of the root, what is wrong with the text beside
+    syntax: whoever reads the values tells it with what else is wrong.
     """
 
     line: int
@@ -70,6 +71,7 @@ class Node:
     keys: dict[str, tuple[int, int]] | None = None
     size: int = 1
     height: int = 1
+    wrong: tuple[Complaint, ...] = ()
 
     def child(self, part: str | int) -> Node | None:
         """The value under a key or index, if there is one."""
@@ -102,14 +104,15 @@ class _Open:
     key: Node | None = None
 
 
-def compose(text: str) -> tuple[Node, tuple[Complaint, ...]]:
-    """The one document of `text`, and what is wrong with it beside syntax. Raises `UnreadableYaml`."""
+def compose(text: str) -> Node:
+    """The one document of `text`. Raises `UnreadableYaml`."""
     composer = _Composer()
     for event in _events(text):
         composer.on_event(event)
     if composer.root is None:
         raise UnreadableYaml(1, 1, "the file is empty", "begin with `run: NAME`, or with bench, tune or generate")
-    return composer.root, tuple(composer.complaints)
+    composer.root.wrong = tuple(composer.complaints)
+    return composer.root
 
 
 class _Composer:

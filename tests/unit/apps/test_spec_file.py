@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
 from passloop.apps.errors import SpecError
 from passloop.apps.spec_file import SpecFile, load_spec, parse_spec
@@ -19,9 +20,17 @@ def parsed(text: str | bytes) -> SpecFile:
     return parse_spec(data, name="s.yaml", folder=FOLDER)
 
 
+class Anything(BaseModel):
+    """Takes every spec, so that only the text itself can be wrong; but for `count`, which is a number."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    count: int = 0
+
+
 def refused(text: str | bytes) -> SpecError:
     with pytest.raises(SpecError) as caught:
-        parsed(text)
+        parsed(text).read(Anything)
     return caught.value
 
 
@@ -78,6 +87,10 @@ def test_every_double_key_and_every_key_that_is_no_text_is_reported_at_its_place
     error = refused("run: a\nb:\n  c: 1\n  c: 2\nb: 3\n7: 8\nnull: 1\n")
     assert where(error) == ["s.yaml:4:3", "s.yaml:5:1", "s.yaml:6:1", "s.yaml:7:1"]
     assert "first in line 3" in error.problems[0].what
+
+
+def test_what_is_wrong_with_the_text_is_told_with_what_is_wrong_with_its_values() -> None:
+    assert where(refused("run: a\ncount: many\nrun: b\n")) == ["s.yaml:2:8", "s.yaml:3:1"]
 
 
 def test_an_alias_is_its_anchors_value() -> None:

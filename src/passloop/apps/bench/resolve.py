@@ -7,6 +7,7 @@ together; what could not be resolved is None.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ from passloop.apps.secrecy import looks_secret
 from .adapters.base import AdapterKind, MethodAsk, ModelAsk, ResolvedMethod, ResolvedModel
 from .benchmarks.base import BenchmarkAsk, BenchmarkKind, ResolvedBenchmark, ResolvedSubset
 from .identity import canonical
-from .plugins import adapter_kind, benchmark_kind
+from .plugins import adapter_kind, adapter_names, benchmark_kind
 from .spec import BenchSpec
 from .spec_checks import check_arguments
 
@@ -65,7 +66,7 @@ class Resolver:
     def adapter_of(self, benchmark: str) -> FoundAdapter | None:
         """The adapter that runs cells of this benchmark: the benchmark's own, else the spec's."""
         name = self._spec.adapter
-        kind = self._adapter_kind(name)
+        kind = self._meant(name)
         if kind is not None and not kind.free_names:
             found = self.benchmark(benchmark)
             own = found.kind.adapter if found is not None and found.kind is not None else None
@@ -112,33 +113,56 @@ class Resolver:
     def _adapter_kind(self, name: str) -> AdapterKind | None:
         return self._once(("kind", name), ("adapter",), lambda: adapter_kind(name))
 
-    def _placed(self, name: str) -> FoundAdapter:
-        """The adapter; a mistake that names no place is where the adapter is named."""
-        try:
-            return self._adapter(name)
-        except BadValue as bad:
-            raise BadValue(bad.what, bad.fix, path=bad.path or ("adapter",)) from None
+    def _meant(self, name: str) -> AdapterKind | None:
+        """The adapter of this name, or where there is none the one that was most likely meant: so that mistakes in what
+        is looked up with it are told together with its own.
+        """
+        kind = self._adapter_kind(name)
+        if kind is not None or self._spec.command or self._spec.python:
+            return kind
+        near = get_close_matches(name, adapter_names(), n=1)
+        return adapter_kind(near[0]) if near else None
 
-    def _adapter(self, name: str) -> FoundAdapter:
-        kind = adapter_kind(name)
+    def _placed(self, name: str) -> FoundAdapter | None:
+        """The adapter; with a mistake in its options it is there all the same, to look up names with it."""
+        kind = self._meant(name)
+        return None if kind is None else self._adapter(name, kind)
+
+    def _adapter(self, name: str, kind: AdapterKind) -> FoundAdapter:
         spec = self._spec
         said = dict(spec.options)
         for key in ("command", "python"):
-            if getattr(spec, key) is not None:
-                if key != name:
-                    fix = f"write adapter: {key}, or leave `{key}` out"
-                    raise BadValue(f"`{key}` is not for the adapter {name}", fix, path=(key,))
+            if getattr(spec, key) is None:
+                continue
+            if key == name:
                 said[key] = getattr(spec, key)
-        options = kind.resolve_options(said, self._folder)
+            else:
+                fix = f"write adapter: {key}, or leave `{key}` out"
+                self.note((), BadValue(f"`{key}` is not for the adapter {name}", fix, path=(key,)))
+        options = self._options(kind, said)
         part: dict[str, Any] = {"name": name, "options": options}
         if kind.free_names:
             kept = {name: value for name, value in spec.env.items() if not looks_secret(name)}
             part |= {"code": f"directory:{self._cwd}", "env": kept}
         return FoundAdapter(name, kind, options, canonical(part))
 
+    def _options(self, kind: AdapterKind, said: dict[str, Any]) -> Mapping[str, Any]:
+        """The adapter's options. Of one with a mistake the next are looked at without it; a mistake that names no place
+        is where the adapter is named.
+        """
+        while True:
+            try:
+                return kind.resolve_options(said, self._folder)
+            except BadValue as bad:
+                self.note((), BadValue(bad.what, bad.fix, path=bad.path or ("adapter",)))
+                wrong = str(bad.path[1]) if bad.path[:1] == ("options",) and len(bad.path) > 1 else ""
+                if wrong not in said:
+                    return {}
+                del said[wrong]
+
     def _benchmark(self, name: str) -> FoundBenchmark:
         entry = self._spec.benchmarks[name]
-        spec_kind = self._adapter_kind(self._spec.adapter)
+        spec_kind = self._meant(self._spec.adapter)
         check_arguments(entry.options)
         ask = BenchmarkAsk(name=name, subsets=tuple(entry.subsets), options=entry.options, folder=self._folder)
         if spec_kind is None or spec_kind.free_names:

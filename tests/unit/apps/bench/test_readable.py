@@ -42,3 +42,40 @@ def test_what_was_left_out_is_not_complained_about(tmp_path: Path) -> None:
     assert told.startswith("m.yaml:4:9 ")
     (told,) = complaints_of_text(FAKE + "exclude: [{model: [a, b]}, 3]\n", tmp_path)
     assert told.startswith("m.yaml:7:28 ")
+
+
+NAMES = """models: {lost: {source: /nowhere}}
+sparse_attention: {half: {method: knrom}}
+benchmarks: {nihah: {}}
+"""
+LOST = [
+    "model_missing: there is no model at `/nowhere`",
+    "there is no method `knrom`",
+    "there is no benchmark `nihah`",
+]
+
+
+def told_of(text: str, folder: Path) -> list[str]:
+    """The mistakes, without their places."""
+    return [each.split(";")[0].partition(" ")[2] for each in complaints_of_text(text, folder)]
+
+
+def test_a_key_that_is_there_twice_hides_no_wrong_name(tmp_path: Path) -> None:
+    twice = "the key `bench` is there twice (first in line 1)"
+    assert told_of("bench: x\nbench: y\n" + NAMES, tmp_path) == [twice, *LOST]
+
+
+def test_wrong_options_and_words_of_another_adapter_hide_no_wrong_name(tmp_path: Path) -> None:
+    head = "bench: x\noptions: {chta: 1, more: 2}\ncommand: [a]\npython: a:B\n"
+    options, rest = told_of(head + NAMES, tmp_path)[:2], told_of(head + NAMES, tmp_path)[2:]
+    assert all("option" in each for each in options)
+    assert rest == ["`command` is not for the adapter hf", "`python` is not for the adapter hf", *LOST]
+
+
+def test_an_adapter_that_is_misspelt_hides_no_wrong_name(tmp_path: Path) -> None:
+    assert told_of("bench: x\nadapter: hff\n" + NAMES, tmp_path) == ["there is no adapter `hff`", *LOST]
+
+
+def test_names_are_free_where_the_adapter_is_one_that_looks_nothing_up(tmp_path: Path) -> None:
+    for adapter in ("fakee", "something-else"):
+        assert told_of(f"bench: x\nadapter: {adapter}\n" + NAMES, tmp_path) == [f"there is no adapter `{adapter}`"]
