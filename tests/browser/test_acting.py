@@ -78,6 +78,7 @@ def test_another_filter_picks_none_so_that_nobody_acts_on_what_is_not_shown(visi
     visit.go("#/tasks?group=right", f".line[data-task='{other[0]}']")
     visit.page.locator(".bulk").wait_for(state="detached")
     visit.page.locator(f".line[data-task='{other[0]}'] input").click()
+    visit.see("1 picked")
     visit.page.keyboard.press("u")
     visit.page.locator(".line .tag", has_text="succeeded").wait_for()
     assert [state(home, task) for task in (*tasks, other[1])] == ["held"] * 4
