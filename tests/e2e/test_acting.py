@@ -68,11 +68,26 @@ def test_a_held_group_holds_what_it_gets_later(box: Box) -> None:
     assert box.run("wait", str(task)).code == 0
 
 
+def test_releasing_a_group_tells_what_keeps_its_tasks_all_the_same(shared: Box) -> None:
+    for group in ("crew", "crew/day"):
+        shared.run("hold", "--group", group)
+    (inner,) = shared.submit("--group", "crew/day", "--", "true")
+    (outer,) = shared.submit("--group", "crew", "--", "true")
+    said = shared.run("release", "--group", "crew/day")
+    assert said.out == "released the group crew/day\n"
+    assert "group crew around it is held: passloop release --group crew" in said.err
+    shared.run("hold", "--group", "crew/day")
+    said = shared.run("release", "--group", "crew")
+    assert said.out == f"released the group crew with 1 task: {outer}\n"
+    assert "group crew/day inside it is held: passloop release --group crew/day" in said.err
+    assert shared.run("release", "--group", "crew/day").out == f"released the group crew/day with 1 task: {inner}\n"
+
+
 def test_a_group_means_those_inside_it_too_for_every_verb(shared: Box) -> None:
     outer, inner, other = (held(shared, "--group", name)[0] for name in ("lab", "lab/night", "labour"))
     assert [task["id"] for task in shared.json("ls", "--group", "lab")["tasks"]] == [outer, inner]
     assert [task["id"] for task in shared.json("ls", f"{outer}-{other}", "group:lab/night")["tasks"]] == [inner]
-    for verb in ("release", "hold", "cancel", "rm"):
+    for verb in ("release", "hold", "cancel"):
         touched = shared.json(verb, "--group", "lab", "--dry-run")["tasks"]
         assert touched == [outer, inner], verb
     assert shared.json("release", "--group", "lab")["changed"] == [outer, inner]
@@ -106,6 +121,17 @@ def test_dry_run_lists_and_touches_nothing(shared: Box) -> None:
     assert "would cancel 1 task:" in said.out
     assert shared.json("cancel", "-n", str(task)) == {"schema_version": 1, "would": "cancel", "tasks": [task]}
     assert states(shared, str(task)) == ["held"]
+
+
+def test_dry_run_leaves_out_what_would_stay_as_it_is(shared: Box) -> None:
+    (live,) = held(shared)
+    (ended,) = shared.submit("--", "true")
+    shared.run("wait", str(ended))
+    for verb, touched in (("cancel", [live]), ("hold", [live]), ("rm", [ended]), ("retry", [])):
+        assert shared.json(verb, str(live), str(ended), "-n")["tasks"] == touched, verb
+    said = shared.run("cancel", str(live), str(ended), "-n")
+    assert said.out.startswith("would cancel 1 task:\n")
+    assert "1 task would stay as it is" in said.err
 
 
 def test_priority_is_the_last_word(shared: Box) -> None:

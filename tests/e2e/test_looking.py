@@ -192,6 +192,17 @@ def test_task_that_has_not_started_has_no_logs_but_a_hint(shared: Box) -> None:
     assert f"passloop why {task}" in said.err
 
 
+def test_task_that_could_not_start_says_why_where_its_output_would_be(shared: Box) -> None:
+    (task,) = shared.submit("--", "no-such-command-anywhere")
+    shared.run("wait", str(task))
+    said = shared.run("logs", str(task))
+    assert (said.code, said.out) == (0, "")
+    assert f"task {task} wrote nothing here and failed: command not found: no-such-command-anywhere" in said.err
+    (quiet,) = shared.submit("--", "true")
+    shared.run("wait", str(quiet))
+    assert shared.run("logs", str(quiet)) == (0, "", "")
+
+
 def test_selectors_choose_by_range_state_key_group_and_run(shared: Box) -> None:
     first, second = shared.submit("--hold", "--group", "picked", "--key", "pick", "--array", "1-2", "--", "true")
     run = shared.task(first)["run"]["id"]

@@ -121,6 +121,20 @@ def test_an_option_beside_a_spec_is_refused(box: Box) -> None:
     assert box.engine_pid() is None
 
 
+@pytest.mark.parametrize("verb", ["submit", "run"])
+def test_words_behind_a_spec_are_refused_and_make_no_command(box: Box, verb: str) -> None:
+    spec = box.folder / "sweep.yaml"
+    spec.write_text("run: s\ncommand: [true]\n")
+    said = box.run(verb, "sweep.yaml", "--hold")
+    assert said.code == 2
+    assert "`sweep.yaml` is a spec, and nothing goes after it: `--hold`" in said.err
+    assert f"passloop {verb} sweep.yaml" in said.err
+    assert box.engine_pid() is None
+    spec.write_text("#!/bin/sh\nexit 0\n")
+    spec.chmod(0o755)
+    assert box.run("run", "./sweep.yaml", "--hold").code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
@@ -168,6 +182,13 @@ def test_never_fitting_command_is_exit_7_and_stores_nothing(shared: Box) -> None
     assert said.code == 7
     assert "--wait-for-capacity" in said.err
     assert len(shared.json("ls")["tasks"]) == before
+
+
+def test_a_pool_that_nobody_declared_is_said_and_is_not_there_for_having_been_asked(shared: Box) -> None:
+    said = shared.run("submit", "--need", "licence=3", "--", "true")
+    assert said.code == 7
+    assert "asks 3 of licence, and no such pool was declared" in said.err
+    assert "licence" not in [pool["name"] for pool in shared.json("pools")["pools"]]
 
 
 def test_snapshot_runs_the_code_of_the_moment(box: Box) -> None:

@@ -39,7 +39,16 @@ def request_of(words: tuple[str, ...], said: dict[str, Any], *, home: str, verb:
     """The submission of a command with its options, or of a spec. Raises `SpecError`, `CliError`."""
     if not words:
         raise CliError("there is no command", hint=f"passloop {verb} --help")
+    _refuse_words_after_a_spec(words, verb)
     return _spec_request(words[0], said, home) if is_spec(words) else _command_request(words, said, home, verb)
+
+
+def _refuse_words_after_a_spec(words: tuple[str, ...], verb: str) -> None:
+    """Whoever writes an option behind a spec means no command of this name."""
+    path = words[0]
+    if len(words) > 1 and path.endswith(_SPEC_ENDINGS) and os.path.isfile(path) and not os.access(path, os.X_OK):
+        what = f"`{streams.clean(path)}` is a spec, and nothing goes after it: `{streams.clean(words[1])}`"
+        raise CliError(what, hint=command_text(["passloop", verb, path]) + " (options come before it)")
 
 
 def post_submission(client: Client, request: Request) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from passloop.cli.client import Client, quoted
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.homes import client_of
 from passloop.cli.reads import Ask, EngineReads, selectors_of
-from passloop.cli.wording import counted, ids_text
+from passloop.cli.wording import FINAL, counted, ids_text
 
 __all__ = ["Choice", "touch", "touch_group"]
 
 _LISTED = 20
+_ON_ENDED = ("retry", "rm")
+"""Verbs for tasks that have ended; all others are for tasks that have not."""
 
 
 class Choice(NamedTuple):
@@ -75,14 +77,22 @@ def touch(
 def _list_plan(verb: str, tasks: list[dict[str, Any]], *, as_json: bool) -> None:
     if not tasks:
         raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
+    would = [task for task in tasks if _may_touch(verb, task["state"])]
     if as_json:
-        streams.emit_json({"schema_version": 1, "would": verb, "tasks": [task["id"] for task in tasks]})
+        streams.emit_json({"schema_version": 1, "would": verb, "tasks": [task["id"] for task in would]})
         return
     from passloop.cli.verbs.ls import task_lines
 
-    streams.emit(f"would {verb} {counted(len(tasks), 'task')}:")
-    for line in task_lines(tasks):
+    streams.emit(f"would {verb} {counted(len(would), 'task')}" + (":" if would else ""))
+    for line in task_lines(would) if would else ():
         streams.emit(line)
+    left = len(tasks) - len(would)
+    if left:
+        streams.say(f"{counted(left, 'task')} would stay as {'it is' if left == 1 else 'they are'}")
+
+
+def _may_touch(verb: str, state: str) -> bool:
+    return state in FINAL and (verb == "rm" or state != "succeeded") if verb in _ON_ENDED else state not in FINAL
 
 
 def _show(answer: dict[str, Any], done: str) -> None:
@@ -103,8 +113,24 @@ def _show(answer: dict[str, Any], done: str) -> None:
 def touch_group(ctx: click.Context, verb: str, done: str, choice: Choice) -> None:
     """POST `/groups/{name}/{verb}`: the group itself, and so the tasks it gets later."""
     group = choice.group or "default"
-    answer = client_of(ctx).post(f"/groups/{quoted(group)}/{verb}")
+    client = client_of(ctx)
+    answer = client.post(f"/groups/{quoted(group)}/{verb}")
     if choice.as_json:
         streams.emit_json(answer)
-    else:
-        streams.emit(f"{done} the group {streams.clean(group)}")
+        return
+    changed = answer.get("changed") or []
+    tasks = f" with {counted(len(changed), 'task')}: {ids_text(changed)}" if changed else ""
+    streams.emit(f"{done} the group {streams.clean(group)}{tasks}")
+    if verb == "release":
+        _say_still_held(client, group)
+
+
+def _say_still_held(client: Client, group: str) -> None:
+    """Groups around and inside one may be held by themselves, and so keep what is in them."""
+    for other in client.get("/groups")["groups"]:
+        around = f"{group}/".startswith(f"{other['name']}/")
+        if other["held"] and (around or other["name"].startswith(f"{group}/")):
+            name = streams.clean(other["name"])
+            streams.say(
+                f"but the group {name} {'around' if around else 'inside'} it is held: passloop release --group {name}"
+            )

@@ -55,6 +55,8 @@ def _too_much(pool: ScalarPool, amount: int) -> str:
         return f"asks {_cpus(amount)} CPU{'s' * (amount != CPU_UNIT)}, {there} {_cpus(pool.capacity)}"
     if pool.name in ("memory", "disk"):
         return f"asks {_asked_size(amount)} of {pool.name}, there are {_size(pool.capacity)}"
+    if pool.capacity == 0:
+        return f"asks {amount} of {pool.name}, and no such pool was declared (passloop config tells how)"
     every = " a minute" if pool.kind is PoolKind.RATE else ""
     return f"asks {amount} of {pool.name}{every}, {there} {pool.capacity}"
 

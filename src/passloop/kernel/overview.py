@@ -77,10 +77,12 @@ def device_views(state: State) -> tuple[DeviceView, ...]:
 
 
 def pool_views(state: State, now: int) -> tuple[PoolView, ...]:
-    """Every scalar pool, by name."""
+    """Every scalar pool, by name, but those that nobody declared and nobody holds: somebody only asked for them."""
     found = []
     for _, pool in sorted(state.pools.items()):
         closure = pool.closure
+        if not pool.capacity and not pool.holders and closure is None:
+            continue
         closed = closure is not None and closure.gate is not Gate.OPEN
         found.append(
             PoolView(

@@ -119,4 +119,5 @@ def _facts(report: Report) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report.counts.items()))
     span = report.span
     took = f"; {span_text((span[1] - span[0]) / 1000)} from first start to last end" if span else ""
-    return f"\n{len(report.rows)} tasks: {counts}{took}; {span_text(report.busy_seconds)} of work"
+    tasks = "1 task" if len(report.rows) == 1 else f"{len(report.rows):,} tasks"
+    return f"\n{tasks}: {counts}{took}; {span_text(report.busy_seconds)} of work"

@@ -51,10 +51,14 @@ def command(
         return int(Exit.OK)
     folder = attempt_folder(reads.home, found["run"]["id"], found["id"], attempt or found["attempt"])
     write = writer(merged=only_stderr)
+    written = False
     for stream in wanted:
         path = os.path.join(folder, f"{stream}.log")
         for piece in pieces(path) if lines is None else last_lines(path, lines):
             write(stream, piece)
+            written = written or bool(piece)
+    if not written and lines != 0 and attempt is None:
+        _say_nothing_written(found)
     return int(Exit.OK)
 
 
@@ -91,6 +95,13 @@ def _follow(reads: Reads, task: int, part: Part) -> int:
         streams.say(f"task {task} goes on: passloop wait {task}; to end it: passloop cancel {task}")
         return int(Exit.INTERRUPTED)
     return int(Exit.OK)
+
+
+def _say_nothing_written(task: dict[str, Any]) -> None:
+    """A task that could not even start wrote nothing: what is known of it is elsewhere."""
+    message = streams.clean(str(task.get("message") or ""))
+    if task["state"] in FINAL and message:
+        streams.say(f"task {task['id']} wrote nothing here and {task['state']}: {message}")
 
 
 def _check_attempt(task: dict[str, Any], attempt: int | None) -> None:
