@@ -25,6 +25,8 @@ __all__ = ["Place", "SubmitOptions", "document_of", "read_after"]
 
 MOST_RETRIES = 1_000
 MOST_PRIORITY = 1_000_000
+MOST_AFTER = 10_000
+MOST_DEPENDENCIES = 1_000_000
 
 
 class SubmitOptions(NamedTuple):
@@ -89,6 +91,9 @@ def document_of(
     spec = _spec(options, words or (), found)
     tasks = _tasks(options, words or ("",), _variables(options, place, found), found)
     after = _after(options.after, False, "--after", found) + _after(options.after_any, True, "--after-any", found)
+    if len(tasks) * len(after) > MOST_DEPENDENCIES:
+        what = f"{len(tasks):,} tasks would each come after {len(after):,}"
+        found.add(what, fix="put one task between: --after for it, and it for the others", where="--after")
     found.read("--group", check_group, options.group)
     found.read("--name", check_run_name, options.name)
     if abs(options.priority) > MOST_PRIORITY:
@@ -112,14 +117,23 @@ def document_of(
 
 
 def read_after(text: str) -> tuple[int, ...]:
-    """Task ids of one `--after ID[,ID]`. Raises `BadValue`."""
+    """Task ids of one `--after ID[,ID]`, where an array of tasks may stand as 12-40. Raises `BadValue`."""
     ids: list[int] = []
     for part in text.split(","):
-        word = part.strip()
-        if not (word.isascii() and word.isdecimal()) or not 0 < int(word[:20]) < 2**62:
-            raise BadValue(f"{shown(word)} is not a task id", "give ids as passloop ls shows them: --after 12,13")
-        ids.append(int(word))
+        first, dash, last = part.strip().partition("-")
+        low, high = _task_id(first, part), _task_id(last if dash else first, part)
+        if high < low:
+            raise BadValue(f"{shown(part)} runs backwards", f"write {high}-{low}")
+        if len(ids) + high - low >= MOST_AFTER:
+            raise BadValue(f"{shown(text)} names more than {MOST_AFTER:,} tasks", "name the last ones only")
+        ids += range(low, high + 1)
     return tuple(ids)
+
+
+def _task_id(word: str, part: str) -> int:
+    if not (word.isascii() and word.isdecimal()) or not 0 < int(word[:20]) < 2**62:
+        raise BadValue(f"{shown(part)} is not a task id", "give ids as passloop ls shows them: --after 12,13 or 12-40")
+    return int(word)
 
 
 def _spec(options: SubmitOptions, words: Sequence[str], found: ProblemList) -> Document:

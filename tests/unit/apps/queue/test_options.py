@@ -78,6 +78,10 @@ def test_a_variant_that_nearly_names_what_it_means_is_told_the_name(said: str, m
         ({"key": "a\x00"}, "--key"),
         ({"after": ("x",)}, "--after"),
         ({"after": ("1,,2",)}, "--after"),
+        ({"after": ("5-3",)}, "--after"),
+        ({"after": ("3-",)}, "--after"),
+        ({"after": ("1-99999999",)}, "--after"),
+        ({"after": ("1-9000",), "array": "1-200"}, "--after"),
         ({"after_any": ("-1",)}, "--after-any"),
         ({"deadline": "0"}, "--deadline"),
         ({"time_limit": "0"}, "--time-limit"),
@@ -176,7 +180,7 @@ def test_the_task_class_is_the_name_or_the_first_words() -> None:
 
 def test_dependencies_limits_and_place_are_kept(tmp_path: Path) -> None:
     wire = submitted(
-        after=("3,4", "5"),
+        after=("3,4", "5-7"),
         after_any=("6",),
         time_limit="2h",
         grace="5s",
@@ -188,7 +192,7 @@ def test_dependencies_limits_and_place_are_kept(tmp_path: Path) -> None:
         cwd=str(tmp_path),
         wait_for_capacity=True,
     )
-    assert wire.after == ((3, False), (4, False), (5, False), (6, True))
+    assert wire.after == (*((task, False) for task in range(3, 8)), (6, True))
     assert (wire.spec.time_limit, wire.spec.grace, wire.spec.retries.failure) == (7_200_000, 5_000, 3)
     assert (wire.spec.deadline, wire.spec.patience, wire.priority, wire.group) == (86_400_000, 0, -2, "a/b")
     assert (wire.cwd, wire.spec.wait_for_capacity) == (str(tmp_path), True)
