@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -211,3 +212,16 @@ def test_settings_files_hold_for_commands_too(box: Box) -> None:
     assert "\x1b[" in box.run("ls").out
     (other,) = box.submit("--hold", "--patience", "1s", "--", "true")
     assert box.task(other)["patience_ms"] == 1_000
+
+
+def test_a_plan_keeps_what_it_knows_of_models_in_the_home_that_a_flag_names(box: Box) -> None:
+    model = box.folder / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64}')
+    (model / "model.safetensors").touch()
+    os.truncate(model / "model.safetensors", 9 * 2**20)
+    spec = "bench: x\nmodels: {m: {source: ./model}}\nbenchmarks: {niah: {subsets: [single_512]}}\n"
+    (box.folder / "m.yaml").write_text(spec)
+    assert box.run("--home", str(box.folder / "other"), "plan", "m.yaml").code == 0
+    assert (box.folder / "other/models/digests.json").exists()
+    assert not box.home.exists()

@@ -76,14 +76,16 @@ def run_matrix(
     `SpecError` with every mistake, and `PassloopError` if the home cannot be used.
     """
     from passloop.apps.bench.matrix import matrix_of
+    from passloop.apps.bench.models.places import models_kept_in
     from passloop.apps.bench.session import Session
     from passloop.cli.benching import Bench
     from passloop.cli.client import Client
     from passloop.clock import SystemClock
 
-    matrix = matrix_of(spec, cwd=os.getcwd(), folder=None if folder is None else Path(folder))
-    session = Session(matrix, clock=SystemClock())
-    bench = Bench(session, session.look(), spec="")
+    with models_kept_in(home_path(home)):
+        matrix = matrix_of(spec, cwd=os.getcwd(), folder=None if folder is None else Path(folder))
+        session = Session(matrix, clock=SystemClock())
+        bench = Bench(session, session.look(), spec="")
     if bench.missing:
         with open_sync(home, virtual_gpus=virtual_gpus):
             told = bench.work(Client(str(home_path(home))), lambda _tasks: None)

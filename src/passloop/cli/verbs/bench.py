@@ -58,7 +58,7 @@ def command(
         return _act(home, words, as_json=as_json)
     if len(words) != 1:
         raise CliError("bench takes one spec", hint="passloop bench SPEC.yaml")
-    bench = _opened(words[0], first=first, fail_fast=fail_fast)
+    bench = _opened(words[0], home, first=first, fail_fast=fail_fast)
     if Client(home).alive():
         told = _follow(client_with_engine(home, flags), bench)
     else:
@@ -66,8 +66,9 @@ def command(
     return _tell(bench, told, as_json=as_json)
 
 
-def _opened(path: str, *, first: str | None, fail_fast: bool) -> Bench:
+def _opened(path: str, home: str, *, first: str | None, fail_fast: bool) -> Bench:
     from passloop.apps.bench.matrix import matrix_of_file
+    from passloop.apps.bench.models.places import models_kept_in
     from passloop.apps.bench.presence import check_presence
     from passloop.apps.bench.session import Session
     from passloop.apps.spec_file import load_spec
@@ -75,10 +76,11 @@ def _opened(path: str, *, first: str | None, fail_fast: bool) -> Bench:
     from passloop.clock import SystemClock
 
     file = load_spec(path, kind="bench")
-    matrix = matrix_of_file(file, cwd=os.getcwd(), first=first)
-    check_presence(file, matrix, environ=os.environ)
-    session = Session(matrix, clock=SystemClock(), fail_fast=fail_fast)
-    return Bench(session, session.look(), spec=path)
+    with models_kept_in(home):
+        matrix = matrix_of_file(file, cwd=os.getcwd(), first=first)
+        check_presence(file, matrix, environ=os.environ)
+        session = Session(matrix, clock=SystemClock(), fail_fast=fail_fast)
+        return Bench(session, session.look(), spec=path)
 
 
 def _act(home: str, words: tuple[str, ...], *, as_json: bool) -> int:

@@ -47,10 +47,11 @@ def command(ctx: click.Context, *, repair: bool, as_json: bool) -> int:
 def _findings(place: Place) -> Iterator[tuple[str, Finding]]:
     from passloop.cli.checks.devices import DEVICE_CHECKS
     from passloop.cli.checks.home import HOME_CHECKS
+    from passloop.cli.checks.runtime import RUNTIME_CHECKS
     from passloop.cli.checks.store import STORE_CHECKS
     from passloop.cli.checks.system import SYSTEM_CHECKS
 
-    for check in (*SYSTEM_CHECKS, *HOME_CHECKS, *STORE_CHECKS, *DEVICE_CHECKS):
+    for check in (*SYSTEM_CHECKS, *HOME_CHECKS, *STORE_CHECKS, *DEVICE_CHECKS, *RUNTIME_CHECKS):
         yield check.name, _looked(check, place)
 
 

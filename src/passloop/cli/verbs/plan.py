@@ -96,10 +96,12 @@ def _sweep_plan(file: SpecFile, home: str, box: Callable[[], Box], whole: bool) 
     return plan_of(sweep, box=box(), learned=learned, states=lambda keys: _states(home, keys), first=first)
 
 
-def _bench_plan(file: SpecFile, _home: str, box: Callable[[], Box], whole: bool) -> BenchPlan:
+def _bench_plan(file: SpecFile, home: str, box: Callable[[], Box], whole: bool) -> BenchPlan:
+    from passloop.apps.bench.models.places import models_kept_in
     from passloop.cli.bench_plans import bench_plan
 
-    return bench_plan(file, box, first=None if whole else 10)
+    with models_kept_in(home):
+        return bench_plan(file, box, first=None if whole else 10)
 
 
 def _generate_plan(file: SpecFile, home: str, _box: Callable[[], Box], _whole: bool) -> GeneratePlan:

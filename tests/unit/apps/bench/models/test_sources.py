@@ -11,6 +11,7 @@ import pytest
 
 from passloop.apps.bench.adapters.base import ModelAsk, ResolvedModel
 from passloop.apps.bench.models import digests, smollm2, sources
+from passloop.apps.bench.models.places import models_folder, models_kept_in
 from passloop.apps.errors import BadValue
 
 CONFIG = {
@@ -34,6 +35,15 @@ def saved(folder: Path, weights: bytes = WEIGHTS) -> Path:
     (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "model.safetensors").write_bytes(weights)
     return folder
+
+
+def test_what_is_remembered_of_models_lies_in_the_home_that_is_meant(tmp_path: Path) -> None:
+    model = saved(tmp_path / "model")
+    os.truncate(model / "model.safetensors", digests.LARGE)
+    with models_kept_in(tmp_path / "flag"):
+        resolved(str(model))
+    assert (tmp_path / "flag/models/digests.json").exists()
+    assert models_folder() == tmp_path / "home/models"
 
 
 def resolved(source: str, folder: Path = Path(), **more: Any) -> ResolvedModel:
