@@ -31,6 +31,8 @@ DEAD_PROBES = 5
 PROBE_LIMIT = 30_000
 CLOSES_AT_ONCE = frozenset({401, 403})
 SPORADIC_OF = 50
+SPORADIC_ONE_OF = 10
+ALONE_ONE_OF = 5
 TRUSTED_WITH = 20
 """A pool that opens is trusted as if so much had gone well: the next sporadic refusal must not close it again."""
 SUCCESSES_PER_STEP = 25
@@ -106,8 +108,14 @@ class Closure:
         return True
 
     def is_sporadic(self) -> bool:
-        """Whether failures are at most 10 % of the last 50 outcomes, or of as many as there are."""
-        return (self.counted - self.recent.bit_count()) * 10 <= self.counted
+        """Whether the failure noted last is one of few: at most 10 % of the last 50 outcomes, or of those there are.
+
+        One that follows a success may be one of 20 %: where 5 % fail by chance, more than 10 % of 50 often do, but what
+        is closed refuses all that comes.
+        """
+        failed = self.counted - self.recent.bit_count()
+        is_alone = self.counted > 1 and bool(self.recent & 2)
+        return failed * (ALONE_ONE_OF if is_alone else SPORADIC_ONE_OF) <= self.counted
 
     def note(self, *, well: bool) -> None:
         """Remember how one of the last outcomes was."""

@@ -191,6 +191,37 @@ def test_a_sporadic_429_delays_that_task_only() -> None:
     assert world.why(tasks[-1])[0] in ("limit", "pool_busy")
 
 
+def chequered(period: int) -> World:
+    """An endpoint after 20 answers, of whose next 60 calls each `period`-th is refused."""
+    world = endpoint(limit=4)
+    calls(world, 200)
+    for number in range(80):
+        if world.running and number >= 20 and not number % period:
+            limited(world, world.running[0])
+        elif world.running:
+            world.finish(world.running[0])
+    return world
+
+
+def test_single_refusals_among_answers_do_not_close_a_pool_though_more_than_a_tenth_were_refused() -> None:
+    assert len(chequered(8).running) == 4
+
+
+def test_refusals_that_are_more_than_a_fifth_close_a_pool_though_each_comes_alone() -> None:
+    assert chequered(4).running == []
+
+
+def test_refusals_one_after_the_other_close_a_pool_once_they_are_more_than_a_tenth() -> None:
+    world = endpoint(limit=4)
+    calls(world, 100)
+    for _ in range(50):
+        world.finish(world.running[0])
+    for refused in range(1, 7):
+        assert len(world.running) == 4, refused
+        limited(world, world.running[0])
+    assert len(world.running) == 3, "those that were under way go on, nobody starts"
+
+
 def test_rate_limits_cost_no_attempts() -> None:
     world = endpoint(limit=1)
     (task,) = calls(world, 1)
@@ -383,7 +414,7 @@ def test_a_head_that_lacks_a_rate_does_not_keep_a_half_open_pool_from_its_probe(
 def test_outcomes_that_an_old_store_kept_one_by_one_count_as_before() -> None:
     pool = {"capacity": 3, "parent": None, "dead_after": 120_000, "on_dead": "wait"}
     gate = {"limit": 3, "until": None, "cycles": 0, "probe": None, "failed_probes": 0, "closed_at": None}
-    for well, keeps_open in ((19, True), (8, False)):
+    for well, keeps_open in ((19, True), (3, False)):
         kept = pool | {"closure": gate | {"lowered_at": -1, "successes": 0, "gate": "open", "recent": [True] * well}}
         row = PoolChanged("model", PoolKind.LIMIT, json.dumps(kept))
         closure = Machine.restore(Saved(pools=(row,))).state.pools["model"].closure
