@@ -8,12 +8,13 @@ box. A history that breaks a promise raises, with the command that replays it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def play(mode: str, seed: int, events: int, *, trace: bool = False, look: Look |
     path = Path(tempfile.mkdtemp(prefix="passloop-simulation-", dir=memory if memory.is_dir() else None))
     said = io.StringIO()
     try:
-        with watched_crashpoints(), contextlib.redirect_stderr(said):
+        with watched_crashpoints(), rare_collection(), contextlib.redirect_stderr(said):
             told = _History(path, mode, seed, events, trace=trace, look=look).played()
         assert "dropped an event" not in said.getvalue(), said.getvalue()
     except BaseException as broken:
@@ -78,6 +79,17 @@ def play(mode: str, seed: int, events: int, *, trace: bool = False, look: Look |
     finally:
         shutil.rmtree(path, ignore_errors=True)
     return told
+
+
+@contextlib.contextmanager
+def rare_collection() -> Iterator[None]:
+    """Look for garbage in cycles seldom: a history makes little of it, and looking takes a tenth of its time."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class _History:

@@ -14,6 +14,8 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from .ends import Ends
 from .events import PoolKind
@@ -22,6 +24,7 @@ from .ready_queue import Lane, Lanes
 from .records import Group, Place, ShapeVariant, Task
 from .reservations import Room, last_resort, plan, renew, room_for
 from .resources import Grant
+from .source_rows import SourceState
 from .state import State
 from .supply import Supply
 from .wakeups import WakeUp
@@ -92,6 +95,7 @@ class Admission:
         self._parked = bool(state.workers.parked())
         self._charged = False
         self._probed = False
+        self._in_the_way: list[Room] = []
 
     def run(self) -> bool:
         """Walk all priorities, highest first.
@@ -143,6 +147,9 @@ class Admission:
             self._start(task, found, reserved=True)
             return
         blocked = lack(state, self._supply, task)
+        self._wake_at_refill(blocked)
+        if not blocked.mask:
+            self._conflicts(task, blocked)
         renewed = renew(state, task, walk.rooms, self._ends) if blocked.able else None
         if renewed is None or not any(v.index == renewed.allocation.variant for v in blocked.able):
             state.drop_reservation(task)
@@ -198,12 +205,14 @@ class Admission:
         return fit(self._state, task, self._walk.rooms, self._walk.last, self._now)
 
     def _conflicts(self, task: Task, blocked: Lack) -> int:
-        """The pools in which a task that fits beside what is used meets a reservation."""
+        """The pools in which a task that fits beside what is used meets reservations; those are noted."""
         mask = 0
         end = self._end_of(task)
         for room in self._walk.rooms:
-            for variant in blocked.able:
-                mask |= may_pass(self._state, task, variant, room, end)
+            met = [may_pass(self._state, task, variant, room, end) for variant in blocked.able]
+            if any(met):
+                self._in_the_way.append(room)
+            mask = reduce(or_, met, mask)
         return mask
 
     def _end_of(self, task: Task) -> int | None:
@@ -275,13 +284,22 @@ class Admission:
                 self._state.wakeups.add(refill, WakeUp.PASS)
 
     def _plan_wake_ups(self) -> None:
-        """Look again at each shadow time, and when a holder outruns its bound, which moves shadows."""
-        times = [room.shadow_time for room in self._walk.rooms]
-        if times:
-            times.append(self._ends.changes_at)
-        for time in times:
-            if time is not None and time > self._now:
-                self._state.wakeups.add(time, WakeUp.PASS)
+        """Look again at the shadow time of each reservation that keeps somebody out who else would start, and when a
+        holder outruns its bound, which moves that time: to whoever lacks what is used, it makes no difference.
+        """
+        rooms = self._walk.rooms if self._keeps_units_out() else self._in_the_way
+        for shadow in {room.shadow for room in rooms if room.shadow_time is not None}:
+            for time in (shadow[1], self._ends.changes_before(shadow)):
+                if time is not None and time > self._now:
+                    self._state.wakeups.add(time, WakeUp.PASS)
+
+    def _keeps_units_out(self) -> bool:
+        """Whether reservations may be all that keeps a source from being asked for what could start at once."""
+        if not self._walk.rooms:
+            return False
+        sources = self._state.sources.values()
+        asking = (one for one in sources if one.state is SourceState.OPEN and not one.held and not one.plan.ahead)
+        return any(not all_lack(self._supply, node.shape, 0, one.run) for one in asking for node in one.nodes)
 
 
 def _turn(task: Task) -> tuple[int, int]:

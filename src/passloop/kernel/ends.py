@@ -85,16 +85,16 @@ def _following(elapsed: int) -> int:
 
 
 class Ends:
-    """The end keys of all holders, computed once per pass. `changes_at` is when the first of them will change."""
+    """The end keys of all holders, computed once per pass."""
 
-    __slots__ = ("_keys", "_now", "_of_pools", "_state", "changes_at")
+    __slots__ = ("_changes", "_keys", "_now", "_of_pools", "_state")
 
     def __init__(self, state: State, now: int) -> None:
         self._state = state
         self._now = now
         self._keys: dict[AttemptId, EndKey] = {}
         self._of_pools: dict[ScalarPool, list[EndKey]] = {}
-        self.changes_at: int | None = None
+        self._changes: list[tuple[EndKey, int]] = []
 
     def of(self, attempt: AttemptId) -> EndKey:
         """The end key of one attempt."""
@@ -102,10 +102,13 @@ class Ends:
         if key is None:
             end = end_of(self._state.attempts[attempt], self._now)
             key = self._keys[attempt] = end.key
-            changes_at = end.changes_at
-            if changes_at is not None and (self.changes_at is None or changes_at < self.changes_at):
-                self.changes_at = changes_at
+            if end.changes_at is not None:
+                self._changes.append((key, end.changes_at))
         return key
+
+    def changes_before(self, shadow: EndKey) -> int | None:
+        """When, by time alone, the first of those whose end was asked for and who end by `shadow` will end later."""
+        return min((at for key, at in self._changes if key <= shadow), default=None)
 
     def is_over(self, attempt: AttemptId, shadow: EndKey, since: int) -> bool:
         """Whether a holder counts as gone at the shadow time of a reservation that is there since `since`.

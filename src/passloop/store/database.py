@@ -44,6 +44,7 @@ class Store:
     def __init__(self, home: Home, writer: apsw.Connection, mark: Mark, last: JournalRow | None) -> None:
         """For `open` only."""
         self.home = home
+        self._path = home.database
         self._writer = writer
         self._reader = open_reading(home.database)
         self._reading = threading.Lock()
@@ -86,7 +87,7 @@ class Store:
 
     def load(self) -> Saved:
         """Everything live, as of the last commit."""
-        with self._reading, translated(self.home.database), transaction(self._reader, begin="BEGIN"):
+        with self._reading, translated(self._path), transaction(self._reader, begin="BEGIN"):
             return load_saved(self._reader, last_row(self._reader))
 
     def commit(self, batch: Batch) -> int:
@@ -97,7 +98,7 @@ class Store:
         fenced row).
         """
         row = self._journal_row(batch)
-        with translated(self.home.database), transaction(self._writer):
+        with translated(self._path), transaction(self._writer):
             append_row(self._writer, row)
             if batch.environments:
                 self._writer.executemany(statement("insert_environment"), batch.environments)
@@ -111,7 +112,7 @@ class Store:
         return row.seq
 
     def _journal_row(self, batch: Batch) -> JournalRow:
-        with translated(self.home.database):
+        with translated(self._path):
             events = encode_events(batch.events)
         return JournalRow(
             1 if self._last is None else self._last.seq + 1,
@@ -137,22 +138,22 @@ class Store:
 
     def find_keys(self, keys: Iterable[str]) -> dict[str, tuple[TaskId, TaskState]]:
         """The newest task of each key that has one."""
-        with self._reading, translated(self.home.database):
+        with self._reading, translated(self._path):
             return lookups.find_keys(self._reader, keys)
 
     def states_of(self, tasks: Iterable[int]) -> dict[TaskId, TaskState]:
         """The stored state of each task that there is."""
-        with self._reading, translated(self.home.database):
+        with self._reading, translated(self._path):
             return lookups.states_of(self._reader, tasks)
 
     def payloads_of(self, tasks: Iterable[int]) -> dict[TaskId, str]:
         """The JSON text that was submitted with each task that there is."""
-        with self._reading, translated(self.home.database):
+        with self._reading, translated(self._path):
             return lookups.payloads_of(self._reader, tasks)
 
     def results_of(self, tasks: Iterable[int]) -> dict[TaskId, str]:
         """The JSON text that each of these tasks left as its results, if it left any."""
-        with self._reading, translated(self.home.database):
+        with self._reading, translated(self._path):
             return lookups.results_of(self._reader, tasks)
 
     def brought_by(self, starting: Iterable[int], again: Iterable[int]) -> tuple[dict[TaskId, str], dict[TaskId, str]]:
@@ -167,7 +168,7 @@ class Store:
 
     def environment(self, number: str) -> dict[str, str]:
         """A stored environment; empty if there is none of that id."""
-        with self._reading, translated(self.home.database):
+        with self._reading, translated(self._path):
             return lookups.environment(self._reader, number)
 
     def reader(self) -> Reader:
@@ -176,7 +177,7 @@ class Store:
 
     def record_samples(self, samples: Sequence[Sample]) -> None:
         """Keep how busy devices were. Called from the thread that commits."""
-        with translated(self.home.database), transaction(self._writer):
+        with translated(self._path), transaction(self._writer):
             write_samples(self._writer, samples)
             crashpoint("before_samples_commit")
         crashpoint("after_samples_commit")
@@ -193,14 +194,14 @@ class Store:
         A task that is not final, or that a live task still waits for, stays. Called from the thread that
         commits.
         """
-        with translated(self.home.database), transaction(self._writer):
+        with translated(self._path), transaction(self._writer):
             removed = remove_final_tasks(self._writer, tasks)
             crashpoint("before_removal_commit")
         crashpoint("after_removal_commit")
         return removed
 
     def _load_home_id(self) -> str:
-        with translated(self.home.database), transaction(self._writer):
+        with translated(self._path), transaction(self._writer):
             found = self._writer.execute(statement("select_meta"), ("home_id",)).fetchone()
             if found is not None:
                 return str(found[0])
