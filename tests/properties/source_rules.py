@@ -12,7 +12,7 @@ from passloop.kernel.events import Expanded, ExpansionFailed, SourceDeclared, So
 from passloop.kernel.ids import RunId
 from passloop.kernel.resources import Request
 from passloop.kernel.source_rows import OPEN_STATES, ResidentGuard, SourcePlan, SourceRow, SourceState, TemplateNode
-from passloop.kernel.tasks import Dependency, NewTask
+from passloop.kernel.tasks import FINAL_STATES, Dependency, NewTask
 from tests.support.builders import ask, spec_of
 
 if TYPE_CHECKING:
@@ -109,7 +109,9 @@ class SourceRules(RuleBasedStateMachine):
                 return
             known = self.world.rows.known_keys_for([keyed] if keyed else [])
             tasks = self._unit(row, counts, keyed)
-            event = Expanded(run, row.unit, tasks, size, exhausted and last, known_keys=known)
+            final = [task for _, task in known if self.world.rows.state(task) in FINAL_STATES]
+            states = tuple((task, self.world.rows.state(task)) for task in final)
+            event = Expanded(run, row.unit, tasks, size, exhausted and last, known=states, known_keys=known)
             if last and not times % 2:
                 self.emit(event, later=True)
             self.emit(event, later=last and later)

@@ -86,11 +86,11 @@ class SourceWitness:
     def check(self, events: Iterable[Event], tasks: Mapping[int, TaskRow]) -> None:
         """After a batch: units are whole, memory is guarded, and what is over is over."""
         self._resized.update(event.source for event in events if isinstance(event, UnitResized))
+        live = Counter(cell for task, cell in self._cells.items() if tasks[task].state not in FINAL_STATES)
         for run in self._changed:
-            self._check_units(run)
+            self._check_units(run, live)
             row = self.rows[run]
             assert not (row.ended_at is not None and self._living(run)), f"{row} is over and has units"
-        live = Counter(cell for task, cell in self._cells.items() if tasks[task].state not in FINAL_STATES)
         for run in self._changed:
             for number in self._living(run):
                 assert live[run, number], f"unit {number} of run {run} is not over though its tasks are"
@@ -102,7 +102,7 @@ class SourceWitness:
     def _living(self, run: int) -> list[int]:
         return [number for (of, number), unit in self._units.items() if of == run and unit.ended_at is None]
 
-    def _check_units(self, run: int) -> None:
+    def _check_units(self, run: int, live: Mapping[tuple[int, int], int]) -> None:
         row, guard = self.rows[run], self._plans[run].guard
         units = [self._units[run, number] for number in range(row.unit)]
         assert (run, row.unit) not in self._units, f"{row} has a unit too many"
@@ -113,7 +113,8 @@ class SourceWitness:
         living = [unit for unit in units if unit.ended_at is None]
         assert guard.units is None or len(living) <= max(1, guard.units), f"{row} has {len(living)} units"
         if guard.bytes is not None and run not in self._resized and living:
-            before = sum(unit.bytes for unit in living) - max(unit.bytes for unit in living)
+            kept = [unit.bytes * live[run, unit.unit] // unit.tasks for unit in living if unit.tasks]
+            before = sum(kept) - max(kept, default=0)
             assert before <= guard.bytes, f"{row} keeps {before} bytes beside its largest unit"
 
     def check_store(self, store: Store) -> None:

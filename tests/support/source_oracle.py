@@ -6,6 +6,7 @@ machine must never do, and is silent where it cannot know better (pools that may
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from passloop.kernel.changes import Turn
@@ -63,7 +64,10 @@ class SourceOracle:
         guard = rows.plans[row.run].guard
         units = self._open_units(row, rows)
         few = guard.units is None or len(units) < guard.units
-        small = guard.bytes is None or sum(unit.bytes for unit in units) < guard.bytes
+        living = [state for state in TaskState if state not in FINAL_STATES]
+        live = Counter(rows.cells[task].unit for task in self._tasks(row, rows, *living))
+        kept = sum(unit.bytes * live[unit.unit] // unit.tasks for unit in units)
+        small = guard.bytes is None or kept < guard.bytes
         return not units or (few and small)
 
     def _most_ready(self, row: SourceRow, rows: Rows, oracle: Oracle) -> int | None:

@@ -18,10 +18,12 @@ from .builders import World, ask
 __all__ = ["SourcedWorld", "call", "local"]
 
 
-def call(model: str, *, after: Sequence[int] = (), completes: bool = False, **needs: int) -> TemplateNode:
+def call(
+    model: str, *, after: Sequence[int] = (), completes: bool = False, group: str = "", **needs: int
+) -> TemplateNode:
     """A node that calls a model, as an endpoint's driver does: it takes nothing of the box."""
     variant = ask(**{model: 1, **needs})
-    return TemplateNode(Request((variant,)), driver="calls", after=tuple(after), completes=completes)
+    return TemplateNode(Request((variant,)), driver="calls", after=tuple(after), completes=completes, group=group)
 
 
 def local(*, after: Sequence[int] = (), completes: bool = False, cpus: int = 1) -> TemplateNode:

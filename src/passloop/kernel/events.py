@@ -128,7 +128,7 @@ class SourceRetried:
 
 @dataclass(frozen=True, slots=True)
 class UnitResized:
-    """An unfinished unit keeps this much in memory now: some of it was spilled, or read back."""
+    """All tasks of an unfinished unit keep this much in memory now; each an equal part, until it is final."""
 
     source: RunId
     unit: int

@@ -160,13 +160,13 @@ def _rest(state: State, source: Source) -> None:
 
 def _enter(state: State, source: Source, event: Expanded) -> None:
     unit = source.add(UnitRow(source.run, source.unit, event.bytes, len(event.tasks), state.now, None))
-    unit.left = 1  # held open until all of it is in
+    unit.count(1)  # held open until all of it is in
     source.state = SourceState.OPEN
     source.unit += 1
     source.tasks += len(event.tasks)
     intake = Intake(
         run=source.run,
-        group=state.group(source.group),
+        groups=tuple(state.group("/".join(filter(None, (source.group, node.group)))) for node in source.nodes),
         priority=source.priority,
         known=dict(event.known),
         known_keys=dict(event.known_keys),
@@ -207,13 +207,12 @@ def on_source_retried(state: State, event: SourceRetried) -> Refusal | None:
 
 
 def on_unit_resized(state: State, event: UnitResized) -> None:
-    """An unfinished unit keeps another amount in memory now; of a finished one it changes nothing."""
+    """All tasks of an unfinished unit keep another amount in memory; of a finished one it changes nothing."""
     source = state.sources.get(event.source)
     unit = source.units.get(event.unit) if source is not None else None
     if source is None or unit is None or event.bytes < 0:
         return
-    source.bytes += event.bytes - unit.bytes
-    unit.bytes = event.bytes
+    unit.resize(event.bytes)
     state.touch_unit(unit)
     state.stir()
 

@@ -33,6 +33,7 @@ def check(machine: Machine, now: int) -> None:
         _workers_conserved,
         _attempts_match,
         _queue_matches,
+        _groups_match,
         _dependencies_hold,
         _sources_match,
         _not_stranded,
@@ -117,6 +118,18 @@ def _queue_matches(state: State, now: int) -> Iterator[str]:
                 yield f"lanes out of order: {heads}"
 
 
+def _groups_match(state: State, now: int) -> Iterator[str]:
+    """a group counts its ready tasks and live attempts, and is busy while it has some"""
+    ready = [task.group for task in state.tasks.values() if task.state is TaskState.READY]
+    working = [attempt.group for attempt in state.attempts.values()]
+    counted = Counter(group.name for group in state.groups.values() for _ in range(group.work))
+    if counted != (work := Counter(each.name for group in ready + working for each in group.path)):
+        yield f"groups count {dict(counted)}, there are {dict(work)}"
+    busy = [*state.busy, *(name for group in state.groups.values() for name in group.busy)]
+    if sorted(busy) != sorted(work):
+        yield f"busy are {sorted(busy)}, work has {sorted(work)}"
+
+
 def _dependencies_hold(state: State, now: int) -> Iterator[str]:
     """7. no dependent starts before what it asked of its dependencies"""
     for task in state.tasks.values():
@@ -135,7 +148,7 @@ def _sources_match(state: State, now: int) -> Iterator[str]:
         left = dict(Counter(task.cell.unit.number for task in mine if task.cell))
         if left != {unit.number: unit.left for unit in source.units.values()} or source.left != len(mine):
             yield f"run {source.run} counts {source.left} live tasks, there are {left}"
-        if source.bytes != sum(unit.bytes for unit in source.units.values()):
+        if source.bytes != sum(unit.resident for unit in source.units.values()):
             yield f"run {source.run} counts {source.bytes} bytes"
 
 

@@ -110,6 +110,7 @@ def discharge(state: State, attempt: Attempt) -> None:
     state.devices.give(attempt.id, attempt.allocation.devices)
     state.node.give(attempt.id)
     _settle_group(state, attempt)
+    state.lose_work(attempt.group)
     del state.attempts[attempt.id]
     state.stir()
 

@@ -96,16 +96,19 @@ class Group:
     """A group of tasks that shares fairly with those beside it; `virtual_time` in ms of dominant share.
 
     `chain` are the groups that it is in, outermost first, and itself. `path` are those that its own tasks are charged
-    to: the chain, and where others are inside it a last one for its own, that shares with them.
+    to: the chain, and where others are inside it a last one for its own, that shares with them. `work` counts its ready
+    tasks and live attempts, and those inside it; `busy` are the groups right inside it that have some.
     """
 
-    __slots__ = ("chain", "held", "name", "parent", "path", "virtual_time")
+    __slots__ = ("busy", "chain", "held", "name", "parent", "path", "virtual_time", "work")
 
     def __init__(self, name: str, parent: Group | None = None) -> None:
         self.name = name
         self.parent = parent
         self.virtual_time = 0
         self.held = False
+        self.work = 0
+        self.busy: dict[str, Group] = {}
         self.chain: tuple[Group, ...] = (self,) if parent is None else (*parent.chain, self)
         self.path = self.chain
 

@@ -229,7 +229,7 @@ def _restore_sources(state: State, saved: Saved) -> None:
 def _restore_cell(state: State, task: Task, cell: Cell) -> None:
     unit = state.sources[task.run].units[cell.unit]
     task.cell = LiveCell(unit, cell.node)
-    unit.left += 1
+    unit.count(1)
     unit.source.left += 1
     if task.state is TaskState.READY:
         task.cell.node.ready += 1
@@ -240,6 +240,7 @@ def _restore_attempt(state: State, row: AttemptRow) -> None:
     assert task is not None, f"attempt {row.id} of task {row.task} is live, its task is not"
     attempt = Attempt(row, run=task.run, shape=task.shape, group=task.group)
     state.attempts[AttemptId(attempt.id)] = attempt
+    state.gain_work(attempt.group, anew=False)
     if row.state != "stray" or (task.state is TaskState.STOPPING and task.stop_reason == STRAY):
         task.attempt = attempt
     charge(state, attempt, again=True)
@@ -259,6 +260,7 @@ def _restore_places(state: State, known: dict[int, str]) -> None:
             state.wakeups.add(task.not_before, WakeUp.BACKOFF, str(task.id))
     ready = [task for task in state.tasks.values() if task.state is TaskState.READY]
     for task in sorted(ready, key=lambda task: task.place):
+        state.gain_work(task.group, anew=False)
         if task.reservation is None:
             state.queue.push(task)
         else:

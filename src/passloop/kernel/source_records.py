@@ -21,10 +21,11 @@ class Node:
     worth a unit only through what it unlocks.
     """
 
-    __slots__ = ("after", "counts", "kin", "ready", "shape")
+    __slots__ = ("after", "counts", "group", "kin", "ready", "shape")
 
     def __init__(self, row: TemplateNode, shape: Shape, kin: int) -> None:
         self.after = row.after
+        self.group = row.group
         self.shape = shape
         self.kin = kin
         self.counts = row.completes or not row.is_local
@@ -32,7 +33,9 @@ class Node:
 
 
 class Unit:
-    """A unit that is not finished: `left` of its tasks are not final, and it keeps `bytes` in memory until they are."""
+    """A unit that is not finished: `left` of its tasks are not final, and these keep their part of its `bytes` in
+    memory until they are.
+    """
 
     __slots__ = ("bytes", "ended_at", "expanded_at", "left", "number", "source", "tasks")
 
@@ -44,6 +47,23 @@ class Unit:
         self.left = 0
         self.expanded_at = row.expanded_at
         self.ended_at = row.ended_at
+
+    @property
+    def resident(self) -> int:
+        """How many bytes it keeps in memory now."""
+        return self.bytes * min(self.left, self.tasks) // self.tasks if self.tasks else 0
+
+    def count(self, by: int) -> None:
+        """So many of its tasks more, or less, are not final."""
+        before = self.resident
+        self.left += by
+        self.source.bytes += self.resident - before
+
+    def resize(self, size: int) -> None:
+        """All its tasks together keep this many bytes."""
+        before = self.resident
+        self.bytes = size
+        self.source.bytes += self.resident - before
 
     def row(self) -> UnitRow:
         """The unit as it is now, frozen."""
@@ -113,7 +133,6 @@ class Source:
     def add(self, row: UnitRow) -> Unit:
         """An unfinished unit comes in."""
         unit = self.units[row.unit] = Unit(self, row)
-        self.bytes += unit.bytes
         return unit
 
     def row(self) -> SourceRow:

@@ -38,12 +38,14 @@ class TemplateNode:
     """One kind of task in a unit: what each asks, and after which nodes of the template (by index) it comes.
 
     `completes` says that it completes an output of the unit. Outputs that one task makes together are one node.
+    `group` is that of its tasks inside the source's own; empty = that one itself.
     """
 
     request: Request
     driver: str = "processes"
     after: tuple[int, ...] = ()
     completes: bool = False
+    group: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -109,7 +111,9 @@ class SourceRow(NamedTuple):
 
 
 class UnitRow(NamedTuple):
-    """A unit as stored. `bytes` is what it keeps in memory until `ended_at`, when all its tasks are final."""
+    """A unit as stored. `bytes` is what its tasks keep in memory, each an equal part until it is final; at `ended_at`
+    all are.
+    """
 
     run: RunId
     unit: int

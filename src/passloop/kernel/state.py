@@ -86,6 +86,7 @@ class State:
         self.dependents: dict[int, list[int]] = {}
         self.attempts: dict[AttemptId, Attempt] = {}
         self.groups: dict[str, Group] = {}
+        self.busy: dict[str, Group] = {}
         self.sources: dict[int, Source] = {}
         self.devices = DevicePool(0, settings.weights)
         self.node = Node(1)
@@ -154,6 +155,9 @@ class State:
         """There are groups inside this one: its own tasks share with them, as a group with a name of no user's."""
         if group.path is group.chain:
             own = self.groups[f"{group.name}/"] = Group(f"{group.name}/", group)
+            own.work = group.work
+            if own.work:
+                group.busy[own.name] = own
             group.path = (*group.chain, own)
             self.touch_group(own)
         return group.path[-1]
@@ -203,27 +207,32 @@ class State:
 
     def enqueue(self, task: Task) -> None:
         """A task became ready: it goes to its place."""
-        if task.group.name not in self.queue.groups_with_work():
-            self._catch_up(task.group)
+        self.gain_work(task.group)
         self.queue.push(task)
         if task.cell is not None:
             task.cell.node.ready += 1
         self.stir()
 
-    def _catch_up(self, group: Group) -> None:
-        """A group that gets work, and one around it, starts at the least virtual time of those beside it with work."""
-        busy = {each for other in self.busy_groups() for each in other.path}
+    def gain_work(self, group: Group, *, anew: bool = True) -> None:
+        """A group has one more ready task or live attempt. If it had none, it, and each around it, starts at the least
+        virtual time of those beside it with work; not so after a restart (`anew` is false)."""
         for each in group.path:
-            beside = [other.virtual_time for other in busy if other.parent is each.parent]
-            if each not in busy and beside and min(beside) > each.virtual_time:
-                each.virtual_time = min(beside)
+            each.work += 1
+            if each.work > 1:
+                continue
+            beside = self.busy if each.parent is None else each.parent.busy
+            least = min((other.virtual_time for other in beside.values()), default=0) if anew else 0
+            if least > each.virtual_time:
+                each.virtual_time = least
                 self.touch_group(each)
+            beside[each.name] = each
 
-    def busy_groups(self) -> list[Group]:
-        """The groups with ready or live work."""
-        names = self.queue.groups_with_work() | {a.group.name for a in self.attempts.values()}
-        names |= {task.group.name for task in self.reserved}
-        return [self.groups[name] for name in names]
+    def lose_work(self, group: Group) -> None:
+        """A group has one ready task or live attempt less."""
+        for each in group.path:
+            each.work -= 1
+            if not each.work:
+                del (self.busy if each.parent is None else each.parent.busy)[each.name]
 
     def dequeue(self, task: Task) -> None:
         """A ready task is no longer: it leaves its lane or gives up its reservation."""
@@ -232,6 +241,7 @@ class State:
             task.reservation = None
         else:
             self.queue.remove(task)
+        self.lose_work(task.group)
         if task.cell is not None:
             task.cell.node.ready -= 1
         self.stir()

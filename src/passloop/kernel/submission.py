@@ -26,13 +26,14 @@ __all__ = ["Intake", "bad_dependency", "on_submitted", "take_in"]
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """With what tasks come in. `known` and `known_keys` are as in `Submitted`; `unit` is theirs if they have one.
+    """With what tasks come in. `known` and `known_keys` are as in `Submitted`; `unit` is theirs if they have one, and
+    `groups` those of its nodes; else there is one for all.
 
     With `refusable` what can never fit was refused before, so that nothing is rejected.
     """
 
     run: RunId
-    group: Group
+    groups: Sequence[Group]
     priority: int
     known: dict[TaskId, TaskState]
     known_keys: dict[str, TaskId]
@@ -47,7 +48,7 @@ def on_submitted(state: State, event: Submitted) -> SubmitAnswer | Refusal:
         return refusal
     intake = Intake(
         run=_run(state, event),
-        group=state.group(event.group),
+        groups=(state.group(event.group),),
         priority=event.priority,
         known=dict(event.known),
         known_keys=dict(event.known_keys),
@@ -123,8 +124,9 @@ def _resolve(after: tuple[Dependency, ...], ids: list[TaskId]) -> tuple[Dependen
 
 
 def _add(state: State, intake: Intake, new: NewTask, shape: Shape, after: tuple[Dependency, ...]) -> TaskId:
-    task = Task(_first_row(state, intake, new), shape, intake.group, after)
-    task.held = new.held or intake.group.keeper() is not None
+    group = intake.groups[new.node if intake.unit is not None else 0]
+    task = Task(_first_row(state, intake, new, group), shape, group, after)
+    task.held = new.held or group.keeper() is not None
     state.next_task += 1
     state.tasks[task.id] = task
     begin_as_learned(state, task)
@@ -144,14 +146,14 @@ def _join(task: Task, unit: Unit, node: int) -> Cell:
     """The task counts for its unit, and is held if its source is."""
     task.held = task.held or unit.source.held
     task.cell = LiveCell(unit, node)
-    unit.left += 1
+    unit.count(1)
     unit.source.left += 1
     return task.cell.row()
 
 
-def _first_row(state: State, intake: Intake, new: NewTask) -> TaskRow:
+def _first_row(state: State, intake: Intake, new: NewTask, group: Group) -> TaskRow:
     return TaskRow(
-        TaskId(state.next_task), intake.run, new.index, new.rank, new.key, intake.group.name, intake.priority,
+        TaskId(state.next_task), intake.run, new.index, new.rank, new.key, group.name, intake.priority,
         TaskState.WAITING, False, 0, 0, 0, 0, 0, 0, None, 0, None, None, None, state.now, None, None, None, None, "",
         new.retry_of, None, "",
     )  # fmt: skip

@@ -23,14 +23,13 @@ def leave(state: State, task: Task, cell: LiveCell) -> None:
 
 
 def leave_unit(state: State, unit: Unit) -> None:
-    """One less holds the unit open. The last one ends it, and what it kept in memory is free."""
-    unit.left -= 1
+    """One less holds the unit open, and what it kept in memory is free. The last one ends the unit."""
+    unit.count(-1)
     if unit.left:
         return
     source = unit.source
     unit.ended_at = state.now
     del source.units[unit.number]
-    source.bytes -= unit.bytes
     state.touch_unit(unit)
     close_if_over(state, source)
     state.stir()

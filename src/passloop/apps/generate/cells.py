@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,9 +70,16 @@ def template_of(dataset: Dataset) -> tuple[TemplateNode, ...]:
             driver=spec.driver,
             after=tuple(places[name] for name in dataset.graph.before[column.name]),
             completes=True,
+            group=_group(dataset, column),
         )
         for column, spec in ((column, task_spec(dataset, column)) for column in dataset.tasks)
     )
+
+
+def _group(dataset: Dataset, column: Column) -> str:
+    """The group of a column's cells inside that of the run: columns share what their dataset gets, and a dataset counts
+    as one beside what else is in the group, however many columns it has."""
+    return "/".join(re.sub(r"[\s,/]+", "-", name)[:40] for name in (dataset.spec.generate, column.name))
 
 
 def new_tasks(
