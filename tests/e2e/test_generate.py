@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from passloop.apps.generate.call_times import call_times
 from passloop.apps.generate.export import FORMATS, export_dataset
 from passloop.apps.generate.report_html import report_html
 from passloop.apps.generate.row_view import row_view
@@ -240,13 +241,31 @@ async def test_a_dataset_is_exported_reported_and_shown(tmp_path: Path) -> None:
             assert [row["ticket"] for row in csv.DictReader(file)] == [row["ticket"] for row in rows]
         assert [json.loads(line) for line in (tmp_path / "other.jsonl").read_text().splitlines()] == rows
         assert rows_of(tmp_path / "other.hf" / "data" / "train-00000-of-00001.parquet") == rows
-        page = report_html(made, summary, [{"ticket": "<script>"}], made_at=0)
+        times = await stand.host.engine.read(lambda reader: call_times(reader, made))
+        page = report_html(made, summary, times, [{"ticket": "<script>"}], made_at=0)
         assert "<script>" not in page
         view = await stand.host.engine.read(lambda reader: row_view(reader, made, 3))
         told = {column["name"]: column for column in view["columns"]}
         assert told["ticket"]["value"] == rows[3]["ticket"]
         assert rows[3]["ticket"] in told["reply"]["prompt"][0]["content"]
         assert told["reply"]["attempts"][0]["outcome"] == "success"
+
+
+async def test_calls_are_counted_and_drawn_by_model_and_time(tmp_path: Path) -> None:
+    faults = script(busy=ModelScript(latency=20, faults=(Fault(status=429, retry_after=1, last=2),)))
+    async with generating(tmp_path, faults) as stand:
+        made = stand.dataset(**model_columns("one", "busy", max_in_flight=2))
+        summary = await stand.make(made)
+        times = await stand.host.engine.read(lambda reader: call_times(reader, made))
+        told = {model.name: dict(model.counts) for model in times.models}
+        assert told == {"one": {"answered": 6}, "busy": {"refused": 2, "answered": 6}}
+        assert times.length >= 1_000, "the refused model was waited for"
+        for model in times.models:
+            assert sum(sum(step.ended.values()) for step in model.steps) == model.counts.total()
+            assert max(step.under_way for step in model.steps) <= 2
+        page = report_html(made, summary, times, [], made_at=0)
+        assert "busy: calls under way" in page
+        assert "max_in_flight 2" in page
 
 
 @pytest.mark.timeout(90)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.apps.errors import BadValue
+from passloop.apps.generate.call_times import call_times
 from passloop.apps.generate.dataset import Dataset, dataset_of_text
 from passloop.apps.generate.export import export_dataset
 from passloop.apps.generate.gathering import gather_unit
@@ -46,16 +47,19 @@ def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> 
         unknown = reader.count_unknown_calls(f"generate:{dataset.root}:*", UNKNOWN)
         summary = summary_of(reader, dataset, settled, unknown=unknown)
         gathered = (row for unit in range(dataset.units) for row in gather_unit(reader, dataset, unit))
+        times = call_times(reader, dataset)
         rows = [row.values for row in islice((each for each in gathered if each.status == "kept"), FIRST_ROWS)]
     if files:
         path = Path(out or f"passloop-report-{dataset.spec.generate}.html")
         try:
-            path.write_text(report_html(dataset, summary, rows, made_at=SystemClock().wall()), encoding="utf-8")
+            path.write_text(report_html(dataset, summary, times, rows, made_at=SystemClock().wall()), encoding="utf-8")
         except OSError as refused:
             raise CliError(f"{path} cannot be written: {refused.strerror}", hint="passloop report --out FILE") from None
         streams.say(f"written: {path}")
     for line in summary.lines():
         streams.emit(line)
+    for model in times.models:
+        streams.emit(model.line())
 
 
 def export_run(dataset: Dataset, out: str | None, form: str | None) -> None:

@@ -1,5 +1,6 @@
-"""`generate` between the app and the engine: declares the run of a dataset, follows it, writes its files as row groups
-end, and tells what came of it. What a cell is and whether it is there is decided in `apps.generate`.
+"""`generate` between the app and the engine: declares the run of a dataset, follows it, writes parts of its file as row
+groups end, and tells what came of it. The file itself is written by the run's last task; where that could not, from
+here. What a cell is and whether it is there is decided in `apps.generate`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.apps.generate.dataset import Dataset
+from passloop.apps.generate.declaring import file_task_key, makes_files
 from passloop.apps.generate.gathering import gather_unit
 from passloop.apps.generate.settling import Settling
 from passloop.apps.generate.summary import Summary, summary_of
@@ -42,6 +44,9 @@ class Generate:
         self._settling = Settling(dataset)
         self._parts: set[int] = set()
         self._said = 0.0
+        self._told = ""
+        self._due: float | None = None
+        self._files_are_there = False
         self.run: Mapping[str, Any] | None = None
 
     def work(self, client: Client, note: Callable[[int], None]) -> Summary | None:
@@ -54,9 +59,10 @@ class Generate:
         return self.settle() if self._writes else None
 
     def settle(self) -> Summary:
-        """Write the files from what is committed, and tell."""
+        """Write the files from what is committed, unless that was done, and tell."""
         with Reader.open(Home(Path(self._home))) as reader:
-            settled = self._settling.settle(reader)
+            there = self._settling.written() if self._files_are_there else None
+            settled = there or self._settling.settle(reader, writes=not self._files_are_there)
             unknown = reader.count_unknown_calls(f"generate:{self.dataset.root}:*", UNKNOWN)
             return summary_of(reader, self.dataset, settled, unknown=unknown)
 
@@ -69,7 +75,7 @@ class Generate:
 
     def _declare(self, client: Client) -> Mapping[str, Any]:
         environment = storable(os.environ).stored if any(each.kind == "python" for each in self.dataset.tasks) else {}
-        body = {"dataset": json.loads(self.dataset.wire()), "environment": environment}
+        body = {"dataset": json.loads(self.dataset.wire()), "environment": environment, "files": self._writes}
         answer = client.post("/generate", body)
         run: Mapping[str, Any] = answer["run"]
         word = "joined" if answer["joined"] else "started"
@@ -77,7 +83,7 @@ class Generate:
         return run
 
     def _follow(self, client: Client, events: EngineStream, reader: Reader) -> None:
-        """Look at the run whenever something happened, until no task is to come and all are final."""
+        """Look at the run whenever something happened, until no task is to come, all are final and so are its files."""
         assert self.run is not None
         while True:
             began = time.monotonic()
@@ -85,10 +91,10 @@ class Generate:
             self._show(found["counts"])
             if self._writes and self.dataset.spec.target is None:
                 self._write_parts(reader)
-            if is_over(found):
+            if is_over(found) and self._has_files(reader):
                 return
             took = time.monotonic() - began
-            events.ready()
+            _wait_for_event(events, until=self._due)
             _gather_events(events, until=time.monotonic() + min(max(_LOOK_SECONDS, 5 * took), _MOST_SECONDS))
 
     def _write_parts(self, reader: Reader) -> None:
@@ -98,18 +104,42 @@ class Generate:
                 self._parts.add(unit)
                 self._settling.write_part(reader, unit)
 
+    def _has_files(self, reader: Reader) -> bool:
+        """Whether the run's last task has ended, or there is none."""
+        assert self.run is not None
+        source = None if not self._writes else reader.source(int(self.run["id"]))
+        if source is None or source.row.state == "cancelled" or not makes_files(source.spec):
+            return True
+        key = file_task_key(self.run["id"])
+        task = reader.keyed([key]).get(key)
+        self._files_are_there = task is not None and task.state == "succeeded"
+        return task is not None and task.state in FINAL
+
     def _show(self, counts: Mapping[str, int]) -> None:
+        """Say how far it is, every few seconds; what is new meanwhile is due then, though nothing else happens."""
         now = time.monotonic()
-        if now - self._said >= _LINE_SECONDS and counts:
-            self._said = now
-            told = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items()) if number)
-            streams.say(f"cells: {told}")
+        told = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items()) if number)
+        self._due = None
+        if told == self._told:
+            return
+        if now - self._said < _LINE_SECONDS:
+            self._due = self._said + _LINE_SECONDS
+            return
+        self._said, self._told = now, told
+        streams.say(f"cells: {told}")
 
 
 def is_over(found: Mapping[str, Any]) -> bool:
     """Whether nothing of a run (JSON shape) is to come and all of it is final."""
     source = found.get("source") or {}
     return source.get("state") not in _COMING and all(state in FINAL for state, n in found["counts"].items() if n)
+
+
+def _wait_for_event(events: EngineStream, *, until: float | None) -> None:
+    """Wait until something happens, or for a time on the monotonic clock."""
+    left = None if until is None else max(0.0, until - time.monotonic())
+    if events.pending or select.select([events], [], [], left)[0]:
+        events.ready()
 
 
 def _gather_events(events: EngineStream, *, until: float) -> None:

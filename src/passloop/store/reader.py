@@ -37,7 +37,7 @@ from .samples import Sample, read_device, read_samples
 from .sources import SourceView, sources_of
 from .spans import Span, WaitingTask, read_spans, read_waits
 from .sql import statement
-from .tallies import CallCount, NodeCount, NodeSpent, calls_of, nodes_of, spent_of
+from .tallies import Call, CallCount, NodeCount, NodeSpent, calls_like, calls_of, nodes_of, spent_of
 
 __all__ = ["Reader", "RunView", "TaskView"]
 
@@ -174,6 +174,13 @@ class Reader:
         with self._asking() as connection:
             return sources_of(connection, (run,)).get(run)
 
+    def sources_without(self, kind: str, key: str) -> list[int]:
+        """The runs whose source is of this kind, was not cancelled and is to have files, and that have no task of the
+        key that begins so and ends with the run's number.
+        """
+        with self._asking() as connection:
+            return [run for (run,) in connection.execute(statement("select_sources_without"), (kind, key))]
+
     def unit_tasks(self, run: int, unit: int) -> list[int]:
         """The tasks that one unit of a run's source brought, in their order."""
         with self._asking() as connection:
@@ -247,6 +254,11 @@ class Reader:
         """Calls that drew on one of these pools since an engine time in ms, minute by minute."""
         with self._asking() as connection:
             return calls_of(connection, pools, since=since)
+
+    def calls_like(self, keys: str) -> list[Call]:
+        """The calls of all tasks whose key is like the glob `keys`, in the order in which they were admitted."""
+        with self._asking() as connection:
+            return calls_like(connection, keys)
 
     def environment(self, number: str) -> dict[str, str]:
         """A stored environment; empty if there is none of that id."""

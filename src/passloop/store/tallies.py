@@ -10,7 +10,7 @@ import apsw
 from .records import Values, encode_json
 from .sql import statement
 
-__all__ = ["CallCount", "NodeCount", "NodeSpent", "calls_of", "nodes_of", "spent_of"]
+__all__ = ["Call", "CallCount", "NodeCount", "NodeSpent", "calls_like", "calls_of", "nodes_of", "spent_of"]
 
 
 class NodeCount(NamedTuple):
@@ -36,6 +36,23 @@ class CallCount(NamedTuple):
     minute: int
     outcome: str | None
     calls: int
+
+
+class Call(NamedTuple):
+    """One call of the task of a key, in engine ms; `outcome` and `ended_at` are None while it is under way, `status` is
+    what an endpoint that refused it said.
+    """
+
+    key: str
+    started_at: int
+    ended_at: int | None
+    outcome: str | None
+    status: int | None
+
+
+def calls_like(connection: apsw.Connection, keys: str) -> list[Call]:
+    """The calls of all tasks whose key is like the glob, in the order in which they were admitted."""
+    return [Call._make(row) for row in connection.execute(statement("list_calls"), (keys,))]
 
 
 def nodes_of(connection: apsw.Connection, run: int, *, since: int) -> dict[int, NodeCount]:

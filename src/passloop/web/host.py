@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from passloop.apps.generate.file_tasks import FileTasks
 from passloop.clock import Clock, SystemClock
 from passloop.devices.locks import device_locks
 from passloop.devices.opening import open_inventory
@@ -44,6 +45,7 @@ class EngineHost:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.page = Page(absent="the page is not served yet")
+        self.files = FileTasks(engine, home=str(engine.home.path))
         self._mode: DownMode | None = None
         self._going: asyncio.Task[None] | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -107,6 +109,8 @@ async def open_host(path: Path, settings: EngineSettings | None = None) -> Async
         stack.push_async_callback(engine.stop)
         await engine.start()
         host = EngineHost(engine)
+        await host.files.start()
+        stack.push_async_callback(host.files.stop)
         app = make_app(host)
         server = SocketServer(app, home.socket)
         await server.start()

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
+from passloop.apps.generate.file_tasks import FileTasks
 from passloop.engine.drain import DownMode
 from passloop.engine.engine import Engine
 
@@ -21,6 +22,7 @@ class Host(Protocol):
 
     engine: Engine
     page: Page
+    files: FileTasks
 
     def go_down(self, mode: DownMode) -> None:
         """Begin to go down; returns at once."""

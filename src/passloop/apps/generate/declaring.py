@@ -17,16 +17,28 @@ from .dataset import Dataset, dataset_of_text
 if TYPE_CHECKING:
     from passloop.store.reader import Reader, RunView
 
-__all__ = ["GenerateRequest", "check_keys", "decode_request", "live_run", "runs_of_dataset"]
+__all__ = [
+    "GenerateRequest",
+    "check_keys",
+    "decode_request",
+    "file_task_key",
+    "live_run",
+    "makes_files",
+    "runs_of_dataset",
+]
 
 _FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 
 
 class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of POST /generate: a dataset as `Dataset.wire` tells it, and the environment of its python cells."""
+    """The body of POST /generate: a dataset as `Dataset.wire` tells it, and the environment of its python cells.
+
+    Without `files` none are written: so it is for a preview.
+    """
 
     dataset: msgspec.Raw
     environment: dict[str, str] = {}
+    files: bool = True
 
     def read(self) -> Dataset:
         """The dataset. Raises `SpecError`."""
@@ -69,6 +81,16 @@ def runs_of_dataset(reader: Reader, root: str) -> Iterable[tuple[RunView, Mappin
             about = json.loads(view.about)
             if about.get("root") == root:
                 yield view, about
+
+
+def file_task_key(run: int | str) -> str:
+    """The key of the task that writes the files of a run."""
+    return f"generate:files:{run}"
+
+
+def makes_files(spec: str) -> bool:
+    """Whether the run that was declared so (JSON text) gets a last task that writes its files: a preview does not."""
+    return bool(json.loads(spec).get("files"))
 
 
 def live_run(reader: Reader, dataset: Dataset) -> RunView | None:

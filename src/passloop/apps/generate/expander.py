@@ -61,8 +61,10 @@ class GenerateExpander:
         )
 
 
-def declared_of(dataset: Dataset, *, environment: Mapping[str, str]) -> SourceDeclared:
-    """The run of a dataset, as the kernel's event. `environment` is what python cells run in."""
+def declared_of(dataset: Dataset, *, environment: Mapping[str, str], files: bool = False) -> SourceDeclared:
+    """The run of a dataset, as the kernel's event. `environment` is what python cells run in; with `files` it is to get
+    a last task that writes them.
+    """
     spec = dataset.spec
     about = {"kind": KIND, "out": str(dataset.out), "root": dataset.root, "hash": dataset.hash, "rows": spec.rows}
     return SourceDeclared(
@@ -77,7 +79,7 @@ def declared_of(dataset: Dataset, *, environment: Mapping[str, str]) -> SourceDe
         priority=spec.priority,
         refuse_impossible=False,
         about=json.dumps(about),
-        spec=json.dumps({**json.loads(dataset.wire()), "environment": dict(environment)}),
+        spec=json.dumps({**json.loads(dataset.wire()), "environment": dict(environment), "files": files}),
     )
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from passloop.apps.markup import Markup, element, joined
 from passloop.apps.page import grid, page_of
+from passloop.apps.plots import STYLE
 
+from .call_plots import calls_section
+from .call_times import CallTimes
 from .dataset import Dataset
 from .summary import Summary
 
@@ -17,7 +20,9 @@ __all__ = ["report_html"]
 LONGEST = 300
 
 
-def report_html(dataset: Dataset, summary: Summary, rows: Sequence[Mapping[str, Any]], *, made_at: int) -> str:
+def report_html(
+    dataset: Dataset, summary: Summary, times: CallTimes, rows: Sequence[Mapping[str, Any]], *, made_at: int
+) -> str:
     """The file as text. `rows` are shown as examples, `made_at` is wall time in ms."""
     title = f"Dataset {dataset.spec.generate}"
     word = "complete" if summary.whole else "partial"
@@ -27,10 +32,11 @@ def report_html(dataset: Dataset, summary: Summary, rows: Sequence[Mapping[str, 
         _section("Dropped", _pairs(summary.dropped)) if summary.dropped else Markup(),
         _section("Tokens and cost", _usage(summary)),
         _section("What held it", _failures(summary)) if summary.failures else Markup(),
+        calls_section(times) if times.models else Markup(),
         _section("Columns", _columns(dataset)),
         _section("First rows", _rows(dataset, rows)) if rows else Markup(),
     ]
-    return page_of(title, head, *sections, made_at=made_at)
+    return page_of(title, head, *sections, made_at=made_at, style=STYLE)
 
 
 def _section(title: str, content: Markup) -> Markup:

@@ -132,6 +132,18 @@ class Settling:
         tally.kept = tally.kept if target is None else min(tally.kept, target)
         return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, whole)
 
+    def written(self) -> Settled | None:
+        """What the file says of itself, if it is that of the whole dataset; late parts are deleted."""
+        told = self._parts.told(self._dataset.out)
+        if told is None or told["incomplete"] or told["spec_hash"] != self._dataset.hash:
+            return None
+        if told["rows"] != self._dataset.spec.rows or self._dataset.spec.target is not None:
+            return None
+        tally = Tally()
+        tally.merge(told)
+        self._parts.remove()
+        return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, True)
+
     def _part_told(self, reader: Reader, unit: int) -> Any:
         return self._parts.told(self._path(unit)) if self.write_part(reader, unit) else None
 

@@ -1,0 +1,68 @@
+"""Draws the time lines of a dataset's calls: how many ended a second and how, and how many were under way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from passloop.apps.figures import span_text
+from passloop.apps.markup import Markup, element
+from passloop.apps.page import grid
+from passloop.apps.plots import WIDTH, Frame, Range, picture
+
+from .call_times import FATES, CallTimes, ModelCalls
+
+__all__ = ["calls_section"]
+
+UNITS = ((2 * 3_600_000, 3_600_000, "hours"), (2 * 60_000, 60_000, "minutes"), (0, 1_000, "seconds"))
+COLOURS = {"answered": "s2", "refused": "s3", "failed": "s7"}
+Points = Sequence[tuple[float, float]]
+
+
+def calls_section(times: CallTimes) -> Markup:
+    """Counts by model, and two plots for each on one time axis."""
+    rows = [[element("td", model.name), *_counts(model)] for model in times.models]
+    plots = [plot for model in times.models for plot in _plots(model, times)]
+    note = f"Not drawn: calls from {span_text(times.left_out / 1000)} before on." if times.left_out else ""
+    return element(
+        "section",
+        element("h2", "Calls"),
+        grid(["model", "calls", *FATES, "under way"], rows),
+        element("p", note, class_="note"),
+        element("div", *plots, class_="plots"),
+    )
+
+
+def _counts(model: ModelCalls) -> list[Markup]:
+    numbers = [model.counts.total(), *(model.counts[fate] for fate in (*FATES, "under way"))]
+    return [element("td", f"{number:,}", class_="number") for number in numbers]
+
+
+def _plots(model: ModelCalls, times: CallTimes) -> Iterator[Markup]:
+    unit, name = next((unit, name) for least, unit, name in UNITS if times.length >= least)
+    places = [(place + 0.5) * times.step / unit for place in range(len(model.steps))]
+    across = Range(0.0, times.length / unit)
+    seconds = times.step / 1000
+    lines = {
+        fate: [(x, step.ended[fate] / seconds) for x, step in zip(places, model.steps, strict=True)] for fate in FATES
+    }
+    shown = {fate: points for fate, points in lines.items() if model.counts[fate]}
+    tops = [y for points in shown.values() for _, y in points]
+    frame = Frame(across, Range.around([0.0, *tops], zero=True))
+    shapes = [*frame.axes(name, "calls a second"), *_lines(frame, shown)]
+    yield _figure(f"{model.name}: calls that ended", picture(shapes, f"calls of {model.name} a second"))
+    busy = [(x, step.under_way) for x, step in zip(places, model.steps, strict=True)]
+    frame = Frame(across, Range.around([0.0, float(model.limit or 1), *(y for _, y in busy)], zero=True))
+    shapes = [*frame.axes(name, "under way"), element("path", d=frame.path(busy), class_="s0")]
+    shapes += frame.limit(model.limit, f"max_in_flight {model.limit}") if model.limit is not None else ()
+    yield _figure(f"{model.name}: calls under way", picture(shapes, f"calls of {model.name} under way"))
+
+
+def _lines(frame: Frame, lines: dict[str, list[tuple[float, float]]]) -> Iterator[Markup]:
+    for place, (fate, points) in enumerate(lines.items()):
+        yield element("path", d=frame.path(points), class_=COLOURS[fate])
+        at = {"x": WIDTH - 22, "y": 30 + 16 * place}
+        yield element("text", fate, **at, text_anchor="end", style="fill: currentColor", class_=COLOURS[fate])
+
+
+def _figure(caption: str, drawing: Markup) -> Markup:
+    return element("figure", element("figcaption", caption), drawing)

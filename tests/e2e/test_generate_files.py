@@ -1,0 +1,88 @@
+"""The files of a dataset are written by its run's last task, whoever follows it, or nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from passloop.apps.generate.dataset import Dataset
+from passloop.apps.generate.declaring import file_task_key
+from passloop.cli.client import Client
+from passloop.engine.settings import EngineSettings
+from passloop.kernel.events import GroupHeld, GroupReleased
+from passloop.kernel.ids import RunId
+from passloop.testing.endpoint import FaultyEndpoint
+from passloop.testing.script import Fault, ModelScript, Script
+from passloop.web.host import EngineHost, open_host
+from tests.support.generating import ENVIRON, GenerateStand, generating, model_columns
+
+pytestmark = pytest.mark.timeout(60)
+QUICK = Script(default=ModelScript(latency=0))
+
+
+async def handed_in(stand: GenerateStand, dataset: Dataset, **more: Any) -> RunId:
+    """Hand a dataset in as the command does, and follow it no further."""
+    body = {"dataset": json.loads(dataset.wire()), **more}
+    said = await asyncio.to_thread(Client(str(stand.folder / "home")).post, "/generate", body)
+    return RunId(said["run"]["id"])
+
+
+async def last_task(host: EngineHost, run: RunId) -> str:
+    """How the task that writes the files ended."""
+    await host.engine.wait_source(run)
+    await host.files.wait(run)
+    key = file_task_key(run)
+    found = (await host.engine.read(lambda reader: reader.keyed([key])))[key]
+    await host.engine.wait_final((found.task,))
+    return str((await host.engine.read(lambda reader: reader.keyed([key])))[key].state)
+
+
+async def test_a_run_that_nobody_follows_gets_its_file_and_leaves_no_parts(tmp_path: Path) -> None:
+    async with generating(tmp_path, QUICK) as stand:
+        run = await handed_in(stand, stand.dataset(**model_columns("one", "two")))
+        assert await last_task(stand.host, run) == "succeeded"
+        assert pq.read_table(tmp_path / "made.parquet").num_rows == 6
+        assert not (tmp_path / ".made.parquet.parts").exists()
+
+
+async def test_a_run_whose_engine_went_gets_its_file_from_the_next(tmp_path: Path) -> None:
+    endpoint = FaultyEndpoint(QUICK)
+    await endpoint.start()
+    async with open_host(tmp_path / "home", EngineSettings(environ=ENVIRON)) as host:
+        await host.engine.send(GroupHeld("default"))
+        stand = GenerateStand(tmp_path, host, endpoint)
+        run = await handed_in(stand, stand.dataset())
+    async with open_host(tmp_path / "home", EngineSettings(environ=ENVIRON)) as host:
+        await host.engine.send(GroupReleased("default"))
+        assert await last_task(host, run) == "succeeded"
+    await endpoint.stop()
+    assert pq.read_table(tmp_path / "made.parquet").num_rows == 6
+
+
+async def test_what_a_dead_model_left_of_a_run_is_written_beside_the_file(tmp_path: Path) -> None:
+    broken = Script(default=ModelScript(latency=0), models={"dead": ModelScript(faults=(Fault(status=400),))})
+    async with generating(tmp_path, broken) as stand:
+        run = await handed_in(stand, stand.dataset(**model_columns("one", "dead")))
+        assert await last_task(stand.host, run) == "succeeded"
+        assert pq.read_table(tmp_path / "made.incomplete.parquet").num_rows == 6
+
+
+async def test_files_that_cannot_be_written_are_a_failed_task_that_can_be_tried_again(tmp_path: Path) -> None:
+    async with generating(tmp_path, QUICK) as stand:
+        (tmp_path / "made.parquet").mkdir()
+        run = await handed_in(stand, stand.dataset())
+        assert await last_task(stand.host, run) == "failed"
+
+
+async def test_a_preview_and_a_run_that_was_cancelled_get_none(tmp_path: Path) -> None:
+    async with generating(tmp_path, QUICK) as stand:
+        run = await handed_in(stand, stand.dataset(), files=False)
+        await stand.host.engine.wait_source(run)
+        await stand.host.files.wait(run)
+        assert await stand.host.engine.read(lambda reader: reader.keyed([file_task_key(run)])) == {}
+        assert not (tmp_path / "made.parquet").exists()
