@@ -260,6 +260,24 @@ def test_a_server_that_is_not_there_is_told_before_anything_runs(box: Box) -> No
     assert box.json("ls")["tasks"] == []
 
 
+def test_a_servers_secret_is_looked_up_for_it_and_written_nowhere(box: Box) -> None:
+    check = "import os, sys; len(os.environ['HF_TOKEN']) == 11 or sys.exit(3); os.execv(sys.executable, sys.argv[1:])"
+    argv = ["{python}", "-c", check, *ARGV]
+    engine = {"argv": argv, "env": {"HF_TOKEN": "env:HF_TOKEN"}, "ready": {"timeout": "20s"}}
+    spec = box.folder / "spec.yaml"
+    spec.write_text(json.dumps({**GOOD, "engine": engine, "space": {"tokens": [4]}}))
+    said = box.run("tune", str(spec))
+    assert (said.code, "environment has no HF_TOKEN: set it and start the engine again" in said.err) == (2, True)
+    said = box.run("tune", str(spec), HF_TOKEN="canary-61c7")
+    assert (said.code, "env 'HF_TOKEN=***'" in said.out) == (0, True), said
+    assert "canary-61c7" not in said.out + said.err
+    written = [path for path in box.home.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert [path for path in written if b"canary-61c7" in path.read_bytes()] == []
+    spec.write_text(json.dumps({**GOOD, "engine": {**engine, "env": {"HF_TOKEN": "canary-61c7"}}}))
+    said = box.run("plan", str(spec))
+    assert (said.code, "write HF_TOKEN: env:HF_TOKEN, or file:PATH" in said.err) == (2, True)
+
+
 def test_an_autotuners_task_becomes_a_spec(box: Box) -> None:
     task = {
         "task_name": "llama",

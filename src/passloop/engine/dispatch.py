@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from passloop.crashpoints import crashpoint
 from passloop.drivers.base import Driver, Launch, Report, WarmDriver
+from passloop.drivers.calls.secrets import KeyMissing, resolve
 from passloop.kernel.events import Exited, WorkerGone
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.instructions import Evict, Start, Stop, WatchDevices
@@ -79,7 +80,11 @@ class Dispatch:
         if driver is None:
             self._fail(order, f"this engine has no driver named {order.driver!r}")
             return
-        launch = self._launch_of(order, loaded)
+        try:
+            launch = self._launch_of(order, loaded)
+        except KeyMissing as missing:
+            self._fail(order, str(missing))
+            return
         if self._gate is None or not self._gate.guards(order):
             driver.launch(launch)
             return
@@ -147,10 +152,14 @@ def _memory_of(order: Start) -> int | None:
 
 
 def _environment_of(payload: Mapping[str, Any], loaded: Loaded) -> tuple[str, Mapping[str, str]]:
-    """The submitter's environment with the task's own variables applied, and an id that is equal for equal ones."""
+    """The submitter's environment with the task's own variables applied, and an id that is equal for equal ones.
+
+    Secrets are looked up now, and are stored nowhere. Raises `KeyMissing`.
+    """
     name = str(payload.get("environment", ""))
     stored = loaded.environments.get(name, {})
-    own = payload.get("env")
+    secrets = {key: resolve(reference, what=key) for key, reference in (payload.get("secrets") or {}).items()}
+    own = {**(payload.get("env") or {}), **secrets}
     if not own:
         return name, stored
     text = json.dumps(own, sort_keys=True).encode("utf-8", "surrogatepass")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from passloop.engine.dispatch import Dispatch
 from passloop.engine.writer import Loaded
 from passloop.kernel.events import Event, Exited
@@ -118,3 +120,21 @@ def test_the_launch_has_the_tasks_own_variables_over_the_submitters() -> None:
     assert dict(order.environment) == {"A": "2", "B": "1"}
     assert order.environment_id.startswith("e+")
     assert order.memory_limit == 512
+
+
+def test_secrets_are_looked_up_at_the_start_and_one_that_is_gone_fails_the_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    payload = {"environment": "e", "env": {"A": "1"}, "secrets": {"HF_TOKEN": "env:MY_TOKEN"}}
+    loaded = Loaded(1, {TaskId(1): payload}, {"e": {}})
+    monkeypatch.setenv("MY_TOKEN", "canary")
+    bench = Bench()
+    bench.carry_out(START, loaded=loaded)
+    (order,) = bench.driver.outside.live.values()
+    assert dict(order.environment) == {"A": "1", "HF_TOKEN": "canary"}
+    assert "canary" not in order.environment_id
+    monkeypatch.delenv("MY_TOKEN")
+    assert bench.carry_out(START, loaded=loaded) == [("launch", 1)]
+    (event,) = bench.reported
+    assert isinstance(event, Exited)
+    assert "no MY_TOKEN: set it and start the engine again, or say HF_TOKEN: file:PATH" in event.outcome.message

@@ -18,6 +18,7 @@ from .load.prompts import prompts_of
 from .measures import MAX_LOAD, MEASURES, Measure
 from .parameters import Path, Say
 from .records import Limits, LoadOrder, Objective, Point, Slo
+from .secrets import check_api_key
 from .spec import LimitEntry, Load, ObjectiveEntry, PointEntry, TuneSpec
 from .spec_checks import latency_ms
 
@@ -89,10 +90,11 @@ def check_load(load: LoadOrder, say: Say) -> None:
     try:
         if load.client == "builtin":
             read_options(load.options)
+            check_api_key(load.options)
         else:
             read_outside(load.options)
     except BadValue as bad:
-        say(("load", "options"), bad.what, bad.fix)
+        say(("load", "options", *bad.path), bad.what, bad.fix)
     if load.client == CLOSED_ONLY and any(point.rate is not None for point in load.points):
         say(("load", "client"), f"{load.client} keeps no rate", "give a concurrency, or take another client")
 

@@ -22,6 +22,7 @@ from .load.prompts import BUILTIN
 from .measured import limits_of, load_of, objectives_of, points_of, slos_of
 from .parameters import Say, space_of
 from .records import Limits, LoadOrder, Objective, Params, Slo
+from .secrets import literal_secrets
 from .space import Space
 from .spec import TuneSpec
 from .spec_checks import BUILT_IN
@@ -183,6 +184,8 @@ def _check_engine(spec: TuneSpec, family: Family, folder: Path, say: Say) -> Non
         say(("engine", "argv"), "nothing tells the server its port", 'add --port, "{port}"')
     if "model" in texts.used and spec.model is None:
         say(("engine",), "the argv has {model}, and there is no model", "add for example model: Qwen/Qwen3-8B")
+    for name, bad in literal_secrets(engine.env):
+        say(("engine", "env", name), bad.what, bad.fix)
     _check_container(spec, say)
     _check_cwd(engine.cwd, folder, say)
 

@@ -103,7 +103,8 @@ class EngineOrder(Record, frozen=True, kw_only=True):
     """A server to start. `argv` still has `{port}` and `{host}`; `env` goes over the task's own environment.
 
     `ports` is how many in a row it may use from `{port}` on. `download` is run before the clock starts. `reset` is a
-    path that is POSTed between points. Spans in ms.
+    path that is POSTed between points. `secrets` are variables that the engine gives to the trial's process, for the
+    server: their values stand in no order. Spans in ms.
     """
 
     kind: Literal["command", "docker"] = "command"
@@ -116,6 +117,7 @@ class EngineOrder(Record, frozen=True, kw_only=True):
     ports: int = 16
     image: str | None = None
     options: dict[str, Any] = {}
+    secrets: tuple[str, ...] = ()
 
 
 class Limits(Record, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.apps.partial import partial_of
+from passloop.apps.secrecy import looks_secret
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.yaml_nodes import Complaint
 
@@ -191,7 +192,7 @@ class Study:
         return EngineOrder(
             kind=engine.kind,
             argv=argv,
-            env=dict(env or {}),
+            env={name: value for name, value in (env or {}).items() if not looks_secret(name)},
             cwd=None if self._cwd is None else str(self._cwd),
             download=self._parts.download,
             ready_path=ready,
@@ -199,6 +200,7 @@ class Study:
             ports=engine.ports,
             image=engine.image,
             options=engine.options,
+            secrets=tuple(filter(looks_secret, env or {})),
         )
 
     def wire(self) -> str:

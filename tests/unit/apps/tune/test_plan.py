@@ -105,15 +105,16 @@ def test_secrets_are_not_shown_and_change_no_hash() -> None:
     def with_token(token: str) -> Any:
         return study(engine={"argv": ["server", "{port}", "{a}"], "env": {"HF_TOKEN": token}}, space={"a": [1]})
 
-    one, other = with_token("canary-1"), with_token("canary-2")
+    one, other = with_token("file:/canary-1"), with_token("env:CANARY_2")
     plan = plan_of(one)
     assert "canary-1" not in plan.as_text() + json.dumps(plan.as_json())
-    assert one.candidate({"a": 1}).env == {"HF_TOKEN": "canary-1"}
+    assert one.candidate({"a": 1}).env == {"HF_TOKEN": "file:/canary-1"}
     assert one.candidate({"a": 1}).hash == other.candidate({"a": 1}).hash
 
 
 def planned(folder: Path, *said: str, base: dict[str, Any] = FAMILY, **changes: Any) -> tuple[int, str]:
-    (folder / "s.yaml").write_bytes(text_of(base, **changes))
+    here = {"engine": {**base["engine"], "argv": ["{python}", "--port", "{port}"]}}
+    (folder / "s.yaml").write_bytes(text_of(base, **(here | changes)))
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         code = main(["plan", "--home", str(folder / "home"), str(folder / "s.yaml"), *said])

@@ -132,9 +132,11 @@ def server_environment(order: EngineOrder, site: Site, *, inherited: bool = True
     """The server's environment: the task's, the site's, the order's; later ones win.
 
     VLLM_PORT is where vLLM looks for further ports, so it starts behind the server's own; MASTER_PORT is the last of
-    the block. With `inherited` False only passloop's and the devices' variables of the task are taken over.
+    the block. With `inherited` False only passloop's and the devices' variables of the task, and the order's secrets,
+    are taken over.
     """
-    kept = {name: value for name, value in site.environment.items() if inherited or _is_ours(name)}
+    ours = {name for name in site.environment if _is_ours(name)} | set(order.secrets)
+    kept = {name: value for name, value in site.environment.items() if inherited or name in ours}
     kept.pop("PASSLOOP_TRIAL", None)
     last = site.port + site.ports - 1
     own = {

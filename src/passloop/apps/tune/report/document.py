@@ -34,7 +34,7 @@ def study_document(standing: Standing, run: Mapping[str, Any] | None) -> dict[st
 
 
 def _trial(standing: Standing, trial: Trial) -> dict[str, Any]:
-    failure = trial.failure
+    failure = standing.failure(trial)
     return {
         "trial": trial.number,
         "params": trial.params,
@@ -77,7 +77,7 @@ def records(standing: Standing) -> Iterator[dict[str, Any]]:
     params = list(standing.study.space.names)
     figures = sorted({name for trial in standing.trials for name in _figures(trial)})
     for trial in standing.trials:
-        failure, known = trial.failure, _figures(trial)
+        failure, known = standing.failure(trial), _figures(trial)
         yield {
             "trial": trial.number,
             "task": trial.task,

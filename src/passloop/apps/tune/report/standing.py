@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from passloop.apps.secrecy import looks_secret
-from passloop.apps.tune.records import Document, Objective
+from passloop.apps.tune.records import Document, Failure, Objective
 from passloop.apps.tune.scoring.gain import Gain, gain
 from passloop.apps.tune.scoring.objectives import objective_value
 from passloop.apps.tune.scoring.slo import Judgement, judge
@@ -122,6 +122,16 @@ class Standing:
         aims = self.aims
         return all(aims.score(trial.document, each) is not None for each in aims.objectives)
 
+    def failure(self, trial: Trial) -> Failure | None:
+        """Why a trial broke, or, of one that was measured and is not feasible, the limits that it missed (`slo`).
+
+        That is no fault of its server, and is judged anew with other limits.
+        """
+        if trial.failure is not None or trial.number not in self.judged or self.is_feasible(trial):
+            return trial.failure
+        missed = [str(check) for check in self.judged[trial.number].violations if check.actual is not None]
+        return Failure(kind="slo", message="; ".join(missed), phase="measuring") if missed else None
+
     def value(self, trial: Trial, objective: Objective) -> float | None:
         """What was measured of an objective, feasible or not."""
         return None if trial.document is None else objective_value(trial.document, objective)
@@ -137,10 +147,11 @@ class Standing:
         """The words that started its server, as they were, after the variables that it was given; of one that never
         started, with its braces.
         """
-        env = trial.order.engine.env
-        said = [f"{name}={'***' if looks_secret(name) else value}" for name, value in env.items()]
+        engine = trial.order.engine
+        said = [f"{name}={'***' if looks_secret(name) else value}" for name, value in engine.env.items()]
+        said += [f"{name}=***" for name in engine.secrets]
         measured = trial.document.argv if trial.document is not None else ()
-        return (*(["env", *said] if said else ()), *(measured or trial.order.engine.argv))
+        return (*(["env", *said] if said else ()), *(measured or engine.argv))
 
     def comparable(self, trial: Trial) -> tuple[str, ...]:
         """The same words, but a port, of which every start has another one, as it is written in a spec."""

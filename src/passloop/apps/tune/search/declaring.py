@@ -11,7 +11,9 @@ import msgspec
 from passloop.apps.errors import Problem, SpecError
 from passloop.apps.text import shown
 from passloop.apps.tune.candidates import Box
+from passloop.apps.tune.secrets import literal_secrets, references
 from passloop.apps.tune.study import Study, study_of_text
+from passloop.drivers.calls.secrets import KeyMissing, resolve
 from passloop.kernel.source_rows import OPEN_STATES
 from passloop.kernel.tasks import FINAL_STATES
 
@@ -38,12 +40,26 @@ class TuneRequest(msgspec.Struct, forbid_unknown_fields=True):
         try:
             study = study_of_text(self.study).on(Box(*self.box))
             check_parts(study.spec.search.sampler)
+            _check_secrets(study)
         except MissingPart as missing:
             raise SpecError([Problem(str(missing), "or choose another sampler", "search.sampler")]) from None
         except (ValueError, LookupError, TypeError) as error:
             problem = Problem(f"the study is not readable: {error}", "send what `passloop tune` sends")
             raise SpecError([problem]) from None
         return study
+
+
+def _check_secrets(study: Study) -> None:
+    """Raise `SpecError` for secrets that stand in the study itself, and for references that lead nowhere from here."""
+    env = study.spec.engine.env
+    problems = [Problem(bad.what, bad.fix, f"engine.env.{name}") for name, bad in literal_secrets(env)]
+    for name, reference in ({} if problems else references(env, study.load.options, study.folder)).items():
+        try:
+            resolve(reference, what=name)
+        except KeyMissing as missing:
+            problems.append(Problem(str(missing), f"or write {name}: file:PATH", f"engine.env.{name}"))
+    if problems:
+        raise SpecError(problems)
 
 
 _decoder = msgspec.json.Decoder(TuneRequest)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from passloop.apps.tune.secrets import references
 from passloop.apps.tune.study_view import ORDER, key_of
 from passloop.kernel.ids import CPU, MEMORY, PoolName
 from passloop.kernel.resources import DeviceAsk, Request, Variant
@@ -72,12 +73,14 @@ def task_of(study: Study, candidate: Candidate, order: Order, *, environment: st
 
 
 def _payload(study: Study, order: Order, environment: str) -> Mapping[str, object]:
+    secrets = references(study.spec.engine.env, study.load.options, study.folder)
     return {
         "name": f"trial {order.trial}",
         "command": [sys.executable, "-P", "-m", PROGRAM],
         "cwd": str(study.cwd),
         "environment": environment,
         "env": {ORDER: msgspec.json.encode(order).decode()},
+        **({"secrets": secrets} if secrets else {}),
         "index": order.trial,
         "params": dict(order.params),
     }

@@ -57,7 +57,8 @@ def replace_argv(document: Document, before: str, after: str) -> Document:
 
 
 def test_the_launch_command_has_the_variables_that_were_given_but_no_secret() -> None:
-    engine = {"argv": ["server", "{port}", "{batch}", "{slots}"], "env": {"THREADS": "{slots}", "HF_TOKEN": "canary"}}
+    env = {"THREADS": "{slots}", "HF_TOKEN": "env:HF_TOKEN"}
+    engine = {"argv": ["server", "{port}", "{batch}", "{slots}"], "env": env}
     words = standing(study(engine=engine)).command(standing(study(engine=engine)).trials[1])
     assert words[:3] == ("env", "THREADS=2", "HF_TOKEN=***")
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from passloop.apps.tune.records import Params
+from passloop.apps.tune.report.document import study_document
 from passloop.apps.tune.report.lines import closing_lines
 from passloop.apps.tune.report.standing import Standing
 from passloop.apps.tune.report.timeline import timeline
@@ -75,6 +76,14 @@ def test_a_trial_that_missed_nothing_as_far_as_it_went_is_not_the_nearest() -> N
     unknown = pruned(MADE, 1, OTHER, "cannot win", points=(point("concurrency=1", ttft_p95=10.0),))
     late = loaded(0, BASE, 1_600.0)
     assert standing(late, unknown).nearest is late
+
+
+def test_a_missed_limit_is_told_as_the_class_slo_and_fails_nothing() -> None:
+    told = standing(GOOD, loaded(1, OTHER, 900.0), failed(MADE, 2, {"batch": 64, "slots": 2}))
+    trials = study_document(told, None)["trials"]
+    assert [trial["failure"] and trial["failure"]["class"] for trial in trials] == [None, "slo", "crash"]
+    assert trials[1]["failure"]["message"] == "ttft p95 at concurrency=4 is 900, at most 800 allowed"
+    assert (told.trials[1].failure, trials[1]["state"]) == (None, "infeasible")
 
 
 def test_the_time_line_has_each_run_of_a_study() -> None:
