@@ -1,5 +1,5 @@
 // Keys that do something, each with the words that the help shows. A page adds its own while it is open.
-import { useEffect } from "./html.js";
+import { useLayoutEffect, useRef } from "./html.js";
 
 const SECOND_KEY_MS = 1200;
 const layers = [];
@@ -7,14 +7,16 @@ let first = "";
 let forget = 0;
 
 /** All keys that do something now, in the order of the help: `{keys, does, act}`; `keys` is like `j` or `g t`. */
-export const keysNow = () => layers.flat();
+export const keysNow = () => layers.flatMap((layer) => layer.current);
 
-/** Keys for as long as a component is there. */
-export function useKeys(keys, depends = []) {
-  useEffect(() => {
-    layers.push(keys);
-    return () => layers.splice(layers.indexOf(keys), 1);
-  }, depends);
+/** Keys for as long as a component is there. They always act on what it drew last. */
+export function useKeys(keys) {
+  const layer = useRef(keys);
+  layer.current = keys;
+  useLayoutEffect(() => {
+    layers.push(layer);
+    return () => layers.splice(layers.indexOf(layer), 1);
+  }, []);
 }
 
 addEventListener("keydown", (event) => {

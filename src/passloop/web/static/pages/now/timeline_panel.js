@@ -36,7 +36,7 @@ export function TimelinePanel({ params }) {
     { keys: "[", does: "earlier", act: () => move(-0.5) },
     { keys: "]", does: "later", act: () => move(0.5) },
     { keys: "0", does: "go on with the time", act: () => show({ span, to: null }, now) },
-  ], [span, to, Math.floor(now / 1000)]);
+  ]);
   return html`<${Panel} title="Devices over time" note=${to === null ? "live" : `until ${momentText(to)}`} end=${html`<${Spans} span=${span} to=${to} now=${now} move=${move} />`} label="Time line">
     <div ref=${ref}>
       ${found.error && !data && html`<${Failure} error=${found.error} again=${found.reload} />`}

@@ -2,7 +2,7 @@
 // acts on what is no longer shown.
 import { act, actsFor } from "../../base/acts.js";
 import { countOf } from "../../base/amounts.js";
-import { html, useCallback, useEffect, useMemo, useState } from "../../base/html.js";
+import { html, useCallback, useLayoutEffect, useMemo, useState } from "../../base/html.js";
 import { useKeys } from "../../base/keys.js";
 import { useLive } from "../../base/live.js";
 import { usePaged } from "../../base/paged.js";
@@ -32,11 +32,11 @@ export function TaskList({ params }) {
   };
   const pick = picker(list, picked, setPicked, setAll);
   const shown = JSON.stringify(filter);
-  useEffect(() => {
+  useLayoutEffect(() => {
     clear();
     setCursor(null);
   }, [shown]);
-  useListKeys({ list, cursor, setCursor, picked, pick, all, shown, clear, select: () => chosen({ list, cursor, picked, all, filter }) });
+  useListKeys({ list, cursor, setCursor, pick, clear, select: () => chosen({ list, cursor, picked, all, filter }) });
   return html`
     <div class="head"><h1>Tasks</h1><span class="soft" role="status">${list.ready ? countOf(list.total, "task") : ""}</span></div>
     <div class="tasks-page">
@@ -92,7 +92,7 @@ function chosen({ list, cursor, picked, all, filter }) {
   return task && { select: [String(task.id)], states: [task.state] };
 }
 
-function useListKeys({ list, cursor, setCursor, pick, clear, select, picked, all, shown }) {
+function useListKeys({ list, cursor, setCursor, pick, clear, select }) {
   const step = (by) => setCursor(Math.max(0, Math.min(list.total - 1, (cursor ?? (by > 0 ? -1 : list.total)) + by)));
   const open = () => {
     const task = cursor === null ? null : list.rowAt(cursor);
@@ -111,5 +111,5 @@ function useListKeys({ list, cursor, setCursor, pick, clear, select, picked, all
     { keys: "h", does: "hold what is picked", act: does("hold") },
     { keys: "u", does: "release what is picked", act: does("release") },
     { keys: "Escape", does: "pick none", act: clear },
-  ], [list.total, list.ready, cursor, picked, all, shown]);
+  ]);
 }
