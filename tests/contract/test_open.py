@@ -122,13 +122,16 @@ async def test_cancelling_a_run_ends_what_is_not_final(engine: Engine, tmp_path:
 async def test_what_can_never_fit_is_refused_whole(engine: Engine) -> None:
     with pytest.raises(passloop.NeverFits, match="there are 2 GPUs with 80 GiB"):
         await engine.submit([command("true"), command("true", gpus=3)])
+    with pytest.raises(passloop.NeverFits, match="wait_for_capacity=True"):
+        await engine.submit(command("true", gpus=3))
     assert await engine.tasks() == ()
 
 
 async def test_mistakes_are_told_together_with_the_fix(engine: Engine) -> None:
     with pytest.raises(passloop.PassloopError, match="GiB") as wrong:
         await engine.submit(command("true", gpus=1, vram="20", time_limit="soon"))
-    assert "--time-limit" in wrong.value.message
+    assert "time_limit: " in wrong.value.message
+    assert "--" not in str(wrong.value)
     with pytest.raises(passloop.PassloopError, match="no option 'gpu'"):
         await engine.submit(command("true", gpu=1))  # type: ignore[call-arg]
     with pytest.raises(passloop.PassloopError, match="nothing to submit"):

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from passloop.apps.errors import SpecError
 
 __all__ = ["EngineGone", "NeverFits", "PassloopError", "error_of", "told"]
 
@@ -40,7 +44,9 @@ class EngineGone(PassloopError):
 def error_of(code: str, message: str, hint: str) -> PassloopError:
     """The error for what an engine answered."""
     if code == "never_fits":
-        return NeverFits(message, hint=hint or "ask for less, or submit it with wait_for_capacity=True")
+        said_as_options = not hint or "--" in hint
+        less = "ask for less, give a smaller form in or_variants, or submit it with wait_for_capacity=True"
+        return NeverFits(message, hint=less if said_as_options else hint)
     return PassloopError(message, hint=hint, code=code)
 
 
@@ -54,11 +60,24 @@ def told() -> Iterator[None]:
 
     try:
         yield
-    except (EngineError, SpecError) as wrong:
+    except EngineError as wrong:
         raise error_of(wrong.code, wrong.message, wrong.hint) from wrong
+    except SpecError as wrong:
+        here = _as_arguments(wrong)
+        raise error_of(here.code, here.message, here.hint) from wrong
     except StoreError as wrong:
         raise PassloopError(wrong.message, hint=wrong.hint, code="store") from wrong
     except DeviceError as wrong:
         raise PassloopError(str(wrong), code="invalid") from wrong
     except BadValue as wrong:
         raise PassloopError(wrong.what, hint=wrong.fix, code="invalid") from wrong
+
+
+def _as_arguments(wrong: SpecError) -> SpecError:
+    """Options named as the arguments that they are here: `time_limit`, not `--time-limit`; no help of a verb."""
+    if not any(problem.where.startswith("--") for problem in wrong.problems):
+        return wrong
+    names = {"--or": "or_variants"}
+    places = (problem.where for problem in wrong.problems)
+    named = (names.get(place, place.removeprefix("--").replace("-", "_")) for place in places)
+    return type(wrong)([one._replace(where=name) for one, name in zip(wrong.problems, named, strict=True)])

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from passloop.apps.counting import counted
+
 from .errors import PassloopError
 from .html import facts_html, table_html
 
@@ -191,7 +193,7 @@ class Tasks(tuple[Task, ...]):
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        title = f"{len(self)} tasks, {_summary(self)}" if self else "no tasks"
+        title = f"{counted(len(self), 'task')}, {_summary(self)}" if self else "no tasks"
         return table_html(title, COLUMNS, [_cells(task) for task in self], left="older tasks")
 
 

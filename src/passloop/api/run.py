@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from passloop.apps.counting import counted
+
 from .door import Door
 from .errors import PassloopError, told
 from .http import Query
@@ -34,7 +36,7 @@ class Run:
         self.existing = tuple(existing)
 
     def __repr__(self) -> str:
-        return f"<passloop run {self.id} {self.name!r}, {len(self.task_ids)} tasks>"
+        return f"<passloop run {self.id} {self.name!r}, {counted(len(self.task_ids), 'task')}>"
 
     async def wait(self, timeout: float | None = None) -> RunResult:  # noqa: ASYNC109  seconds, as in asyncio.wait
         """Wait until all tasks are final, `timeout` seconds at most (`TimeoutError`). A failed task is no error."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from passloop.apps.counting import counted
+
 __all__ = [
     "FINAL",
     "STATE_COLOURS",
@@ -54,11 +56,6 @@ def result_text(task: Mapping[str, Any]) -> str:
 def state_text(state: str) -> str:
     """`has failed`, `is running`."""
     return f"{'has' if state in ('succeeded', 'failed') else 'is'} {state}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 task`, `2 tasks`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def ids_text(ids: Iterable[int]) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from passloop.apps.counting import counted
 from passloop.apps.figures import number_text, span_text, value_text
 from passloop.apps.markup import plain_text
 
@@ -119,5 +120,4 @@ def _facts(report: Report) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(report.counts.items()))
     span = report.span
     took = f"; {span_text((span[1] - span[0]) / 1000)} from first start to last end" if span else ""
-    tasks = "1 task" if len(report.rows) == 1 else f"{len(report.rows):,} tasks"
-    return f"\n{tasks}: {counts}{took}; {span_text(report.busy_seconds)} of work"
+    return f"\n{counted(len(report.rows), 'task')}: {counts}{took}; {span_text(report.busy_seconds)} of work"
