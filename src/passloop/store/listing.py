@@ -1,13 +1,12 @@
 """Tables for people: one page of the tasks that a filter and a text choose, in an order, and how many by state.
 
-A text is looked for in what people see of a task: its name, command, key and message; never in variables or other parts
-of its payload. It reads only.
+A text is looked for in what people see of a task: its name, its command as one line, its key and message; never in
+variables or other parts of its payload. It reads only.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,20 +17,18 @@ from .sql import statement
 
 __all__ = ["ORDERS", "Page", "groups_of", "page_of"]
 
-Match = tuple[int, str, int, int]
-"""Id, state, priority and end of a task."""
 ORDERS = {
     "newest": "tasks.id DESC",
     "oldest": "tasks.id",
     "priority": "tasks.priority DESC, tasks.id",
     "ended": "tasks.ended_at DESC, tasks.id DESC",
 }
-_SORTED: dict[str, Callable[[Match], tuple[int, ...]]] = {
-    "priority": lambda row: (-row[2], row[0]),
-    "ended": lambda row: (-row[3], -row[0]),
-}
 _PLAIN = r"""tasks.key LIKE :text ESCAPE '\' OR tasks.message LIKE :text ESCAPE '\'"""
-_SHOWN = r"""payloads.body ->> 'name' LIKE :text ESCAPE '\' OR payloads.body ->> 'command' LIKE :text ESCAPE '\'"""
+_NAME = r"""payloads.body ->> 'name' LIKE :text ESCAPE '\'"""
+_IN_A_WORD = r"""payloads.body ->> 'command' LIKE :text ESCAPE '\'"""
+_COMMAND = r"""(SELECT group_concat(word.value, ' ') FROM json_each(payloads.body, '$.command') AS word)
+    LIKE :text ESCAPE '\'"""
+_SOMEWHERE = r"""payloads.body LIKE :longest ESCAPE '\'"""
 
 
 class Page(NamedTuple):
@@ -52,20 +49,26 @@ def page_of(
     limit: int,
 ) -> Page:
     """One page. `states` narrows which tasks are on it, and not what is counted."""
-    conditions, bindings = conditions_of(wanted)
-    if text:
-        bindings["text"] = f"%{_escaped(text)}%"
-        query = statement("list_text_matches").format(conditions=conditions, text=_places(text))
-        found: list[tuple[int, str, int, int]] = list(connection.execute(query, bindings))
-        chosen = _ordered([row for row in found if not states or row[1] in states], order)
-        counted = Counter(row[1] for row in found)
-        return Page(tuple(row[0] for row in chosen[offset : offset + limit]), dict(counted))
-    query = statement("count_states").format(conditions=conditions)
-    counts = {str(state): int(str(count)) for state, count in connection.execute(query, bindings)}
-    narrowed, bindings = conditions_of(replace(wanted, states=tuple(states)))
-    query = statement("list_matches").format(conditions=narrowed, order=ORDERS[order])
-    rows = connection.execute(query, {**bindings, "limit": limit, "offset": offset})
+    counts, first, last = _counted(connection, wanted, text)
+    if not any(state in counts for state in states or counts):
+        return Page((), counts)
+    conditions, bindings = conditions_of(replace(wanted, states=tuple(states)))
+    bindings |= {"limit": limit, "offset": offset, "first": first, "last": last, **_sought(text)}
+    query = statement("list_text_matches" if text else "list_matches")
+    rows = connection.execute(query.format(conditions=conditions, text=_places(text), order=ORDERS[order]), bindings)
     return Page(tuple(int(str(task)) for (task,) in rows), counts)
+
+
+def _counted(connection: apsw.Connection, wanted: TaskFilter, text: str) -> tuple[dict[str, int], int, int]:
+    """How many tasks are chosen, by state, and with a text the first and the last of them: few are soon found again."""
+    conditions, bindings = conditions_of(wanted)
+    if not text:
+        query = statement("count_states").format(conditions=conditions)
+        return {str(state): int(str(count)) for state, count in connection.execute(query, bindings)}, 0, 0
+    query = statement("count_text_matches").format(conditions=conditions, text=_places(text))
+    rows: list[tuple[str, int, int, int]] = list(connection.execute(query, {**bindings, **_sought(text)}))
+    bounds = [bound for _, _, *both in rows for bound in both]
+    return {state: count for state, count, *_ in rows}, min(bounds, default=0), max(bounds, default=0)
 
 
 def groups_of(connection: apsw.Connection) -> dict[str, tuple[bool, dict[str, int]]]:
@@ -77,18 +80,20 @@ def groups_of(connection: apsw.Connection) -> dict[str, tuple[bool, dict[str, in
     return dict(sorted(found.items()))
 
 
-def _ordered(found: list[Match], order: str) -> list[Match]:
-    """Matches, which come by id, in an order."""
-    if order in _SORTED:
-        return sorted(found, key=_SORTED[order])
-    return found if order == "oldest" else found[::-1]
-
-
 def _places(text: str) -> str:
-    """Where a text is looked for. Plain ASCII stands in JSON as it is, so that few payloads have to be read as JSON."""
-    if text.isascii() and text.isprintable() and not set(text) & {'"', "\\"}:
-        return rf"{_PLAIN} OR (payloads.body LIKE :text ESCAPE '\' AND ({_SHOWN}))"
-    return f"{_PLAIN} OR {_SHOWN}"
+    """Where a text is looked for. Plain ASCII stands in JSON as it is, so few payloads have to be read as JSON; and
+    what can only be a part of one word of a command is looked for in the words as they stand there.
+    """
+    if not (text.isascii() and text.isprintable()) or set(text) & {'"', "\\"}:
+        return f"{_PLAIN} OR {_NAME} OR {_COMMAND}"
+    command = _COMMAND if set(text) & set(" [],") else _IN_A_WORD
+    return f"{_PLAIN} OR ({_SOMEWHERE} AND ({_NAME} OR {command}))"
+
+
+def _sought(text: str) -> dict[str, object]:
+    """The bindings of a text: itself, and its longest word, which stands in a payload wherever the text does."""
+    longest = max(text.split(), key=len, default="")
+    return {"text": f"%{_escaped(text)}%", "longest": f"%{_escaped(longest)}%"}
 
 
 def _escaped(text: str) -> str:

@@ -24,7 +24,12 @@ async def some_tasks(one: Served) -> None:
     """Tasks 1 and 2 run, 3 waits; 4 and 5 are of another run, held, in a group below `lab`."""
     await one.submit(3, name="first")
     tasks = [
-        {"command": ["train", "--data", "50%_off"], "name": "größer", "key": "a/1", "env": {"MY_TOKEN": "hidden-word"}},
+        {
+            "command": ["train", "--data", "50%_off", "ärger"],
+            "name": "größer",
+            "key": "a/1",
+            "env": {"MY_TOKEN": "hidden-word"},
+        },
         {"command": ["evaluate"], "name": "later", "key": "b/1"},
     ]
     body = {"tasks": tasks, "cwd": "/", "name": "second", "group": "lab/fast", "priority": 5, "held": True}
@@ -63,6 +68,13 @@ async def test_a_page_has_the_newest_first_and_counts_all(tmp_path: Path) -> Non
         ("text=LATER", [5]),
         ("text=%20evalu", [5]),
         ("text=a/1", [4]),
+        ("text=TRAIN%20--data%2050", [4]),
+        ("text=data%20%2050", []),
+        ("text=%C3%A4rger", [4]),
+        ("text=off%20%C3%A4r", [4]),
+        ("text=%22%2C%22", []),
+        ("text=%2C", []),
+        ("text=%5B", []),
         ("text=50%25_off", [4]),
         ("text=gr%C3%B6%C3%9F", [4]),
         ("text=%25", [4]),
