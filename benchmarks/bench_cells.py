@@ -1,7 +1,8 @@
 """`python -m benchmarks.bench_cells`: small cells of a model, warm, in a process each, and in a researcher's loop.
 
 The model is a Llama of random weights, so that nearly all of a cell is what is around it. `passloop bench` runs the
-matrix from its start to its table, with everything stored and checked; the loop only answers. It wants the extra
+matrix from its start to its table, with everything stored and checked; the loop only answers. What a cell costs beside
+its own work is the CPU time of all processes of a matrix, less that of the loop, over the cells. It wants the extra
 `bench`: `make test-bench` sets up an environment with it, `.venv-bench`.
 """
 
@@ -20,6 +21,7 @@ from tests.support.tiny_llama import save_tiny_llama
 
 from .support.box import program, scratch
 from .support.machine import common_options, described, fsync_us, spread, write_results
+from .support.tree_time import cpu_of
 
 METHODS = ("dense", "knorm", "tova", "streaming_llm")
 SAMPLES = 2
@@ -58,9 +60,10 @@ def through_passloop(model: Path, cells: int, *, warm: bool, cpus: int, folder: 
             "PASSLOOP_HOME": str(place / "home"),
             "PASSLOOP_CPUS": str(cpus),
         }
+        words = [*program(), "bench", "cells.yaml"]
         began = time.perf_counter()
-        done = subprocess.run(
-            [*program(), "bench", "cells.yaml"], cwd=place, env=environment, capture_output=True, text=True, check=False
+        done, cpu = cpu_of(
+            lambda: subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=False)
         )
         span = time.perf_counter() - began
         ended = [json.loads(path.read_text()) for path in (place / "results").rglob("DONE.json")]
@@ -68,7 +71,7 @@ def through_passloop(model: Path, cells: int, *, warm: bool, cpus: int, folder: 
             raise RuntimeError(f"exit {done.returncode}, {len(ended)} of {cells} cells: {done.stderr[-2000:]}")
         own = sum(end["millis"].get("run", 0) for end in ended) / 1e3
         loads = sum(end["millis"].get("load", 0) for end in ended) / 1e3
-        return {"seconds": span, "answering": own, "loading": loads}
+        return {"seconds": span, "answering": own, "loading": loads, "cpu": cpu}
 
 
 def through_loop(model: Path, cells: int) -> dict[str, float]:
@@ -76,10 +79,10 @@ def through_loop(model: Path, cells: int) -> dict[str, float]:
     words = [sys.executable, str(LOOP), str(model), str(SAMPLES), ",".join(subsets_of(cells)), ",".join(METHODS)]
     began = time.perf_counter()
     environment = {**os.environ, **QUIET, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    done, cpu = cpu_of(lambda: subprocess.run(words, env=environment, capture_output=True, text=True, check=True))
     span = time.perf_counter() - began
     loading, answering = map(float, done.stdout.split()[-2:])
-    return {"seconds": span, "answering": answering, "loading": loading}
+    return {"seconds": span, "answering": answering, "loading": loading, "cpu": cpu}
 
 
 def measured(model: Path, *, rounds: int, cells: int, fresh: int, folder: Path | None) -> Iterator[tuple[str, object]]:
@@ -104,15 +107,19 @@ def measured(model: Path, *, rounds: int, cells: int, fresh: int, folder: Path |
                 "seconds": spread([run["seconds"] for run in runs], 2),
                 "answering_s": spread([run["answering"] for run in runs], 2),
                 "loading_s": spread([run["loading"] for run in runs], 2),
+                "cpu_s": spread([run["cpu"] for run in runs], 2),
             },
         )
+    for name in ("warm_1", "warm_2"):
+        beside = [(mine["cpu"] - loop["cpu"]) / cells for mine, loop in zip(found[name], found["loop"], strict=True)]
+        yield f"cpu_s_beside_a_cell_{name}", spread(beside)
 
 
 def main() -> None:
     """Measure, print, and keep the results."""
-    parser = common_options(__doc__, rounds=3)
-    parser.add_argument("--cells", type=int, default=200, help="cells of the warm matrix and of the loop")
-    parser.add_argument("--fresh", type=int, default=12, help="cells of the matrix with a process each")
+    parser = common_options(__doc__, rounds=2)
+    parser.add_argument("--cells", type=int, default=120, help="cells of the warm matrix and of the loop")
+    parser.add_argument("--fresh", type=int, default=4, help="cells of the matrix with a process each")
     options = parser.parse_args()
     if options.cells % len(METHODS) or options.fresh % len(METHODS):
         parser.error(f"each number of cells is a multiple of {len(METHODS)}, the methods")

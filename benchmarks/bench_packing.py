@@ -69,8 +69,8 @@ def span_of(task: dict[str, Any]) -> float:
 def main() -> None:
     """Measure, print, and keep the results."""
     parser = common_options(__doc__, rounds=3)
-    parser.add_argument("--cells", type=int, default=32, help="cells of each model")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long a cell waits")
+    parser.add_argument("--cells", type=int, default=24, help="cells of each model")
+    parser.add_argument("--seconds", type=float, default=1.5, help="how long a cell waits")
     given = parser.parse_args()
     if given.cells % METHODS:
         parser.error(f"the number of cells is a multiple of {METHODS}, the methods")

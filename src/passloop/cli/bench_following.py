@@ -1,7 +1,7 @@
 """Following the cells of a matrix to their end: how long it still takes, and cancelling what must not run any more.
 
-A cell that is taken out says so itself; here its fellows are spared the start. Nothing is decided that the cells
-would not decide.
+A cell that is taken out says so itself; here its fellows are spared the start, and a failure is noted for the breaker
+that the cell could not note, because it was killed. Nothing is decided that the cells would not decide.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Following:
 
     def __init__(self, client: Client, session: Session, tasks: Sequence[BenchTask]) -> None:
         self._client = client
+        self._session = session
         self._fail_fast = session.invocation.fail_fast
         self._progress: CellProgress | None = None
         names = {task.cell.hash: task.cell.names for task in tasks}
@@ -50,6 +51,7 @@ class Following:
             if task["state"] == "succeeded":
                 self._remaining.took(cell_of(task), task_span(task) or 0)
             elif task["state"] == "failed":
+                self._session.blame(task)
                 self._spare(task)
 
     def _spare(self, task: dict[str, Any]) -> None:

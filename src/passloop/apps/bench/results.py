@@ -21,7 +21,7 @@ from .policy import class_of_outcome
 from .samples import answers_of
 from .seen import seen_figures
 
-__all__ = ["CellResult", "counts_of", "error_of_task", "results_of_tasks", "results_of_tree"]
+__all__ = ["CellResult", "counts_of", "error_of_task", "own_word_of_task", "results_of_tasks", "results_of_tree"]
 
 SKIP_WORD = "skipped: "
 STATUSES = ("done", "failed", "skipped", "running", "pending")
@@ -113,17 +113,24 @@ def _of_task(cell: PlannedCell, task: Mapping[str, Any] | None) -> CellResult:
     return CellResult(cell, STATES.get(state, "pending"), message=message)
 
 
-def error_of_task(task: Mapping[str, Any]) -> tuple[str, str]:
-    """Class and sentence of a task that did not succeed, by its own word where it left one, else by its outcome."""
+def own_word_of_task(task: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Class and sentence of a task that did not succeed, if it could say so itself."""
     message = str(task.get("message") or "")
     if message.startswith(SKIP_WORD):
         return "skipped", message.removeprefix(SKIP_WORD)
-    if task["state"] == "rejected":
-        return "config", message
     said, colon, sentence = message.partition(": ")
     word = said.split(" ")[0]
-    if colon and said.endswith(")") and word in CLASSES:
-        return word, sentence
+    return (word, sentence) if colon and said.endswith(")") and word in CLASSES else None
+
+
+def error_of_task(task: Mapping[str, Any]) -> tuple[str, str]:
+    """Class and sentence of a task that did not succeed, by its own word where it left one, else by its outcome."""
+    message = str(task.get("message") or "")
+    if task["state"] == "rejected":
+        return "config", message
+    own = own_word_of_task(task)
+    if own is not None:
+        return own
     return str(class_of_outcome("cancelled" if task["state"] == "cancelled" else task.get("outcome"))), message
 
 

@@ -13,6 +13,7 @@ from passloop.apps.errors import Problem, SpecError
 from passloop.clock import Clock, iso_utc
 
 from .attempt_log import ERROR, latest_error
+from .breaker import Breaker
 from .cell_folder import CellFolder, state_of
 from .durable import write_json
 from .errors import ErrorClass
@@ -20,7 +21,8 @@ from .invocation import Invocation
 from .learned import Learned
 from .matrix import Cell, Matrix
 from .planned import Planned, planned_of, write_planned
-from .results import CellResult, error_of_task, results_of_tree
+from .policy import POLICIES
+from .results import CellResult, error_of_task, own_word_of_task, results_of_tree
 from .seen import keep_seen
 from .standing import Standing, walk
 from .tasks import BenchTask, Box, TaskMaker
@@ -91,6 +93,24 @@ class Session:
             invocation=self.invocation,
             out_of_memory=frozenset(short),
         )
+
+    def blame(self, task: Mapping[str, Any]) -> None:
+        """A cell failed (its task in JSON shape). One that was killed from outside, by a time limit or a signal, could
+        not note that for the breaker: then it is noted here, so that a model that kills its workers is taken out, too.
+        """
+        params = task.get("params") or {}
+        if own_word_of_task(task) is not None or "cell" not in params:
+            return
+        error_class = error_of_task(task)[0]
+        breaker = Breaker(
+            self.invocation,
+            cell=str(params["cell"]),
+            model=str(params["model"]),
+            sparse_attention=str(params["sparse_attention"]),
+            task=int(task["id"]),
+            devices=(),
+        )
+        breaker.failed(error_class, of_model=POLICIES[ErrorClass(error_class)].of_model, of_device=False)
 
     def settle(self, looked: Looked, tasks: Iterable[Mapping[str, Any]]) -> list[CellResult]:
         """What came of every cell, once the tasks (JSON shape) have ended: what killed a cell from outside, and what
