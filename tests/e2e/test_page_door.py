@@ -101,9 +101,15 @@ def test_the_page_and_its_files_are_served_and_cached_by_their_digest(box: Box) 
     assert browser.get("/", **{"If-None-Match": fields["etag"]})[0] == 304
     names = [part.split(b'"')[0].decode() for part in page.split(b'"/static/')[1:]]
     assert names
+    version = names[0].partition("/")[0]
+    assert all(name.startswith(f"{version}/") for name in names)
     for name in names:
-        assert browser.get(f"/static/{name}")[0] == 200
-    for name in ("../keys.py", "%2e%2e/keys.py", "..%2fkeys.py", "/etc/passwd", "nothing.js", ""):
+        status, fields, _ = browser.get(f"/static/{name}")
+        assert (status, fields["cache-control"]) == (200, "max-age=31536000, immutable"), name
+    for name in (names[0].partition("/")[2], f"@another/{names[0].partition('/')[2]}"):
+        status, fields, _ = browser.get(f"/static/{name}")
+        assert (status, fields["cache-control"]) == (200, "no-cache"), "not what the document named"
+    for name in (f"{version}/../keys.py", "@/", "../keys.py", "%2e%2e/keys.py", "..%2fkeys.py", "/etc/passwd", "nothing.js", ""):
         status, _, data = browser.get(f"/static/{name}")
         assert status in (401, 404), name
         assert b"root:" not in data

@@ -1,6 +1,8 @@
 """What the page's port has for everybody: the files of `static/`, and one-time URLs that set the cookie.
 
-Only files that were found below `static/` when it was looked through can be asked for, so no path leads out of it.
+Only files that were found below `static/` when it was looked through can be asked for, so no path leads out of it. The
+document asks for them below `/static/@VERSION/`, which tells how all of them are: there a browser may keep them for
+good, so that the page comes at once the next time, and a new version is seen at once all the same.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from .keys import Codes, Keys
 __all__ = ["STATIC", "PublicFiles"]
 
 STATIC = Path(__file__).parent / "static"
+VERSION = "@"
+FOR_GOOD = b"max-age=31536000, immutable"
+ASK_AGAIN = b"no-cache"
 COOKIE_SECONDS = 30 * 24 * 3600
 TYPES = {
     ".html": b"text/html; charset=utf-8",
@@ -66,9 +71,9 @@ class PublicFiles:
         if path.startswith("/open/"):
             await self._open(scope, path.removeprefix("/open/"), send)
         elif path == "/":
-            await self._file(scope, "index.html", send)
+            await self._document(scope, send)
         else:
-            await self._file(scope, path.removeprefix("/static/"), send)
+            await self._static(scope, path.removeprefix("/static/"), send)
 
     async def _open(self, scope: Scope, code: str, send: Send) -> None:
         """The page itself goes on to `/`, so that a browser sees no other site on the way and sends the cookie."""
@@ -79,19 +84,30 @@ class PublicFiles:
         fields = [(b"set-cookie", (cookie + "SameSite=Strict").encode()), (b"cache-control", b"no-store")]
         await _reply(send, scope, 200, ON_TO_THE_PAGE, fields)
 
-    async def _file(self, scope: Scope, name: str, send: Send) -> None:
+    async def _document(self, scope: Scope, send: Send) -> None:
+        found = self._found("index.html")
+        if found is None:
+            await _reply(send, scope, 404, NO_PAGE, [])
+            return
+        data = found.data.replace(b'"/static/', f'"/static/{VERSION}{self._version()}/'.encode())
+        await _sent(send, scope, data, _etag(data), ASK_AGAIN, kind=TYPES[".html"])
+
+    async def _static(self, scope: Scope, name: str, send: Send) -> None:
+        version, name = name.removeprefix(VERSION).split("/", 1) if _is_versioned(name) else ("", name)
         found = self._found(name)
         if found is None:
-            page = NO_PAGE if name == "index.html" else b"there is no such file\n"
-            await _reply(send, scope, 404, page, [])
+            await _reply(send, scope, 404, b"there is no such file\n", [])
             return
-        fields = [(b"etag", found.etag), (b"cache-control", b"no-cache")]
-        asked = [value for field, value in scope["headers"] if field == b"if-none-match"]
-        if any(found.etag in value for value in asked):
-            await _reply(send, scope, 304, b"", fields)
-            return
+        kept = FOR_GOOD if version and version == self._version() else ASK_AGAIN
         kind = TYPES.get(Path(name).suffix, b"application/octet-stream")
-        await _reply(send, scope, 200, found.data, fields, kind=kind)
+        await _sent(send, scope, found.data, found.etag, kept, kind=kind)
+
+    def _version(self) -> str:
+        """What all files look like now, in short."""
+        if not self._paths:
+            self._look()
+        stamps = sorted((name, *_stamp(path)) for name, path in self._paths.items())
+        return hashlib.blake2b(repr(stamps).encode(), digest_size=8).hexdigest()
 
     def _found(self, name: str) -> Kept | None:
         if name not in self._paths:
@@ -108,14 +124,39 @@ class PublicFiles:
         self._paths = {path.relative_to(self._folder).as_posix(): path for path in files}
 
     def _read(self, path: Path) -> Kept:
-        status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_size)
+        stamp = _stamp(path)
         known = self._kept.get(path)
         if known is None or known.stamp != stamp:
             data = path.read_bytes()
-            etag = f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'.encode()
-            known = self._kept[path] = Kept(stamp, etag, data)
+            known = self._kept[path] = Kept(stamp, _etag(data), data)
         return known
+
+
+def _is_versioned(name: str) -> bool:
+    return name.startswith(VERSION) and "/" in name
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file was written, and its size; of one that is gone, nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return status.st_mtime_ns, status.st_size
+
+
+def _etag(data: bytes) -> bytes:
+    return f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'.encode()
+
+
+async def _sent(send: Send, scope: Scope, data: bytes, etag: bytes, kept: bytes, *, kind: bytes) -> None:
+    """A file, or that the browser has it."""
+    fields = [(b"etag", etag), (b"cache-control", kept)]
+    asked = [value for field, value in scope["headers"] if field == b"if-none-match"]
+    if any(etag in value for value in asked):
+        await _reply(send, scope, 304, b"", fields)
+        return
+    await _reply(send, scope, 200, data, fields, kind=kind)
 
 
 async def _reply(
