@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -114,19 +115,20 @@ async def test_wait_for_a_dataset_waits_for_cells_that_are_not_written_out_yet(b
 
 @pytest.mark.timeout(60)
 async def test_two_ctrl_c_end_the_dataset_and_not_only_the_engine(box: Box) -> None:
-    endpoint = FaultyEndpoint(script(one=ModelScript(latency=50_000)), log=box.folder / "bills.jsonl")
-    await endpoint.start()
-    made = dataset_from(box.folder, endpoint.url, **model_columns("one", max_in_flight=1), rows=20, row_group=1)
-    (box.folder / "spec.yaml").write_text(json.dumps(json.loads(made.wire())["spec"]))
-    with box.started("generate", "spec.yaml") as process:
-        assert process.stderr is not None
-        for word in ("1 running", "nothing new starts"):
-            while word not in await asyncio.to_thread(process.stderr.readline):
-                assert process.poll() is None
-            process.send_signal(signal.SIGINT)
-        await asyncio.to_thread(process.wait, 30)
-    assert {task["state"] for task in box.json("ls")["tasks"]} == {"cancelled"}
-    await endpoint.stop()
+    async with AsyncExitStack() as stack:
+        endpoint = FaultyEndpoint(script(one=ModelScript(latency=50_000)), log=box.folder / "bills.jsonl")
+        await endpoint.start()
+        stack.push_async_callback(endpoint.stop)
+        made = dataset_from(box.folder, endpoint.url, **model_columns("one", max_in_flight=1), rows=20, row_group=1)
+        (box.folder / "spec.yaml").write_text(json.dumps(json.loads(made.wire())["spec"]))
+        with box.started("generate", "spec.yaml") as process:
+            assert process.stderr is not None
+            for word in ("1 running", "nothing new starts"):
+                while word not in await asyncio.to_thread(process.stderr.readline):
+                    assert process.poll() is None
+                process.send_signal(signal.SIGINT)
+            await asyncio.to_thread(process.wait, 30)
+        assert {task["state"] for task in box.json("ls")["tasks"]} == {"cancelled"}
 
 
 @pytest.mark.timeout(60)
