@@ -83,6 +83,7 @@ def line_view(task: TaskView) -> Json:
         "params": payload.get("params"),
         "command": command if len(command) <= LONGEST_LINE else command[: LONGEST_LINE - 3] + "...",
         "pools": [pool for pool, _ in task.latest.allocation.amounts] if task.latest is not None else [],
+        "admitted_at": iso_utc(task.latest.admitted_at) if task.latest is not None else None,
         "retried_by": task.row.retried_by,
     }
 
@@ -138,6 +139,7 @@ def attempt_view(attempt: AttemptRow, *, directory: str | None = None) -> Json:
     return {
         "id": attempt.id,
         "attempt": attempt.epoch,
+        "driver": attempt.driver,
         "state": attempt.state,
         **_outcome(outcome),
         "admitted_at": iso_utc(attempt.admitted_at),

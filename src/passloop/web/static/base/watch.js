@@ -1,6 +1,18 @@
 // Small things that components share: a clock that goes on, the size of an element, a value that comes to rest.
 import { skew } from "./events.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "./html.js";
+import { signal, useSignal } from "./signal.js";
+
+const PHONE = 640;
+const AROUND = 50;
+const across = signal(innerWidth);
+addEventListener("resize", () => across.set(innerWidth));
+
+/** The box that a chart is drawn in, `{width, height, ...}`; on a phone as wide as there is room, so that its text stays legible. */
+export function useBox(box) {
+  const room = useSignal(across);
+  return room >= PHONE ? box : { ...box, width: Math.max(240, room - AROUND), height: Math.min(box.height, 300) };
+}
 
 /** The engine's time in ms, told anew every `every` ms while the page can be seen. */
 export function useNow(every = 1000) {

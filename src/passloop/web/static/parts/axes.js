@@ -3,10 +3,11 @@ import { numberText } from "../base/amounts.js";
 import { html } from "../base/html.js";
 import { scale, ticks, wideTicks } from "../base/scales.js";
 
+/** Where a plot is drawn if there is room. */
 export const BOX = { width: 640, height: 360, left: 62, right: 18, top: 14, bottom: 46 };
 
 /** From values to places in the box; with `wide` the way across is in equal factors, not in equal steps. */
-export function frameOf(xBounds, yBounds, { box = BOX, wide = false } = {}) {
+export function frameOf(xBounds, yBounds, { box, wide = false }) {
   const across = [box.left, box.width - box.right];
   const byFactor = wide && scale(xBounds.map(Math.log10), across);
   return {
@@ -24,7 +25,7 @@ export function Axes({ frame, x, y, limits = [] }) {
   const { box } = frame;
   const [right, bottom] = [box.width - box.right, box.height - box.bottom];
   return html`<g aria-hidden="true">
-    ${(frame.wide ? wideTicks(frame.xBounds) : ticks(frame.xBounds, 6)).map((value) => html`<g key=${`x${value}`}>
+    ${(frame.wide ? wideTicks(frame.xBounds) : ticks(frame.xBounds, box.width / 100)).map((value) => html`<g key=${`x${value}`}>
       <line class="rule" x1=${frame.x(value)} x2=${frame.x(value)} y1=${box.top} y2=${bottom} />
       <text x=${frame.x(value)} y=${bottom + 15} text-anchor="middle">${numberText(value)}</text>
     </g>`)}

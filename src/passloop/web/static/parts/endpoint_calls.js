@@ -6,6 +6,7 @@ import { useLive } from "../base/live.js";
 import { oneLine } from "../base/plain.js";
 import { ticks } from "../base/scales.js";
 import { tickText } from "../base/times.js";
+import { useBox } from "../base/watch.js";
 import { Loaded } from "./loaded.js";
 
 const BOX = { width: 640, height: 170, left: 44, right: 8, top: 10, bottom: 24 };
@@ -17,16 +18,17 @@ export function EndpointCalls({ pool, minutes = 60 }) {
 }
 
 function Bars({ rows, pool }) {
+  const box = useBox(BOX);
   const most = Math.max(1, ...rows.map((row) => KINDS.reduce((sum, [name]) => sum + (row[name] || 0), 0)));
-  const room = BOX.width - BOX.left - BOX.right;
+  const room = box.width - box.left - box.right;
   const step = room / Math.max(1, rows.length);
-  const y = (value) => BOX.height - BOX.bottom - (value / most) * (BOX.height - BOX.top - BOX.bottom);
+  const y = (value) => box.height - box.bottom - (value / most) * (box.height - box.top - box.bottom);
   const total = (name) => rows.reduce((sum, row) => sum + (row[name] || 0), 0);
   const told = KINDS.map(([name, , words]) => `${countText(total(name))} ${words}`).join(", ");
-  return html`<svg class="chart" viewBox=${`0 0 ${BOX.width} ${BOX.height}`} role="img" aria-label=${`Calls of ${oneLine(pool)}: ${told}`}>
-      ${ticks([0, most], 3).filter(Number.isInteger).map((value) => html`<g key=${value}><line class="rule" x1=${BOX.left} x2=${BOX.width - BOX.right} y1=${y(value)} y2=${y(value)} /><text x=${BOX.left - 5} y=${y(value) + 4} text-anchor="end">${countText(value)}</text></g>`)}
-      ${rows.map((row, place) => html`<${Bar} key=${place} row=${row} x=${BOX.left + place * step} width=${step} y=${y} />`)}
-      ${rows.filter((_row, place) => place % Math.ceil(rows.length / 6) === 0).map((row) => html`<text x=${BOX.left + rows.indexOf(row) * step} y=${BOX.height - 8}>${tickText(at(row), 60_000)}</text>`)}
+  return html`<svg class="chart" viewBox=${`0 0 ${box.width} ${box.height}`} role="img" aria-label=${`Calls of ${oneLine(pool)}: ${told}`}>
+      ${ticks([0, most], 3).filter(Number.isInteger).map((value) => html`<g key=${value}><line class="rule" x1=${box.left} x2=${box.width - box.right} y1=${y(value)} y2=${y(value)} /><text x=${box.left - 5} y=${y(value) + 4} text-anchor="end">${countText(value)}</text></g>`)}
+      ${rows.map((row, place) => html`<${Bar} key=${place} row=${row} x=${box.left + place * step} width=${step} y=${y} />`)}
+      ${rows.filter((_row, place) => place % Math.ceil(rows.length / 6) === 0).map((row) => html`<text x=${box.left + rows.indexOf(row) * step} y=${box.height - 8}>${tickText(at(row), 60_000)}</text>`)}
     </svg>
     <ul class="legend"><li>calls a minute</li>${KINDS.map(([name, tone, words]) => html`<li key=${name}><svg class="swatch gap" viewBox="0 0 12 12" aria-hidden="true"><rect class=${tone} width="12" height="12" rx="3" /></svg>${words}: ${countText(total(name))}</li>`)}</ul>`;
 }

@@ -3,6 +3,9 @@ import { html } from "../base/html.js";
 import { millis, spanText } from "../base/times.js";
 import { useNow } from "../base/watch.js";
 
+/** When a task or attempt began; a call that was answered at once was never told to have started, and did when it was admitted. */
+export const beginOf = (one) => one?.started_at || (one?.outcome === "success" ? one.admitted_at : null);
+
 export function Lasting({ from, to }) {
   const start = millis(from);
   if (start === null) return html`<span class="soft">–</span>`;

@@ -2,11 +2,11 @@
 import { countText, cpusText, sizeText } from "../base/amounts.js";
 import { html } from "../base/html.js";
 import { oneLine } from "../base/plain.js";
+import { isOfRun, isUnlimited } from "../base/pools.js";
 import { Countdown } from "./countdown.js";
 import { Meter } from "./meter.js";
 
 const GATES = { open: ["", ""], cooling: ["odd", "cooling"], half_open: ["odd", "trying one"], dead: ["bad", "dead"] };
-const NO_LIMIT = 1_000_000_000;
 
 /** An amount of a pool in its own unit. */
 export function poolText(pool, amount) {
@@ -18,12 +18,12 @@ export function poolText(pool, amount) {
 /** What is counted in a pool. */
 function unitOf(pool) {
   if (pool.kind === "rate") return `${oneLine(pool.name.split(":").at(-1))} a minute`;
-  if (pool.kind === "limit") return "at once";
+  if (pool.kind === "limit" || isOfRun(pool)) return "at once";
   return pool.name === "cpu" ? "CPUs" : "";
 }
 
 export function Pool({ pool, end }) {
-  const unlimited = pool.capacity >= NO_LIMIT;
+  const unlimited = isUnlimited(pool);
   const now = pool.limit !== null && pool.limit !== undefined && pool.limit !== pool.capacity ? pool.limit : null;
   const told = `${poolText(pool, pool.used)}${unlimited ? "" : ` of ${poolText(pool, pool.capacity)}`} ${unitOf(pool)}`;
   const [tone, word] = GATES[pool.state] || ["odd", pool.state];
@@ -39,8 +39,8 @@ export function Pool({ pool, end }) {
   </div>`;
 }
 
-/** The end of a long name says more than its beginning. */
+/** The end of a long name says more than its beginning; of a limit, the name of its run is enough. */
 function shortName(pool) {
-  const name = oneLine(pool.name).replace(/:(requests|tokens)$/, "");
+  const name = oneLine(pool.name).replace(/:(requests|tokens)$/, "").replace(/^parallel\/(.+)$/, "$1").replace(/^trials:(.+):\w+$/, "trials of $1");
   return name.length > 34 ? `…${name.slice(-33)}` : name;
 }

@@ -13,9 +13,9 @@ export function Spend() {
   if (!models.length) return null;
   const total = (of) => models.reduce((sum, row) => sum + (of(row) || 0), 0);
   const priced = models.some((row) => row.cost !== null);
-  const note = priced ? `last 24 hours ${costText(total((row) => row.lately.cost))}, in all ${costText(total((row) => row.cost))}` : "no dataset names a price";
+  const note = priced ? `at the prices that datasets name: last 24 hours ${costText(total((row) => row.lately.cost))}, in all ${costText(total((row) => row.cost))}` : "no dataset names a price";
   return html`<${Panel} title="Tokens and cost" note=${note} bare>
-    <${Grid} label="Tokens and cost by model" columns=${COLUMNS} rows=${models} keyOf=${(row) => row.pool} />
+    <${Grid} folds label="Tokens and cost by model" columns=${COLUMNS} rows=${models} keyOf=${(row) => row.pool} />
   <//>`;
 }
 

@@ -18,6 +18,6 @@ export function Workers({ workers, gpus }) {
     { name: "state", title: "State", of: (one) => html`${one.state}${one.until && html` <small class="soft">ends <${Countdown} to=${one.until} before="at the latest in " /></small>`}` },
   ];
   return html`<${Panel} title="Parked workers" note="they give way at once to whoever is given what they hold" bare>
-    <${Grid} label="Parked workers" columns=${columns} rows=${workers} keyOf=${(one) => one.worker} />
+    <${Grid} folds label="Parked workers" columns=${columns} rows=${workers} keyOf=${(one) => one.worker} />
   <//>`;
 }

@@ -31,7 +31,7 @@ export function Running({ tasks: running, counts, gpus }) {
   const more = all > tasks.length && html`<a href=${link(["tasks"], { state: UNDER_WAY })}>all ${countText(all)}</a>`;
   return html`<${Panel} title="Running" note=${countText(all)} end=${more} bare>
     ${tasks.length
-      ? html`<${Grid} label="Running tasks" columns=${columns} rows=${tasks} keyOf=${(task) => task.id} />`
+      ? html`<${Grid} folds label="Running tasks" columns=${columns} rows=${tasks} keyOf=${(task) => task.id} />`
       : html`<${Empty}>Nothing runs.<//>`}
   <//>`;
 }

@@ -32,7 +32,7 @@ export function RunList() {
     <div class="head"><h1>Runs</h1></div>
     <${Loaded} of=${found}>${(data) => html`<section class="panel" aria-label="Runs">
       ${data.runs.length
-        ? html`<${Grid} label="Runs" columns=${columns} rows=${data.runs} keyOf=${(run) => run.id} />`
+        ? html`<${Grid} folds label="Runs" columns=${columns} rows=${data.runs} keyOf=${(run) => run.id} />`
         : html`<${Empty} command="passloop submit sweep.yaml">Nothing was submitted yet. <a href=${link(["new"])}>Start something</a>, or on the command line:<//>`}
       ${data.runs.length >= limit && html`<div class="empty"><button type="button" onClick=${() => setLimit(limit + PAGE)}>Older runs</button></div>`}
     </section>`}<//>

@@ -5,7 +5,7 @@ import { oneLine, plain } from "../../base/plain.js";
 import { change } from "../../base/route.js";
 import { Empty } from "../../parts/empty.js";
 import { Grid } from "../../parts/grid.js";
-import { Lasting } from "../../parts/lasting.js";
+import { Lasting, beginOf } from "../../parts/lasting.js";
 import { Moment } from "../../parts/moment.js";
 import { Panel } from "../../parts/panel.js";
 import { State } from "../../parts/state.js";
@@ -16,7 +16,7 @@ export function Attempts({ task, chosen }) {
     { name: "attempt", title: "#", of: (one) => html`<button class="link mono" type="button" aria-pressed=${String(one.attempt === chosen)} onClick=${() => choose(one.attempt)}>${one.attempt}</button>` },
     { name: "state", title: "How", of: (one) => html`<${State} of=${one.outcome || one.state} />` },
     { name: "started", title: "Started", of: (one) => html`<${Moment} at=${one.started_at} />` },
-    { name: "took", title: "Took", number: true, of: (one) => html`<${Lasting} from=${one.started_at} to=${one.started_at ? one.ended_at : null} />` },
+    { name: "took", title: "Took", number: true, of: (one) => html`<${Lasting} from=${beginOf(one)} to=${beginOf(one) ? one.ended_at : null} />` },
     { name: "held", title: "Held", wrap: true, of: (one) => heldText(one) },
     { name: "pid", title: "Pid", number: true, of: (one) => one.pid ?? "" },
     { name: "message", title: "What it said", wrap: true, of: (one) => plain(one.message || endText(one)) },
@@ -33,7 +33,7 @@ function heldText(one) {
   if (one.gpus.length) parts.push(`${one.gpus.length} GPU: ${one.gpus.map((uuid) => oneLine(uuid).replace(/^GPU-/, "").slice(0, 10)).join(", ")}`);
   if (one.cpus_milli) parts.push(`${cpusText(one.cpus_milli)} CPU`);
   if (one.mem_mib) parts.push(sizeText(one.mem_mib));
-  for (const [pool, amount] of Object.entries(one.need || {})) parts.push(`${amount} ${oneLine(pool)}`);
+  for (const [pool, amount] of Object.entries(one.need || {})) parts.push(`${amount} ${oneLine(pool).split("/").at(-1)}`);
   return parts.join(", ");
 }
 

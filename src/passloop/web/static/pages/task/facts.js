@@ -4,7 +4,7 @@ import { html } from "../../base/html.js";
 import { oneLine } from "../../base/plain.js";
 import { link } from "../../base/route.js";
 import { spanText } from "../../base/times.js";
-import { Lasting } from "../../parts/lasting.js";
+import { Lasting, beginOf } from "../../parts/lasting.js";
 import { Moment } from "../../parts/moment.js";
 import { Panel } from "../../parts/panel.js";
 import { TaskNumbers, paramsText } from "../../parts/task_link.js";
@@ -14,8 +14,8 @@ export function Facts({ task }) {
     ["Asks for", task.request.map((variant, place) => html`<div>${place > 0 && html`<span class="soft">or </span>`}${variantText(variant)}</div>`)],
     task.message && ["Message", oneLine(task.message)],
     ["Submitted", html`<${Moment} at=${task.submitted_at} />`],
-    ["Started", html`<${Moment} at=${task.started_at} />`],
-    ["Took", html`<${Lasting} from=${task.started_at} to=${task.ended_at} />`],
+    ["Started", html`<${Moment} at=${task.started_at || beginOf(task.attempts.at(-1))} />`],
+    ["Took", html`<${Lasting} from=${task.started_at || beginOf(task.attempts.at(-1))} to=${task.ended_at} />`],
     task.exit_code !== null && ["Exit code", String(task.exit_code)],
     task.params && Object.keys(task.params).length > 0 && ["Parameters", paramsText(task.params)],
     ["Group", html`<a href=${link(["tasks"], { group: task.group })}>${oneLine(task.group)}</a>`],

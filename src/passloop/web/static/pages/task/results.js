@@ -4,11 +4,11 @@ import { html } from "../../base/html.js";
 import { oneLine, plain } from "../../base/plain.js";
 import { Panel } from "../../parts/panel.js";
 
-export function Results({ task }) {
+export function Results({ task, end }) {
   if (!task.results) return null;
   const rows = Object.entries(task.results);
   if (!rows.length) return null;
-  return html`<${Panel} title="Results">
+  return html`<${Panel} title="Results" end=${end}>
     <dl class="facts">
       ${rows.map(([name, value]) => html`<dt key=${name}>${oneLine(name)}</dt><dd><${Value} of=${value} /></dd>`)}
     </dl>

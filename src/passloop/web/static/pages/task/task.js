@@ -20,6 +20,7 @@ import { Facts } from "./facts.js";
 import { Files } from "./files.js";
 import { Log } from "./log.js";
 import { Results } from "./results.js";
+import { WholeRow } from "./whole_row.js";
 import { Why } from "./why.js";
 
 export function Page({ task: id, params }) {
@@ -39,7 +40,7 @@ function Body({ task, params }) {
     { keys: "r", does: "retry this task", act: does("retry") },
     { keys: "h", does: "hold this task", act: does("hold") },
     { keys: "u", does: "release this task", act: does("release") },
-  ], [task.id, task.state]);
+  ]);
   return html`
     <div class="head">
       <nav class="crumbs" aria-label="Where this is"><a href=${link(["tasks"])}>Tasks</a> / <${RunLink} run=${task.run} /></nav>
@@ -52,11 +53,11 @@ function Body({ task, params }) {
       <${Facts} task=${task} />
       <div>
         ${task.command.length > 0 && html`<${Panel} title="Command"><${Command} words=${task.command} /><//>`}
-        <${Results} task=${task} />
+        <${Results} task=${task} end=${isCall(task) && html`<${WholeRow} task=${task} />`} />
         <${Attempts} task=${task} chosen=${attempt} />
       </div>
     </div>
-    ${attempt !== null && html`
+    ${attempt !== null && !isCall(task) && html`
       <${Log} key=${`log${attempt}`} task=${task.id} attempt=${attempt} />
       <${Curves} key=${`curves${attempt}`} task=${task} attempt=${attempt} />
       <div class="columns"><${Files} key=${`files${attempt}`} task=${task} attempt=${attempt} /><${Environment} task=${task.id} /></div>
@@ -64,3 +65,6 @@ function Body({ task, params }) {
     ${attempt === null && html`<${Environment} task=${task.id} />`}
   `;
 }
+
+/** A call is made by the engine itself: it has no output, files or devices, but what was asked and answered. */
+const isCall = (task) => task.attempts.some((one) => one.driver === "calls");

@@ -2,7 +2,7 @@
 import { html } from "../../base/html.js";
 import { oneLine } from "../../base/plain.js";
 import { link } from "../../base/route.js";
-import { Lasting } from "../../parts/lasting.js";
+import { Lasting, beginOf } from "../../parts/lasting.js";
 import { Moment } from "../../parts/moment.js";
 import { State } from "../../parts/state.js";
 import { titleOf } from "../../parts/task_link.js";
@@ -25,7 +25,7 @@ export function Row({ task, picked, onPick, cursor, places }) {
     <${State} of=${task.state} />
     <a class="cut" href=${link(["runs", String(task.run.id)])}><bdi>${oneLine(task.run.name)}</bdi></a>
     <${Moment} at=${task.submitted_at} />
-    <span class="number"><${Lasting} from=${task.started_at} to=${task.ended_at} /></span>
+    <span class="number"><${Lasting} from=${beginOf(task)} to=${task.ended_at} /></span>
     <span class="cut soft"><${Where} task=${task} places=${places} /></span>
     <span class="number">${task.exit_code ?? ""}</span>
   </div>`;

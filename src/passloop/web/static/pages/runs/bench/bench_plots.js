@@ -1,6 +1,6 @@
 // What a method keeps of the quality for what it saves: a point for each model and configuration, and the front.
 import { html } from "../../../base/html.js";
-import { change } from "../../../base/route.js";
+import { Choice } from "../../../parts/choice.js";
 import { Panel } from "../../../parts/panel.js";
 import { Scatter } from "../../../parts/scatter.js";
 import { columnText } from "./columns.js";
@@ -19,8 +19,7 @@ export function BenchPlots({ bench, params }) {
   ];
   const usual = heights.find((one) => bench.rows.some((row) => one.of(row) !== null)) || heights[0];
   const y = heights.find((one) => one.name === params.get("y")) || usual;
-  const choice = html`<label class="chips"><span class="soft">quality by</span>
-    <select value=${y.name} onChange=${(event) => change({ y: event.target.value })}>${heights.map((one) => html`<option value=${one.name}>${one.title}</option>`)}</select></label>`;
+  const choice = html`<${Choice} name="y" words="quality by" all=${heights} now=${y.name} />`;
   return html`<${Panel} title="Quality against cost" note="least cost and best quality are best" end=${choice} bare>
     <div class="plots">${ACROSS.map((x) => html`<${Scatter} key=${x.name} points=${pointsOf(bench, x, y)} x=${{ title: x.title, more: false }} y=${{ title: y.title, more: !y.lower }} />`)}</div>
   <//>`;

@@ -1,7 +1,8 @@
 // What was measured over a parameter or another metric, and all of it as parallel coordinates.
 import { html } from "../../../base/html.js";
 import { oneLine } from "../../../base/plain.js";
-import { change, link } from "../../../base/route.js";
+import { link } from "../../../base/route.js";
+import { Choice } from "../../../parts/choice.js";
 import { Parallel } from "../../../parts/parallel.js";
 import { Panel } from "../../../parts/panel.js";
 import { Scatter } from "../../../parts/scatter.js";
@@ -22,8 +23,8 @@ export function SweepPlots({ sweep, params }) {
   const more = (which) => which.startsWith("metric ") && !sweep.lower_is_better?.[which.slice(7)];
   return html`<div class="columns">
     <${Panel} title="Plot" end=${html`<span class="bar">
-      <${Choice} name="y" words="up" all=${measures} now=${y} /><${Choice} name="x" words="across" all=${measures} now=${x} />
-      <${Choice} name="by" words="colour" all=${["", ...sweep.axes]} now=${by} /></span>`}>
+      <${Choice} name="y" words="up" all=${measures.map(named)} now=${y} /><${Choice} name="x" words="across" all=${measures.map(named)} now=${x} />
+      <${Choice} name="by" words="colour" all=${["", ...sweep.axes].map(named)} now=${by} /></span>`}>
       <${Scatter} points=${points} x=${{ title: titleOf(x), more: more(x) }} y=${{ title: titleOf(y), more: more(y) }} front="none" />
     <//>
     <${Panel} title="All cells" note="press a name to colour by it">
@@ -32,13 +33,9 @@ export function SweepPlots({ sweep, params }) {
   </div>`;
 }
 
-function Choice({ name, words, all, now }) {
-  return html`<label class="chips"><span class="soft">${words}</span>
-    <select value=${now} onChange=${(event) => change({ [name]: event.target.value })}>${all.map((each) => html`<option value=${each}>${titleOf(each) || "nothing"}</option>`)}</select>
-  </label>`;
-}
-
 const chosen = (params, name, all, usual) => (all.includes(params.get(name)) ? params.get(name) : usual);
+
+const named = (which) => ({ name: which, title: titleOf(which) || "nothing" });
 
 function titleOf(which) {
   if (which === "took") return "time it took (s)";

@@ -1,6 +1,6 @@
 // Trials over their objectives with the front, and all parameters with all objectives as parallel coordinates.
 import { html } from "../../../base/html.js";
-import { change } from "../../../base/route.js";
+import { Choice } from "../../../parts/choice.js";
 import { Panel } from "../../../parts/panel.js";
 import { Parallel } from "../../../parts/parallel.js";
 import { Scatter } from "../../../parts/scatter.js";
@@ -14,12 +14,10 @@ export function TunePlots({ study, run, params, parallel = false }) {
   const x = axes.find((axis) => axis.name === params.get("x")) || axes.find((axis) => axis !== y);
   const points = measured.map((trial) => ({ ...pointOf(trial, study, run), x: x.of(trial), y: y.of(trial) }))
     .sort((one, other) => Number(one.open) - Number(other.open));
-  const choice = (name, words, now) => html`<label class="chips"><span class="soft">${words}</span>
-    <select value=${now.name} onChange=${(event) => change({ [name]: event.target.value })}>${axes.map((axis) => html`<option value=${axis.name}>${axis.title}</option>`)}</select></label>`;
   const steps = axes.find((axis) => axis.name === "trial");
   const over = measured.map((trial) => ({ ...pointOf(trial, study, run), x: steps.of(trial), y: y.of(trial) }))
     .sort((one, other) => Number(one.open) - Number(other.open));
-  return html`<div class="columns"><${Panel} title="Trials" note="hollow: misses a limit" end=${html`<span class="bar">${choice("y", "up", y)}${choice("x", "across", x)}</span>`}>
+  return html`<div class="columns"><${Panel} title="Trials" note="hollow: misses a limit" end=${html`<span class="bar"><${Choice} name="y" words="up" all=${axes} now=${y.name} /><${Choice} name="x" words="across" all=${axes} now=${x.name} /></span>`}>
     <${Scatter} points=${points} x=${x} y=${y} front="all" />
   <//>
   <${Panel} title="As they came" note="from the first trial to the last"><${Scatter} points=${over} x=${steps} y=${y} front="none" /><//></div>`;
