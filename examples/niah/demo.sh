@@ -6,7 +6,8 @@ set -eu
 passloop="${PASSLOOP:-passloop}"
 PASSLOOP_HOME="${PASSLOOP_HOME:-.demo}"
 export PASSLOOP_HOME
-HF_DATASETS_CACHE="${HF_DATASETS_CACHE:-$PWD/$PASSLOOP_HOME/datasets}" # so that nothing is left outside the home
+case "$PASSLOOP_HOME" in /*) home="$PASSLOOP_HOME" ;; *) home="$PWD/$PASSLOOP_HOME" ;; esac
+HF_DATASETS_CACHE="${HF_DATASETS_CACHE:-$home/datasets}" # so that nothing is left outside the home
 export HF_DATASETS_CACHE
 matrix="$(dirname "$0")/bench.yaml"
 

@@ -90,5 +90,5 @@ def run_matrix(
         with open_sync(home, virtual_gpus=virtual_gpus):
             told = bench.work(Client(str(home_path(home))), lambda _tasks: None)
     else:
-        told = bench.told(())
+        told = bench.told_at_once()
     return MatrixResult(bench.planned, tuple(told.results), session.root)

@@ -99,7 +99,7 @@ def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: 
         return bench.work(client, own.tasks.extend, note_run=own.note_run)
 
     if not bench.missing:
-        return bench.told(())
+        return bench.told_at_once()
     return be_engine_or_follow(home, environment, work, lambda client: _follow(client, bench), detach=detach)
 
 
