@@ -88,13 +88,13 @@ def _variant_text(variant: Mapping[str, Any]) -> str:
         parts.append(f"{cpus:g} cpu{'s' if cpus > 1 else ''}")
     if variant.get("mem_mib"):
         parts.append(_size_text(variant["mem_mib"]))
-    parts += [f"{n} {name}" for name, n in (variant.get("need") or {}).items() if not _limits_leases(name)]
+    parts += [f"{n} {name}" for name, n in (variant.get("need") or {}).items() if not _is_our_own(name)]
     return ", ".join(parts) or "nothing"
 
 
-def _limits_leases(pool: str) -> bool:
-    """Whether it is the pool behind a GpuPool's `max_parallel`: nobody asked for that by name."""
-    return pool.startswith("leases-") and pool.removeprefix("leases-").isdecimal()
+def _is_our_own(pool: str) -> bool:
+    """Whether it is the pool behind the `max_parallel` of a GpuPool or a study: nobody asked for that by name."""
+    return pool.startswith("trials:") or (pool.startswith("leases-") and pool.removeprefix("leases-").isdecimal())
 
 
 def _size_text(mib: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from passloop.cli.wording import request_text
 
 
@@ -10,5 +12,6 @@ def test_a_request_is_told_in_the_units_of_people() -> None:
     assert request_text(variants) == "2 gpus x 20 GiB, 4 cpus or 0.5 cpu, 1 licence"
 
 
-def test_the_pool_that_limits_leases_is_no_part_of_what_was_asked() -> None:
-    assert request_text([{"gpus": 1, "need": {"leases-1": 1}}]) == "1 gpu"
+@pytest.mark.parametrize("pool", ["leases-1", "trials:study:93ae5c"])
+def test_a_pool_that_limits_how_many_run_at_once_is_no_part_of_what_was_asked(pool: str) -> None:
+    assert request_text([{"gpus": 1, "need": {pool: 1}}]) == "1 gpu"

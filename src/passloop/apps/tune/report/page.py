@@ -25,6 +25,11 @@ from .units import figure_text, gain_text, slo_text
 
 __all__ = ["report_html"]
 
+OWN = """
+th { white-space: normal; vertical-align: bottom; }
+.reason { white-space: normal; min-width: 16rem; }
+.note + .lanes { margin-bottom: 0.8rem; }
+"""
 TONES = {
     "complete": "good",
     "infeasible": "odd",
@@ -51,7 +56,7 @@ def report_html(standing: Standing, *, made_at: int) -> str:
         sections.append(_failures(failures))
     sections.append(_trials(standing))
     main = element("main", *sections)
-    return page_of(f"Study {standing.study.name}", _header(standing), main, made_at=made_at, style=STYLE)
+    return page_of(f"Study {standing.study.name}", _header(standing), main, made_at=made_at, style=STYLE + OWN)
 
 
 def _section(title: str, *content: Markup, note: str = "") -> Markup:
@@ -208,9 +213,11 @@ def _trials(standing: Standing) -> Markup:
 
 def _row(standing: Standing, trial: Trial, right: Sequence[bool]) -> Iterator[Markup]:
     bold = " bold" if trial is standing.best else ""
-    for cell, is_right in zip(trial_cells(standing, trial), right, strict=True):
+    *cells, reason = zip(trial_cells(standing, trial), right, strict=True)
+    for cell, is_right in cells:
         if cell.text in (standing.state_of(trial), "best"):
             tone = TONES.get(standing.state_of(trial), "calm")
             yield element("td", element("span", cell.text, class_=f"tag {tone}"))
         else:
             yield element("td", cell.text, class_=("number" if is_right else "") + bold)
+    yield element("td", reason[0].text, class_="reason")

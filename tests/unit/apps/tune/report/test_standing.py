@@ -11,6 +11,7 @@ import pytest
 from passloop.apps.tune.records import Params
 from passloop.apps.tune.report.document import study_document
 from passloop.apps.tune.report.lines import closing_lines
+from passloop.apps.tune.report.page import report_html
 from passloop.apps.tune.report.standing import Standing
 from passloop.apps.tune.report.timeline import timeline
 from passloop.apps.tune.search.expander import aims_of
@@ -93,3 +94,8 @@ def test_the_time_line_has_each_run_of_a_study() -> None:
     drawn = str(timeline(told))
     assert re.findall(r"Run \d+: \d trials?", drawn) == ["Run 1: 1 trial", "Run 4: 2 trials"]
     assert drawn.count('class="bar') == 3
+
+
+def test_the_page_has_why_a_trial_is_no_candidate_where_it_can_wrap() -> None:
+    page = report_html(standing(GOOD, loaded(1, OTHER, 900.0)), made_at=0)
+    assert '<td class="reason">ttft p95 900 ms at concurrency=4</td>' in page
