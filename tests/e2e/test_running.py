@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -124,6 +125,24 @@ def test_foreground_engine_hands_work_of_others_to_a_daemon(box: Box, tmp_path: 
     other.open()
     assert box.run("wait", str(task)).code == 0
     assert len(box.task(task)["attempts"]) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["sweep.yaml"]])
+def test_a_foreground_engine_whose_terminal_is_gone_leaves_its_work_to_a_daemon(
+    box: Box, tmp_path: Path, words: list[str]
+) -> None:
+    gate = Gate(tmp_path)
+    spec = {"run": "small", "command": gate.command(), "resources": {"cpus": 1}}
+    (box.folder / "sweep.yaml").write_text(json.dumps(spec))
+    with box.on_terminal("run", *(words or ("--", *gate.command()))) as screen:
+        gate.wait_started()
+        screen.until("1 running" if words else "here")
+        screen.hang_up()
+        screen.process.wait(30)
+    assert box.engine_pid() not in (None, screen.process.pid)
+    gate.open()
+    assert box.run("wait", "1").code == 0
+    assert len(box.task(1)["attempts"]) == 1
 
 
 def test_run_of_a_spec_follows_it_and_fails_with_its_work(box: Box) -> None:

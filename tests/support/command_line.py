@@ -60,6 +60,7 @@ class Screen:
         self.process = process
         self._terminal = terminal
         self.shown = ""
+        self.hung_up = False
 
     def until(self, text: str) -> str:
         """Read until `text` was shown, or to the end."""
@@ -72,6 +73,12 @@ class Screen:
         while self._read():
             pass
         return self.shown
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a lost connection does: who writes to it gets an error, and its command SIGHUP."""
+        os.close(self._terminal)
+        self.hung_up = True
+        self.process.send_signal(signal.SIGHUP)
 
     def _read(self) -> bool:
         try:
@@ -161,13 +168,15 @@ class Box:
             stderr=far,
         )
         os.close(far)
+        screen = Screen(process, near)
         try:
             with process:
-                yield Screen(process, near)
+                yield screen
         finally:
             if process.poll() is None:
                 process.kill()
-            os.close(near)
+            if not screen.hung_up:
+                os.close(near)
 
     def engine_pid(self) -> int | None:
         """The process that owns the home; None if nobody does."""

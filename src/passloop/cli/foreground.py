@@ -87,12 +87,13 @@ class Foreground:
 
     def run(self) -> int:
         """Be the engine until the work is done. Raises `HomeBusy` if another process became it first."""
-        with settings_errors():
-            code = asyncio.run(self._serve())
-        if self._hand_over:
-            start_daemon(self._home, self._environment)
-            streams.say("other work remains: a daemon goes on with it (passloop status)")
-        return code
+        try:
+            with settings_errors():
+                return asyncio.run(self._serve())
+        finally:
+            if self._hand_over:
+                start_daemon(self._home, self._environment)
+                streams.say("other work remains: a daemon goes on with it (passloop status)")
 
     async def _serve(self) -> int:
         async with open_host(Path(self._home), EngineSettings(environ=self._environment)) as host:
@@ -167,4 +168,5 @@ class Foreground:
     def _on_hangup(self, host: EngineHost) -> None:
         """The terminal is gone; its work is not: a daemon takes over."""
         self._hand_over = True
+        streams.leave_terminal()
         host.go_down(DownMode.LEAVE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import stat
 import sys
 from typing import Any, TextIO
 
@@ -22,6 +23,7 @@ __all__ = [
     "emit",
     "emit_json",
     "flush",
+    "leave_terminal",
     "paint",
     "say",
     "set_colour",
@@ -126,8 +128,19 @@ def write_anything() -> None:
 
 def silence() -> None:
     """After a reader closed the pipe, or its disk is full: let nothing more be written, not even at exit."""
+    _drop(sys.stdout.fileno())
+
+
+def leave_terminal() -> None:
+    """The terminal is gone: what would be written to it is dropped. Files and pipes are written as before."""
+    for number in (sys.stdout.fileno(), sys.stderr.fileno()):
+        if stat.S_ISCHR(os.fstat(number).st_mode):  # nobody can ask one that hung up whether it is a terminal
+            _drop(number)
+
+
+def _drop(number: int) -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, sys.stdout.fileno())
+    os.dup2(quiet, number)
     os.close(quiet)
 
 
