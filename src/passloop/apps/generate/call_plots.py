@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from passloop.apps.figures import span_text
-from passloop.apps.markup import Markup, element
+from passloop.apps.markup import Markup, element, joined
 from passloop.apps.page import grid
-from passloop.apps.plots import WIDTH, Frame, Range, picture
+from passloop.apps.plots import Frame, Range, picture
 
 from .call_times import FATES, CallTimes, ModelCalls
 
@@ -15,7 +15,6 @@ __all__ = ["calls_section"]
 
 UNITS = ((2 * 3_600_000, 3_600_000, "hours"), (2 * 60_000, 60_000, "minutes"), (0, 1_000, "seconds"))
 COLOURS = {"answered": "s2", "refused": "s3", "failed": "s7"}
-Points = Sequence[tuple[float, float]]
 
 
 def calls_section(times: CallTimes) -> Markup:
@@ -49,20 +48,25 @@ def _plots(model: ModelCalls, times: CallTimes) -> Iterator[Markup]:
     tops = [y for points in shown.values() for _, y in points]
     frame = Frame(across, Range.around([0.0, *tops], zero=True))
     shapes = [*frame.axes(name, "calls a second"), *_lines(frame, shown)]
-    yield _figure(f"{model.name}: calls that ended", picture(shapes, f"calls of {model.name} a second"))
+    drawing = picture(shapes, f"calls of {model.name} a second")
+    yield _figure(drawing, f"{model.name}: calls that were", *_words(shown))
     busy = [(x, step.under_way) for x, step in zip(places, model.steps, strict=True)]
     frame = Frame(across, Range.around([0.0, float(model.limit or 1), *(y for _, y in busy)], zero=True))
     shapes = [*frame.axes(name, "under way"), element("path", d=frame.path(busy), class_="s0")]
     shapes += frame.limit(model.limit, f"max_in_flight {model.limit}") if model.limit is not None else ()
-    yield _figure(f"{model.name}: calls under way", picture(shapes, f"calls of {model.name} under way"))
+    yield _figure(picture(shapes, f"calls of {model.name} under way"), f"{model.name}: calls under way")
 
 
 def _lines(frame: Frame, lines: dict[str, list[tuple[float, float]]]) -> Iterator[Markup]:
-    for place, (fate, points) in enumerate(lines.items()):
+    for fate, points in lines.items():
         yield element("path", d=frame.path(points), class_=COLOURS[fate])
-        at = {"x": WIDTH - 22, "y": 30 + 16 * place}
-        yield element("text", fate, **at, text_anchor="end", style="fill: currentColor", class_=COLOURS[fate])
 
 
-def _figure(caption: str, drawing: Markup) -> Markup:
-    return element("figure", element("figcaption", caption), drawing)
+def _words(fates: Iterable[str]) -> Iterator[Markup]:
+    """What the lines mean, each word in the colour of its line."""
+    for fate in fates:
+        yield joined(" ", element("span", fate, class_=COLOURS[fate]))
+
+
+def _figure(drawing: Markup, *caption: str) -> Markup:
+    return element("figure", element("figcaption", *caption), drawing)
