@@ -157,13 +157,29 @@ def send(home: SimulatedHome, event: Event) -> None:
 
 
 def cancel(home: SimulatedHome) -> None:
-    """A client cancels tasks; what it is told was cancelled must stay so."""
-    tasks = some(home, 2)
+    """A client cancels tasks."""
+    _cancel(home, some(home, 2))
+
+
+def _cancel(home: SimulatedHome, tasks: tuple[TaskId, ...]) -> None:
+    """What a client is told was cancelled must stay so."""
 
     def told(answer: TasksAnswer) -> None:
         home.witness.must_cancel.update(answer.changed)
 
     home.ask(lambda engine: engine.send(Cancelled(tasks)), told)
+
+
+def think_better(home: SimulatedHome) -> None:
+    """A client cancels what it has just submitted: its devices may be looked at for its start just now."""
+    spec = replace(a_spec(home), request=Request(home.box.chance.choice(DEVICES)), driver="processes")
+    event = Submitted("mistake", (NewTask(spec, payload='{"long": true}'),), priority=5, refuse_impossible=False)
+
+    def told(answer: SubmitAnswer) -> None:
+        _acknowledge(home, answer)
+        _cancel(home, answer.tasks)
+
+    home.ask(lambda engine: engine.submit(event), told)
 
 
 def cancel_live(home: SimulatedHome) -> None:
@@ -311,15 +327,15 @@ def drain(home: SimulatedHome) -> None:
 Plan = dict[Action, int]
 
 CLIENTS: Plan = {
-    submit: 30, cancel: 4, cancel_live: 3, hold: 2, release: 3, hold_group: 1, release_groups: 2, reorder: 3,
-    try_again: 3, open_pool: 1, vouch: 2, submit_warm: 8, declare_source: 6, change_source: 4,
+    submit: 30, think_better: 6, cancel: 4, cancel_live: 3, hold: 2, release: 3, hold_group: 1, release_groups: 2,
+    reorder: 3, try_again: 3, open_pool: 1, vouch: 2, submit_warm: 8, declare_source: 6, change_source: 4,
 }  # fmt: skip
 WORLD: Plan = {
     change_device: 6, lose_attempt: 4, lose_worker: 2, tear_record: 2, zombie: 1, trouble_endpoint: 2, mend_endpoint: 3,
 }  # fmt: skip
 ENGINE: Plan = {die: 5, fill_disk: 3, free_disk: 6, jump_clock: 1, drain: 1}
 DEVICES_PLAN: Plan = {
-    submit: 30, submit_warm: 8, declare_source: 3, cancel: 4, cancel_live: 3, release: 2, vouch: 4,
+    submit: 30, think_better: 6, submit_warm: 8, declare_source: 3, cancel: 4, cancel_live: 3, release: 2, vouch: 4,
     change_device: 14, zombie: 4, lose_attempt: 3, lose_worker: 2, die: 6,
 }  # fmt: skip
 

@@ -25,7 +25,7 @@ __all__ = ["Killed", "Life", "SimulatedLoop", "living", "watched_crashpoints"]
 
 DELAYS = (0, 0, 0, 0, 1, 1, 6)
 """How long (ms) work off the loop takes: a read, or the fsync of a commit."""
-LOOKS = (*DELAYS, 250)
+LOOKS = (*DELAYS, 250, 250)
 """How long (ms) a look at devices takes."""
 
 

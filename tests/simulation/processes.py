@@ -35,6 +35,7 @@ TORN = Outcome(OutcomeKind.LOST, message="its exit record is torn")
 NO_ROOM = Outcome(OutcomeKind.LOST, message="no room for its folder", engine_lost=True)
 
 MEMORY_MIB = 16_384
+LONG = (20_000, 90_000)
 QUICK = (0, 1, 5, 20)
 """How long (ms) quick attempts take: so short that they are claimed ahead."""
 
@@ -196,7 +197,7 @@ class Processes(FakeWorld):
         if refused is not None:
             return Play(duration=self.chance.choice([20, 900]), outcome=refused)
         chance = self.chance
-        durations = QUICK if order.payload.get("quick") else DURATIONS
+        durations = QUICK if order.payload.get("quick") else LONG if order.payload.get("long") else DURATIONS
         if self.healthy:
             return Play(duration=chance.choice(durations), outcome=self._success(order))
         kind = chance.choice(ENDS)

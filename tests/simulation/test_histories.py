@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from passloop.engine.dispatch import Dispatch
 from passloop.kernel import lifecycle
+from passloop.kernel.instructions import Stop
 from passloop.kernel.records import Attempt
 from passloop.kernel.state import State
 
@@ -27,6 +29,26 @@ def test_a_history_that_breaks_a_promise_says_how_to_replay_it(monkeypatch: pyte
         play("safety", 1, 120)
     assert any("python -m tests.simulation.replay --mode safety --seed 1 --events 120" in n for n in notes(broken))
     assert "--mode safety --seed 1" in command("safety", 1, 120)
+
+
+def test_a_stop_that_is_dropped_while_its_start_waits_at_the_gate_breaks_one_of_a_few_histories(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = Dispatch._stop
+
+    def drops(dispatch: Dispatch, order: Stop) -> None:
+        if order.attempt not in dispatch._at_gate:
+            stop(dispatch, order)
+
+    monkeypatch.setattr(Dispatch, "_stop", drops)
+    with pytest.raises(AssertionError, match="was to stop and runs on"):
+        play_all(range(60), 150)
+
+
+def play_all(seeds: range, events: int) -> None:
+    """Play them until one breaks a promise."""
+    for seed in seeds:
+        play("safety", seed, events)
 
 
 def notes(broken: pytest.ExceptionInfo[BaseException]) -> list[str]:
