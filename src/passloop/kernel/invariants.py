@@ -44,10 +44,14 @@ def check(machine: Machine, now: int) -> None:
 
 def _conserved(state: State, now: int) -> Iterator[str]:
     """1. charges + free = capacity, all >= 0"""
+    charges: Counter[str] = Counter()
+    for attempt in state.attempts.values():
+        for name, amount in attempt.allocation.amounts:
+            charges[name] += amount
     for pool in state.pools.values():
         if pool.kind is PoolKind.RATE:
             continue
-        charged = sum(dict(a.allocation.amounts).get(pool.name, 0) for a in state.attempts.values())
+        charged = charges[pool.name]
         if charged != pool.used or sum(pool.holders.values()) != charged:
             yield f"pool {pool.name} has {pool.used} used, attempts hold {charged}"
         if pool.used < 0:
@@ -78,7 +82,7 @@ def _workers_conserved(state: State, now: int) -> Iterator[str]:
     for worker in state.workers.by_id.values():
         if any(attempt not in state.attempts for attempt in worker.attempts):
             yield f"worker {worker.id} has attempts {worker.attempts} that are not live"
-    for device in state.devices.devices.values():
+    for device in (one for one in state.devices.devices.values() if one.parked):
         lying = [grant for grant, _ in device.parked.values()]
         waiting = sum(g.share for a, g in device.holders.items() if a in state.workers.kept_back)
         if device.free_share + waiting < sum(grant.share for grant in lying):
@@ -139,17 +143,26 @@ def _dependencies_hold(state: State, now: int) -> Iterator[str]:
 
 def _sources_match(state: State, now: int) -> Iterator[str]:
     """12. what sources count of their tasks and memory is so"""
-    for source in state.sources.values():
-        mine = [task for task in state.tasks.values() if task.cell is not None and task.cell.unit.source is source]
+    if not state.sources:
+        return
+    ready: Counter[tuple[int, int]] = Counter()
+    left: dict[int, Counter[int]] = {run: Counter() for run in state.sources}
+    for task in state.tasks.values():
+        cell = task.cell
+        if cell is None or state.sources.get(cell.unit.source.run) is not cell.unit.source:
+            continue
+        left[cell.unit.source.run][cell.unit.number] += 1
+        if task.state is TaskState.READY:
+            ready[cell.unit.source.run, id(cell.node)] += 1
+    for run, source in state.sources.items():
         for number, node in enumerate(source.nodes):
-            ready = sum(task.state is TaskState.READY for task in mine if task.cell and task.cell.node is node)
-            if ready != node.ready:
-                yield f"run {source.run} counts {node.ready} ready tasks of node {number}, there are {ready}"
-        left = dict(Counter(task.cell.unit.number for task in mine if task.cell))
-        if left != {unit.number: unit.left for unit in source.units.values()} or source.left != len(mine):
-            yield f"run {source.run} counts {source.left} live tasks, there are {left}"
+            if ready[run, id(node)] != node.ready:
+                yield f"run {run} counts {node.ready} ready tasks of node {number}, there are {ready[run, id(node)]}"
+        units = {unit.number: unit.left for unit in source.units.values()}
+        if dict(left[run]) != units or source.left != left[run].total():
+            yield f"run {run} counts {source.left} live tasks, there are {dict(left[run])}"
         if source.bytes != sum(unit.resident for unit in source.units.values()):
-            yield f"run {source.run} counts {source.bytes} bytes"
+            yield f"run {run} counts {source.bytes} bytes"
 
 
 def _not_stranded(state: State, now: int) -> Iterator[str]:
@@ -163,9 +176,12 @@ def _not_stranded(state: State, now: int) -> Iterator[str]:
         if fit(state, task, before, last_resort(before), now) is not None:
             yield f"task {task.id} holds a reservation and fits"
         rooms.append(room_for(state, task, before, ends, now))
+    known: dict[int, tuple[list[Room], frozenset[str]]] = {}
     for lane in state.queue.lanes():
         assert lane.head is not None
+        if lane.priority not in known:
+            before = [room for room in rooms if room.task.priority >= lane.priority]
+            known[lane.priority] = before, last_resort(before)
         task = state.tasks[lane.head[3]]
-        before = [room for room in rooms if room.task.priority >= lane.priority]
-        if fit(state, task, before, last_resort(before), now) is not None:
+        if fit(state, task, *known[lane.priority], now) is not None:
             yield f"task {task.id} is ready and fits"
