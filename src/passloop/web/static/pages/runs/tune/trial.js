@@ -36,7 +36,7 @@ function Body({ trial }) {
       </div>
     </div>
     ${trial.lines?.length > 0 && html`<${Panel} title="Why it failed"><pre>${trial.lines.map(plain).join("\n")}</pre><//>`}
-    ${trial.points?.length > 0 && html`<${Panel} title="Measured" bare><${Grid} label="Measured" columns=${columnsOf(trial.points)} rows=${trial.points} keyOf=${(point) => point.name} /><//>`}
+    ${trial.points?.length > 0 && html`<${Panel} title="Measured" note="ttft, tpot and e2e in ms; without a word, the mean" bare><${Grid} label="Measured" columns=${columnsOf(trial.points)} rows=${trial.points} keyOf=${(point) => point.name} /><//>`}
   `;
 }
 
