@@ -1,8 +1,9 @@
 """One HTTP/1.1 connection to the server under load: a request out, pieces of its answer in, each with its time.
 
 The time is taken in the callback that the event loop makes for arrived bytes, before anything is parsed and before any
-task runs: what measures must not wait in line behind what it measures. It knows as much of HTTP as an inference server
-speaks (a length, chunks, or an end by closing); it follows no redirects, unpacks nothing and retries nothing.
+task runs: what measures must not wait in line behind what it measures, nor behind what came on other connections. It
+knows as much of HTTP as an inference server speaks (a length, chunks, or an end by closing); it follows no redirects,
+unpacks nothing and retries nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
-__all__ = ["Connection", "ConnectionBroken", "NotHttp", "Sink"]
+__all__ = ["Arrivals", "Connection", "ConnectionBroken", "NotHttp", "Sink"]
 
 LARGEST_HEAD = 64 * 1024
 Sink = Callable[[bytes, float], None]
@@ -30,14 +31,34 @@ class NotHttp(Exception):
     """What came is no HTTP/1.1 answer."""
 
 
+class Arrivals:
+    """The time at which bytes came, the same for all connections that had some when the loop woke up: the last of them
+    has its turn only after those before it are parsed, and was there all along.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._at: float | None = None
+
+    def time(self) -> float:
+        """When the loop woke up for what it hands out now, on its own clock."""
+        if self._at is None:
+            self._at = self._loop.time()
+            self._loop.call_soon(self._forget)  # it runs before the loop looks for further bytes
+        return self._at
+
+    def _forget(self) -> None:
+        self._at = None
+
+
 _Mode = Literal["head", "length", "size", "chunk", "gap", "trailer", "close"]
 
 
 class Connection(asyncio.Protocol):
     """A connection that carries one request at a time. `open` says whether another may be sent on it."""
 
-    def __init__(self) -> None:
-        self._clock = asyncio.get_running_loop().time
+    def __init__(self, arrivals: Arrivals | None = None) -> None:
+        self._arrivals = arrivals or Arrivals()
         self._transport: asyncio.Transport | None = None
         self._sink: Sink = _ignore
         self._ended: asyncio.Future[int] | None = None
@@ -87,7 +108,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop: bytes are there."""
-        at = self._clock()
+        at = self._arrivals.time()
         if self._ended is None or self._ended.done():
             self.close()  # nobody asked: whatever it is, the connection is of no more use
             return

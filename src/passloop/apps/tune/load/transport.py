@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from passloop.apps.errors import BadValue
 
-from .connection import Connection, ConnectionBroken, NotHttp, Sink
+from .connection import Arrivals, Connection, ConnectionBroken, NotHttp, Sink
 
 __all__ = ["Refused", "Transport"]
 
@@ -43,6 +43,7 @@ class Transport:
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._address: str | None = None
         self._reuse = reuse
+        self._arrivals: Arrivals | None = None
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         words = [
@@ -125,11 +126,16 @@ class Transport:
     async def _connect(self) -> Connection:
         """A new connection. A name is looked up for the first one only."""
         loop = asyncio.get_running_loop()
+        arrivals = self._arrivals = self._arrivals or Arrivals()
         name = self._host if self._tls is not None else None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 transport, connection = await loop.create_connection(
-                    Connection, self._address or self._host, self._port, ssl=self._tls, server_hostname=name
+                    lambda: Connection(arrivals),
+                    self._address or self._host,
+                    self._port,
+                    ssl=self._tls,
+                    server_hostname=name,
                 )
         except (OSError, ssl.SSLError) as error:
             raise Refused("connect", f"no connection to {self._host}:{self._port}: {error}") from None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passloop.apps.tune.load.connection import Connection, ConnectionBroken, NotHttp
+from passloop.apps.tune.load.connection import Arrivals, Connection, ConnectionBroken, NotHttp
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\nA: b\r\n\r\n"
 SIZED = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nhello, world"
@@ -35,9 +35,9 @@ class Line(asyncio.Transport):
 class Call:
     """A request under way: what came of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, arrivals: Arrivals | None = None) -> None:
         self.line = Line()
-        self.connection = Connection()
+        self.connection = Connection(arrivals)
         self.connection.connection_made(self.line)
         self.body = b""
         self.times: list[float] = []
@@ -144,3 +144,20 @@ async def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
     await call.answered(SIZED)
     call.connection.data_received(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
     assert not call.connection.open
+
+
+async def test_what_the_loop_woke_up_for_has_one_time_and_what_comes_later_another() -> None:
+    arrivals = Arrivals()
+    one, other = Call(arrivals), Call(arrivals)
+    asking = [asyncio.create_task(each.connection.ask(b"GET /\r\n\r\n", each.take)) for each in (one, other)]
+    await asyncio.sleep(0)
+    clock = asyncio.get_running_loop().time
+    one.connection.data_received(SIZED[:-3])
+    parsed = clock()
+    while clock() == parsed:
+        pass  # the clock ticks on while the first is parsed
+    other.connection.data_received(SIZED)
+    await asyncio.sleep(0)
+    one.connection.data_received(SIZED[-3:])
+    await asyncio.gather(*asking)
+    assert one.times[0] == other.times[0] < one.times[-1]
