@@ -18,13 +18,13 @@ MOST_BYTES = 1024 * 1024
 """The largest `metrics.json` that is read, in bytes."""
 
 
-def read_metrics(out: Path) -> str | None:
+def read_metrics(out: Path | str) -> str | None:
     """The JSON text of the results left in `out/metrics.json`; None if there is no such file. Never raises.
 
     The text is one JSON object of at most `MOST_BYTES`; numbers that JSON cannot say (NaN, infinities) become null.
     """
     try:
-        raw = _read_plain_file(out / "metrics.json")
+        raw = _read_plain_file(f"{out}/metrics.json")
     except OSError as error:
         return _complaint(f"metrics.json cannot be read: {error.strerror}")
     if raw is None:
@@ -42,7 +42,7 @@ def read_metrics(out: Path) -> str | None:
     return text
 
 
-def _read_plain_file(path: Path) -> bytes | None:
+def _read_plain_file(path: str) -> bytes | None:
     """Its first bytes, one more than may be; None if there is none. Follows no link and waits for no pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

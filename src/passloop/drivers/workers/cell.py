@@ -12,9 +12,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,8 @@ from passloop.drivers.processes.keeper import records
 from . import results
 from .claims import StartRecord
 from .output import Output
+from .protocol import encoded
+from .variables import Variables
 
 __all__ = ["Cell", "Ended", "Standing", "TakenError"]
 
@@ -43,6 +43,7 @@ class Standing:
     worker: int
     shim: dict[str, str | int]
     warm_key: str | None
+    variables: Variables = field(default_factory=Variables)
 
 
 @dataclass(slots=True)
@@ -97,8 +98,8 @@ class Cell:
         """Call the function with everything as its task wants it; never raises but what ends the worker itself."""
         self._began = time.monotonic()
         order = self.order
-        own = order["env"] or {}
-        with output.into(self._folder, short=order["short"]), _variables(order["variables"], own):
+        environment = self._standing.variables.of(order["variables"], order["env"])
+        with output.into(self._folder, short=order["short"]), environment:
             worker.begin(self._context(number))
             try:
                 return self._called()
@@ -107,8 +108,8 @@ class Cell:
             finally:
                 worker.begin(None)
 
-    def finish(self, ended: Ended, *, kept: bool) -> dict[str, Any]:
-        """Write the exit record and what the application says; the record."""
+    def finish(self, ended: Ended, *, kept: bool) -> tuple[str, int]:
+        """Write the exit record and what the application says; the record as JSON text, and how long it took in us."""
         if ended.word is not None:
             _leave_word(Path(self.order["directory"]), ended.word)
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -116,7 +117,7 @@ class Cell:
             "kind": ended.kind,
             "exit_code": ended.exit_code,
             "signal": None,
-            "message": ended.message[:_LONGEST_MESSAGE],
+            "message": ended.message[:_LONGEST_MESSAGE].encode("utf-8", "replace").decode(),
             "stop": ended.stop,
             "stray": False,
             "ended_at": records.wall_ms(),
@@ -131,8 +132,9 @@ class Cell:
         if ended.growth is not None:
             record["growth_mib"], record["growth_cells"] = ended.growth
         crashpoint("worker_before_exit_record")
-        records.store_exit(self._folder, self._exit, records.to_json(record))
-        return record
+        text = encoded(record)
+        records.store_exit(self._folder, self._exit, text.encode())
+        return text, record["wall_us"]
 
     def sync(self) -> None:
         """Bring the exit record to the disk."""
@@ -163,7 +165,7 @@ class Cell:
             task=order["task"],
             attempt=order["epoch"],
             attempt_id=order["name"],
-            out=Path(order["directory"]) / "out",
+            out=Path(f"{order['directory']}/out"),
             index=order.get("index"),
             warm_key=self._standing.warm_key,
             number=number,
@@ -171,22 +173,6 @@ class Cell:
 
     def _identity(self) -> dict[str, Any]:
         return {"attempt": self.attempt, "epoch": self.order["epoch"], "name": self.order["name"]}
-
-
-@contextmanager
-def _variables(said: dict[str, str], own: dict[str, str]) -> Iterator[None]:
-    """Set variables for the cell; the task's own win over the worker's, passloop's over both."""
-    wanted = {**own, **said}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            elif wanted[name] != value:
-                os.environ[name] = value
 
 
 def _ended_by(error: BaseException) -> Ended:

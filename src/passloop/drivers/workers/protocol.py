@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["DOOR", "HEADER", "SOCKET", "frame", "take_messages"]
+__all__ = ["DOOR", "HEADER", "SOCKET", "encoded", "end_frame", "frame", "take_messages"]
 
 DOOR = "door"
 """The socket in the folder of all workers at which the driver awaits new ones."""
@@ -29,12 +29,22 @@ HEADER = 4
 
 Decode = Callable[[bytes], dict[str, Any]]
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+encoded = json.JSONEncoder(separators=(",", ":")).encode
+"""JSON text as it is said and recorded."""
 
 
 def frame(message: dict[str, Any]) -> bytes:
     """One message as it is sent."""
-    body = _encode(message).encode()
+    return _framed(encoded(message))
+
+
+def end_frame(attempt: int, record: str, *, kept: bool) -> bytes:
+    """That an attempt has ended, with its exit record as JSON text."""
+    return _framed(f'{{"exited":{attempt},"record":{record},"kept":{"true" if kept else "false"}}}')
+
+
+def _framed(text: str) -> bytes:
+    body = text.encode()
     return len(body).to_bytes(HEADER, "big") + body
 
 

@@ -26,7 +26,7 @@ from .cell import Cell, Ended, Standing, TakenError
 from .claims import StartRecord
 from .limits import TimeLimit
 from .output import Output
-from .protocol import DOOR, SOCKET, frame, take_messages
+from .protocol import DOOR, SOCKET, end_frame, frame, take_messages
 
 __all__ = ["Worker", "main"]
 
@@ -135,10 +135,13 @@ class Worker:
 
     def _say(self, message: dict[str, Any]) -> None:
         """Tell the engine, if there is one; records say the same."""
+        self._send(frame(message))
+
+    def _send(self, framed: bytes) -> None:
         if self._engine is None:
             return
         try:
-            self._engine.sendall(frame(message))
+            self._engine.sendall(framed)
         except OSError:
             self._engine.close()
             self._engine = None
@@ -168,11 +171,11 @@ class Worker:
         spoilt = self._spoilt_by(cell, ended)
         if spoilt and ended.kind == "success" and not ended.message:
             ended.message = f"its worker is not used again: {spoilt}"
-        record = cell.finish(ended, kept=not spoilt)
+        record, wall_us = cell.finish(ended, kept=not spoilt)
         crashpoint("worker_before_exit_report")
-        self._say({"exited": cell.attempt, "record": record, "kept": not spoilt})
+        self._send(end_frame(cell.attempt, record, kept=not spoilt))
         crashpoint("worker_after_exit_report")
-        if self._engine is None or record["wall_us"] > LONG_MS * 1000:
+        if self._engine is None or wall_us > LONG_MS * 1000:
             cell.sync()
         return not spoilt
 
