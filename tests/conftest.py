@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 from tests.support import promises
@@ -22,6 +23,16 @@ settings.load_profile("passloop")
 
 KILLED = {"kill_runs", "nursery"}
 """Fixtures of engines that are killed: what coverage saw in them is lost, so it need not look."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before a worker measures itself: it is measured already, as a process of ours and by the arguments it was given.
+    That must end, for whoever pauses the last measurement lets the one before it go on, at the same cost.
+    """
+    if hasattr(session.config, "workerinput"):
+        while (measured := Coverage.current()) is not None:
+            measured.stop()
 
 
 @pytest.hookimpl(trylast=True)
