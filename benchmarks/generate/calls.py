@@ -97,7 +97,9 @@ async def opened(folder: Path, models: list[Model]) -> AsyncIterator[Engine]:
 
 
 async def by_engine(folder: Path, url: str, calls: int) -> dict[str, float]:
-    """All calls through an engine: wall time, CPU by thread, bytes of journal."""
+    """All calls through an engine: wall time, CPU by thread, bytes of journal. The client is loaded before."""
+    from passloop.drivers.calls import client  # noqa: F401  # its library takes as long to load as many a call
+
     models = [Model(Endpoint(url), f"m{number}", max_in_flight=IN_FLIGHT) for number in range(MODELS)]
     async with opened(folder, models) as engine:
         for pool in declarations(models):

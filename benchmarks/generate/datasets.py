@@ -5,6 +5,10 @@ closed for 10 s (429 with Retry-After), closed for ever, or broken for ever (500
 calls. Each program is a process of its own, killed after `--limit` seconds: `ended` says whether it came to an end by
 itself. CPU and memory are beside those of the same program with one row. `--data-designer PYTHON` names a Python that
 has it.
+
+2,000 rows, as the figures are meant, and no longer than ten minutes whatever stalls:
+
+    python -m benchmarks.generate.datasets --rows 2000 --within 10
 """
 
 from __future__ import annotations
@@ -41,6 +45,22 @@ CASES: dict[str, dict[str, Any]] = {
     "one broken for ever": {"m3": closed(status=500, retry_after=None)},
     "5 % sporadic 429": {"*": closed(share=0.05)},
 }
+
+
+class Patience:
+    """How long the next program may take: `limit` seconds, and of what is left of `within` minutes its share."""
+
+    def __init__(self, limit: float, within: float | None, programs: int) -> None:
+        self._limit = limit
+        self._end = None if within is None else time.perf_counter() + within * 60
+        self._programs = programs
+
+    def next(self) -> float:
+        """Seconds for one program more."""
+        left, self._programs = self._programs, max(1, self._programs - 1)
+        if self._end is None:
+            return self._limit
+        return min(self._limit, max(1.0, (self._end - time.perf_counter()) / left))
 
 
 class Ended(NamedTuple):
@@ -132,21 +152,25 @@ def seen(log: Path) -> dict[str, Any]:
     }
 
 
-def measured(folder: Path, script: dict[str, Any], name: str, rows: int, given: Any) -> tuple[Ended, dict[str, Any]]:
+def measured(
+    folder: Path, script: dict[str, Any], name: str, rows: int, given: Any, *, limit: float
+) -> tuple[Ended, dict[str, Any]]:
     """One program before a new endpoint, in a new folder."""
     place = folder / f"{name}-{time.monotonic_ns()}"
     place.mkdir()
     with endpoint(place, script) as (url, log):
         words = programs(place, url, rows, given.data_designer)[name]
-        ended = run(words, place, limit=given.limit)
+        ended = run(words, place, limit=limit)
         return ended, seen(log)
 
 
-def figures_of(folder: Path, script: dict[str, Any], rows: int, given: Any, alone: dict[str, Ended]) -> dict[str, Any]:
+def figures_of(
+    folder: Path, script: dict[str, Any], given: Any, alone: dict[str, Ended], patience: Patience
+) -> dict[str, Any]:
     """Every program in turn, on one case."""
     found = {}
     for name, base in alone.items():
-        ended, told = measured(folder, script, name, rows, given)
+        ended, told = measured(folder, script, name, given.rows, given, limit=patience.next())
         calls = max(1, told["calls"])
         found[name] = {
             "seconds": round(ended.wall - base.wall, 2),
@@ -165,17 +189,19 @@ def main() -> None:
     parser = common_options(__doc__, rounds=1)
     parser.add_argument("--rows", type=int, default=2_000)
     parser.add_argument("--limit", type=float, default=120.0, help="seconds after which a program is killed")
+    parser.add_argument("--within", type=float, metavar="MINUTES", help="of all programs together; slow ones share it")
     parser.add_argument("--data-designer", metavar="PYTHON")
     parser.add_argument("--only", action="append", choices=sorted(CASES), help="one case; may be said again")
     given = parser.parse_args()
     with scratch(given.folder) as folder:
         figures: dict[str, object] = {"machine": described(folder), "fsync_us": fsync_us(folder), "rows": given.rows}
         names = programs(folder, "http://127.0.0.1:9/v1", 1, given.data_designer)
-        alone = {name: measured(folder, {}, name, 1, given)[0] for name in names}
+        cases = given.only or list(CASES)
+        patience = Patience(given.limit, given.within, len(names) * (1 + len(cases) * given.rounds))
+        alone = {name: measured(folder, {}, name, 1, given, limit=patience.next())[0] for name in names}
         figures["one_row_seconds_and_mib"] = {n: [round(e.wall, 2), round(e.mib)] for n, e in alone.items()}
-        for case in given.only or CASES:
-            rounds = range(given.rounds)
-            figures[case] = [figures_of(folder, CASES[case], given.rows, given, alone) for _ in rounds]
+        for case in cases:
+            figures[case] = [figures_of(folder, CASES[case], given, alone, patience) for _ in range(given.rounds)]
     write_results("generate_datasets", figures, dry_run=given.dry_run)
 
 
