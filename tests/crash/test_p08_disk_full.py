@@ -19,6 +19,8 @@ from tests.support.promises import record
 from tests.support.small_disk import SmallDisk, can_mount, small_disk
 
 RESUMES_WITHIN = 5.0
+REFUSED_AND_RUN = 2
+"""How many attempts a task has at most that met a full disk once."""
 FILLERS = {"logs": "cat /dev/zero", "artifacts": "cat /dev/zero > $PASSLOOP_OUT/big"}
 
 pytestmark = pytest.mark.skipif(not can_mount(), reason="no file system may be mounted here")
@@ -101,12 +103,16 @@ def test_p08_full_folders_of_attempts_are_said_cost_nothing_and_fill_up_later(tm
         assert state.startswith("paused: disk full: no room for attempts in ")
         field.open_gate(2)
         field.wait_lines("end", 2)
+        disk.wait_tried()
+        assert disk.state().startswith("paused: disk full: ")
         freed: list[float] = []
         disk.until("running", lambda: freed.append((disk.free(), time.monotonic())[1]))
         late = time.monotonic() - freed[0]
         assert late < RESUMES_WITHIN
         check_nothing_is_lost(disk, [*running, *acknowledged])
-        assert {row.losses for row, _ in field.ledger().values()} == {0}
+        ledger = field.ledger().values()
+        assert {row.losses for row, _ in ledger} == {0}
+        assert max(len(attempts) for _, attempts in ledger) <= REFUSED_AND_RUN, "it went on while there was no room"
     said(late)
 
 

@@ -6,6 +6,7 @@ The disk is seen from here through /proc/PID/root, and commands are run in the s
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from passloop.store.home import Home
+from passloop.store.inotify import CREATED, watcher
 
 from .killing import ROOT, SECONDS, Field, Nursery, Victim
 
@@ -79,6 +81,13 @@ class SmallDisk:
 
     def free(self) -> None:
         (self.path / "filler").unlink()
+
+    def wait_tried(self) -> None:
+        """Until the engine has looked once more whether there is room, by the file it tries to write."""
+        with watcher() as tries:
+            tries.add(str(self.path), CREATED)
+            while ".room" not in {event.name for event in tries.drain()}:
+                assert select.select([tries], [], [], SECONDS)[0], "the engine never looks whether there is room"
 
     def bring_home(self) -> None:
         """End the engine and copy its store to where SQLite, which resolves links by their text, can read it."""
