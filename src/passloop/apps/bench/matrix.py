@@ -161,14 +161,13 @@ def _row_mistakes(spec: BenchSpec, resolver: Resolver) -> Iterator[Mistake]:
     subsets: list[str] = []
     for name in spec.benchmarks:
         found = resolver.benchmark(name)
-        subsets += (
-            [each.name for each in found.resolved.subsets] if found is not None else spec.benchmarks[name].subsets
-        )
+        subsets += spec.benchmarks[name].subsets
+        subsets += [] if found is None else [each.name for each in found.resolved.subsets]
     axes: dict[str, Iterable[str]] = {
         "model": spec.models,
         "sparse_attention": spec.sparse_attention,
         "benchmark": spec.benchmarks,
-        "subset": subsets,
+        "subset": dict.fromkeys(subsets),
         "seed": [str(seed) for seed in spec.seeds or (spec.defaults.seed,)],
     }
     rows: list[tuple[tuple[str | int, ...], Mapping[str, Any]]] = []

@@ -7,6 +7,7 @@ together; what could not be resolved is None.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -160,7 +161,7 @@ class Resolver:
                     return {}
                 del said[wrong]
 
-    def _benchmark(self, name: str) -> FoundBenchmark:
+    def _benchmark(self, name: str) -> FoundBenchmark | None:
         entry = self._spec.benchmarks[name]
         spec_kind = self._meant(self._spec.adapter)
         check_arguments(entry.options)
@@ -169,9 +170,32 @@ class Resolver:
             resolved = free_benchmark(ask)
             return FoundBenchmark(name, None, resolved, canonical({"name": name, "options": resolved.options}))
         kind = benchmark_kind(name)
-        resolved = kind.resolve(ask)
+        resolved = self._resolved(kind, ask)
+        if resolved is None:
+            return None
         part = {"name": name, "options": resolved.options, "version": kind.version}
         return FoundBenchmark(name, kind, resolved, canonical(part))
+
+    def _resolved(self, kind: BenchmarkKind, ask: BenchmarkAsk) -> ResolvedBenchmark | None:
+        """What a benchmark resolves to. Of a subset or option with a mistake the others are looked at without it."""
+        places, options, wrong = list(range(len(ask.subsets))), dict(ask.options), False
+        while True:
+            subsets = tuple(ask.subsets[place] for place in places)
+            try:
+                return kind.resolve(replace(ask, subsets=subsets, options=options))
+            except BadValue as bad:
+                at = bad.path[1] if bad.path[:1] == ("subsets",) and len(bad.path) > 1 else None
+                if isinstance(at, int) and at < len(places):
+                    self.note(("benchmarks", ask.name, "subsets"), BadValue(bad.what, bad.fix, path=(places.pop(at),)))
+                elif bad.path and options.pop(str(bad.path[0]), None) is not None:
+                    self.note(("benchmarks", ask.name), bad)
+                elif wrong:
+                    return None
+                else:
+                    raise
+                wrong = True
+                if ask.subsets and not places:
+                    return None
 
     def _model_ask(self, name: str, load: Mapping[str, Any]) -> ModelAsk:
         entry = self._spec.models[name]
@@ -184,14 +208,34 @@ class Resolver:
             folder=self._folder,
         )
 
-    def _method(self, adapter: FoundAdapter, name: str, model: ResolvedModel) -> ResolvedMethod:
+    def _method(self, adapter: FoundAdapter, name: str, model: ResolvedModel) -> ResolvedMethod | None:
         entry = self._spec.sparse_attention[name]
         check_arguments(entry.parameters)
-        ask = MethodAsk(name=name, method=entry.method, parameters=entry.parameters)
-        found = adapter.kind.resolve_method(ask, model)
+        found = self._resolved_method(adapter.kind, name, model)
+        if found is None:
+            return None
         if entry.method is not None and found.method is None:
             raise BadValue(f"the method {entry.method} came out as dense", "report this: a method must not be dropped")
         return found
+
+    def _resolved_method(self, kind: AdapterKind, name: str, model: ResolvedModel) -> ResolvedMethod | None:
+        """What a configuration resolves to. Of a parameter with a mistake the others are looked at without it."""
+        entry = self._spec.sparse_attention[name]
+        parameters, wrong = dict(entry.parameters), False
+        while True:
+            try:
+                found = kind.resolve_method(MethodAsk(name=name, method=entry.method, parameters=parameters), model)
+            except BadValue as bad:
+                if bad.path and str(bad.path[0]) in parameters:
+                    self.note(("sparse_attention", name), bad)
+                    del parameters[str(bad.path[0])]
+                elif wrong:
+                    return None
+                else:
+                    raise
+                wrong = True
+            else:
+                return None if wrong else found
 
 
 def free_benchmark(ask: BenchmarkAsk) -> ResolvedBenchmark:

@@ -79,3 +79,20 @@ def test_an_adapter_that_is_misspelt_hides_no_wrong_name(tmp_path: Path) -> None
 def test_names_are_free_where_the_adapter_is_one_that_looks_nothing_up(tmp_path: Path) -> None:
     for adapter in ("fakee", "something-else"):
         assert told_of(f"bench: x\nadapter: {adapter}\n" + NAMES, tmp_path) == [f"there is no adapter `{adapter}`"]
+
+
+def test_every_subset_option_and_parameter_that_is_wrong_is_told(tmp_path: Path) -> None:
+    spec = """bench: x
+models: {lost: {source: /nowhere}}
+sparse_attention: {half: {method: knorm, compression_ratio: 0.5, windwo: 1, size: 2}}
+benchmarks: {niah: {subsets: [single_51x, single_512, multi], neeedles: 3}}
+exclude: [{subset: multi}]
+"""
+    assert told_of(spec, tmp_path) == [
+        "model_missing: there is no model at `/nowhere`",
+        "knorm has no parameter `windwo`",
+        "knorm has no parameter `size`",
+        "niah has no subset `single_51x`",
+        "niah has no subset `multi`",
+        "niah has no option `neeedles`",
+    ]
