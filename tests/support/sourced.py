@@ -19,11 +19,12 @@ __all__ = ["SourcedWorld", "call", "local"]
 
 
 def call(
-    model: str, *, after: Sequence[int] = (), completes: bool = False, group: str = "", **needs: int
+    model: str, *, after: Sequence[int] = (), completes: bool = False, group: str = "", on_dead: str = "", **needs: int
 ) -> TemplateNode:
     """A node that calls a model, as an endpoint's driver does: it takes nothing of the box."""
     variant = ask(**{model: 1, **needs})
-    return TemplateNode(Request((variant,)), driver="calls", after=tuple(after), completes=completes, group=group)
+    request = Request((variant,))
+    return TemplateNode(request, "calls", tuple(after), completes=completes, group=group, on_dead=on_dead)
 
 
 def local(*, after: Sequence[int] = (), completes: bool = False, cpus: int = 1) -> TemplateNode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .cooldowns import Closure, Gate, blames_pool, is_neutral
+from .fitting import Asker
 from .pools import ScalarPool
 from .records import Attempt, Shape, Task
 from .state import PoolPolicy, State
@@ -41,7 +42,7 @@ def judge(state: State, attempt: Attempt, task: Task, outcome: Outcome) -> list[
     return [pool for pool in closable if pool.gate() is Gate.DEAD]
 
 
-def dead_end(state: State, task: Task) -> ScalarPool | None:
+def dead_end(state: State, task: Asker) -> ScalarPool | None:
     """The dead pool without which a task cannot run, unless its run wants it to wait then."""
     for pool, _ in task.shape.variants[-1].draws:
         if pool.gate() is Gate.DEAD and _wish(state, task, pool) != "wait" and _is_needed(task, pool):
@@ -54,11 +55,11 @@ def ends_run(state: State, task: Task, pool: ScalarPool) -> bool:
     return _wish(state, task, pool) == "end"
 
 
-def _wish(state: State, task: Task, pool: ScalarPool) -> str:
+def _wish(state: State, task: Asker, pool: ScalarPool) -> str:
     return task.shape.spec.on_dead or state.policies.get(pool.name, PoolPolicy()).on_dead
 
 
-def _is_needed(task: Task, pool: ScalarPool) -> bool:
+def _is_needed(task: Asker, pool: ScalarPool) -> bool:
     return all(variant.mask >> pool.bit & 1 for variant in task.shape.variants[task.variant_from :])
 
 

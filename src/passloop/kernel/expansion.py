@@ -65,7 +65,7 @@ def on_source_declared(state: State, event: SourceDeclared) -> SourceAnswer | Re
 
 def shapes_of(state: State, plan: SourcePlan) -> list[Shape]:
     """The shapes of a template's nodes, in order."""
-    return [state.shape(TaskSpec(node.request, driver=node.driver)) for node in plan.template]
+    return [state.shape(TaskSpec(node.request, driver=node.driver, on_dead=node.on_dead)) for node in plan.template]
 
 
 def _malformed(plan: SourcePlan) -> Refusal | None:

@@ -38,7 +38,7 @@ class TemplateNode:
     """One kind of task in a unit: what each asks, and after which nodes of the template (by index) it comes.
 
     `completes` says that it completes an output of the unit. Outputs that one task makes together are one node.
-    `group` is that of its tasks inside the source's own; empty = that one itself.
+    `group` is that of its tasks inside the source's own; empty = that one itself. `on_dead` is as in `TaskSpec`.
     """
 
     request: Request
@@ -46,6 +46,7 @@ class TemplateNode:
     after: tuple[int, ...] = ()
     completes: bool = False
     group: str = ""
+    on_dead: str = ""
 
     @property
     def is_local(self) -> bool:

@@ -3,7 +3,8 @@
 The rule (`3-kernel.md`, "Sources"): a unit is asked for iff a walk of its template, from the roots, reaches a node that
 wants work, and the memory guard allows it. The walk stops at a node that needs a closed pool, since what comes after it
 waits with it; and at one that has enough ready work, since another unit would only queue behind that. It goes on behind
-local work, which alone is no reason for a unit unless it completes an output.
+local work, which alone is no reason for a unit unless it completes an output. Where every node of the template would
+fail at once, since pools are dead and its run does not wait for them, units come for that alone: so such a run ends.
 
 A decision costs O(template). Only what is ready of the source's own is counted, per node; nodes that draw on the same
 pools count together. Whether a pool is open changes no count, so opening one never takes a unit away.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
+from .closures import dead_end
 from .ends import Ends
 from .events import PoolKind
 from .fitting import fit, is_able
@@ -68,7 +70,16 @@ def walk(state: State, source: Source) -> Walk:
         if reached and not wants:
             stops.append(number)
         passed.append(wants)
-    return Walk(None, tuple(stops))
+    return Walk(0 if _is_lost(state, source) else None, tuple(stops))
+
+
+def _is_lost(state: State, source: Source) -> bool:
+    """Whether all that is to come would fail at once, on dead pools: then nothing is worth waiting for."""
+    lost: list[bool] = []
+    for node in source.nodes:
+        ends = any(lost[before] for before in node.after)
+        lost.append(ends or dead_end(state, Newcomer(source.run, node.shape)) is not None)
+    return all(lost)
 
 
 def next_refill(state: State, source: Source) -> int | None:

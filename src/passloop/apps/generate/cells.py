@@ -71,6 +71,7 @@ def template_of(dataset: Dataset) -> tuple[TemplateNode, ...]:
             after=tuple(places[name] for name in dataset.graph.before[column.name]),
             completes=True,
             group=_group(dataset, column),
+            on_dead=spec.on_dead,
         )
         for column, spec in ((column, task_spec(dataset, column)) for column in dataset.tasks)
     )
