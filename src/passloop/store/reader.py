@@ -35,7 +35,7 @@ from .records import (
 )
 from .samples import Sample, read_device, read_samples
 from .sources import SourceView, sources_of
-from .spans import Span, WaitingTask, read_spans, read_waits
+from .spans import Span, WaitingTask, read_looks, read_spans, read_waits
 from .sql import statement
 from .tallies import Call, CallCount, NodeCount, NodeSpent, calls_like, calls_of, nodes_of, spent_of
 
@@ -234,6 +234,11 @@ class Reader:
         """The newest attempts that were under way between two engine times in ms, newest first."""
         with self._asking() as connection:
             return read_spans(connection, since, until, limit=limit)
+
+    def looks(self, until: int) -> list[tuple[int, str]]:
+        """The newest looks at devices before an engine time in ms, in their order: when, and their events as JSON."""
+        with self._asking() as connection:
+            return read_looks(connection, until)
 
     def waits(self, since: int, until: int, *, limit: int) -> list[WaitingTask]:
         """The newest tasks that were not final between two engine times in ms, newest first."""

@@ -11,7 +11,11 @@ from passloop.kernel.tasks import AttemptRow, Dependency
 from .records import ATTEMPT_FIELDS, Values, decode_depends, read_attempt
 from .sql import statement
 
-__all__ = ["Span", "WaitingTask", "read_spans", "read_waits"]
+__all__ = ["Span", "WaitingTask", "read_looks", "read_spans", "read_waits"]
+
+LOOKED_THROUGH = 20_000
+"""Rows of the journal in which looks at devices are sought."""
+MOST_LOOKS = 500
 
 
 class Span(NamedTuple):
@@ -45,6 +49,13 @@ def read_waits(connection: apsw.Connection, since: int, until: int, *, limit: in
     bindings = {"since": since, "until": until, "limit": limit}
     rows = connection.execute(statement("list_waits"), bindings)
     return [WaitingTask._make((*values[:5], decode_depends(values[5]))) for values in rows]
+
+
+def read_looks(connection: apsw.Connection, until: int) -> list[tuple[int, str]]:
+    """The newest looks at devices before a time (ms), in their order: when, and the events of the turn as JSON."""
+    bindings = {"until": until, "rows": LOOKED_THROUGH, "limit": MOST_LOOKS}
+    rows = connection.execute(statement("list_looks"), bindings).fetchall()
+    return [(int(str(now)), str(events)) for now, events in reversed(rows)]
 
 
 def _span(values: Values) -> Span:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,27 @@ async def test_a_gpu_that_others_use_says_who(tmp_path: Path) -> None:
         assert found["GPU-b"]["gaps"][-1]["reason"] == "vetoed"
         assert "pid 4242 (bob)" in found["GPU-b"]["gaps"][-1]["sentence"]
         assert found["GPU-a"]["bars"][-1]["end"] == one.rig.clock.now()
+
+
+async def test_a_gap_an_hour_ago_says_who_was_on_the_gpu_then(tmp_path: Path) -> None:
+    free = replace(TAKEN, foreign=(), usable_mib=80_000)
+    async with served(tmp_path) as one:
+        await see(one, GPU, free)
+        began = one.rig.clock.now()
+        one.rig.clock.advance(5_000)
+        await see(one, GPU, TAKEN)
+        one.rig.clock.advance(7_000)
+        await see(one, GPU, TAKEN)
+        await see(one, GPU, free)
+        one.rig.clock.advance(3_600_000)
+        await submit(one)
+        lane = (await lanes(one, f"from={began}&to={began + 20_000}"))["GPU-b"]
+        assert [(gap["reason"], gap["end"] - gap["start"]) for gap in lane["gaps"]] == [
+            ("idle", 5_000),
+            ("vetoed", 7_000),
+            ("idle", 8_000),
+        ]
+        assert lane["gaps"][1]["sentence"] == "it was used by pid 4242 (bob), not ours"
 
 
 async def test_a_gap_in_front_of_blocked_work_says_what_it_needs(tmp_path: Path) -> None:

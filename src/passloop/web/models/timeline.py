@@ -1,6 +1,6 @@
 """The timeline: a lane for each GPU and each endpoint, with the attempts on it, and why nothing ran where nothing did.
 
-What is over is told by the records; why nothing runs just now is the machine's own word. It reads only.
+What is over is told by records and journal; why nothing runs just now is the machine's own word. It reads only.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from passloop.kernel.device_pool import DeviceState
 from passloop.kernel.ids import TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.overview import DeviceView, PoolView
-from passloop.kernel.tasks import TaskSpec
+from passloop.kernel.tasks import AttemptRow, OutcomeKind, TaskSpec
 from passloop.store.filters import TaskFilter
 from passloop.store.reader import Reader
 from passloop.store.spans import Span, WaitingTask
 
 from .lanes import Bar, merged, packed
+from .past import Kept, cut, paused, seen_away
 
 __all__ = ["DAY", "timeline"]
 
@@ -114,11 +115,12 @@ class _Drawing:
         self._attempts: dict[int, list[Span]] = defaultdict(list)
         for span in reversed(self._spans):
             self._attempts[span.attempt.task].append(span)
+        self._kept = {**seen_away(reader.looks(until), live.now), **dict(self._pauses())}
 
     def document(self) -> Json:
         bars: dict[str, list[Bar]] = defaultdict(list)
         for span in self._spans:
-            for lane in self._lanes_of(span):
+            for lane in self._lanes_of(span.attempt):
                 bars[lane].append(self._bar(span))
         return document(
             seq=self._seq,
@@ -160,16 +162,34 @@ class _Drawing:
             **about,
             "tracks": 1 + max((bar.track for bar in drawn), default=0),
             "bars": [_bar_view(bar) for bar in drawn],
-            "gaps": [self._gap_view(lane, gap) for gap in gaps],
+            "gaps": [self._gap_view(lane, gap) for gap in self._told(lane, gaps)],
         }
 
-    def _gap_view(self, lane: str, gap: Gap) -> Json:
-        reason, sentence = gap.reason, REASONS[gap.reason]
+    def _told(self, lane: str, gaps: Sequence[Gap]) -> Iterator[Kept]:
+        """Gaps in pieces by what kept the lane out then."""
+        kept = self._kept.get(lane, ())
+        return (piece for gap in gaps for piece in cut(gap, REASONS[gap.reason], kept))
+
+    def _gap_view(self, lane: str, gap: Kept) -> Json:
+        reason, sentence = gap.reason, gap.sentence
         if gap.end >= self._live.now:
             reason, sentence = self._live.why.get(lane, (reason, sentence))
             if reason == "blocked" and self._live.waiting:
                 sentence = self._live.waiting
         return {"start": gap.start, "end": gap.end, "reason": reason, "sentence": sentence}
+
+    def _pauses(self) -> Iterator[tuple[str, list[Kept]]]:
+        """By endpoint, its pauses after refusals."""
+        starts: dict[str, list[int]] = defaultdict(list)
+        refused: dict[str, list[int]] = defaultdict(list)
+        for attempt in (span.attempt for span in reversed(self._spans) if span.attempt.driver == "calls"):
+            was_refused = attempt.outcome is not None and attempt.outcome.kind is OutcomeKind.RATE_LIMITED
+            for lane in self._lanes_of(attempt):
+                starts[lane].append(attempt.admitted_at)
+                refused[lane] += [attempt.ended_at or attempt.admitted_at] if was_refused else []
+        return (
+            (lane, paused(sorted(starts[lane]), sorted(ends), self._live.now)) for lane, ends in refused.items() if ends
+        )
 
     def _bar(self, span: Span) -> Bar:
         attempt = span.attempt
@@ -187,8 +207,7 @@ class _Drawing:
         }
         return Bar(start, max(end, start), bad=int(outcome not in (None, "success")), about=about)
 
-    def _lanes_of(self, span: Span) -> tuple[str, ...]:
-        attempt = span.attempt
+    def _lanes_of(self, attempt: AttemptRow) -> tuple[str, ...]:
         if attempt.allocation.devices:
             return tuple(grant.uuid for grant in attempt.allocation.devices)
         if attempt.driver == "calls":
