@@ -167,8 +167,8 @@ class Resolver:
         check_arguments(entry.options)
         ask = BenchmarkAsk(name=name, subsets=tuple(entry.subsets), options=entry.options, folder=self._folder)
         if spec_kind is None or spec_kind.free_names:
-            resolved = free_benchmark(ask)
-            return FoundBenchmark(name, None, resolved, canonical({"name": name, "options": resolved.options}))
+            free = free_benchmark(ask)
+            return FoundBenchmark(name, None, free, canonical({"name": name, "options": free.options}))
         kind = benchmark_kind(name)
         resolved = self._resolved(kind, ask)
         if resolved is None:
