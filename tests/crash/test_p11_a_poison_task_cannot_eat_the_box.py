@@ -11,7 +11,7 @@ import itertools
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,18 +95,6 @@ def test_instant_failures_with_endless_retries_leave_others_their_throughput() -
     assert max(tries) <= 9, "1, 2, 4 ... 128 s apart: at most nine tries in five minutes"
     assert min(tries) >= 7
     record("P11", f"{beside / clean:.1%} of throughput kept beside 50 tasks that fail at once", ended=beside)
-
-
-@pytest.fixture
-def field(tmp_path: Path) -> Iterator[Field]:
-    with Field.on(tmp_path) as field:
-        yield field
-
-
-@pytest.fixture
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as nursery:
-        yield nursery
 
 
 def poisoned(field: Field, code: str, *, on: Mapping[str, Any] = ONE_CPU, **spec: Any) -> int:

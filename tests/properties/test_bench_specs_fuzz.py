@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from passloop.apps.bench.memory import Device
 from passloop.apps.bench.tasks import Box, TaskMaker
 from passloop.apps.errors import SpecError
 from passloop.apps.spec_file import parse_spec
-from tests.support.nasty import NASTY, VALUES
+from tests.support.nasty import VALUES
+from tests.support.spoiled import NAME, check_words_of, spoiled_text, with_odd_values
 
 GOOD: dict[str, Any] = {
     "bench": "x",
@@ -45,8 +45,6 @@ ADAPTERS: tuple[dict[str, Any], ...] = (
     {"adapter": "command", "command": ["x", "{model}", "{ratio}", "{nope}"], "options": {}},
     {"adapter": "python", "python": "m:C", "options": {"a": 1}},
 )
-WHERE = re.compile(r"s\.yaml:[1-9][0-9]*:[1-9][0-9]*")
-TRICKS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 BOX = Box(devices=(Device(80_000, virtual=True),), mem_mib=1_000)
 EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
@@ -54,7 +52,7 @@ EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slo
 def is_answered(data: bytes) -> None:
     """Read and expand `data`, make all tasks, and check the answer."""
     try:
-        matrix = matrix_of_file(parse_spec(data, name="s.yaml", folder=Path("/")), cwd="/")
+        matrix = matrix_of_file(parse_spec(data, name=NAME, folder=Path("/")), cwd="/")
         cells = list(matrix.cells())
         maker = TaskMaker(matrix, box=BOX, learned=Learned(), invocation=Invocation())
         assert len(maker.tasks(cells)) == len(cells) > 0
@@ -62,51 +60,21 @@ def is_answered(data: bytes) -> None:
         check_words_of(error)
 
 
-def check_words_of(error: SpecError) -> None:
-    """Each problem says what, where and how to fix it, in words that any terminal can show."""
-    assert error.problems
-    for problem in error.problems:
-        assert problem.what
-        assert problem.fix
-        assert WHERE.fullmatch(problem.where), problem
-    assert not TRICKS.search(str(error)), str(error)
-    assert len(str(error)) < 20_000
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a document."""
-    found = [path] if path else []
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return found + [place for key, child in children for place in places(child, (*path, key))]
-
-
 @st.composite
 def odd_documents(draw: st.DrawFn) -> bytes:
-    """A good spec in which a few values, at any depth, are what they should not be."""
-    document = json.loads(json.dumps({**GOOD, **draw(st.sampled_from(ADAPTERS))}))
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(places(document)))
-        inner = document
-        for part in path[:-1]:
-            inner = inner[part]
-        inner[path[-1]] = draw(VALUES)
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    """A good spec in which a few values are what they should not be."""
+    return with_odd_values(draw, {**GOOD, **draw(st.sampled_from(ADAPTERS))}, VALUES)
 
 
 @st.composite
 def spoiled_texts(draw: st.DrawFn) -> bytes:
     """The text of a good spec with a few pieces replaced."""
-    text = bytearray(json.dumps(GOOD).encode())
-    for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.integers(0, len(text)))
-        piece = draw(st.sampled_from(NASTY)).encode("utf-8", "surrogatepass")
-        text[place : place + draw(st.sampled_from([0, 1, 5]))] = piece
-    return bytes(text)
+    return spoiled_text(draw, GOOD)
 
 
 def test_the_good_specs_are_good() -> None:
     for adapter in ADAPTERS:
-        file = parse_spec(json.dumps({**GOOD, **adapter}).encode(), name="s.yaml", folder=Path("/"))
+        file = parse_spec(json.dumps({**GOOD, **adapter}).encode(), name=NAME, folder=Path("/"))
         assert len(list(matrix_of_file(file, cwd="/").cells())) == 20
 
 

@@ -4,10 +4,8 @@ and how to fix it, within a second.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,8 @@ from passloop.apps.spec_file import parse_spec
 from passloop.apps.tune.importing import imported
 from passloop.apps.tune.plan import plan_of
 from passloop.apps.tune.study import study_of_file, study_of_text
-from tests.support.nasty import NASTY, VALUES
+from tests.support.nasty import VALUES
+from tests.support.spoiled import NAME, TRICKS, check_words_of, spoiled_text, with_odd_values
 
 GOOD: dict[str, Any] = {
     "tune": "x",
@@ -72,8 +71,6 @@ TASK: dict[str, Any] = {
     "quant_config": {"presets": ["dynamic-fp8"], "moe_dtype": ["auto"]},
     "parallel_config": {"tp": [1, 2], "dp": 2},
 }
-WHERE = re.compile(r"s\.yaml:[1-9][0-9]*:[1-9][0-9]*")
-TRICKS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 EXAMPLES = settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
 SECONDS = 1.0
 MANY = [
@@ -89,7 +86,7 @@ def is_answered(data: bytes) -> None:
     """Read `data`, plan it, make some candidates and orders, and check the answer."""
     started = time.process_time()
     try:
-        study = study_of_file(parse_spec(data, name="s.yaml", folder=Path("/")), cwd=Path("/"))
+        study = study_of_file(parse_spec(data, name=NAME, folder=Path("/")), cwd=Path("/"))
     except SpecError as error:
         check_words_of(error)
         assert time.process_time() - started < SECONDS
@@ -105,36 +102,6 @@ def is_answered(data: bytes) -> None:
         assert again.candidate(params) == candidate
         if candidate.invalid is None:
             assert study.order(candidate, trial=1).hash == candidate.hash != ""
-
-
-def check_words_of(error: SpecError) -> None:
-    """Each problem says what, where and how to fix it, in words that any terminal can show."""
-    assert error.problems
-    for problem in error.problems:
-        assert problem.what
-        assert problem.fix
-        assert WHERE.fullmatch(problem.where), problem
-    assert not TRICKS.search(str(error)), str(error)
-    assert len(str(error)) < 20_000
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a document."""
-    found = [path] if path else []
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return found + [place for key, child in children for place in places(child, (*path, key))]
-
-
-def with_odd_values(draw: st.DrawFn, document: dict[str, Any], values: st.SearchStrategy[Any]) -> bytes:
-    """The document with a few values, at any depth, that should not be there."""
-    told: dict[str, Any] = json.loads(json.dumps(document))
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(places(told)))
-        inner: Any = told
-        for part in path[:-1]:
-            inner = inner[part]
-        inner[path[-1]] = copy.deepcopy(draw(values))
-    return json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 @st.composite
@@ -153,17 +120,12 @@ def odd_tasks(draw: st.DrawFn) -> bytes:
 @st.composite
 def spoiled_texts(draw: st.DrawFn) -> bytes:
     """The text of a good spec with a few pieces replaced."""
-    text = bytearray(json.dumps(GOOD).encode())
-    for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.integers(0, len(text)))
-        piece = draw(st.sampled_from(NASTY)).encode("utf-8", "surrogatepass")
-        text[place : place + draw(st.sampled_from([0, 1, 5]))] = piece
-    return bytes(text)
+    return spoiled_text(draw, GOOD)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_good_specs_are_good(engine: dict[str, Any]) -> None:
-    file = parse_spec(json.dumps({**GOOD, **engine}).encode(), name="s.yaml", folder=Path("/"))
+    file = parse_spec(json.dumps({**GOOD, **engine}).encode(), name=NAME, folder=Path("/"))
     study = study_of_file(file, cwd=Path("/"))
     assert any(study.candidate(params).invalid is None for params in study.space.grid())
 
@@ -194,4 +156,4 @@ def test_odd_tasks_are_answered(data: bytes) -> None:
         assert not TRICKS.search(said)
         return
     assert not TRICKS.search("".join(found.dropped + found.wrong))
-    parse_spec(found.spec.encode("utf-8", "surrogatepass"), name="s.yaml", folder=Path("/"))
+    parse_spec(found.spec.encode("utf-8", "surrogatepass"), name=NAME, folder=Path("/"))
