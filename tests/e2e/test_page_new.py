@@ -18,7 +18,7 @@ from passloop.kernel.events import DrainChanged
 from passloop.store.inotify import CREATED, watcher
 from passloop.testing.script import ModelScript, Script
 from tests.e2e.test_bench import CODE, SPEC
-from tests.support.command_line import Box, ended_boxes
+from tests.support.command_line import Box, Gate, ended_boxes
 from tests.support.generating import generating
 
 SWEEP = """run: digits
@@ -105,6 +105,25 @@ def test_a_matrix_is_followed_beside_the_engine_until_its_results_are_there(box:
     matrix = client.get(f"/runs/{found['run']['id']}/bench")
     assert matrix["counts"]["done"] == 8
     assert matrix["out"] == str(box.folder / "results" / "small")
+
+
+def test_a_matrix_is_followed_on_by_the_next_engine_and_runs_nothing_twice(tmp_path: Path) -> None:
+    with ended_boxes(tmp_path) as lone:
+        assert lone.run("up").code == 0
+        gate = Gate(tmp_path)
+        score = gate.command("""echo x >> ran; echo '{"score": 1}' > "$PASSLOOP_OUT/metrics.json\"""")
+        axes = {"models": {"a": {}}, "sparse_attention": {"dense": {}}, "benchmarks": {"niah": {"subsets": ["s"]}}}
+        text = json.dumps({"bench": "one", "adapter": "command", "command": score, **axes})
+        lone_client = Client(str(lone.home))
+        run = lone_client.post("/specs", {"text": text, "cwd": str(tmp_path)}, timeout=60)["run"]["id"]
+        gate.wait_started()
+        lone.kill_engine()
+        assert lone.run("up").code == 0
+        gate.open()
+        wait_for(lone_client, f"@{run}")
+        wait_for_file(tmp_path / "results" / "one" / "execution_summary.json")
+        assert len(lone_client.get("/runs")["runs"]) == 1
+        assert (tmp_path / "ran").read_text() == "x\n"
 
 
 def test_a_wrong_spec_is_refused_with_its_problems_and_nothing_is_kept(box: Box, client: Client) -> None:

@@ -97,6 +97,17 @@ class Bench:
                 note_run(int(run))
             return self.told(following.to_the_end(events, ids, run=run, note=note))
 
+    def follow(self, client: Client, run: int) -> Told:
+        """Follow a run that an earlier start of this spec submitted, and write the answers. Nothing is submitted."""
+        found = client.get(f"/runs/{run}")["run"]
+        self._run = {"id": found["id"], "name": found["name"]}
+        tasks = self._session.tasks(self._looked, box_of(client))
+        following = Following(client, self._session, tasks)
+        with client.events() as events:
+            ids = [int(task["id"]) for task in client.get("/tasks", [("select", f"@{run}")], timeout=None)["tasks"]]
+            in_units = run if found.get("source") else None
+            return self.told(following.to_the_end(events, ids, run=in_units, note=lambda _tasks: None))
+
     def told_at_once(self) -> Told:
         """The answers where every cell is complete: that is said, and nothing is asked of any engine."""
         self._say_begin(0)

@@ -31,6 +31,7 @@ from passloop.store.home import Home, HomeLock
 
 from .app import make_app
 from .expanders import app_callers, app_expanders
+from .own_commands import OwnCommands
 from .page import Page, open_page
 from .serve import SocketServer
 
@@ -118,6 +119,8 @@ async def open_host(path: Path, settings: EngineSettings | None = None) -> Async
         host.page = await open_page(app, home, engine.clock, engine.settings.environ.get("PASSLOOP_PAGE", "auto"))
         stack.push_async_callback(host.page.stop)
         stack.callback(engine.hang_up)
+        app.state.commands = OwnCommands(engine)
+        await app.state.commands.follow_again()
         yield host
         if host.is_down:
             await engine.backups.take()

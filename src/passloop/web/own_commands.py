@@ -2,16 +2,20 @@
 never loaded into the engine.
 
 A command gets the spec on its standard input, the engine's own environment and the directory that was named. One that
-follows a run (`bench`, `generate`, `tune`) goes on beside the engine until its run has ended.
+follows a run (`bench`, `generate`, `tune`) goes on beside the engine until its run has ended. It ends with its engine;
+where something would be missing then, a note beside the spec lets the next engine follow on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +30,9 @@ SECONDS = 60
 LONGEST = 4_000
 FOLDER = "specs"
 LOG = ".log"
+NOTE = ".follow"
+UNREACHABLE = 5
+"""The exit code of a follower whose engine went away."""
 JOINED = re.compile(r"^run (\d+) .* joined: ", re.MULTILINE)
 IN_A_DIRECTORY = "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 """What a follower begins as: it is spawned without a parent that must outlive it, and that cannot name a directory."""
@@ -111,10 +118,36 @@ class OwnCommands:
         """Keep the spec in the home, and start a command on it that goes on by itself."""
         spec = await asyncio.to_thread(self.keep, text, name)
         pid = await asyncio.to_thread(self._spawned, words, spec, cwd or HERE)
+        return StartedCommand(spec, spec.with_suffix(LOG), self._watched(pid))
+
+    async def keep_following(self, started: StartedCommand, words: Sequence[str], *, cwd: str | None) -> None:
+        """Should the engine end before this command, let the next one run these words on the same spec."""
+        note = started.spec.with_suffix(NOTE)
+        await asyncio.to_thread(_write, note, json.dumps({"words": list(words), "cwd": cwd}))
+        started.ended.add_done_callback(partial(_forget, note))
+
+    async def follow_again(self) -> None:
+        """Start what followed runs beside an engine that has ended. To be called once, when the socket is served."""
+        for note in await asyncio.to_thread(lambda: sorted((self._engine.home.path / FOLDER).glob(f"*{NOTE}"))):
+            pid = await asyncio.to_thread(self._spawned_again, note)
+            if pid is not None:
+                self._watched(pid).add_done_callback(partial(_forget, note))
+
+    def _spawned_again(self, note: Path) -> int | None:
+        """The process that a note asks for; of one that cannot be read, or whose spec is gone, nothing is left."""
+        try:
+            told = json.loads(note.read_text(encoding="utf-8"))
+            return self._spawned([str(word) for word in told["words"]], note.with_suffix(".yaml"), told["cwd"] or HERE)
+        except (OSError, ValueError, KeyError, TypeError):
+            note.unlink(missing_ok=True)
+            return None
+
+    def _watched(self, pid: int) -> asyncio.Task[int]:
+        """The task that waits for the end of a command."""
         ended = asyncio.get_running_loop().create_task(_end_of(pid), name="passloop-follower")
         self._following.add(ended)
         ended.add_done_callback(self._following.discard)
-        return StartedCommand(spec, spec.with_suffix(LOG), ended)
+        return ended
 
     def _spawned(self, words: Sequence[str], spec: Path, cwd: str) -> int:
         """A process of its own session that reads the spec and writes the log."""
@@ -136,8 +169,7 @@ class OwnCommands:
         path = folder / f"{stamp}-{plain}.yaml"
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            with open(path, "w", encoding="utf-8", opener=_private) as file:
-                file.write(text)
+            _write(path, text)
         except OSError as error:
             what = f"the spec cannot be kept in {folder}: {error.strerror}"
             raise Unwritable(what, hint="free space on the disk of the home") from None
@@ -149,6 +181,17 @@ class OwnCommands:
     def _environment(self) -> Mapping[str, str]:
         told = {name: value for name, value in self._engine.settings.environ.items() if name != "PASSLOOP_HOME"}
         return {"PATH": os.defpath, **os.environ, **told, "NO_COLOR": "1", "COLUMNS": "120"}
+
+
+def _write(path: Path, text: str) -> None:
+    with open(path, "w", encoding="utf-8", opener=_private) as file:
+        file.write(text)
+
+
+def _forget(note: Path, ended: asyncio.Task[int]) -> None:
+    """A follower that came to its own end need not be started again."""
+    if not ended.cancelled() and ended.exception() is None and ended.result() not in (UNREACHABLE, -signal.SIGKILL):
+        note.unlink(missing_ok=True)
 
 
 def _private(path: str, flags: int) -> int:

@@ -19,6 +19,8 @@ from passloop.cli.options import engine_options, json_option
 from passloop.cli.wording import ids_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from passloop.cli.benching import Bench, Told
 
 __all__ = ["command"]
@@ -30,6 +32,7 @@ _ACTIONS = ("verify", "rescore")
 @click.argument("words", nargs=-1, metavar="SPEC | verify RUN | rescore RUN")
 @click.option("--first", type=click.Choice(["longest", "shortest", "dense"]), help="Which cells come first.")
 @click.option("--fail-fast", is_flag=True, help="End with the first cell that fails.")
+@click.option("--follow", "again", type=click.IntRange(1), metavar="RUN", help="Follow a run of this spec; start none.")
 @click.option("--detach", is_flag=True, help="Ctrl-C leaves what runs to the next engine.")
 @engine_options
 @json_option
@@ -41,6 +44,7 @@ def command(
     words: tuple[str, ...],
     first: str | None,
     fail_fast: bool,
+    again: int | None,
     detach: bool,
     as_json: bool,
     **flags: str | None,
@@ -49,6 +53,7 @@ def command(
 
     \b
     passloop bench matrix.yaml           the same again runs only what is missing or failed
+    passloop bench m.yaml --follow 7     watch run 7 of it again, and write its summary
     passloop bench verify matrix         look for missing, empty, truncated, mismatching files
     passloop bench rescore matrix        score stored answers again, without any model
     RUN is the name of a run, or the folder of its results.
@@ -59,7 +64,9 @@ def command(
     if len(words) != 1:
         raise CliError("bench takes one spec", hint="passloop bench SPEC.yaml")
     bench = _opened(words[0], home, first=first, fail_fast=fail_fast)
-    if Client(home).alive():
+    if again is not None:
+        told = _following(lambda: bench.follow(client_with_engine(home, flags), again), f"@{again}")
+    elif Client(home).alive():
         told = _follow(client_with_engine(home, flags), bench)
     else:
         told = _be_engine(home, engine_environment(flags), bench, detach=detach)
@@ -105,10 +112,14 @@ def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: 
 
 def _follow(client: Client, bench: Bench) -> Told | None:
     own: list[int] = []
+    return _following(lambda: bench.work(client, own.extend), own)
+
+
+def _following(work: Callable[[], Told], which: str | list[int]) -> Told | None:
     try:
-        return bench.work(client, own.extend)
+        return work()
     except KeyboardInterrupt:
-        ids = ids_text(own)
+        ids = which if isinstance(which, str) else ids_text(which)
         streams.say(f"\ndetached; the cells go on. Look again: passloop wait {ids}   End them: passloop cancel {ids}")
         return None
 

@@ -54,6 +54,9 @@ async def hand_in(engine: Engine, commands: OwnCommands, text: str, cwd: str | N
     before = engine.feed.last
     started = await commands.start([VERBS[file.kind], STDIN], text=text, name=name, cwd=cwd)
     run = await _new_run(engine, name, started, after=before)
+    if file.kind == "bench" and run is not None:
+        # Only a matrix needs it: the files of a dataset are the last task of its run, and a study has none.
+        await commands.keep_following(started, ["bench", "--follow", str(run["id"]), STDIN], cwd=cwd)
     return document(kind=file.kind, run=run, spec=str(started.spec), said=started.said())
 
 
