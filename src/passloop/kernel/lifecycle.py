@@ -96,7 +96,7 @@ def on_exited(state: State, event: Exited) -> None:
     task = state.tasks[attempt.task]
     outcome = event.outcome
     attempt.outcome = outcome
-    attempt.ended_at = state.now
+    attempt.ended_at = _ended_at(state, attempt, outcome)
     attempt.state = "stray" if event.stray else "ended"
     state.touch_attempt(attempt)
     dead = judge(state, attempt, task, outcome)
@@ -110,9 +110,18 @@ def on_exited(state: State, event: Exited) -> None:
         discharge(state, attempt)
     leave_worker(state, attempt, event)
     _decide(state, task, outcome, stray=event.stray)
+    if task.final:
+        task.ended_at = attempt.ended_at
     for pool in dead:
         fail_parked(state, pool)
     state.stir()
+
+
+def _ended_at(state: State, attempt: Attempt, outcome: Outcome) -> int:
+    """When it ended: as long after its start as it ran, for nobody may have been there to be told."""
+    if outcome.ran is None or attempt.started_at is None:
+        return state.now
+    return min(state.now, attempt.started_at + outcome.ran)
 
 
 def fail_parked(state: State, pool: ScalarPool) -> None:

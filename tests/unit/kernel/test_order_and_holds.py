@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from passloop.kernel.changes import DurationLearned
 from passloop.kernel.events import Started
 from passloop.kernel.tasks import RetryBudgets, TaskState
@@ -419,3 +421,18 @@ def test_how_long_it_ran_is_learned_and_not_how_long_the_engines_clock_says() ->
     world.advance(2 * SECOND)
     turn = world.end(unmeasured, "success")
     assert [change.millis for change in turn.changes if isinstance(change, DurationLearned)] == [2_000]
+
+
+@pytest.mark.parametrize(("ran", "ended"), [(1_500, 1_500), (None, 7 * HOUR), (8 * HOUR, 7 * HOUR)])
+def test_an_end_that_nobody_was_there_to_see_is_told_as_it_was(ran: int | None, ended: int) -> None:
+    world = World(gpus=0, cpus=1)
+    task = world.submit(cpus=1, retries=RetryBudgets(failure=1))
+    for outcome in ("failure", "success"):
+        world.advance(MINUTE)
+        assert world.started.count(task) == 1 + (outcome == "success")
+        start = world.row(task).started_at
+        attempt = world.rows.attempt_of(task).id
+        world.advance(start + 7 * HOUR - world.now)
+        world.end(task, outcome, ran=ran)
+        assert world.rows.attempts[attempt].ended_at == start + ended
+    assert world.row(task).ended_at == start + ended
