@@ -84,6 +84,19 @@ def test_another_filter_picks_none_so_that_nobody_acts_on_what_is_not_shown(visi
     assert [state(home, task) for task in (*tasks, other[1])] == ["held"] * 4
 
 
+def test_a_group_is_picked_held_and_released_with_those_inside_it(visit: Visit, home: Box) -> None:
+    tasks = [home.submit("--group", f"nest/{name}", "--hold", "--", "true")[0] for name in ("a", "b")]
+    visit.go("#/tasks", ".tree")
+    visit.page.locator(".tree button", has_text="nest").click()
+    visit.page.locator(f".line[data-task='{tasks[1]}']").wait_for()
+    visit.page.get_by_role("button", name="Hold this group").click()
+    visit.page.get_by_role("button", name="Release this group").click()
+    home.run("wait", *map(str, tasks))
+    assert [state(home, task) for task in tasks] == ["succeeded"] * 2
+    visit.page.locator(f".line[data-task='{tasks[0]}'] input").click()
+    visit.page.get_by_role("button", name="all 2 that are found").wait_for()
+
+
 def test_many_tasks_are_picked_and_cancelled_together(visit: Visit, home: Box) -> None:
     tasks = home.submit("--name", "many", "--group", "bulk", "--hold", "--array", "1-5", "--", "true")
     visit.go("#/tasks?group=bulk", ".line[data-task]")
