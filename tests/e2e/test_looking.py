@@ -192,6 +192,17 @@ def test_task_that_has_not_started_has_no_logs_but_a_hint(shared: Box) -> None:
     assert f"passloop why {task}" in said.err
 
 
+def test_why_sends_nobody_to_the_logs_of_a_task_that_never_started(shared: Box) -> None:
+    (late,) = shared.submit("--hold", "--deadline", "1ms", "--", "true")
+    assert shared.run("wait", str(late)).code == 1
+    said = shared.run("why", str(late))
+    assert "its deadline passed before it could start" in said.out
+    assert "passloop logs" not in said.err
+    (ran,) = shared.submit("--", "false")
+    shared.run("wait", str(ran))
+    assert f"passloop logs {ran}" in shared.run("why", str(ran)).err
+
+
 def test_task_that_could_not_start_says_why_where_its_output_would_be(shared: Box) -> None:
     (task,) = shared.submit("--", "no-such-command-anywhere")
     shared.run("wait", str(task))

@@ -56,5 +56,5 @@ def _emit_end(task: dict[str, Any]) -> None:
     text = streams.clean(str(task.get("message") or "")) or result_text(task)
     if task["state"] in FINAL and text:
         streams.emit(f"  {text}")
-    if task["state"] == "failed":
+    if task["state"] == "failed" and task.get("attempt"):
         streams.say(f"  see: passloop logs {task['id']} --stderr")
