@@ -13,12 +13,14 @@ import pytest
 from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import file_task_key
 from passloop.cli.client import Client
+from passloop.engine.retrying import retry
 from passloop.engine.settings import EngineSettings
 from passloop.kernel.events import GroupHeld, GroupReleased
 from passloop.kernel.ids import RunId
 from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Fault, ModelScript, Script
 from passloop.web.host import EngineHost, open_host
+from tests.support.command_line import Box
 from tests.support.generating import ENVIRON, GenerateStand, generating, model_columns
 
 pytestmark = pytest.mark.timeout(60)
@@ -50,6 +52,15 @@ async def test_a_run_that_nobody_follows_gets_its_file_and_leaves_no_parts(tmp_p
         assert not (tmp_path / ".made.parquet.parts").exists()
 
 
+async def test_who_waits_for_a_run_waits_for_its_file(box: Box) -> None:
+    async with generating(box.folder, QUICK) as stand:
+        await handed_in(stand, stand.dataset(**model_columns("one", "two"), rows=40))
+        said = await asyncio.to_thread(box.run, "wait", "--quiet", "--json", "@made")
+        assert said.code == 0, said
+        assert len(said.json()["tasks"]) == 81
+        assert pq.read_table(box.folder / "made.parquet").num_rows == 40
+
+
 async def test_a_run_whose_engine_went_gets_its_file_from_the_next(tmp_path: Path) -> None:
     endpoint = FaultyEndpoint(QUICK)
     await endpoint.start()
@@ -74,9 +85,14 @@ async def test_what_a_dead_model_left_of_a_run_is_written_beside_the_file(tmp_pa
 
 async def test_files_that_cannot_be_written_are_a_failed_task_that_can_be_tried_again(tmp_path: Path) -> None:
     async with generating(tmp_path, QUICK) as stand:
-        (tmp_path / "made.parquet").mkdir()
-        run = await handed_in(stand, stand.dataset())
+        engine, made = stand.host.engine, stand.dataset()
+        made.out.mkdir()
+        run = await handed_in(stand, made)
         assert await last_task(stand.host, run) == "failed"
+        made.out.rmdir()
+        failed = (await engine.read(lambda reader: reader.keyed([file_task_key(run)])))[file_task_key(run)]
+        await engine.wait_final((await retry(engine, [failed.task])).created)
+        assert pq.read_table(made.out).num_rows == 6
 
 
 async def test_a_preview_and_a_run_that_was_cancelled_get_none(tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import file_task_key, makes_files
 from passloop.apps.generate.gathering import gather_unit
-from passloop.apps.generate.settling import Settling
+from passloop.apps.generate.settling import Settled, Settling
 from passloop.apps.generate.summary import Summary, summary_of
 from passloop.apps.queue.environment import storable
 from passloop.cli import streams
 from passloop.cli.client import Client, EngineStream
+from passloop.cli.exits import CliError, Exit
 from passloop.cli.wording import FINAL
 from passloop.drivers.calls.driver import UNKNOWN
 from passloop.store.home import Home
@@ -62,9 +63,18 @@ class Generate:
         """Write the files from what is committed, unless that was done, and tell."""
         with Reader.open(Home(Path(self._home))) as reader:
             there = self._settling.written() if self._files_are_there else None
-            settled = there or self._settling.settle(reader, writes=not self._files_are_there)
+            settled = there or self._settle(reader)
             unknown = reader.count_unknown_calls(f"generate:{self.dataset.root}:*", UNKNOWN)
             return summary_of(reader, self.dataset, settled, unknown=unknown)
+
+    def _settle(self, reader: Reader) -> Settled:
+        try:
+            return self._settling.settle(reader, writes=not self._files_are_there)
+        except OSError as refused:
+            what = f"the dataset cannot be written to {self.dataset.out}: {refused.strerror}"
+            raise CliError(
+                what, hint="make room for it, then the same command: no call is made again", exit_code=Exit.WORK_FAILED
+            ) from None
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows as they are committed: those of a preview."""
@@ -126,7 +136,7 @@ class Generate:
             self._due = self._said + _LINE_SECONDS
             return
         self._said, self._told = now, told
-        streams.say(f"cells: {told}")
+        streams.say(f"tasks: {told}")
 
 
 def is_over(found: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from .call_times import FATES, CallTimes, ModelCalls
 __all__ = ["calls_section"]
 
 UNITS = ((2 * 3_600_000, 3_600_000, "hours"), (2 * 60_000, 60_000, "minutes"), (0, 1_000, "seconds"))
-COLOURS = {"answered": "s2", "refused": "s3", "failed": "s7"}
+COLOURS = {"answered": "s2", "refused": "s3", "failed": "s7", "unknown": "s1"}
 
 
 def calls_section(times: CallTimes) -> Markup:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FATES", "CallTimes", "ModelCalls", "Step", "call_times"]
 
-FATES = ("answered", "refused", "failed")
+FATES = ("answered", "refused", "failed", "unknown")
+"""How calls end. Of an unknown one the engine went before its answer was committed."""
 STEPS = 120
 GAP = 3_600_000
 """A pause after which a dataset's calls count as another stretch of time, in ms."""
@@ -112,4 +113,6 @@ def _fate(call: Call) -> str:
         return "under way"
     if call.outcome == "success":
         return "answered"
+    if call.outcome == "lost":
+        return "unknown"
     return "refused" if call.outcome == "rate_limited" and call.status in (None, 429) else "failed"

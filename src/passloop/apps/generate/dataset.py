@@ -168,6 +168,8 @@ def dataset_of_file(
     """The dataset that a spec file means. Raises `SpecError` with all mistakes; see `check_spec` for `environ`."""
     spec = read_generate(file)
     complaints = check_spec(file, spec, environ=environ)
+    if spec.out is not None and (cwd / spec.out).is_dir():
+        complaints.append(file.complaint(("out",), f"{spec.out} is a folder", f"write {spec.out}/NAME.parquet"))
     if complaints:
         raise file.error(complaints)
     plain = dict(file.root.plain())

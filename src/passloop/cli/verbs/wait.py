@@ -81,9 +81,12 @@ def _wait_for_all(
         found = _found(reads, words)
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         ended = _wait(reads, found, left, quiet=quiet)
-        if not ended["final"] or not _more_comes(reads, whole):
+        if not ended["final"] or not whole:
             return ended
+        comes = _more_comes(reads, whole)
         if all(task["state"] in FINAL for task in _found(reads, words)):
+            if not comes:
+                return ended
             answer = _wait_for_some(Client(reads.home), list(whole), deadline)
             if not answer["final"]:
                 return ended | {"final": False}

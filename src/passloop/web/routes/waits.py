@@ -32,6 +32,9 @@ async def wait(
     tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, select))
     final = await engine.wait_final(tasks, timeout_ms=timeout_ms)
     coming = [source.run for source in sources if source.ended_at is None]
+    for source in sources:
+        if source.ended_at is not None:
+            await host.files.wait(source.run)
     for run in coming:
         left = max(0, round((end - loop.time()) * 1000))
         over = await engine.wait_source(run, timeout_ms=left)

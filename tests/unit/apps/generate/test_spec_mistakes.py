@@ -33,6 +33,11 @@ def test_a_good_spec_has_none(tmp_path: Path) -> None:
     assert mistakes(tmp_path, 'name: a, kind: llm_text, model: m, prompt: "hi"') == []
 
 
+def test_a_folder_is_no_file_to_write_to(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, 'name: a, kind: llm_text, model: m, prompt: "hi"', tail="out: .\n")
+    assert found == "s.yaml:7:6 . is a folder; write ./NAME.parquet"
+
+
 def test_all_mistakes_come_together_in_the_order_of_the_file(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path,
