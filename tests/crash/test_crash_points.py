@@ -53,12 +53,13 @@ EACH_TIME = range(1, 61)
 NEVER_BEGAN = ("before_tombstone", "after_tombstone")
 FULL_DISK = ("before_ballast_is_given_up", "after_ballast_is_given_up", "before_resuming")
 STORE_IN_USE = (
-    "after_store_file", "before_migration_commit", "after_migration_commit", "before_home_id_commit", "before_commit",
-    "after_commit", "before_samples_commit", "after_samples_commit", "before_backup", "after_backup",
-    "before_removal_commit", "after_removal_commit",
+    "after_store_file", "before_migration_commit", "after_migration_commit", "before_durations_commit",
+    "before_home_id_commit", "before_commit", "after_commit", "before_samples_commit", "after_samples_commit",
+    "before_backup", "after_backup", "before_removal_commit", "after_removal_commit",
 )  # fmt: skip
 REPAIR = (
-    "before_rebuild", "before_repair", "during_repair", "repair_without_store", "repair_without_logs", "after_repair",
+    "before_rebuild", "before_rebuild_commit", "before_repair", "during_repair", "repair_without_store",
+    "repair_without_logs", "after_repair",
 )  # fmt: skip
 ENGINE = (
     "before_commit", "after_commit", "before_launch", "after_launch", "before_stop", "after_stop", "after_stop_wish",
@@ -105,6 +106,30 @@ def named_in_other_crash_tests() -> set[str]:
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in others)
     words = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {word for word in words if isinstance(word, str) and word in CRASHPOINTS}
+
+
+def transactions() -> Iterator[tuple[str, list[str]]]:
+    """Where the package writes in a transaction, and the crash points that are named inside."""
+    for path in Path(passloop.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.With) and any(_writes(each.context_expr) for each in node.items):
+                calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
+                named = [ast.unparse(one.args[0]) for one in calls if ast.unparse(one.func) == "crashpoint"]
+                yield f"{path.name}:{node.lineno}", named
+
+
+def _writes(opened: ast.expr) -> bool:
+    return (
+        isinstance(opened, ast.Call)
+        and ast.unparse(opened.func) == "transaction"
+        and not any(word.arg == "begin" for word in opened.keywords)
+    )
+
+
+def test_every_transaction_that_writes_has_a_crash_point_before_its_commit() -> None:
+    found = dict(transactions())
+    assert len(found) >= 7
+    assert [place for place, named in found.items() if not named] == []
 
 
 def test_every_crash_point_is_registered_used_and_hit_by_a_scenario() -> None:

@@ -71,6 +71,7 @@ class Store:
                 last = check_store(writer, mark.read())
                 with transaction(writer):
                     writer.execute(statement("delete_old_durations"))
+                    crashpoint("before_durations_commit")
             # Or a power cut could bring back the journal with which SQLite made the file: it would undo everything.
             sync_directory(home.path)
             return cls(home, writer, mark, last)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import apsw
 
+from passloop.crashpoints import crashpoint
 from passloop.kernel.tasks import FINAL_STATES, TaskRow
 
 from .connection import open_writing, transaction, translated
@@ -53,6 +54,7 @@ def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int) -> Reb
             migrate(connection)
             with transaction(connection):
                 built = _fill(connection, salvaged, backup, marked)
+                crashpoint("before_rebuild_commit")
             connection.pragma("journal_mode", "delete")
         finally:
             connection.close()
