@@ -215,6 +215,25 @@ def test_plan_tells_what_would_run_and_what_never_fits(box: Box) -> None:
     assert "3 whole GPUs" in said.out
 
 
+HUNGRY = """
+bench: hungry
+adapter: fake
+options: {seconds: 0.1, rules: [{where: {sparse_attention: dense}, fault: run_oom, times: 1}]}
+models: {a: {}}
+sparse_attention: {dense: {}, s1: {ratio: 0.5}, s2: {ratio: 0.2}, s3: {ratio: 0.1}}
+benchmarks: {niah: {subsets: [u0], samples: 1}}
+resources: {gpus: share, vram: 60GiB, cpus: 1}
+first: dense
+"""
+
+
+def test_cells_that_wait_begin_alone_once_one_of_their_kind_ran_out_of_memory(box: Box) -> None:
+    assert box.run("bench", written(box, HUNGRY), PASSLOOP_VIRTUAL_GPUS="1x80GiB").code == 0
+    tasks = sorted(box.json("ls")["tasks"], key=lambda task: int(task["index"]))
+    attempts = [box.json("show", str(task["id"]))["task"]["attempts"] for task in tasks]
+    assert [[each["variant"] for each in some] for some in attempts] == [[0, 1], [1], [1], [1]]
+
+
 FAULTY = """
 bench: faulty
 adapter: fake
