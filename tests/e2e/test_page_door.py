@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +83,7 @@ def test_an_open_page_finds_the_next_engine_at_the_same_address_with_the_same_co
     box.run("up")
     browser = opened(box)
     seq = json.loads(browser.get("/api/v1/now")[2])["seq"]
-    os.kill(engine_of(box)["pid"], 9)
+    box.kill_engine()
     box.submit("--hold", "--", "true")
     status, _, data = browser.get("/api/v1/now")
     assert status == 200
@@ -109,7 +108,16 @@ def test_the_page_and_its_files_are_served_and_cached_by_their_digest(box: Box) 
     for name in (names[0].partition("/")[2], f"@another/{names[0].partition('/')[2]}"):
         status, fields, _ = browser.get(f"/static/{name}")
         assert (status, fields["cache-control"]) == (200, "no-cache"), "not what the document named"
-    for name in (f"{version}/../keys.py", "@/", "../keys.py", "%2e%2e/keys.py", "..%2fkeys.py", "/etc/passwd", "nothing.js", ""):
+    for name in (
+        f"{version}/../keys.py",
+        "@/",
+        "../keys.py",
+        "%2e%2e/keys.py",
+        "..%2fkeys.py",
+        "/etc/passwd",
+        "nothing.js",
+        "",
+    ):
         status, _, data = browser.get(f"/static/{name}")
         assert status in (401, 404), name
         assert b"root:" not in data
