@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from .amounts import SHARE_WHOLE
 from .closures import plan_wake_up
 from .cooldowns import Gate
-from .events import PoolKind
 from .ids import AttemptId, PoolName
 from .pools import RatePool
 from .presence import order_start, serve
@@ -94,7 +93,7 @@ def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
             pool.take_again(attempt.id, amount if known is None else known, attempt.admitted_at)
             continue
         pool.take(attempt.id, amount, state.now)
-        if pool.kind is PoolKind.RATE:
+        if isinstance(pool, RatePool) and pool.is_known:
             state.touch_pool(name)
     state.devices.take(attempt.id, attempt.allocation.devices)
     if attempt.shape.on_node:
@@ -124,7 +123,8 @@ def correct_draws(state: State, attempt: Attempt) -> None:
             known = _really_drawn(attempt, name)
             if known is not None:
                 pool.correct(attempt.id, known)
-            state.touch_pool(name)
+            if pool.is_known:
+                state.touch_pool(name)
 
 
 def _really_drawn(attempt: Attempt, name: PoolName) -> int | None:

@@ -14,10 +14,23 @@ from .cooldowns import Closure, Gate
 from .events import PoolKind
 from .ids import AttemptId, PoolName
 
-__all__ = ["RATE_MARGIN", "RATE_WINDOW", "AmountPool", "LimitPool", "RatePool", "ScalarPool", "estimate", "lineage"]
+__all__ = [
+    "NO_RATE",
+    "RATE_MARGIN",
+    "RATE_WINDOW",
+    "AmountPool",
+    "LimitPool",
+    "RatePool",
+    "ScalarPool",
+    "estimate",
+    "lineage",
+]
 
 RATE_WINDOW = 60_000
 """A rate is a budget per this many ms: no window of this length holds more than the rate."""
+
+NO_RATE = 1_000_000_000
+"""The capacity of a rate that nobody knows yet. It holds nobody back, and what is drawn on it is not worth storing."""
 
 RATE_MARGIN = 1_000
 """By so many ms less may one draw take effect later than the next, and the window still holds."""
@@ -140,6 +153,11 @@ class RatePool(ScalarPool):
         self._spells: deque[_Spell] = deque()
         self._drawn_by: dict[AttemptId, tuple[_Spell, int]] = {}
         self._drawn = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody has said how large it is."""
+        return self.capacity < NO_RATE
 
     def free(self, now: int) -> int:
         self._forget(now)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .durations import Forecast
 from .events import PoolKind
 from .ids import AttemptId, RunId
-from .pools import ScalarPool, lineage
+from .pools import RatePool, ScalarPool, lineage
 from .resources import Allocation, Variant
 from .tasks import (
     FINAL_STATES,
@@ -84,12 +84,12 @@ class Shape:
 
 
 def _is_place_of_limits(variant: ShapeVariant) -> bool:
-    """Whether all that is asked is one place of a limit, and of its parents."""
-    if variant.devices is not None or variant.on_node or variant.exclusive or not variant.draws:
+    """Whether all that is asked is one place of a limit, and of its parents; and of rates that nobody knows."""
+    if variant.devices is not None or variant.on_node or variant.exclusive:
         return False
-    pools = [pool for pool, _ in variant.draws]
-    places = all(amount == 1 and pool.kind is PoolKind.LIMIT for pool, amount in variant.draws)
-    return places and pools == list(lineage(pools[0]))
+    draws = [(pool, amount) for pool, amount in variant.draws if not isinstance(pool, RatePool) or pool.is_known]
+    places = all(amount == 1 and pool.kind is PoolKind.LIMIT for pool, amount in draws)
+    return bool(draws) and places and [pool for pool, _ in draws] == list(lineage(draws[0][0]))
 
 
 class Group:

@@ -15,7 +15,7 @@ from .ids import AttemptId, PoolName
 from .instructions import Instruction
 from .lessons import Lessons
 from .node import Node
-from .pools import AmountPool, LimitPool, RatePool, ScalarPool, lineage
+from .pools import NO_RATE, AmountPool, LimitPool, RatePool, ScalarPool, lineage
 from .ready_queue import ReadyQueue
 from .records import Attempt, Group, Shape, ShapeVariant, Task
 from .resources import GPU, NODE, Variant
@@ -171,13 +171,15 @@ class State:
         return pool
 
     def declare_pool(self, name: PoolName, kind: PoolKind, capacity: int, parent: PoolName | None) -> ScalarPool:
-        """Make or resize a pool; a change of kind or parent recompiles the shapes."""
+        """Make or resize a pool; a change of kind or parent recompiles the shapes, and a rate that becomes known."""
         above = self.pool(parent) if parent is not None else None
         pool = self.pools.get(name)
         if pool is not None and pool.kind is kind and pool.parent is above:
             if pool.closure is not None and pool.closure.limit >= pool.capacity:
                 pool.closure.limit = capacity  # it was never lowered, so it goes with the capacity
-            pool.capacity = capacity
+            pool.capacity, before = capacity, pool.capacity
+            if isinstance(pool, RatePool) and pool.is_known is not (before < NO_RATE):
+                self._recompile()
             return pool
         bit = pool.bit if pool is not None else self._bits
         if pool is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from passloop.kernel.changes import PoolChanged
 from passloop.kernel.events import PoolKind
-from passloop.kernel.pools import RATE_MARGIN, estimate
+from passloop.kernel.pools import NO_RATE, RATE_MARGIN, estimate
 from tests.support.builders import HOUR, MINUTE, SECOND, World, ask
 
 
@@ -47,3 +48,42 @@ def test_a_smaller_ask_is_looked_at_when_it_fits_though_a_larger_one_waits_longe
     world.advance(52 * SECOND)
     assert smaller in world.started
     assert larger not in world.started
+
+
+def unknown_rate() -> World:
+    """A model with a place for two, and a rate of tokens that nobody has told yet."""
+    world = World(gpus=0)
+    world.declare("model", PoolKind.LIMIT, 2)
+    world.declare("tokens", PoolKind.RATE, NO_RATE)
+    return world
+
+
+def test_what_is_drawn_on_a_rate_that_nobody_knows_is_not_stored_with_each_draw() -> None:
+    world = unknown_rate()
+    world.submit_many(ask(model=1, tokens=8), n=100, driver="calls")
+    for _ in range(50):
+        world.finish(world.running[0])
+    turn = world.finish(world.running[0])
+    assert [change for change in turn.changes if isinstance(change, PoolChanged)] == []
+
+
+def test_what_was_drawn_on_a_rate_counts_once_it_is_known() -> None:
+    world = unknown_rate()
+    world.submit_many(ask(model=1, tokens=8), n=20, driver="calls")
+    for _ in range(5):
+        world.finish(world.running[0])
+    assert len(world.starts) == 7
+    world.declare("tokens", PoolKind.RATE, 80)
+    world.restart()
+    while world.running:
+        world.finish(world.running[0])
+    assert len(world.starts) == 10
+
+
+def test_a_call_reserves_of_a_rate_only_while_it_is_known() -> None:
+    world = unknown_rate()
+    world.submit_many(ask(model=1, tokens=8), n=20, driver="calls")
+    assert all(one.row.reservation is None for one in world.rows.saved().tasks)
+    world.declare("tokens", PoolKind.RATE, 16)
+    world.finish(world.running[0])
+    assert sum(one.row.reservation is not None for one in world.rows.saved().tasks) == 1

@@ -12,15 +12,12 @@ from urllib.parse import urlsplit
 
 from passloop.kernel.events import PoolDeclared, PoolKind
 from passloop.kernel.ids import PoolName
-from passloop.kernel.pools import estimate
+from passloop.kernel.pools import NO_RATE, estimate
 
 __all__ = ["NO_LIMIT", "Endpoint", "Model", "declarations", "draws_of"]
 
 NO_LIMIT = 512
 """Calls in flight where the user names no limit: a pool has a capacity, and so has a process in open sockets."""
-
-UNKNOWN_RATE = 1_000_000_000
-"""The capacity of a rate that nobody named, until the endpoint's own headers tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +130,5 @@ def _model(model: Model) -> Iterable[PoolDeclared]:
     dead_after = endpoint.dead_after if model.dead_after is None else model.dead_after
     yield PoolDeclared(model.pool, PoolKind.LIMIT, places, parent=endpoint.pool, dead_after=dead_after)
     if endpoint.discovers:
-        yield PoolDeclared(model.requests, PoolKind.RATE, UNKNOWN_RATE)
-        yield PoolDeclared(model.tokens, PoolKind.RATE, UNKNOWN_RATE)
+        yield PoolDeclared(model.requests, PoolKind.RATE, NO_RATE)
+        yield PoolDeclared(model.tokens, PoolKind.RATE, NO_RATE)
