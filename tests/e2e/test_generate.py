@@ -113,6 +113,13 @@ async def test_wait_for_a_dataset_waits_for_cells_that_are_not_written_out_yet(b
         assert short.code == 0, short
 
 
+async def told(process: subprocess.Popen[str], word: str) -> None:
+    """Until a command has said this on stderr."""
+    assert process.stderr is not None
+    while word not in await asyncio.to_thread(process.stderr.readline):
+        assert process.poll() is None
+
+
 @pytest.mark.timeout(60)
 async def test_two_ctrl_c_end_the_dataset_and_not_only_the_engine(box: Box) -> None:
     async with AsyncExitStack() as stack:
@@ -122,10 +129,8 @@ async def test_two_ctrl_c_end_the_dataset_and_not_only_the_engine(box: Box) -> N
         made = dataset_from(box.folder, endpoint.url, **model_columns("one", max_in_flight=1), rows=20, row_group=1)
         (box.folder / "spec.yaml").write_text(json.dumps(json.loads(made.wire())["spec"]))
         with box.started("generate", "spec.yaml") as process:
-            assert process.stderr is not None
             for word in ("1 running", "nothing new starts"):
-                while word not in await asyncio.to_thread(process.stderr.readline):
-                    assert process.poll() is None
+                await told(process, word)
                 process.send_signal(signal.SIGINT)
             await asyncio.to_thread(process.wait, 30)
         assert {task["state"] for task in box.json("ls")["tasks"]} == {"cancelled"}
