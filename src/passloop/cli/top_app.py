@@ -19,14 +19,14 @@ from textual.widgets import DataTable, Footer, Static
 from passloop.cli.client import Client, EngineStream
 from passloop.cli.exits import CliError
 from passloop.cli.spans import millis_of
-from passloop.cli.top_rows import Row, failure_rows, gpu_rows, headline, pool_rows, running_rows, waiting_rows
+from passloop.cli.top_rows import SIGNS, Row, failure_rows, gpu_rows, headline, pool_rows, running_rows, waiting_rows
 
 __all__ = ["Top"]
 
 MINUTES = 15
 SHOWN = 50
 TABLES: dict[str, tuple[str, ...]] = {
-    "gpus": ("where", "who", "memory", f"the last {MINUTES} minutes"),
+    "gpus": ("where", "who", "memory", f"the last {MINUTES} minutes: {SIGNS}"),
     "running": ("task", "runs", "state", "for", "on"),
     "waiting": ("task", "waits", "state", "for", "why"),
     "failures": ("task", "failed last", "how", "when", "what it said"),

@@ -10,9 +10,11 @@ from typing import Any
 
 from passloop.cli import streams
 from passloop.cli.spans import left, since, span_text, task_span
+from passloop.cli.wording import amount_text
 
 __all__ = [
     "ACROSS",
+    "SIGNS",
     "Row",
     "failure_rows",
     "gpu_rows",
@@ -28,6 +30,11 @@ ACROSS = 60
 BUSY, BAD = "█", "▓"
 EMPTY = {"idle": "·", "blocked": "▒", "reserved": "▒", "vetoed": "x", "quarantined": "x", "lost": "x"}
 OTHERS = "-"
+SIGNS = f"{BUSY} ran  {BAD} failed  {EMPTY['blocked']} did not fit  {OTHERS} waited  {EMPTY['vetoed']} kept out"
+"""What the characters of a strip mean; a dot is nothing."""
+NO_LIMIT = 1_000_000_000
+OF_A_RUN = ("parallel/", "trials:", "leases-")
+OF_THE_MACHINE = ("cpu", "memory", "disk")
 
 Json = Mapping[str, Any]
 Row = tuple[str, tuple[str, ...]]
@@ -82,8 +89,10 @@ def failure_rows(now: Json) -> list[Row]:
 
 
 def pool_rows(now: Json) -> list[Row]:
-    """Pools: how much of what is used, whether it is open, and how long a cooldown still takes."""
-    return [(str(pool["name"]), _pool_cells(pool)) for pool in now["pools"]]
+    """Pools: how much of what is used, whether it is open, how long a cooldown still takes. Left out are those whose
+    limit nobody knows and limits of runs that nothing holds, as long as they are open.
+    """
+    return [(str(pool["name"]), _pool_cells(pool)) for pool in now["pools"] if _is_telling(pool)]
 
 
 def strip(lane: Json, first: int, last: int) -> str:
@@ -123,8 +132,14 @@ def _task_row(line: Json, *cells: str) -> Row:
 
 
 def _pool_cells(pool: Json) -> tuple[str, ...]:
-    used = f"{pool['used']:,} of {pool['capacity']:,}"
+    used = f"{amount_text(pool['name'], pool['used'])} of {amount_text(pool['name'], pool['capacity'])}"
     return streams.clean(str(pool["name"])), used, str(pool["state"]), _until(pool)
+
+
+def _is_telling(pool: Json) -> bool:
+    if pool["state"] != "open":
+        return True
+    return pool["used"] > 0 if pool["name"].startswith(OF_A_RUN) else pool["capacity"] < NO_LIMIT
 
 
 def _name(line: Json) -> str:
@@ -134,7 +149,8 @@ def _name(line: Json) -> str:
 def _on(line: Json) -> str:
     gpus = line["gpus"]
     more = f", {span_text(left(line['until']))} left" if line.get("until") else ""
-    return (f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU") + more
+    model = next((str(pool).rpartition("/")[2] for pool in line["pools"] if pool not in OF_THE_MACHINE), "CPU")
+    return (f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else streams.clean(model)) + more
 
 
 def _why(line: Json) -> str:

@@ -10,6 +10,7 @@ from passloop.apps.counting import counted
 __all__ = [
     "FINAL",
     "STATE_COLOURS",
+    "amount_text",
     "command_text",
     "counted",
     "ids_text",
@@ -97,15 +98,24 @@ def _is_our_own(pool: str) -> bool:
     return pool.startswith("trials:") or (pool.startswith("leases-") and pool.removeprefix("leases-").isdecimal())
 
 
+def amount_text(pool: str, amount: int | None) -> str:
+    """An amount of a pool. CPUs are counted in thousandths and memory in MiB; people read CPUs and GiB."""
+    if amount is None:
+        return ""
+    if pool == "cpu":
+        return f"{amount / 1000:g}"
+    return f"{amount / 1024:.1f} GiB" if pool == "memory" else f"{amount:,}"
+
+
 def _size_text(mib: int) -> str:
     return f"{mib} MiB" if mib < 1024 else f"{mib / 1024:.5g} GiB"
 
 
 def _figures(results: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Results that a few words can say: what is no list, and the entries of a mapping in its place."""
+    """Results that a few words can say: no lists and mappings, but the parameters that they belong to."""
     found: list[tuple[str, Any]] = []
     for name, value in results.items():
-        found += value.items() if isinstance(value, dict) else [(name, value)]
+        found += value.items() if name == "params" and isinstance(value, dict) else [(name, value)]
     return [(name, value) for name, value in found if not isinstance(value, dict | list)]
 
 

@@ -13,7 +13,7 @@ from passloop.cli.homes import client_of
 from passloop.cli.options import act_argument, json_option
 from passloop.cli.spans import local_time
 from passloop.cli.tables import Column, table
-from passloop.cli.wording import ids_text
+from passloop.cli.wording import amount_text, ids_text
 
 __all__ = ["command"]
 
@@ -55,14 +55,5 @@ def command(ctx: click.Context, *, act: str | None, name: str | None, as_json: b
 
 def _cells(pool: dict[str, Any]) -> list[str]:
     holders = f"task {ids_text(pool['holders'])}" if pool.get("holders") else ""
-    amounts = [_amount(pool["name"], pool.get(part)) for part in ("used", "free", "capacity")]
+    amounts = [amount_text(pool["name"], pool.get(part)) for part in ("used", "free", "capacity")]
     return [pool["name"], pool["kind"], pool["state"], *amounts, local_time(pool.get("until")), holders]
-
-
-def _amount(pool: str, amount: int | None) -> str:
-    """CPUs are counted in thousandths and memory in MiB; people read CPUs and GiB."""
-    if amount is None:
-        return ""
-    if pool == "cpu":
-        return f"{amount / 1000:g}"
-    return f"{amount / 1024:.1f} GiB" if pool == "memory" else f"{amount:,}"
