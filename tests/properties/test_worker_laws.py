@@ -29,22 +29,26 @@ REQUESTS = (
 KEYS = ("a", "b", "c", None)
 PAUSES = (0, 1, SECOND, MINUTE, 6 * MINUTE, HOUR)
 PICK = st.integers(0, 10_000)
+ENDS = st.sampled_from(("success", "failure", "out_of_memory"))
+LOADINGS = st.sampled_from((None, 0, SECOND, HOUR))
 
 
 def _specs() -> st.SearchStrategy[TaskSpec]:
     return st.builds(
-        lambda request, key, quick, limit: spec_of(
+        lambda request, key, quick, limit, alike: spec_of(
             *request,
             driver="processes" if key is None else "workers",
             warm_key=key,
             limit=limit,
             task_class="quick" if quick else "slow",
             wait_for_capacity=True,
+            alike=alike,
         ),
         st.sampled_from(REQUESTS),
         st.sampled_from(KEYS),
         st.booleans(),
         st.sampled_from((None, 10 * SECOND)),
+        st.booleans(),
     )
 
 
@@ -82,9 +86,9 @@ class WorkerLaws(RuleBasedStateMachine):
         self.world.send(*(Started(row.id, row.epoch) for row in self.given() if row.state == "admitted"))
 
     @precondition(lambda self: self.given())
-    @rule(pick=PICK, parks=st.sampled_from((True, True, True, False)), kind=st.sampled_from(("success", "failure")))
-    def end(self, pick: int, parks: bool, kind: str) -> None:
-        self.world.send(self._end_of(self._one(pick), kind, parks=parks))
+    @rule(pick=PICK, parks=st.sampled_from((True, True, True, False)), kind=ENDS, loading=LOADINGS)
+    def end(self, pick: int, parks: bool, kind: str, loading: int | None) -> None:
+        self.world.send(self._end_of(self._one(pick), kind, parks=parks, loading=loading))
 
     @precondition(lambda self: self.given())
     @rule(pick=PICK, kind=st.sampled_from(("lost", "device_fault", "cancelled")))
@@ -101,12 +105,13 @@ class WorkerLaws(RuleBasedStateMachine):
         rows = self.given()
         return rows[pick % len(rows)]
 
-    def _end_of(self, row: AttemptRow, kind: str, *, parks: bool) -> Exited:
+    def _end_of(self, row: AttemptRow, kind: str, *, parks: bool, loading: int | None = None) -> Exited:
+        ended = outcome(kind, loading=loading)
         if row.driver != "workers" or not parks:
-            return Exited(row.id, row.epoch, outcome(kind))
+            return Exited(row.id, row.epoch, ended)
         worker = AttemptId(self.world.rows.worker_of(row.id).id)
         memory = dict(row.allocation.amounts).get(MEMORY, 0)
-        return Exited(row.id, row.epoch, outcome(kind), parked=Parked(worker, row.allocation.devices, memory))
+        return Exited(row.id, row.epoch, ended, parked=Parked(worker, row.allocation.devices, memory))
 
     def orphans(self) -> list[AttemptRow]:
         """Attempts that waited behind another, whose worker is dead."""
