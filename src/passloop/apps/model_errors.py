@@ -33,6 +33,17 @@ EXPECTED = {
     "model_attributes_type": "a mapping",
 }
 
+BOUNDS = {
+    "expected": "must be {}",
+    "ge": "must be at least {}",
+    "gt": "must be more than {}",
+    "le": "must be at most {}",
+    "lt": "must be less than {}",
+    "min_length": "needs at least {}",
+    "max_length": "has room for {}",
+}
+"""What pydantic tells of a bound, and how it is said."""
+
 
 class _Finding(NamedTuple):
     """What was found at one place: the details, where that is in the file, and whether it is of one of several forms
@@ -134,7 +145,18 @@ def _words(found: ErrorDetails, path: Path, model: type[BaseModel]) -> tuple[str
         return f"unknown key {shown(str(path[-1]))}", did_you_mean(str(path[-1]), _keys_at(path[:-1], model))
     if kind in EXPECTED:
         return f"{shown(name)} must be {EXPECTED[kind]}, not {_sort_of(found['input'])}", _example(path, model)
-    return f"{shown(name)}: {found['msg'].lower()}", _example(path, model)
+    return f"{shown(name)} {_bound(found)}", _example(path, model)
+
+
+def _bound(found: ErrorDetails) -> str:
+    """What a value of the right sort has to keep."""
+    bounds = found.get("ctx", {})
+    for key, words in BOUNDS.items():
+        if key in bounds:
+            bound = f"{bounds[key]:,g}" if isinstance(bounds[key], float) else bounds[key]
+            said = "" if key.endswith("_length") else f", not {_sort_of(found['input'])}"
+            return words.format(bound) + said
+    return f"cannot be {_sort_of(found['input'])}: {found['msg'].lower()}"
 
 
 def _example(path: Path, model: type[BaseModel]) -> str:
