@@ -125,6 +125,9 @@ def test_completion_offers_verbs_ids_and_runs(swept: Box) -> None:
     assert "plain,2" in offers("passloop show ", 2)
     assert "plain,@tiny" in offers("passloop ls @", 2)
     assert "plain,--time-limit" in offers("passloop submit --time", 2)
+    swept.submit("--hold", "--group", "lab/night/deep", "--", "true")
+    for words in ("submit --group ", "ls --group ", "wait --group ", "cancel --group "):
+        assert {"plain,lab", "plain,lab/night", "plain,lab/night/deep"} <= set(offers(f"passloop {words}", 3).split())
 
 
 def test_completion_of_a_damaged_home_offers_nothing_and_says_nothing(box: Box) -> None:

@@ -24,11 +24,12 @@ def complete_selectors(ctx: click.Context, _param: click.Parameter, incomplete: 
 
 
 def complete_groups(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Any]:
-    """Groups that recent tasks are in."""
+    """Groups that recent tasks are in, and those around them."""
     from click.shell_completion import CompletionItem
 
-    groups = sorted({str(task.get("group") or "default") for task in _tasks(ctx)})
-    return [CompletionItem(group) for group in groups if group.startswith(incomplete)]
+    paths = {str(task.get("group") or "default") for task in _tasks(ctx)}
+    groups = {path[:end] for path in paths for end in range(1, len(path) + 1) if path[end : end + 1] in ("", "/")}
+    return [CompletionItem(group) for group in sorted(groups) if group.startswith(incomplete)]
 
 
 def _tasks(ctx: click.Context) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ __all__ = [
     "act_argument",
     "command_argument",
     "engine_options",
+    "group_option",
     "json_option",
     "selectors_argument",
     "submit_options",
@@ -59,7 +60,14 @@ def _of_click(option: Option) -> Callable[[F], F]:
         multiple=option.kind == "many",
         type=int if option.kind == "whole" else str,
         default=option.default,
+        shell_complete=_groups if option.field == "group" else None,
     )
+
+
+def _groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    from passloop.cli.completing import complete_groups
+
+    return complete_groups(ctx, param, incomplete)
 
 
 def json_option(function: F) -> F:
@@ -79,6 +87,12 @@ def selectors_argument(function: F) -> F:
     return click.argument("selectors", nargs=-1, metavar="[SELECTOR]...", shell_complete=complete_selectors)(function)
 
 
+def group_option(function: F) -> F:
+    """`--group`: of the tasks only those of a group."""
+    said = "Only tasks of this group and those inside it."
+    return click.option("--group", metavar="GROUP", shell_complete=_groups, help=said)(function)
+
+
 def act_argument(act: str, metavar: str) -> Callable[[F], F]:
     """The one word that makes a looking verb act, or nothing."""
 
@@ -95,7 +109,7 @@ def touch_options(function: F) -> F:
     return _all(
         selectors_argument,
         click.option("--failed", is_flag=True, help="Short for the selector state:failed."),
-        click.option("--group", metavar="GROUP", help="Only tasks of this group and those inside it."),
+        group_option,
         click.option("-n", "--dry-run", is_flag=True, help="List what it would touch; do nothing."),
         json_option,
     )(function)

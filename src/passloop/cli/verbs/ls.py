@@ -8,7 +8,7 @@ import click
 
 from passloop.cli import streams
 from passloop.cli.exits import CliError, Exit
-from passloop.cli.options import json_option, selectors_argument
+from passloop.cli.options import group_option, json_option, selectors_argument
 from passloop.cli.reads import Ask, Reads, open_reads, selectors_of
 from passloop.cli.spans import since, span_text, task_span
 from passloop.cli.tables import Column, table
@@ -33,7 +33,7 @@ _COLUMNS = (
 @click.command("ls")
 @selectors_argument
 @click.option("--failed", is_flag=True, help="Short for the selector state:failed.")
-@click.option("--group", metavar="GROUP", help="Only tasks of this group and those inside it.")
+@group_option
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The newest N only.")
 @click.option("--jsonl", is_flag=True, help="One JSON document per task and line.")
 @json_option

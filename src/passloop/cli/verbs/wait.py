@@ -10,7 +10,7 @@ import click
 from passloop.cli import streams
 from passloop.cli.client import Client, no_engine
 from passloop.cli.exits import CliError, Exit
-from passloop.cli.options import json_option, selectors_argument
+from passloop.cli.options import group_option, json_option, selectors_argument
 from passloop.cli.reads import Ask, Reads, open_reads, selectors_of
 from passloop.cli.wording import FINAL, command_text, counted, ids_text
 
@@ -26,7 +26,7 @@ _FOLDED = 10
 
 @click.command("wait")
 @selectors_argument
-@click.option("--group", metavar="GROUP", help="Only tasks of this group and those inside it.")
+@group_option
 @click.option("--timeout", metavar="SPAN", help="Give up after this: exit 124.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @json_option
