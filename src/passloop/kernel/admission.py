@@ -115,7 +115,15 @@ class Admission:
             if level:
                 self._walk_level(level)
         self._plan_wake_ups()
-        return self._probed or (self._charged and len(state.queue.groups_with_work()) > 1)
+        return self._probed or (
+            self._charged and len(state.queue.groups_with_work()) > 1 and not self._who_is_left_can_only_wait()
+        )
+
+    def _who_is_left_can_only_wait(self) -> bool:
+        """Whether no other order could start or reserve anything: all that is ready asks a place that is not there."""
+        exhausted = self._supply.exhausted
+        waiting = (lane.shape.in_line and lane.shape.single & exhausted for lane in self._state.queue.lanes())
+        return not self._state.reserved and all(waiting)
 
     def _walk_level(self, level: dict[str, Lanes]) -> None:
         """Walk the lanes of one priority: the group with the least virtual time first, its lanes in order."""

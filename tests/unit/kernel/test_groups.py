@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from passloop.kernel.events import GroupHeld, GroupReleased
+import pytest
+
+from passloop.kernel.admission import Admission
+from passloop.kernel.events import GroupHeld, GroupReleased, PoolKind
 from passloop.kernel.tasks import TaskState
-from tests.support.builders import MINUTE, World
+from tests.support.builders import MINUTE, World, ask
 
 
 def shares(world: World, ends: int) -> Counter[str]:
@@ -90,3 +93,21 @@ def test_a_group_that_is_held_itself_stays_so_when_the_one_around_it_is_released
     assert own in world.running
     world.send(GroupReleased("a/x"))
     assert inner in world.running
+
+
+def test_columns_whose_models_are_full_cost_one_walk_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(gpus=0)
+    for model in ("a", "b", "c"):
+        world.declare(model, PoolKind.LIMIT, 2)
+        world.submit_many(ask(**{model: 1}), n=10, driver="calls", group=f"made/{model}")
+    walks: list[bool] = []
+    run = Admission.run
+
+    def counted(admission: Admission) -> bool:
+        walks.append(run(admission))
+        return walks[-1]
+
+    monkeypatch.setattr(Admission, "run", counted)
+    world.finish(world.running[0])
+    assert len(world.running) == 6
+    assert True not in walks
