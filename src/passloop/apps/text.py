@@ -10,7 +10,7 @@ import re
 
 from .errors import BadValue
 
-__all__ = ["check_group", "check_key", "check_name", "check_run_name", "check_words", "shown"]
+__all__ = ["check_group", "check_key", "check_name", "check_run_name", "check_words", "shown", "without_unit"]
 
 LONGEST_NAME = 200
 LONGEST_GROUP = 100
@@ -21,6 +21,7 @@ UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
+UNIT = re.compile(r"^unit [0-9]+: ")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -29,6 +30,13 @@ def shown(value: object, *, longest: int = LONGEST_SHOWN) -> str:
     text = value if isinstance(value, str) else _short_repr(value)
     cut = text if len(text) <= longest else text[:longest] + "..."
     return "`" + UNSAFE.sub(_escaped, cut) + "`"
+
+
+def without_unit(message: str) -> str:
+    """What a source says of itself, without the number of the unit that the kernel puts before it: people know tasks,
+    rows and trials.
+    """
+    return UNIT.sub("", message)
 
 
 def check_name(text: str) -> str:

@@ -5,10 +5,10 @@ The engine's reason engine decides; without an engine only what the store holds 
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
+from passloop.apps.text import without_unit
 from passloop.cli import streams
 from passloop.cli.client import Client, quoted
 from passloop.cli.reads import Reads
@@ -16,8 +16,6 @@ from passloop.cli.wording import counted
 
 __all__ = ["emit_run_why", "run_why"]
 
-_UNIT = re.compile(r"^unit \d+: ")
-"""How the kernel begins what it says of any source; people know tasks and trials."""
 _STATES = {
     "open": "is open",
     "asked": "is open",
@@ -42,7 +40,7 @@ def run_why(reads: Reads, word: str) -> dict[str, Any] | None:
         "schema_version": 1,
         "run": {"id": found["id"], "name": found["name"]},
         "state": source["state"],
-        "message": _UNIT.sub("", source["message"]),
+        "message": without_unit(source["message"]),
         "tasks": {state: count for state, count in found["counts"].items() if count},
         "blockers": source.get("blockers", []),
     }

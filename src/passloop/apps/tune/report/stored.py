@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from passloop.apps.text import without_unit
 from passloop.apps.tune.search.budgets import enough
 from passloop.apps.tune.search.expander import aims_of, budgets_of, own_trials
 from passloop.apps.tune.study_view import Trial, trials_of
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from passloop.store.reader import Reader
 
 __all__ = ["standing_of"]
-
-UNIT = re.compile(r"^unit \d+: ")
-"""How the kernel begins what it says of any source; a study has trials, and its words name them."""
 
 
 def standing_of(reader: Reader, study: Study, *, run: int | None = None) -> Standing:
@@ -35,7 +32,7 @@ def _ending(reader: Reader, study: Study, trials: tuple[Trial, ...], run: int | 
         return "", False
     state = source.row.state
     if state is SourceState.FAILED:
-        return UNIT.sub("", source.row.message), True
+        return without_unit(source.row.message), True
     if state is SourceState.CANCELLED:
         return "cancelled", True
     if state is not SourceState.EXHAUSTED:
