@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .cooldowns import Gate
+from .device_pool import Device, DeviceState
 from .events import Foreign
 from .state import State
 
@@ -61,8 +62,8 @@ def device_views(state: State) -> tuple[DeviceView, ...]:
             uuid=d.uuid,
             name=d.name,
             vram_mib=d.vram,
-            free_mib=max(0, min(d.free_vram, d.usable - (d.vram - d.free_vram))),
-            free_share=d.free_share,
+            free_mib=_free_mib(d),
+            free_share=0 if d.state is DeviceState.LOST else d.free_share,
             state=d.state.value,
             holders=tuple(state.attempts[a].task for a in d.holders),
             reserved_for=kept.get(d.uuid),
@@ -74,6 +75,13 @@ def device_views(state: State) -> tuple[DeviceView, ...]:
         )
         for d in sorted(state.devices.devices.values(), key=lambda d: (d.index, d.uuid))
     )
+
+
+def _free_mib(device: Device) -> int:
+    """What we may still take; nobody takes anything of a lost one."""
+    if device.state is DeviceState.LOST:
+        return 0
+    return max(0, min(device.free_vram, device.usable - (device.vram - device.free_vram)))
 
 
 def pool_views(state: State, now: int) -> tuple[PoolView, ...]:

@@ -1,0 +1,25 @@
+"""What people are shown of devices and pools is what can be had of them."""
+
+from __future__ import annotations
+
+from passloop.kernel.events import PoolDeclared, PoolKind
+from passloop.kernel.ids import PoolName
+from tests.support.builders import GIB, World
+
+
+def test_nothing_is_free_on_a_lost_device() -> None:
+    world = World(gpus=2)
+    world.see(*world.inventory[:1])
+    there, lost = world.machine.devices()
+    assert (there.state, lost.state) == ("available", "lost")
+    assert (there.free_mib > GIB, there.free_share) == (True, 10_000)
+    assert (lost.free_mib, lost.free_share) == (0, 0)
+
+
+def test_a_pool_that_was_only_asked_for_is_not_shown() -> None:
+    world = World(gpus=0, cpus=1)
+    world.submit(cpus=1, licence=1, wait_for_capacity=True)
+    assert "licence" not in [pool.name for pool in world.machine.pools(world.now)]
+    world.send(PoolDeclared(PoolName("licence"), PoolKind.AMOUNT, 2))
+    (licence,) = (pool for pool in world.machine.pools(world.now) if pool.name == "licence")
+    assert (licence.used, licence.free, licence.capacity) == (1, 1, 2)
