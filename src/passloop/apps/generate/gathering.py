@@ -42,9 +42,9 @@ class GatheredRow:
     tasks: dict[str, int] = field(default_factory=dict)
 
 
-def gather_unit(reader: Reader, dataset: Dataset, unit: int) -> list[GatheredRow]:
-    """The rows of a row group, in their order."""
-    cells = cells_of(dataset, unit)
+def gather_unit(reader: Reader, dataset: Dataset, unit: int, cells: UnitCells | None = None) -> list[GatheredRow]:
+    """The rows of a row group, in their order. `cells` are those of the group, for who has them already."""
+    cells = cells_of(dataset, unit) if cells is None else cells
     known = reader.keyed([cell.key for cell in cells.cells])
     by_row: dict[int, list[CellPlace]] = {row: [] for row in dataset.rows_of(unit)}
     for cell in cells.cells:

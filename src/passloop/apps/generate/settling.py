@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .cells import cells_of
+from .cells import UnitCells, cells_of
 from .costs import UNIT, cost_of
 from .dataset import Dataset
 from .gathering import GatheredRow, gather_unit
@@ -89,13 +89,14 @@ class Settling:
         self._dataset = dataset
         self._parts = PartStore(dataset.out)
         self._identities: dict[int, str] = {}
+        self._latest: UnitCells | None = None
 
     def write_part(self, reader: Reader, unit: int) -> bool:
         """Write the part of a row group whose cells are final; False if some of its rows lack something."""
         path = self._path(unit)
         if path.exists():
             return True
-        rows = gather_unit(reader, self._dataset, unit)
+        rows = gather_unit(reader, self._dataset, unit, self._cells(unit))
         tally = Tally()
         for row in rows:
             tally.add(row)
@@ -181,9 +182,15 @@ class Settling:
     def _reading(self, path: Path) -> Any:
         return lambda: parquet().read_table(path).replace_schema_metadata(None)
 
+    def _cells(self, unit: int) -> UnitCells:
+        """The cells of a row group. Those asked for last are kept: naming a part and filling it both need them."""
+        if self._latest is None or self._latest.unit != unit:
+            self._latest = cells_of(self._dataset, unit)
+        return self._latest
+
     def _path(self, unit: int) -> Path:
         if unit not in self._identities:
-            keys = [cell.key for cell in cells_of(self._dataset, unit).cells]
+            keys = [cell.key for cell in self._cells(unit).cells]
             rows = list(self._dataset.rows_of(unit))
             told = [keys, rows, self._dataset.spec.keep, self._dataset.outputs, self._columns]
             self._identities[unit] = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
