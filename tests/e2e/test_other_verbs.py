@@ -174,6 +174,35 @@ def test_doctor_leaves_a_store_that_is_in_use_alone(box: Box) -> None:
     assert box.run("doctor", "--repair").out == "The store is whole.\n"
 
 
+def test_a_directory_that_was_removed_stops_only_what_needs_it(box: Box) -> None:
+    box.run("up")
+    (task,) = box.submit("--", "true")
+    gone = box.folder / "gone"
+
+    def there(*words: str) -> subprocess.CompletedProcess[str]:
+        gone.mkdir()
+        script = 'rmdir "$PWD" && exec "$@"'
+        program = [sys.executable, "-m", "passloop.cli", *words]
+        return subprocess.run(
+            ["sh", "-c", script, "sh", *program],
+            env=box.environment,
+            cwd=gone,
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+
+    for words in (["ls"], ["wait", str(task)], ["config"], ["cancel", "-n", str(task)], ["down"], ["up"], ["doctor"]):
+        said = there(*words)
+        assert (said.returncode, "Traceback" in said.stderr) == (0, False), said
+    for words in (["submit", "--", "true"], ["run", "true"], ["plan", "-"], ["--home", "there", "ls"]):
+        said = there(*words)
+        assert (said.returncode, said.stdout) == (2, ""), said
+        assert "the current directory is no longer there" in said.stderr
+    assert box.run("run", "--", "true").code == 0
+
+
 def test_help_names_every_verb_and_version_is_told(box: Box) -> None:
     said = box.run("--help")
     assert said.code == 0

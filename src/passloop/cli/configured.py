@@ -13,4 +13,11 @@ __all__ = ["settings_here"]
 
 def settings_here(flags: Mapping[str, str | None] | None = None) -> Settings:
     """Every setting as it holds in this directory and environment. Raises `SpecError`."""
-    return load_settings(flags=flags or {}, environment=os.environ, project=project_file(Path.cwd()), user=user_file())
+    return load_settings(flags=flags or {}, environment=os.environ, project=_project_here(), user=user_file())
+
+
+def _project_here() -> Path | None:
+    try:
+        return project_file(Path.cwd())
+    except FileNotFoundError:  # somebody removed the directory we are in
+        return None

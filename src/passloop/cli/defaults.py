@@ -49,7 +49,10 @@ def _any_file() -> bool:
 
 
 def _project_file() -> bool:
-    folder = os.getcwd()
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # somebody removed the directory we are in
+        return False
     while not os.path.exists(os.path.join(folder, "passloop.toml")):
         parent = os.path.dirname(folder)
         if parent == folder or os.path.exists(os.path.join(folder, ".git")):

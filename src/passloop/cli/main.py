@@ -82,6 +82,9 @@ def _tell_other(error: Exception, words: list[str]) -> int:
     if isinstance(error, OSError) and _raised_by_click(error):
         raise streams.unwritable(error) from None
     streams.flush()
+    if isinstance(error, FileNotFoundError) and not _is_somewhere():
+        gone = "the current directory is no longer there"
+        return _tell(CliError(gone, hint="cd to one that is", exit_code=Exit.USAGE))
     code = getattr(error, "exit_code", None)
     if isinstance(code, int):
         message = str(getattr(error, "message", "") or error)
@@ -89,6 +92,14 @@ def _tell_other(error: Exception, words: list[str]) -> int:
     from passloop.cli.crash import write_crash
 
     return _tell(write_crash(error, words))
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _raised_by_click(error: OSError) -> bool:
