@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -113,5 +113,14 @@ def _sentence(document: Document) -> str:
     return f"trial {document.trial} failed ({failure.kind}, {failure.phase}): {failure.message}"
 
 
+def _end(code: int) -> NoReturn:
+    """End at once. All is written and closed by now, and what an interpreter clears away after that takes a quarter of
+    the CPU time that a trial takes in all.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end(main())
