@@ -127,11 +127,11 @@ def test_a_matrix_is_followed_on_by_the_next_engine_and_runs_nothing_twice(tmp_p
 
 
 def test_a_wrong_spec_is_refused_with_its_problems_and_nothing_is_kept(box: Box, client: Client) -> None:
-    before = sorted((box.home / "specs").glob("*"))
+    before = sorted((box.home / "specs").glob("*.yaml"))
     refused = refusal(client, "/specs", {"text": MISTAKES})
     assert refused.exit_code == 2
     assert "3:1" in refused.message
-    assert sorted((box.home / "specs").glob("*")) == before
+    assert sorted((box.home / "specs").glob("*.yaml")) == before
 
 
 def test_a_directory_that_is_not_there_is_refused(client: Client) -> None:
