@@ -46,22 +46,19 @@ class _Walk:
 
 
 class _Cursor:
-    """How far a walk has come in the lanes of one group."""
+    """How far a walk has come in the lanes of one group, which has this path."""
 
-    __slots__ = ("at", "lanes")
+    __slots__ = ("at", "lanes", "path")
 
     def __init__(self, lanes: Lanes) -> None:
         self.lanes = lanes
+        self.path = lanes.ordered[0].group.path
         self.at = 0
 
     @property
     def place(self) -> Place:
         """The place of the first task that it has not looked at, while it is not at the end."""
         return self.lanes.heads[self.at]
-
-    def at_depth(self, depth: int) -> Group:
-        """The group so deep in the path of its own."""
-        return self.lanes.ordered[self.at].group.path[depth]
 
 
 def _first(cursors: list[_Cursor]) -> tuple[_Cursor, Place | None]:
@@ -72,9 +69,12 @@ def _first(cursors: list[_Cursor]) -> tuple[_Cursor, Place | None]:
     while len(cursors) > 1:
         inside: dict[Group, list[_Cursor]] = {}
         for cursor in cursors:
-            inside.setdefault(cursor.at_depth(depth), []).append(cursor)
+            inside.setdefault(cursor.path[depth], []).append(cursor)
+        if len(inside) == 1:
+            depth += 1
+            continue
         turns = sorted((group.virtual_time, min(c.place for c in inside[group]), group.name) for group in inside)
-        if len(turns) > 1 and turns[0][0] == turns[1][0]:
+        if turns[0][0] == turns[1][0]:
             until = turns[1][1] if until is None else min(until, turns[1][1])
         cursors = next(each for group, each in inside.items() if group.name == turns[0][2])
         depth += 1
