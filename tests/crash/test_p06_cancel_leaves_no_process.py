@@ -136,7 +136,7 @@ def limits_leave_nothing(field: Field, nursery: Nursery, *, each: int) -> None:
 
 
 def test_p06_a_time_limit_leaves_nothing_of_any_shape(wide: Field, nursery: Nursery) -> None:
-    limits_leave_nothing(wide, nursery, each=2)
+    limits_leave_nothing(wide, nursery, each=5)
 
 
 @pytest.mark.large
