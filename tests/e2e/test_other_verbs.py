@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -174,6 +175,20 @@ def test_doctor_leaves_a_store_that_is_in_use_alone(box: Box) -> None:
     assert box.run("doctor", "--repair").out == "The store is whole.\n"
 
 
+def by_shell(box: Box, script: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command through a shell script, to which it is the arguments."""
+    program = [sys.executable, "-m", "passloop.cli", *words]
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *program],
+        env=box.environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+
+
 def test_a_directory_that_was_removed_stops_only_what_needs_it(box: Box) -> None:
     box.run("up")
     (task,) = box.submit("--", "true")
@@ -181,17 +196,7 @@ def test_a_directory_that_was_removed_stops_only_what_needs_it(box: Box) -> None
 
     def there(*words: str) -> subprocess.CompletedProcess[str]:
         gone.mkdir()
-        script = 'rmdir "$PWD" && exec "$@"'
-        program = [sys.executable, "-m", "passloop.cli", *words]
-        return subprocess.run(
-            ["sh", "-c", script, "sh", *program],
-            env=box.environment,
-            cwd=gone,
-            capture_output=True,
-            text=True,
-            timeout=40,
-            check=False,
-        )
+        return by_shell(box, 'rmdir "$PWD" && exec "$@"', *words, cwd=gone)
 
     for words in (["ls"], ["wait", str(task)], ["config"], ["cancel", "-n", str(task)], ["down"], ["up"], ["doctor"]):
         said = there(*words)
@@ -201,6 +206,14 @@ def test_a_directory_that_was_removed_stops_only_what_needs_it(box: Box) -> None
         assert (said.returncode, said.stdout) == (2, ""), said
         assert "the current directory is no longer there" in said.stderr
     assert box.run("run", "--", "true").code == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_harm_nothing(box: Box, closed: str) -> None:
+    for words, code in ((["submit", "--", "true"], 0), (["wait", "1"], 0), (["ls"], 0), (["show", "9"], 3)):
+        said = by_shell(box, f'"$@" {closed}', *words, cwd=box.folder)
+        assert (said.returncode, "Traceback" in said.stderr) == (code, False), said
+    assert [task["state"] for task in box.json("ls")["tasks"]] == ["succeeded"]
 
 
 def test_help_names_every_verb_and_version_is_told(box: Box) -> None:

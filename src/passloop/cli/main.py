@@ -22,6 +22,7 @@ _LONGEST = 1_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Never raises for a mistake, be it the user's or ours."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    streams.fill_closed()
     streams.write_anything()
     try:
         code = _told(words)

@@ -22,6 +22,7 @@ __all__ = [
     "colour_wanted",
     "emit",
     "emit_json",
+    "fill_closed",
     "flush",
     "leave_terminal",
     "paint",
@@ -118,6 +119,20 @@ def width() -> int | None:
 def clean(text: str) -> str:
     """`text` on one line, without control and direction codes that could play tricks on a terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def fill_closed() -> None:
+    """Where one of the three standard streams was closed, put nothing there: else a file or a socket of ours would take
+    its number, and be written to.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the least number that is free
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def write_anything() -> None:
