@@ -81,6 +81,11 @@ def work_more(world: SourcedWorld) -> None:
     next(iter(world.machine.state.groups.values())).work += 1
 
 
+def be_busy_for_nothing(world: SourcedWorld) -> None:
+    state = world.machine.state
+    state.busy["idle"] = next(iter(state.groups.values()))
+
+
 def wait_for_somebody(world: SourcedWorld) -> None:
     world.machine.state.tasks[world.running[0]].unmet.add(TaskId(999))
 
@@ -125,6 +130,7 @@ BREAKS: tuple[tuple[Callable[[SourcedWorld], None], str], ...] = (
     (drop_from_reserved, "exactly one place: task .* has reservation"),
     (turn_lanes, "lanes out of order|exactly one place"),
     (work_more, "a group counts .* groups count"),
+    (be_busy_for_nothing, "a group counts .* busy are"),
     (wait_for_somebody, "no dependent starts"),
     (count_one_more, "what sources count .* ready tasks of node 0"),
     (count_one_left, "what sources count .* live tasks"),
