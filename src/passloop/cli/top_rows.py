@@ -139,7 +139,7 @@ def _pool_cells(pool: Json) -> tuple[str, ...]:
 def _is_telling(pool: Json) -> bool:
     if pool["state"] != "open":
         return True
-    return pool["used"] > 0 if pool["name"].startswith(OF_A_RUN) else pool["capacity"] < NO_LIMIT
+    return bool(pool["used"] > 0 if pool["name"].startswith(OF_A_RUN) else pool["capacity"] < NO_LIMIT)
 
 
 def _name(line: Json) -> str:
