@@ -75,6 +75,18 @@ async def test_a_run_whose_engine_went_gets_its_file_from_the_next(tmp_path: Pat
     assert pq.read_table(tmp_path / "made.parquet").num_rows == 6
 
 
+async def test_a_file_is_not_made_anew_from_what_was_left_when_tasks_were_removed(box: Box) -> None:
+    broken = Script(default=ModelScript(latency=0), models={"dead": ModelScript(faults=(Fault(status=400),))})
+    async with generating(box.folder, broken) as stand:
+        run = await handed_in(stand, stand.dataset(**model_columns("one", "dead")))
+        await last_task(stand.host, run)
+        said = await asyncio.to_thread(box.run, "rm", "state:succeeded")
+        assert said.code == 0, said
+    async with open_host(box.folder / "home", EngineSettings(environ=ENVIRON)) as host:
+        await host.files.wait(run)
+        assert await host.engine.read(lambda reader: reader.keyed([file_task_key(run)])) == {}
+
+
 async def test_what_a_dead_model_left_of_a_run_is_written_beside_the_file(tmp_path: Path) -> None:
     broken = Script(default=ModelScript(latency=0), models={"dead": ModelScript(faults=(Fault(status=400),))})
     async with generating(tmp_path, broken) as stand:

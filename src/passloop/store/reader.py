@@ -176,7 +176,7 @@ class Reader:
 
     def sources_without(self, kind: str, key: str) -> list[int]:
         """The runs whose source is of this kind, was not cancelled and is to have files, and that have no task of the
-        key that begins so and ends with the run's number.
+        key that begins so and ends with the run's number; but for those of which tasks were removed.
         """
         with self._asking() as connection:
             return [run for (run,) in connection.execute(statement("select_sources_without"), (kind, key))]
