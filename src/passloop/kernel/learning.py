@@ -49,9 +49,9 @@ def learn_memory(state: State, task: Task) -> None:
 
 
 def begin_as_learned(state: State, task: Task) -> None:
-    """A task is new: it begins with the variant that was large enough for those alike."""
+    """A task is new: it begins with the variant after the one that was too little for those alike."""
     if task.shape.spec.alike:
-        task.variant_from = max(task.variant_from, state.lessons.variant(_kind(state, task)))
+        _begin_with(task, state.lessons.variant(_kind(state, task)))
 
 
 def _kind(state: State, task: Task) -> str:
@@ -73,7 +73,13 @@ def _move_on(state: State, task: Task, variant: int) -> None:
     is_ready = task.state is TaskState.READY
     if is_ready:
         state.dequeue(task)
-    task.variant_from = variant
+    _begin_with(task, variant)
     state.touch(task)
     if is_ready:
         state.enqueue(task)
+
+
+def _begin_with(task: Task, variant: int) -> None:
+    """Pass over the variants before this one as if each had been tried: so no try more is left than to those alike."""
+    task.variant_from = max(task.variant_from, variant)
+    task.counts_ooms = max(task.counts_ooms, variant)

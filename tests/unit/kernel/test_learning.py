@@ -109,6 +109,17 @@ def test_after_running_out_of_memory_those_alike_that_have_not_started_ask_more_
     assert len(world.running) == 1, "the next has the device alone"
 
 
+def test_who_begins_with_more_has_no_try_more_than_who_taught_it() -> None:
+    world = World(gpus=1)
+    tasks = alike(world, 3)
+    world.end(tasks[0], "out_of_memory")
+    world.end(tasks[1])
+    (alone,) = world.running
+    assert alone == tasks[2]
+    world.end(alone, "out_of_memory")
+    assert world.state(alone) is TaskState.FAILED
+
+
 def test_others_of_the_run_another_run_and_those_not_alike_ask_what_they_asked() -> None:
     world = World(gpus=2)
     first, other = alike(world, 5), alike(world, 2)

@@ -73,6 +73,14 @@ class Breaker:
         )
         return next((device for device in on if self._is_bad(device)), None)
 
+    @property
+    def noted(self) -> bool:
+        """Whether a failure of this cell as this task was noted."""
+        own = (
+            {"sort": "failed", "cell": self._cell, "task": self._task}.items() <= line.items() for line in self._lines()
+        )
+        return any(own)
+
     def skipped(self) -> None:
         """Note that this cell was not run."""
         self._append({"sort": "skipped", "cell": self._cell, "task": self._task})

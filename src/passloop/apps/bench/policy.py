@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .errors import ErrorClass
 
-__all__ = ["POLICIES", "Budgets", "Policy", "budgets_of", "class_of_outcome", "retries_of"]
+__all__ = ["POLICIES", "Budgets", "Policy", "budgets_of", "class_of_outcome", "one_less_of_memory", "retries_of"]
 
 
 class Policy(NamedTuple):
@@ -57,6 +57,14 @@ class Budgets(NamedTuple):
 def retries_of(said: Mapping[ErrorClass, int]) -> dict[ErrorClass, int]:
     """Tries again for every class: what the spec says, else the default."""
     return {each: said.get(each, policy.retries) for each, policy in POLICIES.items()}
+
+
+def one_less_of_memory(retries: Mapping[ErrorClass, int]) -> dict[ErrorClass, int]:
+    """The same for a cell that begins where one ends up that ran out of memory once."""
+    return {
+        each: max(0, count - 1) if POLICIES[each].outcome == "out_of_memory" else count
+        for each, count in retries.items()
+    }
 
 
 def budgets_of(retries: Mapping[ErrorClass, int]) -> Budgets:

@@ -21,9 +21,10 @@ from .policy import class_of_outcome
 from .samples import answers_of
 from .seen import seen_figures
 
-__all__ = ["CellResult", "counts_of", "error_of_task", "own_word_of_task", "results_of_tasks", "results_of_tree"]
+__all__ = ["SKIPPED", "CellResult", "counts_of", "error_of_task", "results_of_tasks", "results_of_tree"]
 
-SKIP_WORD = "skipped: "
+SKIPPED = "skipped"
+SKIP_WORD = f"{SKIPPED}: "
 STATUSES = ("done", "failed", "skipped", "running", "pending")
 CLASSES = frozenset(map(str, ErrorClass))
 STATES = {"succeeded": "done", "running": "running", "stopping": "running"}
@@ -75,7 +76,7 @@ def _of_folder(cell: PlannedCell, folder: Path) -> CellResult:
     error = latest_error(folder)
     if error is None:
         return CellResult(cell, "pending")
-    status = "skipped" if error.get("class") == "skipped" else "failed"
+    status = SKIPPED if error.get("class") == SKIPPED else "failed"
     return CellResult(cell, status, error_class=str(error.get("class")), message=str(error.get("message")))
 
 
@@ -109,18 +110,8 @@ def _of_task(cell: PlannedCell, task: Mapping[str, Any] | None) -> CellResult:
         return CellResult(cell, "done", results if isinstance(results, dict) else {"result": results})
     if state in FAILED:
         found, sentence = error_of_task(task)
-        return CellResult(cell, "skipped" if found == "skipped" else "failed", error_class=found, message=sentence)
+        return CellResult(cell, SKIPPED if found == SKIPPED else "failed", error_class=found, message=sentence)
     return CellResult(cell, STATES.get(state, "pending"), message=message)
-
-
-def own_word_of_task(task: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Class and sentence of a task that did not succeed, if it could say so itself."""
-    message = str(task.get("message") or "")
-    if message.startswith(SKIP_WORD):
-        return "skipped", message.removeprefix(SKIP_WORD)
-    said, colon, sentence = message.partition(": ")
-    word = said.split(" ")[0]
-    return (word, sentence) if colon and said.endswith(")") and word in CLASSES else None
 
 
 def error_of_task(task: Mapping[str, Any]) -> tuple[str, str]:
@@ -128,10 +119,20 @@ def error_of_task(task: Mapping[str, Any]) -> tuple[str, str]:
     message = str(task.get("message") or "")
     if task["state"] == "rejected":
         return "config", message
-    own = own_word_of_task(task)
+    own = _own_word(task)
     if own is not None:
         return own
     return str(class_of_outcome("cancelled" if task["state"] == "cancelled" else task.get("outcome"))), message
+
+
+def _own_word(task: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Class and sentence of a task that did not succeed, if it could say so itself."""
+    message = str(task.get("message") or "")
+    if message.startswith(SKIP_WORD):
+        return SKIPPED, message.removeprefix(SKIP_WORD)
+    said, colon, sentence = message.partition(": ")
+    word = said.split(" ")[0]
+    return (word, sentence) if colon and said.endswith(")") and word in CLASSES else None
 
 
 def counts_of(results: Sequence[CellResult]) -> dict[str, int]:

@@ -22,7 +22,7 @@ from .learned import Learned
 from .matrix import Cell, Matrix
 from .planned import Planned, planned_of, write_planned
 from .policy import POLICIES
-from .results import CellResult, error_of_task, own_word_of_task, results_of_tree
+from .results import SKIPPED, CellResult, error_of_task, results_of_tree
 from .seen import keep_seen
 from .standing import Standing, walk
 from .tasks import BenchTask, Box, TaskMaker
@@ -95,13 +95,14 @@ class Session:
         )
 
     def blame(self, task: Mapping[str, Any]) -> None:
-        """A cell failed (its task in JSON shape). One that was killed from outside, by a time limit or a signal, could
-        not note that for the breaker: then it is noted here, so that a model that kills its workers is taken out, too.
+        """A cell failed for good (its task in JSON shape). One that was killed from outside, by a time limit or a
+        signal, could not note that for the breaker, nor could one that did not know its last try: then it is noted
+        here, so that a model that kills its workers is taken out, too.
         """
         params = task.get("params") or {}
-        if own_word_of_task(task) is not None or "cell" not in params:
-            return
         error_class = error_of_task(task)[0]
+        if error_class == SKIPPED or "cell" not in params:
+            return
         breaker = Breaker(
             self.invocation,
             cell=str(params["cell"]),
@@ -110,6 +111,8 @@ class Session:
             task=int(task["id"]),
             devices=(),
         )
+        if breaker.noted:
+            return
         breaker.failed(error_class, of_model=POLICIES[ErrorClass(error_class)].of_model, of_device=False)
 
     def settle(self, looked: Looked, tasks: Iterable[Mapping[str, Any]]) -> list[CellResult]:

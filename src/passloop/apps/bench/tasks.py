@@ -20,7 +20,7 @@ from .learned import Learned, tokens_of
 from .matrix import Cell, Matrix
 from .memory import Device, bucket_of, estimate, gpu_request
 from .order import ranks
-from .policy import Budgets, budgets_of, retries_of
+from .policy import Budgets, budgets_of, one_less_of_memory, retries_of
 from .spec import Resources
 from .spec_checks import AUTO, SHARE
 
@@ -69,7 +69,7 @@ class BenchTask:
 
 class TaskMaker:
     """Makes the tasks of one invocation. Cells that ran `out_of_memory` (hashes) at the last start begin with twice as
-    much and alone.
+    much and alone, and have one try less: they had it with less.
     """
 
     def __init__(
@@ -88,6 +88,8 @@ class TaskMaker:
         self._out_of_memory = out_of_memory
         self._retries = retries_of(matrix.spec.retries)
         self._budgets = budgets_of(self._retries)
+        self._spent = one_less_of_memory(self._retries)
+        self._budgets_spent = budgets_of(self._spent)
         self._root = hashlib.sha256(matrix.out.encode()).hexdigest()[:16]
         parameters = [entry.parameters for entry in matrix.spec.sparse_attention.values()]
         self._parameters = tuple(dict.fromkeys(name for each in parameters for name in each))
@@ -124,7 +126,7 @@ class TaskMaker:
             rank=rank,
             forms=forms,
             time_limit=cell.settled.time_limit,
-            budgets=self._budgets,
+            budgets=self._budgets_spent if cell.hash in self._out_of_memory else self._budgets,
             warm_key=cell.point.needs.key if self._is_warm(cell) else None,
             task_class=f"bench {spec.bench} {names.model} {names.benchmark} {names.subset}"[:LONGEST_CLASS].strip(),
             cpus_milli=_cpus(cell.settled.resources),
@@ -199,7 +201,7 @@ class TaskMaker:
                 samples=cell.settled.samples,
                 seed=cell.seed,
                 cpus_milli=_cpus(cell.settled.resources),
-                retries=self._retries,
+                retries=self._spent if cell.hash in self._out_of_memory else self._retries,
                 blank=[name for name in self._parameters if name not in point.method.parameters],
                 invocation=self._invocation,
             )

@@ -47,11 +47,17 @@ def test_a_model_whose_cells_are_killed_is_taken_out(start: Start) -> None:
     assert start.run(4, task=9).skipped == "the model a is taken out: 3 different cells of it failed"
 
 
-def test_a_failure_that_the_cell_told_itself_is_counted_once(start: Start) -> None:
-    for place in (0, 1, 3):
+def test_a_failure_is_counted_once_and_a_cell_that_was_spared_not_at_all(start: Start) -> None:
+    for place in (0, 3, 3, 0):
         start.killed(place, outcome="failure", message="bug (run): it broke")
     start.killed(2, message="skipped: the model a is taken out")
     assert start.run(4, task=9).metrics is not None
+
+
+def test_a_last_try_that_its_cell_did_not_know_to_be_one_is_counted(start: Start) -> None:
+    for place in (0, 1, 3):
+        start.killed(place, outcome="out_of_memory", message="run_oom (run): no room")
+    assert start.run(4, task=9).skipped
 
 
 def test_what_speaks_against_no_model_takes_none_out(start: Start) -> None:

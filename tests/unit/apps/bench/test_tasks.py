@@ -71,6 +71,9 @@ def test_a_cell_that_ran_out_of_memory_at_the_last_start_begins_with_twice_as_mu
     assert [form.gpus for form in first.forms] == [0, 1]
     assert [form.gpus for form in again[0].forms] == [1]
     assert {len(task.forms) for task in again[1:]} == {2}
+    assert [task.budgets.out_of_memory for task in (first, *again[:2])] == [1, 0, 1]
+    retries = [decode_order(task.order).retries[ErrorClass.RUN_OOM] for task in (first, *again[:2])]
+    assert retries == [1, 0, 1], "twice as much and alone is the last try"
 
 
 def test_host_memory_is_doubled_and_never_beyond_the_machine(tmp_path: Path) -> None:
