@@ -5,7 +5,8 @@ written out.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+import sys
+from contextlib import nullcontext
 
 from passloop.apps.errors import BadValue
 from passloop.apps.text import shown
@@ -32,7 +33,7 @@ def array_indices(text: str, *, most: int = MOST_POINTS) -> tuple[int, ...]:
 
 
 def lines_of(path: str, *, most: int = MOST_POINTS) -> tuple[str, ...]:
-    """The lines of a UTF-8 file without their ends; blank lines are left out. Raises `BadValue`."""
+    """The lines of a UTF-8 file (`-`: of stdin) without their ends; blank lines are left out. Raises `BadValue`."""
     data = _read(path)
     try:
         text = data.decode("utf-8-sig")
@@ -52,15 +53,14 @@ def lines_of(path: str, *, most: int = MOST_POINTS) -> tuple[str, ...]:
 
 def _read(path: str) -> bytes:
     try:
-        file = Path(path)
-        if file.is_file() and file.stat().st_size > LARGEST_FILE:
-            raise BadValue(f"{shown(path)} is larger than 64 MiB", "split it")
-        return file.read_bytes()
+        with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
-        if isinstance(error, BadValue):
-            raise
         reason = getattr(error, "strerror", None) or str(error)
         raise BadValue(f"{shown(path)} cannot be read: {reason}", "name a readable text file") from None
+    if len(data) > LARGEST_FILE:
+        raise BadValue(f"{shown(path)} is larger than 64 MiB", "split it")
+    return data
 
 
 def _range_of(part: str, text: str) -> range:

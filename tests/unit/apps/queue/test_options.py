@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -150,6 +151,15 @@ def test_each_line_of_a_file_makes_a_task(tmp_path: Path) -> None:
         (("run", "{index}"), 2, "{index}"),
         (("run", "last"), 3, "last"),
     ]
+
+
+def test_lines_may_come_by_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"one\ntwo\n")))
+    assert [task.line for task in submitted("run", "{line}", each_line="-").tasks] == ["one", "two"]
+
+
+def test_a_file_of_lines_that_never_ends_is_refused() -> None:
+    assert places_of(refused(each_line="/dev/zero")) == ["--each-line"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"a\x00b", b"\xff\xfe"])
