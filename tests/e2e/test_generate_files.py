@@ -15,7 +15,7 @@ from passloop.apps.generate.declaring import file_task_key
 from passloop.cli.client import Client
 from passloop.engine.retrying import retry
 from passloop.engine.settings import EngineSettings
-from passloop.kernel.events import GroupHeld, GroupReleased
+from passloop.kernel.events import Cancelled, GroupHeld, GroupReleased
 from passloop.kernel.ids import RunId
 from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Fault, ModelScript, Script
@@ -109,8 +109,15 @@ async def test_files_that_cannot_be_written_are_a_failed_task_that_can_be_tried_
 
 async def test_a_preview_and_a_run_that_was_cancelled_get_none(tmp_path: Path) -> None:
     async with generating(tmp_path, QUICK) as stand:
-        run = await handed_in(stand, stand.dataset(), files=False)
-        await stand.host.engine.wait_source(run)
-        await stand.host.files.wait(run)
-        assert await stand.host.engine.read(lambda reader: reader.keyed([file_task_key(run)])) == {}
+        engine = stand.host.engine
+        preview = await handed_in(stand, stand.dataset(), files=False)
+        await engine.wait_source(preview)
+        await engine.send(GroupHeld("default"))
+        cancelled = await handed_in(stand, stand.dataset(rows=9))
+        await engine.send(Cancelled(tasks=(), sources=(cancelled,)))
+        for run in (preview, cancelled):
+            await engine.wait_source(run)
+            await stand.host.files.wait(run)
+        keys = [file_task_key(run) for run in (preview, cancelled)]
+        assert await engine.read(lambda reader: reader.keyed(keys)) == {}
         assert not (tmp_path / "made.parquet").exists()
