@@ -23,6 +23,11 @@ settings.load_profile("passloop")
 
 KILLED = {"kill_runs", "nursery"}
 """Fixtures of engines that are killed: what coverage saw in them is lost, so it need not look."""
+DRAWN = {"properties", "simulation"}
+"""Folders where thousands of histories and inputs are drawn. To look at them takes three times as long as to play them,
+and finds next to no line that the tests of one fact each, and a few histories, do not run.
+"""
+FEW = "test_histories.py"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,7 +44,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that may take long first, the others as they are shuffled."""
     for item in items:
-        if KILLED & set(getattr(item, "fixturenames", ())):
+        drawn = DRAWN & set(item.path.parts) and item.path.name != FEW
+        if drawn or KILLED & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.no_cover)
     items.sort(key=_limit, reverse=True)
 

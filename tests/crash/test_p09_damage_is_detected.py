@@ -153,6 +153,7 @@ def damage_again_and_again(folder: Path, *, times: int, seed: int, backup: bool)
     return seen
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("backup", [True, False])
 def test_p09_a_damaged_store_is_noticed_and_repaired(tmp_path: Path, backup: bool) -> None:
     damage_again_and_again(tmp_path, times=100, seed=int(backup), backup=backup)

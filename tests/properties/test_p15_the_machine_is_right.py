@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.support.parts import parts
 from tests.support.promises import record
 
 from .test_machine_laws import MachineLaws
@@ -27,7 +26,7 @@ CI = settings(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("part", parts(6))
+@pytest.mark.parametrize("part", range(6))
 def test_the_machine_is_right(part: int) -> None:
     run_state_machine_as_test(MachineLaws, settings=CI)
     record("P15", f"{PART} sequences of 50 events, 0 broken laws", sequences=PART, events=EVENTS, part=part)

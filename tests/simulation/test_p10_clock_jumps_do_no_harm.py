@@ -14,7 +14,6 @@ from passloop.apps.queue.timeline import build_timeline
 from passloop.clock import FakeClock, SystemClock
 from passloop.store.home import Home
 from passloop.store.reader import Reader
-from tests.support.parts import parts
 from tests.support.promises import record
 
 from .history import play
@@ -65,7 +64,7 @@ def play_schedules(seeds: range, events: int) -> int:
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("chunk", parts(CHUNKS))
+@pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_no_schedule_of_jumps_does_harm(chunk: int) -> None:
     size = SCHEDULES // CHUNKS
     attempts = play_schedules(range(chunk * size, (chunk + 1) * size), 150)

@@ -30,7 +30,6 @@ from passloop.kernel.resources import Request, Variant
 from passloop.kernel.tasks import FINAL_STATES, NewTask, OutcomeKind, TaskSpec, TaskState
 from passloop.store.database import Store
 from passloop.store.home import Home
-from tests.support.parts import parts
 from tests.support.promises import record
 
 from .called import CalledEndpoint
@@ -225,7 +224,7 @@ def shown(seeds: range) -> None:
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("chunk", parts(2))
+@pytest.mark.parametrize("chunk", range(2))
 def test_limits_hold_across_runs_crashes_and_restarts(chunk: int) -> None:
     shown(range(25 * chunk, 25 * (chunk + 1)))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from passloop.kernel.events import PoolDeclared, PoolKind
 from passloop.kernel.ids import PoolName, TaskId
 from passloop.kernel.pools import RATE_MARGIN, RatePool
@@ -242,6 +244,7 @@ def test_a_limit_that_was_never_lowered_grows_with_its_pool() -> None:
     assert len(world.running) == 6
 
 
+@pytest.mark.no_cover
 def test_a_rate_is_small_however_much_is_drawn_and_survives_a_restart() -> None:
     world = World(gpus=0)
     world.declare("requests", PoolKind.RATE, 10_000)

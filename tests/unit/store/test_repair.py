@@ -247,6 +247,7 @@ def test_a_repair_that_was_interrupted_is_done_again(home: Home) -> None:
     assert states(home) == before
 
 
+@pytest.mark.no_cover
 def test_every_random_flip_is_repaired_or_refused(home: Home, tmp_path: Path) -> None:
     fill(home, backup=True)
     data = home.database.read_bytes()
