@@ -65,7 +65,7 @@ def device_views(state: State) -> tuple[DeviceView, ...]:
             free_mib=_free_mib(d),
             free_share=0 if d.state is DeviceState.LOST else d.free_share,
             state=d.state.value,
-            holders=tuple(state.attempts[a].task for a in d.holders),
+            holders=tuple(state.attempts[a].task for a in sorted(d.holders)),
             reserved_for=kept.get(d.uuid),
             foreign=d.foreign,
             strays=d.strays,
@@ -103,7 +103,7 @@ def pool_views(state: State, now: int) -> tuple[PoolView, ...]:
                 gate=pool.gate().value,
                 until=closure.until if closure is not None else None,
                 limit=closure.limit if closure is not None else None,
-                holders=tuple(state.attempts[a].task for a in pool.holders),
+                holders=tuple(state.attempts[a].task for a in sorted(pool.holders)),
             )
         )
     return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from passloop.kernel import warm_order
 from passloop.kernel.changes import DurationLearned
-from passloop.kernel.events import Exited, Parked, Started, Submitted
+from passloop.kernel.events import Exited, Parked, PoolKind, Started, Submitted
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.tasks import NewTask, Outcome, OutcomeKind, TaskState
 from tests.support.builders import MINUTE, SECOND, World, ask, spec_of
@@ -99,6 +99,19 @@ def test_short_tasks_wait_behind_a_live_one_and_take_over_what_it_holds() -> Non
     world.park(tasks[0])
     assert world.rows.attempt_of(tasks[1]).allocation.amounts == (("cpu", 1000),)
     assert behind(world) == tasks[2:34]
+
+
+def test_who_holds_a_pool_is_told_in_order_of_admission_also_after_a_restart() -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    tasks = quick(world, 2)
+    world.declare("cpu", PoolKind.AMOUNT, 2_000)
+    other = world.submit(cpus=1)
+    world.park(tasks[0])
+    told = [
+        [pool.holders for pool in one.pools(world.now) if pool.name == "cpu"]
+        for one in (world.machine, world.restored())
+    ]
+    assert told == [[(tasks[1], other)]] * 2
 
 
 def test_two_workers_share_what_is_claimed_ahead() -> None:
