@@ -97,10 +97,11 @@ class Closure:
     def succeed(self, *, capacity: int) -> bool:
         """One success while open: every 25 of them raise a lowered limit by one. False if it changes nothing, as where
         all has been well for long."""
-        before = self.recent, self.counted
+        before = self.recent, self.counted, self.limit
         self.note(well=True)
         if self.limit >= capacity:
-            return before != (self.recent, self.counted)
+            self.limit = capacity  # or a refusal would lower what is not in force
+            return before != (self.recent, self.counted, self.limit)
         self.successes += 1
         if self.successes >= SUCCESSES_PER_STEP:
             self.successes = 0

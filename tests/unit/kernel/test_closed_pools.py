@@ -154,6 +154,24 @@ def test_where_all_is_well_for_long_a_success_changes_no_pool() -> None:
     assert [change for change in turn.changes if isinstance(change, PoolChanged)] == []
 
 
+def test_a_limit_that_was_lowered_twice_is_lowered_from_what_is_in_force() -> None:
+    world = endpoint(limit=8)
+    tasks = calls(world, 100)
+    limited(world, tasks[0])
+    world.finish(*world.running)
+    world.advance(2 * SECOND)
+    world.finish(*world.running)
+    assert len(world.running) == 6
+    world.declare("model", PoolKind.LIMIT, 4, parent="endpoint")
+    world.finish(*world.running)
+    world.finish(*world.running)
+    for task in world.running:
+        limited(world, task)
+    world.advance(2 * SECOND)
+    world.finish(*world.running)
+    assert len(world.running) == 3
+
+
 def test_a_call_that_waits_for_a_place_reserves_nothing_and_is_first_when_one_is_free() -> None:
     world = endpoint(limit=2)
     world.declare("endpoint", PoolKind.LIMIT, 3)
