@@ -149,11 +149,8 @@ def test_bug_is_one_line_and_code_70(
 
 
 def test_results_are_told_as_a_spec_would_have_them() -> None:
-    results = {"trial": 1, "params": {"batch": 64, "turbo": True}, "points": [{"a": 1}], "spans": {"a": 1}, "loss": 0.123456}
-    assert result_text({"state": "succeeded", "results": results}) == "trial=1 batch=64 turbo=true loss=0.1235"
-    assert [plain_text(value) for value in (True, None, "a b", [1, {"a": "ü"}])] == [
-        "true",
-        "null",
-        "a b",
-        '[1, {"a": "ü"}]',
-    ]
+    results = {"trial": 1, "params": {"batch": 64, "turbo": True}, "points": [{"a": 1}], "loss": 0.123456}
+    told = {"state": "succeeded", "results": {"spans": {"a": 1}, **results}}
+    assert result_text(told) == "trial=1 batch=64 turbo=true loss=0.1235"
+    values = (True, None, "a b", [1, {"a": "ü"}])
+    assert [plain_text(value) for value in values] == ["true", "null", "a b", '[1, {"a": "ü"}]']
