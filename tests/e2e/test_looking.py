@@ -83,7 +83,10 @@ def test_unknown_task_is_exit_3_with_a_next_step(shared: Box, verb: str) -> None
 
 def test_a_task_named_by_its_id_has_to_be_there_whatever_else_is_asked(shared: Box) -> None:
     (task,) = shared.submit("--hold", "--", "true")
-    assert shared.run("ls", f"{task},999999").code == 3
+    (ended,) = shared.submit("--", "true")
+    for verb, words in (("ls", [f"{task},999999"]), ("wait", [str(ended), "999999"])):
+        said = shared.run(verb, *words)
+        assert (said.code, "there is no task 999999" in said.err) == (3, True), verb
     assert shared.run("ls", str(task), "state:failed", "--json").json()["tasks"] == []
     assert shared.run("ls", "999990-999999").code == 0
 

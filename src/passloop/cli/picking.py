@@ -1,8 +1,8 @@
-"""Verbs that look at one task: its argument, and the id it stands for."""
+"""Tasks that are named: the argument of verbs that look at one, the id it stands for, and whether they are there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -11,7 +11,7 @@ from passloop.cli.completing import complete_selectors
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.reads import Ask, Reads
 
-__all__ = ["id_argument", "one_task"]
+__all__ = ["id_argument", "one_task", "require_named"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,3 +31,16 @@ def one_task(reads: Reads, text: str) -> int:
     if len(found) > 1:
         raise CliError(f"{text!r} means several tasks; this verb shows one", hint=f"passloop ls {text}")
     return int(found[0]["id"])
+
+
+def require_named(reads: Reads, selectors: Iterable[str], there: set[int]) -> None:
+    """A task that is named by its id has to be there, as for `show`; what its state is does not matter. Raises
+    `CliError` (exit 3).
+    """
+    named = {int(part) for word in selectors for part in word.split(",") if part.isascii() and part.isdecimal()}
+    unseen = sorted(named - there)
+    if unseen:
+        known = {task["id"] for task in reads.tasks(Ask(tuple(map(str, unseen))))["tasks"]}
+        missing = [task for task in unseen if task not in known]
+        if missing:
+            raise CliError(f"there is no task {missing[0]}", hint="passloop ls", exit_code=Exit.NOT_FOUND)

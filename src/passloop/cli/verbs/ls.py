@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from passloop.cli import streams
-from passloop.cli.exits import CliError, Exit
 from passloop.cli.options import group_option, json_option, selectors_argument
-from passloop.cli.reads import Ask, Reads, open_reads, selectors_of
+from passloop.cli.picking import require_named
+from passloop.cli.reads import Ask, open_reads, selectors_of
 from passloop.cli.spans import since, span_text, task_span
 from passloop.cli.tables import Column, table
 from passloop.cli.wording import FINAL, STATE_COLOURS, request_text, result_text
@@ -57,24 +57,13 @@ def command(
     whole = as_json or jsonl or limit is not None
     ask = Ask(selectors_of(selectors, failed=failed), group, limit if whole else _SHOWN)
     found = reads.tasks(ask)
-    _refuse_unknown(reads, selectors, {task["id"] for task in found["tasks"]})
+    require_named(reads, selectors, {task["id"] for task in found["tasks"]})
     if as_json:
         streams.emit_json({"schema_version": 1, "tasks": found["tasks"]})
     elif jsonl:
         _emit_lines(found["tasks"])
     else:
         _show(found["tasks"], int(found.get("total", len(found["tasks"]))), running=reads.running)
-
-
-def _refuse_unknown(reads: Reads, selectors: tuple[str, ...], there: set[int]) -> None:
-    """A task that is named by its id has to be there, as for `show`; what its state is does not matter."""
-    named = {int(part) for word in selectors for part in word.split(",") if part.isascii() and part.isdecimal()}
-    unseen = sorted(named - there)
-    if unseen:
-        known = {task["id"] for task in reads.tasks(Ask(tuple(map(str, unseen))))["tasks"]}
-        missing = [task for task in unseen if task not in known]
-        if missing:
-            raise CliError(f"there is no task {missing[0]}", hint="passloop ls", exit_code=Exit.NOT_FOUND)
 
 
 def task_lines(tasks: list[dict[str, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client, no_engine
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.options import group_option, json_option, selectors_argument
+from passloop.cli.picking import require_named
 from passloop.cli.reads import Ask, Reads, open_reads, selectors_of
 from passloop.cli.wording import FINAL, command_text, counted, ids_text
 
@@ -50,6 +51,7 @@ def command(
     reads = open_reads(ctx)
     words = selectors_of(selectors) if group is None else (*selectors, f"group:{group}")
     found = _found(reads, words)
+    require_named(reads, selectors, {task["id"] for task in found})
     whole = words if any(map(_is_group, words)) else tuple(filter(_is_run, words))
     if words and not found and not _more_comes(reads, whole):
         _refuse_unless_runs(words)
