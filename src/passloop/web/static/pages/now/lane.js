@@ -87,5 +87,5 @@ function told(lane, bars, view) {
     if (end > start) busy += end - start;
     upto = Math.max(upto, end);
   }
-  return `${lane.virtual ? "virtual, " : ""}busy ${percentText(Math.round((busy / room) * 100) / 100)}`;
+  return `busy ${percentText(Math.round((busy / room) * 100) / 100)}${lane.virtual ? ", virtual" : ""}`;
 }
