@@ -12,8 +12,8 @@ from tests.support.command_line import Box, ended_boxes
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Box]:
-    """A fresh home without an engine."""
-    with ended_boxes(tmp_path) as fresh:
+    """A fresh home without an engine. Engines are looked at in the homes that files share."""
+    with ended_boxes(tmp_path, deep=False) as fresh:
         yield fresh
 
 

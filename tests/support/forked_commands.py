@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -66,11 +66,15 @@ def nursery(taken: tuple[tuple[str, str], ...]) -> Nursery:
 
 
 def run_forked(
-    words: Sequence[str], *, environ: Mapping[str, str], cwd: Path, seconds: float
+    words: Sequence[str], *, environ: Mapping[str, str], cwd: Path, seconds: float, withheld: Container[str] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run `passloop WORDS` with nothing on its stdin; as `subprocess.run`. It is killed if it takes so many seconds."""
+    """Run `passloop WORDS` with nothing on its stdin; as `subprocess.run`. It is killed if it takes so many seconds.
+
+    What is `withheld` of the environment is not passed on to what the command starts.
+    """
     taken = sorted((name, value) for name, value in environ.items() if name.startswith(TAKEN_AT_START))
-    order = json.dumps({"words": list(words), "environ": dict(environ), "cwd": str(cwd)}).encode()
+    passed_on = {name: value for name, value in environ.items() if name not in withheld}
+    order = json.dumps({"words": list(words), "environ": passed_on, "cwd": str(cwd)}).encode()
     with contextlib.ExitStack() as open_files:
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
