@@ -111,11 +111,11 @@ class Closure:
     def is_sporadic(self) -> bool:
         """Whether the failure noted last is one of few: at most 10 % of the last 50 outcomes, or of those there are.
 
-        One that follows a success may be one of 20 %: where 5 % fail by chance, more than 10 % of 50 often do, but what
-        is closed refuses all that comes.
+        With a success among the two before it may be one of 20 %: where 5 % fail by chance, more than 10 % of 50 often
+        do, but what is closed refuses all that comes.
         """
         failed = self.counted - self.recent.bit_count()
-        is_alone = self.counted > 1 and bool(self.recent & 2)
+        is_alone = bool(self.recent & 0b110)
         return failed * (ALONE_ONE_OF if is_alone else SPORADIC_ONE_OF) <= self.counted
 
     def note(self, *, well: bool) -> None:

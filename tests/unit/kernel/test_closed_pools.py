@@ -225,6 +225,17 @@ def test_single_refusals_among_answers_do_not_close_a_pool_though_more_than_a_te
     assert len(chequered(8).running) == 4
 
 
+def test_two_refusals_in_a_row_are_still_chance() -> None:
+    world = endpoint(limit=4)
+    calls(world, 200)
+    for number in range(80):
+        if number >= 20 and number % 14 in (0, 1):
+            limited(world, world.running[0])
+        else:
+            world.finish(world.running[0])
+    assert len(world.running) == 4
+
+
 def test_refusals_that_are_more_than_a_fifth_close_a_pool_though_each_comes_alone() -> None:
     assert chequered(4).running == []
 
