@@ -223,8 +223,7 @@ class State:
             if each.work > 1:
                 continue
             beside = self.busy if each.parent is None else each.parent.busy
-            least = min((other.virtual_time for other in beside.values()), default=0) if anew else 0
-            if least > each.virtual_time:
+            if anew and beside and (least := min(other.virtual_time for other in beside.values())) > each.virtual_time:
                 each.virtual_time = least
                 self.touch_group(each)
             beside[each.name] = each

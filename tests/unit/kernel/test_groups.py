@@ -68,6 +68,17 @@ def test_a_restart_changes_nobodys_turn() -> None:
     assert [task for _, task in steady.starts] == [task for _, task in restarted.starts]
 
 
+def test_a_group_that_is_owed_time_is_owed_it_after_a_restart_too() -> None:
+    world = World(gpus=2)
+    first, _second = (world.submit(gpus=1, group="lab") for _ in range(2))
+    world.submit(gpus=1, group="lab/night")
+    world.finish(first)
+    owed = world.machine.state.groups["lab/"].virtual_time
+    assert owed < 0, "it was charged before its own tasks were a part of it"
+    world.restart()
+    assert world.machine.state.groups["lab/"].virtual_time == owed
+
+
 def test_to_hold_a_group_holds_what_is_inside_it_now_and_later() -> None:
     world = World(gpus=0, cpus=8)
     first = world.submit(cpus=8)
