@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -49,7 +50,12 @@ def exceptions() -> list[dict[str, object]]:
     return entries
 
 
-def everything_large() -> Iterator[Large]:
+@functools.cache
+def everything_large() -> tuple[Large, ...]:
+    return tuple(_everything_large())
+
+
+def _everything_large() -> Iterator[Large]:
     for path in [*python_files(PACKAGE), *python_files(TESTS), *python_files(ROOT / "examples")]:
         where = show(path)
         lines = len(path.read_text(encoding="utf-8").splitlines())
