@@ -194,6 +194,8 @@ class _History:
             assert self.loop.clock.now() < until, self._stranded()
             await self.box.rest(24 * 3_600_000)
             await self._revive()
+            for home in self.box.homes:
+                self._vouch(home)  # what ran since before the healing may have called its device faulty only now
         await self.box.rest(60_000)
         waiting = [client for home in self.box.homes for client in home.clients if not client.done()]
         assert not waiting, f"clients were never answered: {waiting}"
@@ -211,10 +213,13 @@ class _History:
         send(home, Released(tuple(home.witness.unfinished()), sources=tuple(sources.unfinished())))
         for run in sources.failed():
             send(home, SourceRetried(run))
-        for uuid in self.box.devices.by_uuid:
-            send(home, QuarantineReleased(uuid))
+        self._vouch(home)
         for pool in POOLS:
             send(home, PoolOpened(PoolName(pool.name)))
+
+    def _vouch(self, home: SimulatedHome) -> None:
+        for uuid in self.box.devices.by_uuid:
+            send(home, QuarantineReleased(uuid))
 
     def _stranded(self) -> str:
         lines = []
