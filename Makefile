@@ -28,7 +28,7 @@ SOURCES := src tests examples $(wildcard benchmarks)
 BENCHMARKS ?= kernel_rate submit_rate one_submit true_tasks_driver true_tasks idle mixed_load policies table
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test style types arrows tests prove guarantees demo demo-queue example-generate example-tune test-bench bench docs clean
+.PHONY: help setup test style types arrows tests prove guarantees demo demo-queue simulate example-generate example-tune test-bench bench docs clean
 
 help:
 	@sed -n '2,10s/^# *//p' Makefile
