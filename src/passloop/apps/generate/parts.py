@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,12 @@ class PartStore:
         return self.folder / f"part-{unit:08}-{identity}.parquet"
 
     def write(self, path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], told: object) -> None:
-        """Write a part, with what is told of it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_file(path, [table_of(rows, columns)], told, untyped=True)
+        """Write a part, with what is told of it. Nobody needs it any more if the parts are deleted meanwhile."""
+        try:
+            write_file(path, [table_of(rows, columns)], told, untyped=True)
+        except FileNotFoundError:
+            if self.folder.exists():
+                raise
 
     def told(self, path: Path) -> Any:
         """What is told of a part; None if it is not there, or is no part."""
@@ -56,10 +60,10 @@ class PartStore:
             return None
 
     def remove(self) -> None:
-        """Delete the parts: the file has everything."""
+        """Delete the parts: the file has everything. Whoever is writing one now keeps the folder."""
         for path in self.folder.glob("part-*.parquet"):
             path.unlink(missing_ok=True)
-        if self.folder.exists() and not any(self.folder.iterdir()):
+        with suppress(OSError):
             self.folder.rmdir()
 
 

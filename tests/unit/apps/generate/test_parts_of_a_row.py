@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,21 @@ def test_columns_of_any_values_fit_into_one_file(tmp_path: Path) -> None:
     assert [row["b"] for row in found] == ["1", "x", '{"k": [1]}']
     parts.remove()
     assert not parts.folder.exists()
+
+
+def test_parts_may_be_deleted_while_another_process_writes_one(tmp_path: Path) -> None:
+    parts = PartStore(tmp_path / "out.parquet")
+    deleting = True
+
+    def delete() -> None:
+        while deleting:
+            parts.remove()
+
+    with ThreadPoolExecutor(1) as other:
+        done = other.submit(delete)
+        try:
+            for unit in range(200):
+                parts.write(parts.path(unit, "id"), [{"a": unit}], ["a"], {})
+        finally:
+            deleting = False
+        done.result()
