@@ -154,7 +154,7 @@ def _bound(found: ErrorDetails) -> str:
     for key, words in BOUNDS.items():
         if key in bounds:
             bound = f"{bounds[key]:,g}" if isinstance(bounds[key], float) else bounds[key]
-            said = "" if key.endswith("_length") else f", not {_sort_of(found['input'])}"
+            said = "" if key.endswith("_length") else f", not {shown(found['input'])}"
             return words.format(bound) + said
     return f"cannot be {_sort_of(found['input'])}: {found['msg'].lower()}"
 

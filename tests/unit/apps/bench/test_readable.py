@@ -24,7 +24,7 @@ def test_unknown_keys_and_unknown_names_are_told_together(tmp_path: Path) -> Non
         "m.yaml:4:35 there is no method `knrom`",
         "m.yaml:4:84 compression_ratio is 7.0",
         "m.yaml:5:21 there is no benchmark `nihah`",
-        "m.yaml:5:64 `benchmarks.niah.samples` must be at least 1, not a number (`0`)",
+        "m.yaml:5:64 `benchmarks.niah.samples` must be at least 1, not `0`",
         "m.yaml:6:19 `modle` is no axis",
         "m.yaml:6:34 `modle` is no axis",
     ]

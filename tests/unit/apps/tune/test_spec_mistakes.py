@@ -129,8 +129,8 @@ def test_a_value_with_several_forms_is_told_once_and_without_their_names(rest: s
     ("changes", "said"),
     [
         ({"load": {"points": []}}, "`load.points` needs at least 1; write for example `points: ["),
-        ({"search": {"max_parallel": 0}}, "`search.max_parallel` must be at least 1, not a number (`0`)"),
-        ({"search": {"max_gpu_hours": 0}}, "`search.max_gpu_hours` must be more than 0, not a number (`0`)"),
+        ({"search": {"max_parallel": 0}}, "`search.max_parallel` must be at least 1, not `0`"),
+        ({"search": {"max_gpu_hours": 0}}, "`search.max_gpu_hours` must be more than 0, not `0`"),
         (
             {"search": {"sampler": "best"}},
             "`search.sampler` must be 'tpe', 'random', 'grid', 'bruteforce', 'nsga2' or 'gp'",
