@@ -121,7 +121,7 @@ def judge(folder: Path, nursery: Nursery, *, kills: int, rows: int, seed: int = 
     answered = sum(bill["what"] == "answered" for bill in bills_in(log))
     extra = answered - 2 * rows
     assert extra <= summary.unknown <= kills * IN_FLIGHT
-    told = f"{kills} kills, {len(watch.answered):,} stored answers, 0 sent again"
+    told = f"{kills} kills, more stored answers than kills, 0 sent again"
     record("P12", told, kills=kills, stored=len(watch.answered), sent_again=0, paid_and_not_stored=extra)
 
 
