@@ -22,7 +22,7 @@ from passloop.store.database import Batch, Store
 from passloop.store.errors import StoreBusy, StoreFull
 from passloop.store.home import Home
 
-from .attempts import ended_in
+from .attempts import attempt_folder, ended_in
 from .metrics import read_metrics
 
 __all__ = ["Loaded", "Writer"]
@@ -54,7 +54,7 @@ class Writer:
 
     def __init__(self, store: Store, home: Home) -> None:
         self._store = store
-        self._runs = str(home.runs)
+        self._home = home
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="passloop-writer")
         self._environments: dict[str, Mapping[str, str]] = {}
 
@@ -95,7 +95,7 @@ class Writer:
     def _metrics(self, run: int, row: AttemptRow) -> str | None:
         if row.driver in WITHOUT_FOLDER:
             return None
-        return read_metrics(f"{self._runs}/{run}/{row.task}/{row.epoch}/out")
+        return read_metrics(attempt_folder(self._home, run, row.task, row.epoch) / "out")
 
     def _load(self, store: Store, seq: int, starts: Sequence[Start]) -> Loaded:
         again = [order.task for order in starts if order.epoch > 1 and order.driver == CALLS]

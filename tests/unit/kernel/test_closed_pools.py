@@ -122,6 +122,15 @@ def test_late_429s_of_one_burst_change_nothing_but_a_longer_retry_after() -> Non
     assert len(world.running) == 1
 
 
+def lower_to_six(world: World, task: TaskId) -> None:
+    """A refusal among eight, and the pause after it: six run at once."""
+    limited(world, task)
+    world.finish(*world.running)
+    world.advance(2 * SECOND)
+    world.finish(*world.running)
+    assert len(world.running) == 6
+
+
 def test_a_burst_lowers_the_limit_once() -> None:
     world = endpoint(limit=8)
     tasks = calls(world, 30)
@@ -135,11 +144,7 @@ def test_a_burst_lowers_the_limit_once() -> None:
 def test_25_successes_raise_the_limit_by_one() -> None:
     world = endpoint(limit=8)
     tasks = calls(world, 100)
-    limited(world, tasks[0])
-    world.finish(*world.running)
-    world.advance(2 * SECOND)
-    world.finish(*world.running)
-    assert len(world.running) == 6
+    lower_to_six(world, tasks[0])
     for _ in range(25):
         world.finish(world.running[0])
     assert len(world.running) == 7
@@ -157,11 +162,7 @@ def test_where_all_is_well_for_long_a_success_changes_no_pool() -> None:
 def test_a_limit_that_was_lowered_twice_is_lowered_from_what_is_in_force() -> None:
     world = endpoint(limit=8)
     tasks = calls(world, 100)
-    limited(world, tasks[0])
-    world.finish(*world.running)
-    world.advance(2 * SECOND)
-    world.finish(*world.running)
-    assert len(world.running) == 6
+    lower_to_six(world, tasks[0])
     world.declare("model", PoolKind.LIMIT, 4, parent="endpoint")
     world.finish(*world.running)
     world.finish(*world.running)

@@ -4,7 +4,7 @@ variant is too little for tasks that take alike of memory. A machine that is reb
 from __future__ import annotations
 
 from passloop.kernel import lessons, warm_order
-from passloop.kernel.changes import TaskChanged
+from passloop.kernel.changes import SubmitAnswer, TaskChanged
 from passloop.kernel.events import Started, Submitted, WorkerGrew
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.tasks import Growth, NewTask, RetryBudgets, TaskState
@@ -17,7 +17,8 @@ def mixed(world: World, keys: str) -> list[TaskId]:
     """One run of one-GPU tasks with these warm keys, in this order."""
     specs = {key: spec_of(ask(gpus=1), driver="workers", warm_key=key, task_class="cell") for key in set(keys)}
     answer = world.offer([NewTask(specs[key], index=i) for i, key in enumerate(keys)])
-    return list(answer.tasks)  # type: ignore[union-attr]
+    assert isinstance(answer, SubmitAnswer)
+    return list(answer.tasks)
 
 
 def run_to_the_end(world: World, loading: int | None) -> None:
