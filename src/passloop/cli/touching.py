@@ -127,9 +127,11 @@ def touch_group(ctx: click.Context, verb: str, done: str, choice: Choice) -> Non
 
 def _say_still_held(client: Client, group: str) -> None:
     """Groups around and inside one may be held by themselves, and so keep what is in them."""
+    from passloop.store.filters import is_inside
+
     for other in client.get("/groups")["groups"]:
-        around = f"{group}/".startswith(f"{other['name']}/")
-        if other["held"] and (around or other["name"].startswith(f"{group}/")):
+        around = is_inside(group, other["name"])
+        if other["held"] and (around or is_inside(other["name"], group)):
             name = streams.clean(other["name"])
             streams.say(
                 f"but the group {name} {'around' if around else 'inside'} it is held: passloop release --group {name}"
