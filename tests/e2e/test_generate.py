@@ -271,8 +271,12 @@ async def test_calls_are_counted_and_drawn_by_model_and_time(tmp_path: Path) -> 
             assert sum(sum(step.ended.values()) for step in model.steps) == model.counts.total()
             assert max(step.under_way for step in model.steps) <= 2
         page = report_html(made, summary, times, [], made_at=0)
-        assert "busy: calls under way" in page
-        assert "max_in_flight 2" in page
+        busy, one = (next(model for model in times.models if model.name == name) for name in ("busy", "one"))
+        assert {most for _, most in one.allowed} == {2}
+        assert [most for _, most in busy.allowed[:3]] == [2, 0, 1], "open, closed for a second, tried with one"
+        assert busy.allowed[2][0] - busy.allowed[1][0] >= 1_000
+        assert "at most" in page
+        assert "max_in_flight" not in page, "what it was allowed then is known"
 
 
 @pytest.mark.timeout(90)

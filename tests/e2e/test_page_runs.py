@@ -139,7 +139,9 @@ async def test_a_dataset_tells_its_columns_as_a_graph_and_each_row_with_what_was
         assert (await ask(home, "/runs/made/generate/rows?offset=6"))["rows"] == []
 
         endpoint = columns["by_one"]["pool"].rpartition("/")[0]
-        minutes = (await ask(home, f"/pools/{endpoint}/calls?minutes=2"))["minutes"]
+        told = await ask(home, f"/pools/{endpoint}/calls?minutes=2")
+        assert [(step["gate"], step["most"]) for step in told["limits"]] == [("open", None)]
+        minutes = told["minutes"]
         assert sum(minute["calls"] for minute in minutes) == 12
         assert sum(minute["success"] for minute in minutes) == 11
         assert sum(minute["failure"] for minute in minutes) == 1

@@ -26,6 +26,7 @@ from .event_records import encode_events
 from .home import Home, sync_directory
 from .integrity import check_beginning, check_store
 from .journal import JournalRow, append_row, last_row, touched_by
+from .limits import add_limit_steps
 from .loading import load_saved
 from .mark import Mark
 from .migrate import migrate
@@ -104,6 +105,7 @@ class Store:
             if batch.environments:
                 self._writer.executemany(statement("insert_environment"), batch.environments)
             write_changes(self._writer, batch.changes)
+            add_limit_steps(self._writer, batch.changes, now=batch.now)
             if batch.results:
                 keep_results(self._writer, batch.results)
             crashpoint("before_commit")

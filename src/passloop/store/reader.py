@@ -21,6 +21,7 @@ from .errors import StoreDamaged, StoreMissing
 from .filters import TaskFilter, conditions_of
 from .home import Home
 from .journal import JournalRow, rows_after, rows_before
+from .limits import LimitStep, limit_steps_of
 from .listing import Page, groups_of, page_of
 from .lookups import Keyed, environment, keyed
 from .records import (
@@ -259,6 +260,11 @@ class Reader:
         """Calls that drew on one of these pools since an engine time in ms, minute by minute."""
         with self._asking() as connection:
             return calls_of(connection, pools, since=since)
+
+    def limit_steps(self, pools: Iterable[str], *, since: int = 0) -> list[LimitStep]:
+        """How many these limits let be under way, step by step from an engine time in ms on, with what held then."""
+        with self._asking() as connection:
+            return limit_steps_of(connection, pools, since=since)
 
     def calls_like(self, keys: str) -> list[Call]:
         """The calls of all tasks whose key is like the glob `keys`, in the order in which they were admitted."""

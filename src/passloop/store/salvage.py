@@ -24,6 +24,7 @@ TABLES = (
     "results",
     "attempts",
     "pools",
+    "limit_steps",
     "task_groups",
     "settings",
     "durations",
@@ -39,6 +40,7 @@ FAILURES_MOST = 30_000
 _WITHOUT_ROWID = {
     "meta": "name",
     "pools": "name",
+    "limit_steps": "pool",
     "task_groups": "name",
     "settings": "name",
     "samples": "attempt",

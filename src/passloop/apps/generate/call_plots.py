@@ -1,8 +1,11 @@
-"""Draws the time lines of a dataset's calls: how many ended a second and how, and how many were under way. Pure."""
+"""Draws the time lines of a dataset's calls: how many ended a second and how, and how many were under way of how many
+that were allowed. Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from passloop.apps.figures import span_text
 from passloop.apps.markup import Markup, element, joined
@@ -50,11 +53,37 @@ def _plots(model: ModelCalls, times: CallTimes) -> Iterator[Markup]:
     shapes = [*frame.axes(name, "calls a second"), *_lines(frame, shown)]
     drawing = picture(shapes, f"calls of {model.name} a second")
     yield _figure(drawing, f"{model.name}: calls that were", *_words(shown))
+    yield _under_way(model, places, across, times=times, unit=(unit, name))
+
+
+def _under_way(
+    model: ModelCalls, places: Sequence[float], across: Range, *, times: CallTimes, unit: tuple[int, str]
+) -> Markup:
+    """How many were under way, below how many were allowed then, or below what the spec says where that is unknown."""
     busy = [(x, step.under_way) for x, step in zip(places, model.steps, strict=True)]
-    frame = Frame(across, Range.around([0.0, float(model.limit or 1), *(y for _, y in busy)], zero=True))
-    shapes = [*frame.axes(name, "under way"), element("path", d=frame.path(busy), class_="s0")]
-    shapes += frame.limit(model.limit, f"max_in_flight {model.limit}") if model.limit is not None else ()
-    yield _figure(picture(shapes, f"calls of {model.name} under way"), f"{model.name}: calls under way")
+    most = max(float(model.limit or 1), *(y for _, y in busy))
+    top = most if model.limit is not None else 2 * most
+    frame = Frame(across, Range.around([0.0, top], zero=True))
+    shapes = [*frame.axes(unit[1], "under way")]
+    words = []
+    if model.allowed:
+        shapes.append(element("path", d=frame.path([*_stairs(model.allowed, times, unit[0], top)]), class_="s7 front"))
+        words = [joined(" ", element("span", "at most", class_="s7"))]
+    elif model.limit is not None:
+        shapes += frame.limit(model.limit, f"max_in_flight {model.limit}")
+    shapes.append(element("path", d=frame.path(busy), class_="s0"))
+    drawing = picture(shapes, f"calls of {model.name} under way, and how many were allowed")
+    return _figure(drawing, f"{model.name}: calls", joined(" ", element("span", "under way", class_="s0")), *words)
+
+
+def _stairs(
+    allowed: Sequence[tuple[int, int]], times: CallTimes, unit: int, top: float
+) -> Iterator[tuple[float, float]]:
+    """A line of steps; what is above the frame runs along its edge."""
+    steps = [*allowed, (times.length, allowed[-1][1])]
+    for (at, most), (until, _) in pairwise(steps):
+        yield at / unit, min(most, top)
+        yield until / unit, min(most, top)
 
 
 def _lines(frame: Frame, lines: dict[str, list[tuple[float, float]]]) -> Iterator[Markup]:

@@ -1,5 +1,5 @@
 """When a dataset's models were called and what came of it: counts by model, and time lines of calls a second, of calls
-under way and of refusals. Reads the store; draws nothing.
+under way, of refusals, and of how many were allowed. Reads the store; draws nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from .dataset import Dataset
+from .limit_times import allowed, limits_of
 
 if TYPE_CHECKING:
     from passloop.store.reader import Reader
@@ -33,12 +34,15 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class ModelCalls:
-    """The calls of one model. `counts` are of all time, `steps` of the stretch that is drawn."""
+    """The calls of one model. `counts` are of all time; of the stretch that is drawn are `steps`, and `allowed`: (ms
+    from its begin, most at once). `limit` is what the spec says.
+    """
 
     name: str
     limit: int | None
     counts: Counter[str] = field(default_factory=Counter)
     steps: list[Step] = field(default_factory=list)
+    allowed: Sequence[tuple[int, int]] = ()
 
     def line(self) -> str:
         """For people, on one line."""
@@ -68,6 +72,9 @@ def call_times(reader: Reader, dataset: Dataset) -> CallTimes:
     first, begin, end = _stretch(call for calls in called.values() for call in calls)
     step = max(1, -(-(end - begin) // STEPS))
     models = [_model(dataset, name, calls, begin, step, end) for name, calls in called.items()]
+    for model in models:
+        limits = reader.limit_steps(limits_of(dataset.models[model.name]), since=begin)
+        model.allowed = allowed(limits, begin=begin, end=end)
     return CallTimes(models, step, end - begin, begin - first)
 
 

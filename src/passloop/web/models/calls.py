@@ -1,10 +1,13 @@
-"""What became of the calls that drew on an endpoint, minute by minute: how many were answered, refused, too late."""
+"""What became of the calls that drew on an endpoint, minute by minute: how many were answered, refused, too late; and
+how many it let be under way meanwhile.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from passloop.apps.queue.views import Json, document
+from passloop.drivers.calls.endpoints import NO_LIMIT
 from passloop.engine.errors import NotFound
 from passloop.kernel.overview import PoolView
 from passloop.store.reader import Reader
@@ -37,4 +40,12 @@ def calls(reader: Reader, name: str, family: list[str], *, now: int, minutes: in
             minute["calls"] += each.calls
             if each.outcome in minute:
                 minute[each.outcome] += each.calls
-    return document(pool=name, minutes=told)
+    return document(pool=name, minutes=told, now=now, limits=_limits(reader, name, since))
+
+
+def _limits(reader: Reader, name: str, since: int) -> list[Json]:
+    """From when on the pool was open or closed, and how many it let at once; `most` is null where no limit is known."""
+    return [
+        {"at": max(step.at, since), "gate": step.gate, "most": None if step.most >= NO_LIMIT else step.most}
+        for step in reader.limit_steps([name], since=since)
+    ]

@@ -1,4 +1,4 @@
-// Calls of an endpoint minute by minute: answered, refused for coming too fast (429), failed.
+// Calls of an endpoint minute by minute: answered, refused for coming too fast (429), failed; below them its limit.
 import { countText } from "../base/amounts.js";
 import { touches } from "../base/events.js";
 import { html } from "../base/html.js";
@@ -7,6 +7,7 @@ import { oneLine } from "../base/plain.js";
 import { ticks } from "../base/scales.js";
 import { tickText } from "../base/times.js";
 import { useBox } from "../base/watch.js";
+import { LimitLine } from "./limit_line.js";
 import { Loaded } from "./loaded.js";
 
 const BOX = { width: 640, height: 170, left: 44, right: 8, top: 10, bottom: 24 };
@@ -14,10 +15,10 @@ const KINDS = [["success", "bar-good", "answered"], ["rate_limited", "bar-odd", 
 
 export function EndpointCalls({ pool, minutes = 60 }) {
   const found = useLive(`/pools/${encodeURIComponent(pool)}/calls`, { minutes }, { concerns: (event) => event === null || touches(event, "pools", "tasks"), pause: 5000 });
-  return html`<figure><figcaption>${oneLine(pool)}</figcaption><${Loaded} of=${found}>${(data) => html`<${Bars} rows=${data.minutes} pool=${pool} />`}<//></figure>`;
+  return html`<figure><figcaption>${oneLine(pool)}</figcaption><${Loaded} of=${found}>${(data) => html`<${Bars} rows=${data.minutes} limits=${data.limits || []} now=${data.now} pool=${pool} />`}<//></figure>`;
 }
 
-function Bars({ rows, pool }) {
+function Bars({ rows, limits, now, pool }) {
   const box = useBox(BOX);
   const most = Math.max(1, ...rows.map((row) => KINDS.reduce((sum, [name]) => sum + (row[name] || 0), 0)));
   const room = box.width - box.left - box.right;
@@ -30,7 +31,8 @@ function Bars({ rows, pool }) {
       ${rows.map((row, place) => html`<${Bar} key=${place} row=${row} x=${box.left + place * step} width=${step} y=${y} />`)}
       ${rows.filter((_row, place) => place % Math.ceil(rows.length / 6) === 0).map((row) => html`<text x=${box.left + rows.indexOf(row) * step} y=${box.height - 8}>${tickText(at(row), 60_000)}</text>`)}
     </svg>
-    <ul class="legend"><li>calls a minute</li>${KINDS.map(([name, tone, words]) => html`<li key=${name}><svg class="swatch gap" viewBox="0 0 12 12" aria-hidden="true"><rect class=${tone} width="12" height="12" rx="3" /></svg>${words}: ${countText(total(name))}</li>`)}</ul>`;
+    <ul class="legend"><li>calls a minute</li>${KINDS.map(([name, tone, words]) => html`<li key=${name}><svg class="swatch gap" viewBox="0 0 12 12" aria-hidden="true"><rect class=${tone} width="12" height="12" rx="3" /></svg>${words}: ${countText(total(name))}</li>`)}</ul>
+    ${limits.length > 0 && html`<${LimitLine} limits=${limits} across=${(time) => box.left + ((time - at(rows[0])) / 60_000) * step} until=${now} box=${box} pool=${pool} />`}`;
 }
 
 const at = (row) => (typeof row.at === "number" ? row.at : Date.parse(row.at));
