@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from passloop.clock import Clock
+from passloop.crashpoints import crashpoint
 from passloop.drivers.base import Launch, LiveAttempt, Report
 from passloop.kernel.events import Event, Exited, PoolDeclared, PoolKind, Started
 from passloop.kernel.ids import AttemptId, PoolName
@@ -176,6 +177,7 @@ class CallDriver:
         if self._flights.pop(flight.launch.attempt, None) is flight:
             self._tell_start(flight)
             self._tell_end(flight.launch, outcome, result)
+            crashpoint("call_told")
 
     async def _call(self, flight: _Flight) -> tuple[Outcome, str | None]:
         """Ask the app, then the endpoint, then the app again."""
@@ -208,11 +210,13 @@ class CallDriver:
             return Outcome(OutcomeKind.RATE_LIMITED, message=str(missing), pool=endpoint.pool, status=401)
         loop = asyncio.get_running_loop()
         flight.began = loop.time()
-        flight.telling = loop.call_later(SHORT_MS / 1000, self._tell_start, flight)
+        flight.telling = loop.call_later(SHORT_MS / 1000, self._on_long_call, flight)
+        crashpoint("call_before_send")
         try:
             reply = await client.call(asked, _headers(order, asked, key))
         except (Unreachable, Broken, Silent) as trouble:
             return outcome_of_trouble(trouble, asked.model)
+        crashpoint("call_after_reply")
         return self._heard(asked.model, reply, key, dict(flight.launch.allocation.amounts))
 
     def _heard(self, model: Model, reply: Reply, key: str, drawn: Mapping[PoolName, int]) -> Answer | Outcome:
@@ -261,6 +265,10 @@ class CallDriver:
                 except ImportError:
                     return None
         return self._client
+
+    def _on_long_call(self, flight: _Flight) -> None:
+        crashpoint("call_under_way")
+        self._tell_start(flight)
 
     def _tell_start(self, flight: _Flight) -> None:
         """Tell once that a call was sent, and how long ago."""
