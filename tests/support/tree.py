@@ -1,4 +1,7 @@
-"""A tree of processes for tests: `tree.py SHAPE PIPE`. Each process says "x" on the pipe and then waits for ever."""
+"""A tree of processes for tests: `tree.py SHAPE PIPE`. Each process says "x" on the pipe and then waits for ever.
+
+Of a chain only the last one does, and ends when it is asked to; those above it do not, but wait for it.
+"""
 
 import os
 import signal
@@ -36,6 +39,16 @@ elif shape == "setsid":
 elif shape == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     fork_and_stay()
+elif shape == "chain":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.fork() == 0:
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            stay()
+        os.wait()
+        os._exit(0)
+    os.wait()
+    os._exit(0)
 elif shape in ("leaves_daemon", "leaves_stubborn_daemon"):
     if shape == "leaves_stubborn_daemon":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

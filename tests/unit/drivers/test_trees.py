@@ -78,6 +78,17 @@ async def test_a_stopped_tree_is_ended_politely(stage: Stage) -> None:
     assert (await stage.ended()).outcome.signal == 15
 
 
+async def test_a_process_far_below_the_command_is_asked_to_end_too(stage: Stage) -> None:
+    """Those above it ignore that and wait for it: without its turn nothing would end before the grace, of an hour."""
+    lifeline = stage.lifeline()
+    stage.launch(tree_command("chain", lifeline), grace=3_600_000)
+    await lifeline.until(1)
+    stage.driver.halt(stage.order().attempt, 1, grace=3_600_000, reason="cancelled")
+    ended = await stage.ended()
+    assert (ended.outcome.kind, ended.outcome.exit_code) == (OutcomeKind.CANCELLED, 0)
+    assert not lifeline.survivors()
+
+
 async def test_the_exit_is_reported_once(stage: Stage) -> None:
     await stage.run(["true"])
     await stage.run(["true"], 2)

@@ -172,6 +172,28 @@ def test_a_store_put_back_from_before_is_noticed(home: Home) -> None:
         Store.open(home)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        ("DELETE FROM journal WHERE seq = 3", "journal row 3 is missing"),
+        ("UPDATE journal SET now = now + 1 WHERE seq = 3", "journal row 3 is not as it was written"),
+        ("UPDATE journal SET events = '[]' WHERE seq = 3", "journal row 3 is not as it was written"),
+    ],
+)
+def test_a_journal_that_was_altered_in_pages_that_are_whole_is_noticed(
+    stopped: Home, tmp_path: Path, spoil: str, said: str
+) -> None:
+    """By who starts on it, not only by the doctor: another program wrote to the store, and its pages are in order."""
+    home = copy_of(stopped, tmp_path / "home")
+    connection = open_writing(home.database)
+    connection.execute(spoil)
+    assert connection.changes() == 1
+    connection.close()
+    for look in (Store.open, check_home):
+        with pytest.raises(StoreDamaged, match=said):
+            look(home)
+
+
 def test_who_looks_without_an_engine_is_told_of_a_log_that_was_cut(killed: Home, tmp_path: Path) -> None:
     home = copy_of(killed, tmp_path / "home")
     with open_checked(home) as reader:
