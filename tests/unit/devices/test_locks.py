@@ -123,11 +123,27 @@ def test_idle_files_of_our_own_user_are_removed(ours: DeviceLocks, theirs: Devic
     ]
 
 
-def test_a_link_in_place_of_a_file_is_not_followed(ours: DeviceLocks, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["passloop-GPU-a.aaaa1111.lock", "passloop-GPU-a.gate"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_in_place_of_a_file_is_not_followed(
+    ours: DeviceLocks, folder: Path, tmp_path: Path, name: str, is_there: bool
+) -> None:
     target = tmp_path / "target"
-    (folder / "passloop-GPU-a.aaaa1111.lock").symlink_to(target)
+    if is_there:
+        target.touch()
+    (folder / name).symlink_to(target)
     assert ours.take(GPU) is None
-    assert not target.exists()
+    assert target.exists() is is_there
+
+
+def test_a_link_in_place_of_another_homes_lock_locks_nothing(ours: DeviceLocks, folder: Path, tmp_path: Path) -> None:
+    link, target = folder / "passloop-GPU-a.bbbb2222.lock", tmp_path / "target"
+    target.touch()
+    link.symlink_to(target)
+    with target.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert ours.take(GPU) is not None
+    assert link.is_symlink()
 
 
 def test_a_pipe_or_folder_in_place_of_a_lock_blocks_nobody(ours: DeviceLocks, folder: Path) -> None:
@@ -144,11 +160,13 @@ def test_a_gate_that_is_no_plain_file_is_trouble_that_is_told(ours: DeviceLocks,
     assert "passloop-GPU-a.gate" in other.trouble
 
 
-def test_a_gate_that_is_held_is_not_waited_for_long(ours: DeviceLocks, folder: Path) -> None:
+@pytest.mark.parametrize("how", [fcntl.LOCK_EX, fcntl.LOCK_SH])
+def test_a_gate_that_is_held_is_not_waited_for_long(ours: DeviceLocks, folder: Path, how: int) -> None:
+    """Nor passed beside anybody, who may look at the same locks and see the device free, too."""
     ours.take(GPU)
     ours.release(GPU)
     gate = os.open(folder / "passloop-GPU-a.gate", os.O_RDONLY)
-    fcntl.flock(gate, fcntl.LOCK_EX)
+    fcntl.flock(gate, how)
     assert ours.take(GPU) is None
     other = ours.taken_elsewhere(GPU)
     assert other is not None
@@ -259,8 +277,11 @@ from pathlib import Path
 from passloop.devices.locks import DeviceLocks
 folder, home = Path(sys.argv[1]), sys.argv[2]
 locks, both, taken = DeviceLocks(home, folder), folder.parent / "owner", 0
-for _ in range(300):
+for _ in range(1_000_000):
+    if taken == 200:
+        break
     if locks.take("GPU-a") is None:
+        os.sched_yield()
         continue
     os.close(os.open(both, os.O_CREAT | os.O_EXCL))
     taken += 1
@@ -275,4 +296,4 @@ def test_two_homes_in_a_hurry_never_have_a_device_together(folder: Path) -> None
     running = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
     outputs = [one.communicate(timeout=50)[0] for one in running]
     assert [one.returncode for one in running] == [0, 0]
-    assert all(int(output) > 0 for output in outputs)
+    assert [int(output) for output in outputs] == [200, 200]

@@ -113,6 +113,16 @@ async def test_lock_descriptors_are_held_by_the_tree_and_closed_after_it(tmp_pat
     os.close(reading)
 
 
+async def test_a_command_holds_its_locks_itself_so_that_they_outlive_shim_and_engine(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    with lock.open() as held:
+        async with Stage(tmp_path, inherit_fds=lambda _allocation: [held.fileno()]) as stage:
+            order = stage.launch(["ls", "-l", "/proc/self/fd"])
+            await stage.ended()
+    assert f"-> {lock}\n" in (order.directory / "stdout.log").read_text()
+
+
 async def test_a_command_that_is_not_there_fails_with_127_and_says_so(stage: Stage) -> None:
     outcome = (await stage.run(["no-such-program"])).outcome
     assert (outcome.kind, outcome.exit_code) == (OutcomeKind.FAILURE, 127)
