@@ -38,11 +38,11 @@ Report = Callable[[Event], None]
 class Launch:
     """One attempt to start. Spans in ms, memory in MiB.
 
-    `directory` is the attempt's own folder (`runs/<run>/<task>/<epoch>`), made by the driver. `payload` is
-    what the app stored with the task (`command`, `cwd`, ...), `environment` the complete environment
-    variables of the submitter with the user's `--env` already applied; the driver adds the `PASSLOOP_*` and
-    CUDA variables. `environment_id` is equal for equal environments, so that a driver may send each one
-    once. `name` is unique on the box across homes: "<home id>-<attempt id>", the PASSLOOP_ATTEMPT_ID.
+    `directory` is the attempt's own folder (`runs/<run>/<task>/<epoch>`), made by the driver; where attempts have
+    none it is `runs`. `payload` is what the app stored with the task (`command`, `cwd`, ...), `environment` the
+    complete environment variables of the submitter with the user's `--env` already applied; the driver adds the
+    `PASSLOOP_*` and CUDA variables. `environment_id` is equal for equal environments, so that a driver may send each
+    one once. `name` is unique on the box across homes: "<home id>-<attempt id>", the PASSLOOP_ATTEMPT_ID.
     `device_indices` are the CUDA-order indices of the granted devices; `virtual` says that they are virtual.
     `worker` is the worker that is to run it; None with a `warm_key` means a new one, whose id is the attempt's.
     `left` is the JSON text that earlier attempts at the task left as its results.

@@ -46,7 +46,7 @@ from .recovery import declare_box, live_attempts, reattach
 from .settings import EngineSettings
 from .turns import Ports, Turns
 from .waiting import SourceWaiting, Waiting
-from .writer import Loaded, Writer
+from .writer import WITHOUT_FOLDER, Loaded, Writer
 
 __all__ = ["Engine", "EngineStatus"]
 
@@ -89,6 +89,7 @@ class Engine:
         alarm: Alarm | None = None,
     ) -> None:
         self.home: Home = store.home
+        self._runs = store.home.runs
         self.store = store
         self.clock = clock
         self.drivers = drivers
@@ -330,8 +331,10 @@ class Engine:
         return answer
 
     def _place_of(self, order: Start) -> tuple[Path, str]:
-        folder = attempt_folder(self.home, order.run, order.task, order.epoch)
-        return folder, attempt_name(self.store.home_id, order.attempt)
+        name = attempt_name(self.store.home_id, order.attempt)
+        if order.driver in WITHOUT_FOLDER:
+            return self._runs, name
+        return attempt_folder(self.home, order.run, order.task, order.epoch), name
 
     def _keep_samples(self, batch: tuple[AttemptSample, ...]) -> None:
         rows = [_sample_row(one) for one in batch]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from passloop.store.database import Store
 from passloop.store.reader import Reader
+
+from .threads import Threads
 
 __all__ = ["Reading"]
 
@@ -23,7 +24,7 @@ class Reading:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="passloop-reader")
+        self._threads = Threads(THREADS, name="passloop-reader")
         self._own = threading.local()
         self._readers: list[Reader] = []
 

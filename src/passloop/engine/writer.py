@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -24,12 +23,14 @@ from passloop.store.home import Home
 
 from .attempts import attempt_folder, ended_in
 from .metrics import read_metrics
+from .threads import Threads
 
-__all__ = ["Loaded", "Writer"]
+__all__ = ["WITHOUT_FOLDER", "Loaded", "Writer"]
 
 Result = TypeVar("Result")
 MOST_ENVIRONMENTS = 64
 WITHOUT_FOLDER = frozenset({CALLS, LEASES})
+"""Drivers whose attempts have no folder of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Writer:
     def __init__(self, store: Store, home: Home) -> None:
         self._store = store
         self._home = home
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="passloop-writer")
+        self._thread = Threads(1, name="passloop-writer")
         self._environments: dict[str, Mapping[str, str]] = {}
 
     async def run(self, work: Callable[[Store], Result]) -> Result:
@@ -64,7 +65,7 @@ class Writer:
 
     def run_soon(self, work: Callable[[Store], None]) -> None:
         """Run `work` after what is under way; a full disk then costs what it would have kept, and no more."""
-        self._thread.submit(_unless_full, work, self._store)
+        self._thread.post(_unless_full, work, self._store)
 
     async def commit(self, batch: Batch, instructions: Sequence[object]) -> Loaded:
         """Commit the batch durably, then read what its instructions need.

@@ -165,7 +165,7 @@ class Store:
         Called from the thread that commits: its connection alone still has in memory what it wrote.
         """
         tasks = tuple(again)
-        with translated(self.home.database):
+        with translated(self._path):
             payloads = lookups.payloads_of(self._writer, starting)
             return payloads, lookups.results_of(self._writer, tasks) if tasks else {}
 

@@ -1,0 +1,91 @@
+"""Threads beside the loop: what goes there comes back, in order, once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from passloop.engine.threads import Threads
+
+
+@pytest.fixture
+def one() -> Iterator[Threads]:
+    threads = Threads(1, name="one")
+    yield threads
+    threads.shutdown()
+
+
+def fail() -> None:
+    raise LookupError("nothing there")
+
+
+async def test_what_a_piece_returns_comes_back(one: Threads) -> None:
+    found = await asyncio.get_running_loop().run_in_executor(one, threading.current_thread)
+    assert found.name == "one_0"
+
+
+async def test_what_a_piece_raises_comes_back_and_the_thread_goes_on(one: Threads) -> None:
+    with pytest.raises(LookupError, match="nothing there"):
+        await one.submit(fail)
+    assert await one.submit(int, "3") == 3
+
+
+async def test_one_thread_does_its_pieces_in_the_order_they_came(one: Threads) -> None:
+    done: list[int] = []
+    one.post(done.append, 0)
+    pieces = [one.submit(done.append, number) for number in range(1, 5)]
+    await asyncio.gather(*pieces)
+    assert done == [0, 1, 2, 3, 4]
+
+
+async def test_who_gave_up_waiting_hears_nothing_and_the_piece_is_done(one: Threads) -> None:
+    done: list[int] = []
+    wrong: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: wrong.append(context))
+    one.submit(done.append, 1).cancel()
+    await one.submit(done.append, 2)
+    assert (done, wrong) == ([1, 2], [])
+
+
+async def test_pieces_that_wait_for_each_other_have_a_thread_each() -> None:
+    threads = Threads(3, name="three")
+    meeting = threading.Barrier(3, timeout=10)
+    places = await asyncio.gather(*(threads.submit(meeting.wait) for _ in range(3)))
+    assert sorted(places) == [0, 1, 2]
+    threads.shutdown()
+
+
+async def test_pieces_one_after_the_other_need_one_thread() -> None:
+    threads = Threads(3, name="three")
+    names = {(await threads.submit(threading.current_thread)).name for _ in range(5)}
+    assert names == {"three_0"}
+    threads.shutdown()
+
+
+async def test_what_was_asked_for_is_done_before_the_threads_end() -> None:
+    threads = Threads(1, name="one")
+    done: list[int] = []
+    gate = threading.Event()
+    threads.post(gate.wait, 10)
+    threads.post(done.append, 1)
+    gate.set()
+    threads.shutdown()
+    assert done == [1]
+    with pytest.raises(RuntimeError, match="one has ended"):
+        threads.post(done.append, 2)
+
+
+def test_a_result_that_comes_after_its_loop_is_dropped() -> None:
+    threads = Threads(1, name="one")
+    gate = threading.Event()
+
+    async def leave() -> None:
+        threads.submit(gate.wait, 10)
+
+    asyncio.run(leave())
+    gate.set()
+    threads.shutdown()
+    assert all(each.name != "one_0" for each in threading.enumerate())
