@@ -40,7 +40,7 @@ UNKNOWN = "unknown: the engine ended during this call, which may have been answe
 NO_LIBRARY = "calls of endpoints need one more package: pip install 'passloop[generate]'"
 SHORT_MS = 250
 """The start of a call is told when it has lasted so long, and that of a shorter one together with its end: then both
-are one commit."""
+are one commit. A call has one timer, so that a short one sets none but this."""
 _HALTED = {"timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
 _SUCCESS = OutcomeKind.SUCCESS
 
@@ -49,14 +49,24 @@ _SUCCESS = OutcomeKind.SUCCESS
 class _Flight:
     """One call under way. `model` is known once the app has said what to ask.
 
-    `began` is when it was sent, in seconds of the loop; `telling` tells of that later, unless it was told.
+    Times are in seconds of the loop: `began` is when it was sent, until that is `told`; `ends` when it must be over,
+    None for never. `timer` looks at it when the next of these is due.
     """
 
     launch: Launch
+    ends: float | None
     task: asyncio.Task[None] | None = None
     model: Model | None = None
-    began: float = 0.0
-    telling: asyncio.TimerHandle | None = None
+    began: float | None = None
+    told: bool = False
+    timer: asyncio.TimerHandle | None = None
+
+    def next(self) -> float | None:
+        """When there is something to tell of it, if it goes on."""
+        if self.began is None or self.told:
+            return self.ends
+        tell = self.began + SHORT_MS / 1000
+        return tell if self.ends is None else min(tell, self.ends)
 
 
 class CallClient(Protocol):
@@ -120,7 +130,7 @@ class CallDriver:
         """Give up what is under way, without a word: the next engine reports it as unknown."""
         tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
         for flight in self._flights.values():
-            _is_untold(flight)
+            _let_be(flight)
         self._flights.clear()
         for task in tasks:
             task.cancel()
@@ -135,21 +145,21 @@ class CallDriver:
             self._tell_end(order, Outcome(OutcomeKind.CANCELLED, message="stopped before it was sent"))
             return
         self._counts["launched"] += 1
-        flight = self._flights[order.attempt] = _Flight(order)
-        flight.task = asyncio.get_running_loop().create_task(self._fly(flight))
+        loop = asyncio.get_running_loop()
+        ends = None if order.time_limit is None else loop.time() + order.time_limit / 1000
+        flight = self._flights[order.attempt] = _Flight(order, ends)
+        flight.task = loop.create_task(self._fly(flight))
+        soon = loop.time() + SHORT_MS / 1000
+        self._look_at(flight, soon if ends is None else min(soon, ends))
 
     def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
         """Hang up. There is nothing polite to say to an endpoint, so there is no grace."""
-        flight = self._flights.pop(attempt, None)
+        flight = self._flights.get(attempt)
         if flight is None:
             self._forbidden.add(attempt)
             return
-        if flight.task is not None:
-            flight.task.cancel()
         kind = _HALTED.get(reason, OutcomeKind.CANCELLED)
-        outcome = Outcome(kind, message=f"stopped: {reason}", engine_lost=kind is OutcomeKind.LOST)
-        self._tell_start(flight)
-        self._tell_end(flight.launch, outcome)
+        self._hang_up(flight, Outcome(kind, message=f"stopped: {reason}", engine_lost=kind is OutcomeKind.LOST))
 
     async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
         """No call outlives its engine: each is lost at no cost, and nobody knows whether it was answered."""
@@ -163,21 +173,47 @@ class CallDriver:
 
     async def _fly(self, flight: _Flight) -> None:
         """One attempt from its order to its end, whatever happens."""
-        limit = flight.launch.time_limit
         try:
-            async with asyncio.timeout(None if limit is None else limit / 1000):
-                outcome, result = await self._call(flight)
-        except TimeoutError:
-            pool = None if flight.model is None else flight.model.pool
-            outcome = Outcome(OutcomeKind.TIMEOUT, message=f"no answer within {limit} ms", pool=pool)
-            result = None
+            outcome, result = await self._call(flight)
         except Exception as error:
             outcome = Outcome(OutcomeKind.FAILURE, message=_words(error), final=True)
             result = None
-        if self._flights.pop(flight.launch.attempt, None) is flight:
-            self._tell_start(flight)
-            self._tell_end(flight.launch, outcome, result)
+        if self._flights.get(flight.launch.attempt) is flight:
+            self._end(flight, outcome, result)
             crashpoint("call_told")
+
+    def _hang_up(self, flight: _Flight, outcome: Outcome) -> None:
+        """End a call that is under way."""
+        self._end(flight, outcome)
+        if flight.task is not None:
+            flight.task.cancel()
+
+    def _end(self, flight: _Flight, outcome: Outcome, result: str | None = None) -> None:
+        """A call is over: nobody looks at it any more, and its start is told before its end."""
+        del self._flights[flight.launch.attempt]
+        _let_be(flight)
+        self._tell_start(flight)
+        self._tell_end(flight.launch, outcome, result)
+
+    def _look_at(self, flight: _Flight, when: float) -> None:
+        """Look at a call again at this time of the loop."""
+        flight.timer = asyncio.get_running_loop().call_at(when, self._look, flight, when)
+
+    def _look(self, flight: _Flight, now: float) -> None:
+        """A call goes on: tell that it was sent, end one that has lasted too long."""
+        flight.timer = None
+        if flight.ends is not None and flight.ends <= now:
+            limit = flight.launch.time_limit
+            pool = None if flight.model is None else flight.model.pool
+            self._hang_up(flight, Outcome(OutcomeKind.TIMEOUT, message=f"no answer within {limit} ms", pool=pool))
+            return
+        due = flight.next()
+        if due is not None and due <= now:
+            crashpoint("call_under_way")
+            self._tell_start(flight)
+            due = flight.next()
+        if due is not None:
+            self._look_at(flight, due)
 
     async def _call(self, flight: _Flight) -> tuple[Outcome, str | None]:
         """Ask the app, then the endpoint, then the app again."""
@@ -208,9 +244,7 @@ class CallDriver:
             key = "" if endpoint.api_key is None else resolve(endpoint.api_key, self._environ)
         except KeyMissing as missing:
             return Outcome(OutcomeKind.RATE_LIMITED, message=str(missing), pool=endpoint.pool, status=401)
-        loop = asyncio.get_running_loop()
-        flight.began = loop.time()
-        flight.telling = loop.call_later(SHORT_MS / 1000, self._on_long_call, flight)
+        self._note_sent(flight)
         crashpoint("call_before_send")
         try:
             reply = await client.call(asked, _headers(order, asked, key))
@@ -266,13 +300,18 @@ class CallDriver:
                     return None
         return self._client
 
-    def _on_long_call(self, flight: _Flight) -> None:
-        crashpoint("call_under_way")
-        self._tell_start(flight)
+    def _note_sent(self, flight: _Flight) -> None:
+        """A call is sent now. Its timer rings in time to tell it, unless what came before took long."""
+        flight.began = asyncio.get_running_loop().time()
+        due = flight.next()
+        if due is not None and (flight.timer is None or flight.timer.when() > due):
+            _let_be(flight)
+            self._look_at(flight, due)
 
     def _tell_start(self, flight: _Flight) -> None:
         """Tell once that a call was sent, and how long ago."""
-        if _is_untold(flight):
+        if flight.began is not None and not flight.told:
+            flight.told = True
             ago = round((asyncio.get_running_loop().time() - flight.began) * 1000)
             self._report(Started(flight.launch.attempt, flight.launch.epoch, ago=ago))
 
@@ -290,12 +329,11 @@ def _load_client() -> type[Client]:
     return Client
 
 
-def _is_untold(flight: _Flight) -> bool:
-    """Whether a call was sent and nobody told of it yet. After this nobody else tells."""
-    telling, flight.telling = flight.telling, None
-    if telling is not None:
-        telling.cancel()
-    return telling is not None
+def _let_be(flight: _Flight) -> None:
+    """Look at a call no more."""
+    if flight.timer is not None:
+        flight.timer.cancel()
+        flight.timer = None
 
 
 def _headers(order: CallOrder, asked: CallRequest, key: str) -> dict[str, str]:
