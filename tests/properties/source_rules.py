@@ -9,10 +9,18 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from passloop.kernel.events import Expanded, ExpansionFailed, SourceDeclared, SourceRetried, UnitResized
-from passloop.kernel.ids import RunId
+from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.resources import Request
-from passloop.kernel.source_rows import OPEN_STATES, ResidentGuard, SourcePlan, SourceRow, SourceState, TemplateNode
-from passloop.kernel.tasks import FINAL_STATES, Dependency, NewTask
+from passloop.kernel.source_rows import (
+    OPEN_STATES,
+    Part,
+    ResidentGuard,
+    SourcePlan,
+    SourceRow,
+    SourceState,
+    TemplateNode,
+)
+from passloop.kernel.tasks import Dependency, NewTask
 from tests.support.builders import ask, spec_of
 
 if TYPE_CHECKING:
@@ -105,39 +113,50 @@ class SourceRules(RuleBasedStateMachine):
         run = self._source(pick, SourceState.ASKED).run
         for last in (*(False,) * (times - 1), True):
             row = self.world.rows.sources[run]
-            if row.state is not SourceState.ASKED:
+            if row.asked is None:
                 return
             known = self.world.rows.known_keys_for([keyed] if keyed else [])
             tasks = self._unit(row, counts, keyed)
-            final = [task for _, task in known if self.world.rows.state(task) in FINAL_STATES]
-            states = tuple((task, self.world.rows.state(task)) for task in final)
-            event = Expanded(run, row.unit, tasks, size, exhausted and last, known=states, known_keys=known)
+            named = {*(task for _, task in known), *(need.task for task in tasks for need in task.after)}
+            final = [task for task in sorted(named) if task > 0 and self.world.rows.is_final(task)]
+            states = tuple((TaskId(task), self.world.rows.state(task)) for task in final)
+            words = {"known": states, "known_keys": known, "nodes": row.asked.nodes}
+            event = Expanded(run, row.asked.unit, tasks, size, exhausted and last, **words)
             if last and not times % 2:
                 self.emit(event, later=True)
             self.emit(event, later=last and later)
 
     def _unit(self, row: SourceRow, counts: list[int], key: str | None) -> tuple[NewTask, ...]:
-        """Some tasks of each node, each after the last one of each node that its own comes after."""
+        """Some tasks of each node asked for, each after the last one of each node that its own comes after."""
+        part, rows = row.asked or Part(row.unit), self.world.rows
         made: list[NewTask] = []
-        last: dict[int, int] = {}
-        for number, node in enumerate(self.world.rows.plans[row.run].template):
+        last = {
+            cell.node: task
+            for task, cell in rows.cells.items()
+            if cell.unit == part.unit and rows.tasks[task].run == row.run
+        }
+        template = rows.plans[row.run].template
+        for number in part.nodes or range(len(template)):
             for _ in range(counts[number % len(counts)]):
-                after = tuple(Dependency(-last[before]) for before in node.after if before in last)
-                spec = spec_of(*node.request.variants)
-                made.append(NewTask(spec, key=key if not made else None, index=row.unit, after=after, node=number))
-            last |= {number: len(made)} if made else {}
+                after = tuple(Dependency(last[before]) for before in template[number].after if before in last)
+                spec = spec_of(*template[number].request.variants)
+                made.append(NewTask(spec, key=key if not made else None, index=part.unit, after=after, node=number))
+            last |= {number: -len(made)} if made else {}
         return tuple(made)
 
     @precondition(lambda self: self.sources(SourceState.ASKED))
-    @rule(pick=PICK, how=st.sampled_from(("rest", "rest", "failed", "wrong node", "late")), later=LATER)
+    @rule(pick=PICK, how=st.sampled_from(("rest", "rest", "failed", "wrong node", "late", "other nodes")), later=LATER)
     def expand_badly(self, pick: int, how: str, later: bool) -> None:
         row = self._source(pick, SourceState.ASKED)
+        assert row.asked is not None
+        unit, nodes = row.asked
         misplaced = (NewTask(spec_of(ask(cpus=1)), node=9),)
         events: dict[str, Event] = {
-            "rest": Expanded(row.run, row.unit, rest=True),
-            "failed": ExpansionFailed(row.run, row.unit, "no such file"),
-            "wrong node": Expanded(row.run, row.unit, misplaced),
+            "rest": Expanded(row.run, unit, rest=True, nodes=nodes),
+            "failed": ExpansionFailed(row.run, unit, "no such file", nodes),
+            "wrong node": Expanded(row.run, unit, misplaced, nodes=nodes),
             "late": Expanded(row.run, row.unit + 1, (NewTask(spec_of(ask(cpus=1))),)),
+            "other nodes": Expanded(row.run, unit, (NewTask(spec_of(ask(cpus=1))),), nodes=(*nodes, 5)),
         }
         self.emit(events[how], later=later)
 

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from passloop.kernel.source_rows import TemplateNode
-from passloop.kernel.sources import wants_unit
+from passloop.kernel.sources import next_part
 from tests.support.sourced import SourcedWorld, call, local
 
 MODELS = ("m0", "m1", "m2")
@@ -55,11 +55,11 @@ def test_opening_a_pool_never_takes_a_unit_away(
     for name in sorted(closed):
         state = world.restored().state
         source = state.sources[run]
-        before = wants_unit(state, source)
+        before = next_part(state, source)
         closure = state.pools[name].closure
         assert closure is not None
         closure.open()
-        assert wants_unit(state, source) or not before, f"opening {name} took the unit away"
+        assert next_part(state, source) or not before, f"opening {name} took the unit away"
 
 
 @settings(max_examples=40, deadline=None)

@@ -71,6 +71,8 @@ class _SourceTrial(Trial):
                 self.handle([Released((), sources=(RunId(self.run),))])
             case BlockerCode.DEPENDENCY:
                 self.remove(self._mine()[:1])
+            case BlockerCode.MEMORY_GUARD if blocker.node is not None:
+                self.remove([task for task in self._mine() if self._node_of(task) == blocker.node])
             case BlockerCode.MEMORY_GUARD:
                 oldest = min(self.source.units)
                 self.remove([task for task in self._mine() if self._unit_of(task) == oldest])

@@ -1,7 +1,7 @@
 """What a home's store was given of sources and their units, and the promises held against it.
 
-Units come one by one, each once and whole; none comes after the last; unfinished ones keep no more than the guard
-allows and one unit; nothing that was acknowledged is lost.
+Units come one by one, each node of each once; none comes after the last, and none is left half; live ones keep no more
+than the guard allows and one unit; nothing that was acknowledged is lost.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class SourceWitness:
         return self.rows[run].unit - 1
 
     def add_task(self, row: TaskRow, cell: Cell) -> None:
-        """A task of a unit is new."""
+        """A task of a unit is new: its node went on from this unit now, or in this very turn."""
+        fronts = dict(self.rows[row.run].lags)
+        assert fronts.get(cell.node, self.rows[row.run].unit) == cell.unit + 1, f"{cell} comes out of order: {row}"
         self._entered[row.run, cell.unit] += 1
         self._cells[row.id] = (row.run, cell.unit)
 
@@ -72,14 +74,19 @@ class SourceWitness:
             assert old.unit <= row.unit <= old.unit + 1, f"source {row.run} goes from unit {old.unit} to {row.unit}"
             over = old.state not in OPEN_STATES and old.state is not SourceState.FAILED
             assert not over or row.unit == old.unit, f"a unit of {row} comes after the last"
+            before, after = dict(old.lags), dict(row.lags)
+            went_back = [n for n in after if after[n] < before.get(n, old.unit)]
+            assert not went_back, f"nodes {went_back} of {row} go back"
+        assert row.state is not SourceState.EXHAUSTED or not row.lags, f"{row} ends with half units"
         self.rows[row.run] = row
         self._changed.add(row.run)
 
     def _unit(self, row: UnitRow) -> None:
         old = self._units.get((row.run, row.unit))
-        assert old is None or old.ended_at is None, f"unit {row} changes though it is over"
+        parts = self._plans[row.run].guard.bytes is not None
+        assert old is None or old.ended_at is None or parts, f"unit {row} changes though it is over"
         assert old is not None or (row.run, row.unit - 1) in self._units or not row.unit, f"unit {row} comes too soon"
-        assert old is None or old.tasks == row.tasks, f"unit {row} had {old and old.tasks} tasks"
+        assert old is None or old.tasks == row.tasks or parts, f"unit {row} had {old and old.tasks} tasks"
         self._units[row.run, row.unit] = row
         self._changed.add(row.run)
 
@@ -106,14 +113,14 @@ class SourceWitness:
         row, guard = self.rows[run], self._plans[run].guard
         units = [self._units[run, number] for number in range(row.unit)]
         assert (run, row.unit) not in self._units, f"{row} has a unit too many"
-        for unit in units:
-            entered = self._entered[run, unit.unit]
-            assert entered <= unit.tasks, f"{entered} tasks of {unit} came"
-        assert row.tasks == sum(unit.tasks for unit in units), f"{row} has {[unit.tasks for unit in units]}"
+        entered = sum(self._entered[run, unit.unit] for unit in units)
+        assert entered <= row.tasks, f"{entered} tasks of {row} came"
+        told = sum(unit.tasks for unit in units)  # of one that came in parts it is the latest ones
+        assert told == row.tasks or (guard.bytes is not None and told < row.tasks), f"{row} has {told} tasks"
         living = [unit for unit in units if unit.ended_at is None]
         assert guard.units is None or len(living) <= max(1, guard.units), f"{row} has {len(living)} units"
         if guard.bytes is not None and run not in self._resized and living:
-            kept = [unit.bytes * live[run, unit.unit] // unit.tasks for unit in living if unit.tasks]
+            kept = [unit.bytes * min(live[run, unit.unit], unit.tasks) // unit.tasks for unit in living]
             before = sum(kept) - max(kept, default=0)
             assert before <= guard.bytes, f"{row} keeps {before} bytes beside its largest unit"
 

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from passloop.engine.expanding import ExpandAsk, Expansion
 from passloop.kernel.events import SourceDeclared
 from passloop.kernel.resources import Request, Variant
 from passloop.kernel.source_rows import ResidentGuard, SourcePlan, TemplateNode
 from passloop.kernel.tasks import Dependency, NewTask, RetryBudgets, TaskSpec
+from passloop.store.reader import Reader
 from tests.support.builders import ask
 
 from .loop import SimulatedLoop
@@ -73,36 +77,62 @@ class UnitWriter:
         first = (ask.run, ask.unit) not in self._asked
         self._asked.add((ask.run, ask.unit))
         if self.healthy:
-            return Expansion(exhausted=True) if ask.unit >= ENOUGH else self._unit(ask)
+            return Expansion(exhausted=True) if ask.unit >= ENOUGH else await self._unit(ask)
         what = self._chance.random()
         if what < 0.05:
             raise OSError("the row group cannot be read")
-        if what < 0.15 and first:
+        if what < 0.15 and first and not ask.begun:
             return Expansion(rest=True)
-        return self._unit(ask)
+        return await self._unit(ask)
 
-    def _unit(self, ask: ExpandAsk) -> Expansion:
+    async def _unit(self, ask: ExpandAsk) -> Expansion:
+        """What is wanted of a unit, of which all is made, so that it is the same in however many parts it comes."""
         chance = random.Random(f"{ask.spec} {ask.run} {ask.unit}")
-        tasks: list[NewTask] = []
+        places: list[_Place] = []
         for _row in range(chance.choice([1, 1, 2, 4])):
-            tasks += _row_of(TEMPLATES[int(ask.spec)], ask, chance, first=len(tasks))
+            places += _row_of(TEMPLATES[int(ask.spec)], chance, first=len(places))
         if chance.random() < 0.05:
-            tasks = []
-        return Expansion(tuple(tasks), bytes=chance.choice([0, MIB, 5 * MIB]), exhausted=chance.random() < 0.05)
+            places = []
+        wanted = [place for place in places if ask.wants(place.node)]
+        there = await ask.read(partial(_there, ask=ask)) if ask.begun else {}
+        size = chance.choice([0, MIB, 5 * MIB]) * len(wanted) // max(1, len(places))
+        return Expansion(tuple(_tasks(wanted, there, ask)), bytes=size, exhausted=chance.random() < 0.05)
 
 
-def _row_of(template: tuple[TemplateNode, ...], ask: ExpandAsk, chance: random.Random, *, first: int) -> list[NewTask]:
+class _Place(NamedTuple):
+    """A task of a unit: its place there, and the places of those that it comes after."""
+
+    number: int
+    node: int
+    spec: TaskSpec
+    after: tuple[int, ...]
+
+
+def _row_of(template: tuple[TemplateNode, ...], chance: random.Random, *, first: int) -> list[_Place]:
     """One task for each node, each after those that its node comes after; the last node may have none.
 
     `first` is how many tasks the unit has before this row.
     """
-    made: list[NewTask] = []
+    made: list[_Place] = []
     for number, node in enumerate(template):
         if number and number == len(template) - 1 and chance.random() < 0.2:
             continue
-        after = tuple(Dependency(-1 - first - before) for before in node.after)
-        made.append(NewTask(_spec_of(node, chance), '{"quick": true}', index=ask.unit, after=after, node=number))
+        after = tuple(first + before for before in node.after)
+        made.append(_Place(first + len(made), number, _spec_of(node, chance), after))
     return made
+
+
+def _there(reader: Reader, *, ask: ExpandAsk) -> dict[int, int]:
+    """The tasks of a unit that came with earlier parts, by place."""
+    found = (reader.task(task) for task in reader.unit_tasks(ask.run, ask.unit))
+    return {view.row.index: view.row.id for view in found if view is not None}
+
+
+def _tasks(wanted: Sequence[_Place], there: dict[int, int], ask: ExpandAsk) -> Iterator[NewTask]:
+    known = there | {place.number: -1 - position for position, place in enumerate(wanted)}
+    for number, node, spec, before in wanted:
+        after = tuple(Dependency(known[place]) for place in before if place in known)
+        yield NewTask(spec, '{"quick": true}', index=number, rank=ask.unit, after=after, node=node)
 
 
 def _spec_of(node: TemplateNode, chance: random.Random) -> TaskSpec:

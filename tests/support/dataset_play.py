@@ -7,11 +7,12 @@ at any time are checked as it goes on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from passloop.kernel.changes import TaskAdded
 from passloop.kernel.cooldowns import Gate
 from passloop.kernel.events import Event, PoolDeclared, PoolKind
 from passloop.kernel.ids import PoolName, RunId, TaskId
@@ -83,6 +84,7 @@ class DatasetPlay:
         self._specs = [TaskSpec(node.request, driver="calls", on_dead="fail") for node in template]
         self._due: list[tuple[int, int, Event]] = []
         self._calls: Counter[str] = Counter()
+        self._there: dict[str, int] = {}
         self._seen = 0
         self._arrivals = 0
 
@@ -143,18 +145,25 @@ class DatasetPlay:
             order = self.world.orders[self._seen]
             self._seen += 1
             if isinstance(order, Expand):
-                self.world.expand(self.run, self._unit(order.unit), bytes=BYTES * self.rows * len(self.columns))
+                tasks = self._part(order.unit, order.nodes or range(len(self.columns)))
+                turn = self.world.expand(self.run, tasks, bytes=BYTES * len(tasks))
+                added = [change.row for change in turn.changes if isinstance(change, TaskAdded)]
+                self._there |= {str(row.key): row.id for row in added}
                 self._guarded()
             elif isinstance(order, Start):
                 self._call(order.task)
 
-    def _unit(self, unit: int) -> list[NewTask]:
+    def _part(self, unit: int, nodes: Iterable[int]) -> list[NewTask]:
+        """The cells of these columns, each after those of its row that it comes after: here, or there already."""
         made: list[NewTask] = []
-        for node, column in enumerate(self.columns):
+        here: dict[str, int] = {}
+        for node in nodes:
             for row in range(self.rows):
-                after = tuple(Dependency(-1 - (before * self.rows + row)) for before in column.after)
+                before = [f"{unit}:{row}:{other}" for other in self.columns[node].after]
                 key, rank = f"{unit}:{row}:{node}", unit * self.rows + row
+                after = tuple(Dependency(here.get(other) or self._there[other]) for other in before)
                 made.append(NewTask(self._specs[node], key=key, index=len(made), rank=rank, after=after, node=node))
+                here[key] = -len(made)
         return made
 
     def _guarded(self) -> None:

@@ -123,7 +123,8 @@ class Rows:
 
     def _change_unit(self, row: UnitRow) -> None:
         old = self.units.get((row.run, row.unit))
-        assert old is None or old.ended_at is None, f"unit {row.unit} of {row.run} changed after its end"
+        anew = old is None or old.ended_at is None or row.expanded_at >= old.ended_at
+        assert anew, f"unit {row.unit} of {row.run} changed after its end"
         assert old is not None or row.unit == self.sources[row.run].unit - 1, f"unit {row.unit} came twice or early"
         self.units[row.run, row.unit] = row
 

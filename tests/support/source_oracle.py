@@ -13,13 +13,15 @@ from passloop.kernel.changes import Turn
 from passloop.kernel.events import PoolKind
 from passloop.kernel.instructions import Expand
 from passloop.kernel.resources import Variant
-from passloop.kernel.source_rows import OPEN_STATES, SourceRow, SourceState, UnitRow
+from passloop.kernel.source_rows import OPEN_STATES, Part, SourceRow, SourceState, UnitRow
 from passloop.kernel.tasks import FINAL_STATES, TaskState
 
 from .oracle import Oracle
 from .rows import Rows
 
 __all__ = ["SourceOracle"]
+
+LIVING = [state for state in TaskState if state not in FINAL_STATES]
 
 
 @dataclass
@@ -42,7 +44,9 @@ class SourceOracle:
 
     def _check_order(self, order: Expand, rows: Rows, oracle: Oracle) -> None:
         row = rows.sources[order.source]
-        assert (row.state, row.unit) == (SourceState.ASKED, order.unit), f"{order} for {row}"
+        asked = Part(order.unit, order.nodes)
+        assert (row.state, row.asked, order.begun) == (SourceState.ASKED, asked, order.unit < row.unit), f"{order}"
+        self._check_part(asked, row, rows)
         assert not row.held, f"a held source is asked: {row}"
         assert not oracle.draining, "a source is asked though nothing could start"
         assert not oracle.paused, "a source is asked though nothing could start"
@@ -50,6 +54,23 @@ class SourceOracle:
         enough = self._most_ready(row, rows, oracle)
         ready = len(self._tasks(row, rows, TaskState.READY))
         assert enough is None or ready < enough, f"a source is asked though {ready} of its tasks are ready: {row}"
+
+    def _check_part(self, part: Part, row: SourceRow, rows: Rows) -> None:
+        """Each node goes from unit to unit, none before those that it comes after; all together where memory is free.
+
+        A single node may not keep as much as is free, nor be left behind while nothing at all is kept.
+        """
+        template, guard = rows.plans[row.run].template, rows.plans[row.run].guard
+        fronts = dict.fromkeys(range(len(template)), row.unit) | dict(row.lags)
+        nodes = part.nodes or range(len(template))
+        assert {fronts[node] for node in nodes} == {part.unit}, f"{part} for {row}"
+        assert row.end is None or part.unit < row.end, f"{part} is after the last of {row}"
+        after = {before for node in nodes for before in template[node].after} - {*nodes}
+        assert all(fronts[before] > part.unit for before in after), f"{part} comes before what it needs of {row}"
+        kept = self._kept(row, rows)
+        if guard.bytes is None or not self._open_units(row, rows) or 2 * kept < guard.bytes:
+            rest = [node for node, front in fronts.items() if front == part.unit and node not in nodes]
+            assert not rest, f"{rest} are left out of {part} though {kept} bytes are kept: {row}"
 
     @staticmethod
     def _tasks(row: SourceRow, rows: Rows, *states: TaskState) -> list[int]:
@@ -64,11 +85,13 @@ class SourceOracle:
         guard = rows.plans[row.run].guard
         units = self._open_units(row, rows)
         few = guard.units is None or len(units) < guard.units
-        living = [state for state in TaskState if state not in FINAL_STATES]
-        live = Counter(rows.cells[task].unit for task in self._tasks(row, rows, *living))
-        kept = sum(unit.bytes * live[unit.unit] // unit.tasks for unit in units)
-        small = guard.bytes is None or kept < guard.bytes
+        small = guard.bytes is None or self._kept(row, rows) < guard.bytes
         return not units or (few and small)
+
+    def _kept(self, row: SourceRow, rows: Rows) -> int:
+        """The bytes that live tasks keep."""
+        live = Counter(rows.cells[task].unit for task in self._tasks(row, rows, *LIVING))
+        return sum(unit.bytes * min(live[unit.unit], unit.tasks) // unit.tasks for unit in self._open_units(row, rows))
 
     def _most_ready(self, row: SourceRow, rows: Rows, oracle: Oracle) -> int | None:
         """How many tasks may be ready before a unit is asked for: the sum over nodes, where all are amounts."""
@@ -84,13 +107,16 @@ class SourceOracle:
 
     def _must_be_asked(self, row: SourceRow, rows: Rows, oracle: Oracle) -> bool:
         """A root that completes an output, draws on amounts alone, fits, and has nothing ready."""
-        plan = rows.plans[row.run]
+        plan, lags = rows.plans[row.run], dict(row.lags)
         if not plan.ahead or not self._has_room(row, rows) or self._tasks(row, rows, TaskState.READY):
             return False
+        busy = {rows.cells[task].node for task in self._tasks(row, rows, *LIVING)}
+        crowded = plan.guard.bytes is not None and 2 * self._kept(row, rows) >= plan.guard.bytes
         return any(
             not node.after and node.completes and self._is_plain(variant, oracle)
-            for node in plan.template
+            for number, node in enumerate(plan.template)
             for variant in node.request.variants
+            if lags.get(number, row.unit) != row.end and not (crowded and number in busy)
         )
 
     @staticmethod
@@ -111,6 +137,10 @@ class SourceOracle:
     def _check_end(self, row: SourceRow, rows: Rows) -> None:
         over = row.state not in OPEN_STATES and not self._open_units(row, rows)
         assert (row.ended_at is not None) == over, f"source is {'' if over else 'not '}over: {row}"
+        if row.state in OPEN_STATES:
+            assert row.lags or row.unit != row.end, f"a source waits for nothing: {row}"
+        if row.state is SourceState.EXHAUSTED:
+            assert not row.lags, f"a source ends before all of it is written out: {row}"
         if row.state is SourceState.RESTING:
             live = [t for t in rows.cells if rows.tasks[t].run == row.run and rows.state(t) not in FINAL_STATES]
-            assert live, f"a source rests though none of its tasks is live: {row}"
+            assert live or row.lags, f"a source rests though none of its tasks is live: {row}"

@@ -10,7 +10,7 @@ from passloop.kernel.events import Expanded, PoolKind, SourceDeclared
 from passloop.kernel.ids import RunId
 from passloop.kernel.instructions import Expand
 from passloop.kernel.resources import Request, Variant
-from passloop.kernel.source_rows import ResidentGuard, SourcePlan, SourceRow, TemplateNode
+from passloop.kernel.source_rows import Part, ResidentGuard, SourcePlan, SourceRow, TemplateNode
 from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
 
 from .builders import World, ask
@@ -69,28 +69,43 @@ class SourcedWorld(World):
         """The source as stored."""
         return self.rows.sources[run]
 
+    def asked_parts(self, run: int) -> list[Part]:
+        """What was asked for so far, in order."""
+        orders = [order for order in self.orders if isinstance(order, Expand) and order.source == run]
+        return [Part(order.unit, order.nodes) for order in orders]
+
+    def part_of(self, run: int) -> Part:
+        """What is outstanding."""
+        part = self.row_of(run).asked
+        assert part is not None, self.row_of(run)
+        return part
+
     def is_asked(self, run: int) -> bool:
         """Whether a unit is outstanding."""
         return self.row_of(run).state == "asked"
 
     def expand(self, run: RunId, tasks: Iterable[NewTask] | None = None, **words: Any) -> Turn:
-        """Answer what is asked; with one task for each node of the template unless told."""
+        """Answer what is asked; with one task for each node that is asked for unless told."""
+        part = self.row_of(run).asked or Part(self.row_of(run).unit)
         given = self.unit(run) if tasks is None else tuple(tasks)
-        words = {"source": run, "unit": self.row_of(run).unit, "tasks": given} | words
+        known = self.rows.known_for(need for task in given for need in task.after if need.task in self.rows.tasks)
+        words = {"source": run, "unit": part.unit, "nodes": part.nodes, "tasks": given, "known": known} | words
         return self.send(Expanded(**words))
 
     def unit(self, run: int) -> tuple[NewTask, ...]:
-        """One task for each node of the template, after those that the template says."""
-        template = self.rows.plans[run].template
-        return tuple(
-            NewTask(
-                spec=TaskSpec(node.request, driver=node.driver),
-                index=self.row_of(run).unit,
-                after=tuple(Dependency(-1 - before) for before in node.after),
-                node=number,
-            )
-            for number, node in enumerate(template)
-        )
+        """One task for each node that is asked for, after those that the template says: of the unit, or before."""
+        template, part = self.rows.plans[run].template, self.part_of(run)
+        there = {cell.node: task for task, cell in self.rows.cells.items() if self._is_of(task, run, part.unit)}
+        made: list[NewTask] = []
+        for number in part.nodes or range(len(template)):
+            node = template[number]
+            after = tuple(Dependency(there[before]) for before in node.after if before in there)
+            made.append(NewTask(TaskSpec(node.request, node.driver), index=part.unit, after=after, node=number))
+            there[number] = -len(made)
+        return tuple(made)
+
+    def _is_of(self, task: int, run: int, unit: int) -> bool:
+        return self.rows.tasks[task].run == run and self.rows.cells[task].unit == unit
 
     def grow(self, run: RunId, *, most: int = 200, **words: Any) -> int:
         """Expand for as long as it is asked, at most so often; gives how many units came."""

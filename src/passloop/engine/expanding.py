@@ -33,12 +33,22 @@ Environments = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class ExpandAsk:
-    """A unit to write out. `spec` is the JSON text that the source was declared with."""
+    """A unit to write out. `spec` is the JSON text that the source was declared with.
+
+    With `nodes` only the tasks of these nodes of the template are wanted; the others' come another time. Those that
+    they come after are among them, or are committed; so is some of a unit that has `begun`.
+    """
 
     run: RunId
     unit: int
     spec: str
     reading: Reading
+    nodes: tuple[int, ...] = ()
+    begun: bool = False
+
+    def wants(self, node: int) -> bool:
+        """Whether the tasks of this node are wanted."""
+        return not self.nodes or node in self.nodes
 
     async def read(self, question: Callable[[Reader], Result]) -> Result:
         """Ask the store's reading side, off the loop: what is committed of this run or of any other."""
@@ -47,7 +57,7 @@ class ExpandAsk:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """A unit as an expander gives it; the fields are those of the event `Expanded`."""
+    """A unit, or what is wanted of it, as an expander gives it; the fields are those of the event `Expanded`."""
 
     tasks: tuple[NewTask, ...] = ()
     bytes: int = 0
@@ -118,8 +128,10 @@ class Expansions:
     def ask_again(self, saved: Saved) -> None:
         """After a restart: the units that were asked for and are not there."""
         for source in saved.sources:
-            if source.row.state is SourceState.ASKED:
-                self._begin(Expand(source.row.run, source.row.kind, source.row.unit))
+            row = source.row
+            if row.asked is not None:
+                begun = row.asked.unit < row.unit
+                self._begin(Expand(row.run, row.kind, row.asked.unit, row.asked.nodes, begun))
 
     def follow(self, changes: Iterable[Change], instructions: Sequence[object]) -> None:
         """A turn is committed: give up units that nobody waits for any more, begin those asked for."""
@@ -151,7 +163,7 @@ class Expansions:
         try:
             expansion = await self._written_out(order)
         except Exception as error:
-            self._report(ExpansionFailed(order.source, order.unit, _words(error)))
+            self._report(ExpansionFailed(order.source, order.unit, _words(error), order.nodes))
             return
         event = Expanded(
             source=order.source,
@@ -160,6 +172,7 @@ class Expansions:
             bytes=expansion.bytes,
             exhausted=expansion.exhausted,
             rest=expansion.rest,
+            nodes=order.nodes,
         )
         self._report(event, environments=expansion.environments)
 
@@ -173,7 +186,8 @@ class Expansions:
         source = await self._reading.run(lambda reader: reader.source(order.source))
         if source is None:
             raise LookupError(f"the store has no source of run {order.source}")
-        return await expander.expand(ExpandAsk(order.source, order.unit, source.spec, self._reading))
+        ask = ExpandAsk(order.source, order.unit, source.spec, self._reading, order.nodes, order.begun)
+        return await expander.expand(ask)
 
 
 def _words(error: Exception) -> str:

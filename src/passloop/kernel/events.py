@@ -93,11 +93,13 @@ class SourceDeclared:
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The next unit of a source is written out. An answer to any other unit than the one asked for changes nothing.
+    """A unit of a source is written out, or of it the `nodes` asked for. An answer to anything else than what is asked
+    for changes nothing.
 
-    The tasks enter as submitted ones do; `known` and `known_keys` are as in `Submitted`. `bytes` is what the unit keeps
-    in memory until its tasks are final. With `exhausted` no unit comes after it. `rest` says that there is nothing now:
-    the same unit is asked for again once a task of the source is final.
+    The tasks enter as submitted ones do; `known` and `known_keys` are as in `Submitted`. `bytes` is what they keep in
+    memory until they are final. With `exhausted` no unit comes after it. `rest` says that there is nothing now: the
+    same unit is asked for again once a task of the source is final. Of a unit that has begun, `exhausted` says nothing
+    and `rest` is a mistake.
     """
 
     source: RunId
@@ -108,15 +110,17 @@ class Expanded:
     rest: bool = False
     known: tuple[tuple[TaskId, TaskState], ...] = ()
     known_keys: tuple[tuple[str, TaskId], ...] = ()
+    nodes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ExpansionFailed:
-    """The next unit of a source could not be written out; nothing more is asked of it until a user retries it."""
+    """What was asked of a source could not be written out; nothing more is asked of it until a user retries it."""
 
     source: RunId
     unit: int
     message: str
+    nodes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

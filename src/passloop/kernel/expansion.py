@@ -1,4 +1,5 @@
-"""Sources come in, are asked for their next unit, and answer. When to ask is `sources.py`'s rule, not this file's."""
+"""Sources come in, are asked for units and parts, and answer. For what, and when, is `sources.py`'s rule, not this
+file's."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ from .ids import RunId
 from .instructions import Expand
 from .misfits import explain_misfit
 from .records import Shape
-from .source_records import Source
-from .source_rows import SourcePlan, SourceRow, SourceState, UnitRow
-from .sources import next_refill, wants_unit
+from .source_records import Source, Unit
+from .source_rows import Part, SourcePlan, SourceRow, SourceState, UnitRow
+from .sources import next_part, next_refill
 from .state import State
 from .submission import Intake, bad_dependency, take_in
 from .tasks import RunRow, TaskSpec
@@ -58,7 +59,7 @@ def on_source_declared(state: State, event: SourceDeclared) -> SourceAnswer | Re
     state.turn.declared[run] = event.spec
     state.touch_source(source)
     _chance(state, source)
-    _exhaust(state, source, last=False)
+    _exhaust(state, source)
     state.stir()
     return SourceAnswer(run)
 
@@ -96,32 +97,42 @@ def _chance(state: State, source: Source) -> None:
 
 
 def ask(state: State) -> None:
-    """After a pass: ask each source for its next unit that wants one. Nothing is asked while nothing could start."""
+    """After a pass: ask each source for what it wants now, if anything. Nothing is asked while nothing could start."""
     if state.draining or state.paused:
         return
     for source in state.sources.values():
-        if source.state is not SourceState.OPEN or source.held:
+        if source.held or not _may_be_asked(source):
             continue
-        if wants_unit(state, source):
-            source.state = SourceState.ASKED
+        part = next_part(state, source)
+        if part is not None:
+            source.state, source.asked = SourceState.ASKED, part
             source.asked_with = source.final_tasks
             state.touch_source(source)
-            state.turn.instructions.append(Expand(source.run, source.kind, source.unit))
+            begun = part.unit < source.unit
+            state.turn.instructions.append(Expand(source.run, source.kind, part.unit, part.nodes, begun))
             continue
         refill = next_refill(state, source)
         if refill is not None:
             state.wakeups.add(refill, WakeUp.PASS)
 
 
-def _asked(state: State, run: RunId, unit: int) -> Source | None:
-    """The source that waits for this answer; None for any other answer, which changes nothing."""
-    source = state.sources.get(run)
-    return source if source is not None and source.state is SourceState.ASKED and source.unit == unit else None
+def _may_be_asked(source: Source) -> bool:
+    """Whether it waits for nothing. One that rests can give what lags."""
+    return source.state is SourceState.OPEN or (source.state is SourceState.RESTING and bool(source.lags))
+
+
+def _answered(state: State, event: Expanded | ExpansionFailed) -> Source | None:
+    """The source that waits for this answer and no longer does; None for any other answer, which changes nothing."""
+    source = state.sources.get(event.source)
+    if source is None or source.asked != Part(event.unit, event.nodes):
+        return None
+    source.asked = None
+    return source
 
 
 def on_expanded(state: State, event: Expanded) -> None:
-    """A unit is written out: its tasks enter, once."""
-    source = _asked(state, event.source, event.unit)
+    """What was asked for is written out: its tasks enter, once."""
+    source = _answered(state, event)
     if source is None:
         return
     wrong = _wrong(state, source, event)
@@ -138,10 +149,14 @@ def _wrong(state: State, source: Source, event: Expanded) -> str | None:
     """Why this answer cannot be taken, if so."""
     if event.rest and (event.tasks or event.exhausted):
         return "it says that there is nothing now and gives something"
+    if event.rest and event.unit < source.unit:
+        return "it says that there is nothing now of a unit that has begun"
     if event.bytes < 0:
         return "it keeps less than nothing in memory"
     if any(not 0 <= task.node < len(source.nodes) for task in event.tasks):
         return "a task names a node that the template does not have"
+    if event.nodes and any(task.node not in event.nodes for task in event.tasks):
+        return "a task is of a node that was not asked for"
     refusal = bad_dependency(state, event.tasks, event.known)
     return None if refusal is None else refusal.message
 
@@ -150,7 +165,7 @@ def _rest(state: State, source: Source) -> None:
     """There is nothing now. It is asked again once a task is final; one that became so meanwhile counts."""
     if source.final_tasks != source.asked_with:
         source.state = SourceState.OPEN
-    elif source.left:
+    elif source.left or source.lags:
         source.state = SourceState.RESTING
     else:
         why = f"unit {source.unit}: it waits for an end of its tasks, but none of them is live"
@@ -159,10 +174,12 @@ def _rest(state: State, source: Source) -> None:
 
 
 def _enter(state: State, source: Source, event: Expanded) -> None:
-    unit = source.add(UnitRow(source.run, source.unit, event.bytes, len(event.tasks), state.now, None))
+    unit = _unit(state, source, event)
     unit.count(1)  # held open until all of it is in
     source.state = SourceState.OPEN
-    source.unit += 1
+    if event.exhausted and event.unit == source.unit:
+        source.end = event.unit + 1
+    source.advance(Part(event.unit, event.nodes))
     source.tasks += len(event.tasks)
     intake = Intake(
         run=source.run,
@@ -176,18 +193,27 @@ def _enter(state: State, source: Source, event: Expanded) -> None:
     take_in(state, intake, event.tasks)
     state.touch_unit(unit)
     state.touch_source(source)
-    _exhaust(state, source, last=event.exhausted)
+    _exhaust(state, source)
     leave_unit(state, unit)
 
 
-def _exhaust(state: State, source: Source, *, last: bool) -> None:
-    if last or source.unit == source.plan.units:
+def _unit(state: State, source: Source, event: Expanded) -> Unit:
+    """The unit with this part of it: one that has live tasks has more of them now, any other comes in."""
+    unit = source.units.get(event.unit)
+    if unit is None:
+        return source.add(UnitRow(source.run, event.unit, event.bytes, len(event.tasks), state.now, None))
+    unit.extend(size=event.bytes, tasks=len(event.tasks))
+    return unit
+
+
+def _exhaust(state: State, source: Source) -> None:
+    if not source.has_more and not source.lags:
         end_source(state, source, SourceState.EXHAUSTED, "")
 
 
 def on_expansion_failed(state: State, event: ExpansionFailed) -> None:
-    """A unit could not be written out. Nothing is tried again by itself; the tasks there are go on."""
-    source = _asked(state, event.source, event.unit)
+    """Something could not be written out. Nothing is tried again by itself; the tasks there are go on."""
+    source = _answered(state, event)
     if source is not None:
         end_source(state, source, SourceState.FAILED, f"unit {event.unit}: {event.message}")
 

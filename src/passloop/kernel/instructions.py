@@ -45,11 +45,16 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """Write out this unit of a run's source and report it with `Expanded` or `ExpansionFailed`; asked for once."""
+    """Write out this unit of a run's source and report it with `Expanded` or `ExpansionFailed`; asked for once.
+
+    With `nodes` only their tasks are wanted: the others' came before (then the unit has `begun`) or come later.
+    """
 
     source: RunId
     kind: str
     unit: int
+    nodes: tuple[int, ...] = ()
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from .events import PoolKind
 from .fitting import fit
 from .machine import Machine
 from .reservations import Room, last_resort, room_for
+from .source_rows import SourceState
 from .state import State
 from .tasks import TaskState
 
@@ -146,23 +147,30 @@ def _sources_match(state: State, now: int) -> Iterator[str]:
     if not state.sources:
         return
     ready: Counter[tuple[int, int]] = Counter()
+    live: Counter[tuple[int, int]] = Counter()
     left: dict[int, Counter[int]] = {run: Counter() for run in state.sources}
     for task in state.tasks.values():
         cell = task.cell
         if cell is None or state.sources.get(cell.unit.source.run) is not cell.unit.source:
             continue
         left[cell.unit.source.run][cell.unit.number] += 1
+        live[cell.unit.source.run, id(cell.node)] += 1
         if task.state is TaskState.READY:
             ready[cell.unit.source.run, id(cell.node)] += 1
     for run, source in state.sources.items():
         for number, node in enumerate(source.nodes):
-            if ready[run, id(node)] != node.ready:
-                yield f"run {run} counts {node.ready} ready tasks of node {number}, there are {ready[run, id(node)]}"
+            found = ready[run, id(node)], live[run, id(node)]
+            if found != (node.ready, node.live):
+                yield f"run {run} counts {node.ready} ready of {node.live} tasks of node {number}, there are {found}"
+            if any(source.front(number) > source.front(before) for before in node.after):
+                yield f"run {run} has node {number} further than what it comes after: {source.lags}"
         units = {unit.number: unit.left for unit in source.units.values()}
         if dict(left[run]) != units or source.left != left[run].total():
             yield f"run {run} counts {source.left} live tasks, there are {dict(left[run])}"
         if source.bytes != sum(unit.resident for unit in source.units.values()):
             yield f"run {run} counts {source.bytes} bytes"
+        if (source.asked is not None) != (source.state is SourceState.ASKED):
+            yield f"run {run} is {source.state} and asked for {source.asked}"
 
 
 def _not_stranded(state: State, now: int) -> Iterator[str]:

@@ -231,6 +231,7 @@ def _restore_cell(state: State, task: Task, cell: Cell) -> None:
     task.cell = LiveCell(unit, cell.node)
     unit.count(1)
     unit.source.left += 1
+    task.cell.node.live += 1
     if task.state is TaskState.READY:
         task.cell.node.ready += 1
 

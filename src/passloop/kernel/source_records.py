@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .source_rows import OPEN_STATES, Cell, SourcePlan, SourceRow, TemplateNode, UnitRow
+from .source_rows import OPEN_STATES, Cell, Lag, Part, SourcePlan, SourceRow, TemplateNode, UnitRow
 
 if TYPE_CHECKING:
     from .records import Shape
@@ -15,13 +15,14 @@ __all__ = ["LiveCell", "Node", "Source", "Unit"]
 
 
 class Node:
-    """A node of a template. `kin` is the first node that draws on the same pools; `ready` counts ready tasks.
+    """A node of a template. `kin` is the first node that draws on the same pools; `ready` counts ready tasks, `live`
+    those that are not final.
 
     `counts` is false for local work (nothing but CPUs, memory and disk) that completes no output: such a node is
     worth a unit only through what it unlocks.
     """
 
-    __slots__ = ("after", "counts", "group", "kin", "ready", "shape")
+    __slots__ = ("after", "counts", "group", "kin", "live", "ready", "shape")
 
     def __init__(self, row: TemplateNode, shape: Shape, kin: int) -> None:
         self.after = row.after
@@ -29,12 +30,12 @@ class Node:
         self.shape = shape
         self.kin = kin
         self.counts = row.completes or not row.is_local
-        self.ready = 0
+        self.ready = self.live = 0
 
 
 class Unit:
-    """A unit that is not finished: `left` of its tasks are not final, and these keep their part of its `bytes` in
-    memory until they are.
+    """A unit with live tasks: `left` of its tasks are not final, and these keep their part of its `bytes` in memory
+    until they are. What is not written out of it, or final, keeps nothing.
     """
 
     __slots__ = ("bytes", "ended_at", "expanded_at", "left", "number", "source", "tasks")
@@ -57,6 +58,13 @@ class Unit:
         """So many of its tasks more, or less, are not final."""
         before = self.resident
         self.left += by
+        self.source.bytes += self.resident - before
+
+    def extend(self, *, size: int, tasks: int) -> None:
+        """Another part of it comes, with so many tasks that keep so many bytes."""
+        before = self.resident
+        self.bytes += size
+        self.tasks += tasks
         self.source.bytes += self.resident - before
 
     def resize(self, size: int) -> None:
@@ -86,17 +94,21 @@ class LiveCell:
 
 
 class Source:
-    """Work of one run that is not written out yet. `units` are the unfinished ones, `bytes` what these keep in memory,
-    `left` their tasks that are not final."""
+    """Work of one run that is not written out yet. `units` are those with live tasks, `bytes` what these keep in
+    memory, `left` how many of their tasks are live. `lags` has the next unit of each node that is not as far as `unit`.
+    """
 
     __slots__ = (
+        "asked",
         "asked_with",
         "bytes",
         "declared_at",
+        "end",
         "ended_at",
         "group",
         "held",
         "kind",
+        "lags",
         "left",
         "message",
         "nodes",
@@ -114,6 +126,9 @@ class Source:
         self.state, self.held = row.state, row.held
         self.unit, self.tasks, self.asked_with = row.unit, row.tasks, row.asked_with
         self.message, self.declared_at, self.ended_at = row.message, row.declared_at, row.ended_at
+        self.asked = row.asked
+        self.lags: dict[int, int] = dict(row.lags)
+        self.end = plan.units if row.end is None else row.end
         self.plan = plan
         self.nodes = _nodes(plan.template, shapes)
         self.units: dict[int, Unit] = {}
@@ -130,8 +145,27 @@ class Source:
         """How many tasks of its units are final."""
         return self.tasks - self.left
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there are units of which nothing is written out, as far as is known."""
+        return self.end is None or self.unit < self.end
+
+    def front(self, node: int) -> int:
+        """The next unit of a node."""
+        return self.lags.get(node, self.unit)
+
+    def advance(self, part: Part) -> None:
+        """This part is written out: its nodes go on to the next unit; of a new unit the others stay behind."""
+        nodes = part.nodes or range(len(self.nodes))
+        if part.unit == self.unit:
+            behind = {number: self.front(number) for number in range(len(self.nodes)) if number not in nodes}
+            self.unit += 1
+        else:
+            behind = self.lags | dict.fromkeys(nodes, part.unit + 1)
+        self.lags = {number: front for number, front in sorted(behind.items()) if front < self.unit}
+
     def add(self, row: UnitRow) -> Unit:
-        """An unfinished unit comes in."""
+        """A unit that has no live task yet comes in."""
         unit = self.units[row.unit] = Unit(self, row)
         return unit
 
@@ -150,6 +184,9 @@ class Source:
             self.message,
             self.declared_at,
             self.ended_at,
+            self.asked,
+            tuple(Lag(node, unit) for node, unit in self.lags.items()),
+            self.end,
         )
 
 

@@ -12,14 +12,25 @@ from typing import NamedTuple
 from .ids import RunId
 from .resources import CPU, DISK, MEMORY, Request
 
-__all__ = ["OPEN_STATES", "Cell", "ResidentGuard", "SourcePlan", "SourceRow", "SourceState", "TemplateNode", "UnitRow"]
+__all__ = [
+    "OPEN_STATES",
+    "Cell",
+    "Lag",
+    "Part",
+    "ResidentGuard",
+    "SourcePlan",
+    "SourceRow",
+    "SourceState",
+    "TemplateNode",
+    "UnitRow",
+]
 
 
 _OF_THE_NODE = frozenset({CPU, MEMORY, DISK})
 
 
 class SourceState(StrEnum):
-    """Where a source is: open, asked for its next unit, resting until one of its tasks is final, or over."""
+    """Where a source is: open, asked for a unit or part, resting until one of its tasks is final, or over."""
 
     OPEN = "open"
     ASKED = "asked"
@@ -90,11 +101,27 @@ class Cell(NamedTuple):
     node: int
 
 
+class Part(NamedTuple):
+    """Some nodes of a unit, in order, that are written out together; none = all nodes of the template."""
+
+    unit: int
+    nodes: tuple[int, ...] = ()
+
+
+class Lag(NamedTuple):
+    """A node of the template of which fewer units are written out than of others: its next unit."""
+
+    node: int
+    unit: int
+
+
 class SourceRow(NamedTuple):
-    """A source as stored. `unit` is the next one, `tasks` how many tasks its units had so far.
+    """A source as stored. `unit` is the next one of which nothing is written out, `tasks` how many tasks came so far.
 
     `asked_with` is how many of these were final when it was last asked. `message` says why it failed or was cancelled.
-    `ended_at` is set once no unit comes any more and all tasks of all units are final.
+    `ended_at` is set once no unit comes any more and all tasks of all units are final. `asked` is set while it is asked
+    for that. `lags` are the nodes whose next unit is not `unit` but an earlier one, in order; `end` is how many units
+    there are, None while nobody knows.
     """
 
     run: RunId
@@ -109,11 +136,14 @@ class SourceRow(NamedTuple):
     message: str
     declared_at: int
     ended_at: int | None
+    asked: Part | None = None
+    lags: tuple[Lag, ...] = ()
+    end: int | None = None
 
 
 class UnitRow(NamedTuple):
-    """A unit as stored. `bytes` is what its tasks keep in memory, each an equal part until it is final; at `ended_at`
-    all are.
+    """A unit as stored. `bytes` is what its `tasks` keep in memory, each an equal part until it is final; at `ended_at`
+    all are. Of a unit that comes in parts these are of the parts that came since it last had no live task.
     """
 
     run: RunId

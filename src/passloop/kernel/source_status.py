@@ -13,7 +13,7 @@ from .records import ShapeVariant
 from .resources import CPU, DISK, MEMORY
 from .source_records import Source
 from .source_rows import SourceRow, SourceState
-from .sources import Newcomer, guard_allows, rooms_before, walk
+from .sources import Newcomer, guard_allows, has_share, rooms_before, walk
 from .state import State
 
 __all__ = ["SourceStatus", "source_statuses"]
@@ -65,10 +65,12 @@ def _blockers(state: State, source: Source) -> Iterator[Blocker]:
         yield Blocker(BlockerCode.DRAINING, sentence="the engine is draining and starts nothing more")
     if source.held:
         yield Blocker(BlockerCode.HELD, sentence=f"run {source.run} is held: passloop release {source.run}")
-    if source.state is SourceState.RESTING:
+    if source.state is SourceState.RESTING and source.left:
         sentence = f"it has nothing until one of its {source.left} live tasks ends"
         yield Blocker(BlockerCode.DEPENDENCY, need=1, free=0, sentence=sentence)
-    elif not guard_allows(source):
+    if source.state is SourceState.RESTING and not source.lags:
+        return
+    if not guard_allows(source):
         yield _guarded(source)
     else:
         yield from _stopped(state, source)
@@ -88,15 +90,24 @@ def _guarded(source: Source) -> Blocker:
 def _stopped(state: State, source: Source) -> Iterator[Blocker]:
     """What the walk met: closed pools, devices that cannot be used, and nodes that have enough."""
     found = walk(state, source)
-    if found.fed is not None:
+    if found.part is not None:
         return
     for number in found.stops:
         variants = source.nodes[number].shape.variants
-        if any(is_able(state, variant) for variant in variants):
+        if not has_share(source, source.nodes[number]):
+            yield _out_of_share(source, number)
+        elif any(is_able(state, variant) for variant in variants):
             yield from _enough(state, source, number)
         else:
             for variant in variants:
                 yield from _unable(state, variant)
+
+
+def _out_of_share(source: Source, number: int) -> Blocker:
+    """Memory is half full, and a node has its share of it."""
+    live = source.nodes[number].live
+    sentence = f"{live} tasks of node {number} are live and keep more memory than is free, which is for others"
+    return Blocker(BlockerCode.MEMORY_GUARD, need=1, free=0, node=number, sentence=sentence)
 
 
 def _enough(state: State, source: Source, number: int) -> Iterator[Blocker]:

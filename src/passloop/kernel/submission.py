@@ -148,6 +148,7 @@ def _join(task: Task, unit: Unit, node: int) -> Cell:
     task.cell = LiveCell(unit, node)
     unit.count(1)
     unit.source.left += 1
+    task.cell.node.live += 1
     return task.cell.row()
 
 

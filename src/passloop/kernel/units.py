@@ -11,19 +11,20 @@ __all__ = ["close_if_over", "end_source", "leave", "leave_unit"]
 
 
 def leave(state: State, task: Task, cell: LiveCell) -> None:
-    """A task of a source became final: its unit has one less to wait for, and a resting source looks again."""
+    """A task of a source became final: there is more room in memory, and a resting source looks again."""
     task.cell = None
     source = cell.unit.source
     source.left -= 1
+    cell.node.live -= 1
     leave_unit(state, cell.unit)
+    state.stir()
     if source.state is SourceState.RESTING:
         source.state = SourceState.OPEN
         state.touch_source(source)
-        state.stir()
 
 
 def leave_unit(state: State, unit: Unit) -> None:
-    """One less holds the unit open, and what it kept in memory is free. The last one ends the unit."""
+    """One less holds the unit open, and what it kept in memory is free. With the last one the unit leaves memory."""
     unit.count(-1)
     if unit.left:
         return
@@ -32,7 +33,6 @@ def leave_unit(state: State, unit: Unit) -> None:
     del source.units[unit.number]
     state.touch_unit(unit)
     close_if_over(state, source)
-    state.stir()
 
 
 def close_if_over(state: State, source: Source) -> None:
@@ -45,8 +45,8 @@ def close_if_over(state: State, source: Source) -> None:
 
 
 def end_source(state: State, source: Source, end: SourceState, message: str) -> None:
-    """No unit comes any more. One that was asked for is not taken in."""
-    source.state = end
+    """No unit comes any more. What was asked for is not taken in."""
+    source.state, source.asked = end, None
     source.message = message
     source.ended_at = None
     state.touch_source(source)

@@ -10,7 +10,7 @@ import msgspec
 
 from passloop.kernel.changes import SourceAdded, SourceChanged, UnitChanged
 from passloop.kernel.saved import SavedSource
-from passloop.kernel.source_rows import Cell, SourcePlan, SourceRow, SourceState, UnitRow
+from passloop.kernel.source_rows import Cell, Lag, Part, SourcePlan, SourceRow, SourceState, UnitRow
 
 from .connection import REPAIR_HINT
 from .errors import StoreDamaged, StoreRefused
@@ -33,6 +33,8 @@ __all__ = [
 SOURCE_FIELDS = len(SourceRow._fields)
 
 _plan = msgspec.json.Decoder(SourcePlan)
+_part = msgspec.json.Decoder(Part)
+_lags = msgspec.json.Decoder(tuple[Lag, ...])
 _STATES = {str(state): state for state in SourceState}
 
 
@@ -46,16 +48,22 @@ class SourceView(NamedTuple):
 
 def add_sources(connection: apsw.Connection, added: Sequence[SourceAdded]) -> None:
     """Write new sources. A run that has one is refused."""
-    rows = [(*one.row, encode_json(one.plan), one.spec) for one in added]
+    rows = [(*_values(one.row), encode_json(one.plan), one.spec) for one in added]
     connection.executemany(statement("insert_source"), rows)
 
 
 def change_sources(connection: apsw.Connection, changed: Sequence[SourceChanged]) -> None:
     """Write sources as they are now. One that is not there is refused."""
     before = connection.total_changes()
-    connection.executemany(statement("update_source"), [one.row for one in changed])
+    connection.executemany(statement("update_source"), [_values(one.row) for one in changed])
     if connection.total_changes() - before != len(changed):
         raise StoreRefused("a changed source is not in the store")
+
+
+def _values(row: SourceRow) -> Values:
+    """The columns of a source, in the order of its fields."""
+    *values, asked, lags, end = row
+    return (*values, None if asked is None else encode_json(asked), encode_json(lags), end)
 
 
 def write_units(connection: apsw.Connection, changed: Sequence[UnitChanged]) -> None:
@@ -69,7 +77,13 @@ def read_source(values: Values) -> SourceRow:
     state = _STATES.get(row.state)
     if state is None:
         raise StoreDamaged(f"the source of run {row.run} has the unknown state {row.state!r}", hint=REPAIR_HINT)
-    return row._replace(state=state, held=bool(row.held))
+    asked, lags, _ = values[SOURCE_FIELDS - 3 : SOURCE_FIELDS]
+    return row._replace(
+        state=state,
+        held=bool(row.held),
+        asked=None if asked is None else decode_json(_part.decode, asked, "what is asked of a source"),
+        lags=decode_json(_lags.decode, lags, "how far a source is"),
+    )
 
 
 def load_sources(connection: apsw.Connection) -> tuple[SavedSource, ...]:

@@ -25,7 +25,7 @@ def a_world() -> SourcedWorld:
     world.submit(ask(cpus=7))
     world.submit(gpus=2, patience=0)
     world.submit(gpus=2)
-    world.expand(world.source(local(completes=True, cpus=4), ahead=1))
+    world.expand(world.source(local(completes=True, cpus=4), local(after=[0], completes=True, cpus=4), ahead=1))
     check(world.machine, world.now)
     return world
 
@@ -94,6 +94,18 @@ def count_one_more(world: SourcedWorld) -> None:
     next(iter(world.machine.state.sources.values())).nodes[0].ready += 1
 
 
+def count_one_live(world: SourcedWorld) -> None:
+    next(iter(world.machine.state.sources.values())).nodes[0].live += 1
+
+
+def run_ahead(world: SourcedWorld) -> None:
+    next(iter(world.machine.state.sources.values())).lags[0] = 0
+
+
+def ask_for_nothing(world: SourcedWorld) -> None:
+    next(iter(world.machine.state.sources.values())).asked = None
+
+
 def count_one_left(world: SourcedWorld) -> None:
     next(iter(world.machine.state.sources.values())).left += 1
 
@@ -132,7 +144,10 @@ BREAKS: tuple[tuple[Callable[[SourcedWorld], None], str], ...] = (
     (work_more, "a group counts .* groups count"),
     (be_busy_for_nothing, "a group counts .* busy are"),
     (wait_for_somebody, "no dependent starts"),
-    (count_one_more, "what sources count .* ready tasks of node 0"),
+    (count_one_more, "what sources count .* 2 ready of 1 tasks of node 0"),
+    (count_one_live, "what sources count .* 1 ready of 2 tasks of node 0"),
+    (run_ahead, "what sources count .* node 1 further than what it comes after"),
+    (ask_for_nothing, "what sources count .* asked for None"),
     (count_one_left, "what sources count .* live tasks"),
     (leave_the_unit, "what sources count .* live tasks"),
     (keep_more, "what sources count .* bytes"),

@@ -174,8 +174,7 @@ def test_the_memory_guard_comes_before_an_idle_pool() -> None:
     world = models("m0", "m1")
     world.cool("m0")
     run = world.source(call("m0"), call("m1"), bytes=100)
-    world.expand(run, bytes=60)
-    world.expand(run, bytes=160)
+    world.expand(run, bytes=220)
     finish_all(world, "m1")
     assert not world.is_asked(run)
 
@@ -183,12 +182,13 @@ def test_the_memory_guard_comes_before_an_idle_pool() -> None:
 def test_what_is_final_of_a_unit_leaves_room_in_memory_for_others() -> None:
     world = models("m0", "m1")
     world.cool("m0")
-    run = world.source(call("m0"), call("m1"), bytes=100)
-    for kept in (40, 80, 120):
-        world.expand(run, bytes=80)
+    run = world.source(call("m0"), call("m1"), resident=3, bytes=1_000)
+    for kept in (1, 2, 3):
+        world.expand(run, bytes=300)
         finish_all(world, "m1")
         world.restart()
-        assert world.is_asked(run) is (kept < 100)
+        assert world.machine.state.sources[run].bytes == 150 * kept
+        assert world.is_asked(run) is (kept < 3)
 
 
 def test_resident_bytes_stay_under_the_guard_and_one_unit() -> None:

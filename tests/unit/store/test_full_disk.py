@@ -54,7 +54,7 @@ def test_a_batch_that_does_not_fit_is_not_kept_and_can_be_tried_again(store: Sto
 
 def test_a_small_batch_still_fits_beside_a_big_one_that_does_not(store: Store) -> None:
     store.commit(a_submission(3))
-    with files_up_to(200_000):
+    with files_up_to(300_000):
         with pytest.raises(StoreFull):
             store.commit(a_submission(400, run=2, first=4, payload='{"name": "' + "x" * 2_000 + '"}'))
         assert store.commit(a_submission(1, run=2, first=4)) == 2

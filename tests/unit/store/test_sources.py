@@ -12,6 +12,8 @@ from passloop.kernel.resources import Request
 from passloop.kernel.saved import SavedSource
 from passloop.kernel.source_rows import (
     Cell,
+    Lag,
+    Part,
     ResidentGuard,
     SourcePlan,
     SourceRow,
@@ -25,6 +27,7 @@ from passloop.store.database import Store
 from passloop.store.errors import StoreDamaged, StoreRefused
 from passloop.store.home import Home
 from passloop.store.migrate import latest_version, migrate, migration_files
+from passloop.store.records import encode_json
 from passloop.store.repair import repair
 from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task
 
@@ -38,7 +41,8 @@ ENDED = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_cod
 
 
 def a_source(run: RunId = RUN, **fields: object) -> SourceRow:
-    row = SourceRow(run, "bench", "night", -3, SourceState.ASKED, False, 1, 2, 0, "", 1_000, None)
+    part, lags = Part(0, (1,)), (Lag(1, 0),)
+    row = SourceRow(run, "bench", "night", -3, SourceState.ASKED, False, 1, 2, 0, "", 1_000, None, part, lags, 9)
     return row._replace(**fields)
 
 
@@ -68,6 +72,39 @@ def test_a_source_is_read_with_its_spec_and_its_run(store: Store) -> None:
         assert reader.source(2) is None
         assert [run.source is not None for run in reader.runs()] == [False, True]
         assert (reader.unit_tasks(RUN, 0), reader.unit_tasks(RUN, 1)) == ([1, 2], [])
+
+
+def test_a_unit_that_lacks_nodes_has_not_ended(store: Store) -> None:
+    fill(store)
+    store.commit(a_batch([UnitChanged(UnitRow(RUN, 0, 4_096, 2, 1_000, 3_000)), TaskChanged(a_task(2, **ENDED))]))
+    with store.reader() as reader:
+        assert reader.ended_units(RUN) == []
+        store.commit(a_batch([SourceChanged(a_source(lags=(), asked=None))]))
+        assert reader.ended_units(RUN) == [0]
+
+
+def test_a_unit_that_goes_on_is_loaded_again(store: Store) -> None:
+    fill(store)
+    for unit in (UnitRow(RUN, 0, 4_096, 2, 1_000, 3_000), UnitRow(RUN, 0, 2_048, 1, 4_000, None)):
+        store.commit(a_batch([UnitChanged(unit)]))
+    assert store.load().units == (unit,)
+
+
+def test_what_an_older_engine_asked_for_is_a_whole_unit(home: Home, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    older.mkdir()
+    for path in migration_files()[:3]:
+        (older / path.name).write_bytes(path.read_bytes())
+    connection = open_writing(home.database)
+    migrate(connection, older)
+    connection.execute("INSERT INTO runs VALUES (1, 'digits', 'default', 5, '{}')")
+    plan = encode_json(PLAN)
+    connection.execute("INSERT INTO sources VALUES (1, 'x', '', 0, 'asked', 0, 4, 8, 0, '', 5, NULL, ?, '{}')", (plan,))
+    connection.close()
+    store = Store.open(home)
+    (source,) = store.load().sources
+    assert (source.row.asked, source.row.lags, source.row.end) == (Part(4), (), None)
+    store.close()
 
 
 def test_what_is_over_is_not_loaded_but_for_what_failed(store: Store) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from passloop.drivers.calls.endpoints import draws_of
 from passloop.kernel.ids import CPU
@@ -21,6 +21,9 @@ from .caller import CALLER
 from .dataset import Dataset
 from .prompts import tokens_estimate
 from .spec import Column
+
+if TYPE_CHECKING:
+    from passloop.store.lookups import Keyed
 
 __all__ = ["CellPlace", "UnitCells", "cells_of", "environment_id", "new_tasks", "template_of"]
 
@@ -84,14 +87,26 @@ def _group(dataset: Dataset, column: Column) -> str:
 
 
 def new_tasks(
-    dataset: Dataset, unit: UnitCells, done: frozenset[str], *, run: int, environment: str
+    dataset: Dataset,
+    unit: UnitCells,
+    known: Mapping[str, Keyed],
+    *,
+    wanted: Collection[str],
+    run: int,
+    environment: str,
 ) -> tuple[NewTask, ...]:
-    """The tasks of a row group but for the cells whose keys are `done`; `run` is whose source they come from."""
+    """The tasks of the wanted columns of a row group, but for cells that have answers. `known` are its newest tasks by
+    key; `run` is whose source they come from.
+
+    What a cell waits for is among them, has an answer, or came with an earlier part: then it waits for that task.
+    """
     specs = {column.name: task_spec(dataset, column) for column in dataset.tasks}
     nodes = {column.name: place for place, column in enumerate(dataset.tasks)}
     keys = {(cell.column.name, cell.row): cell.key for cell in unit.cells}
-    missing = [cell for cell in unit.cells if cell.key not in done]
-    places = {cell.key: place for place, cell in enumerate(missing)}
+    there = {key: each.task for key, each in known.items() if each.state != "succeeded"}
+    done = known.keys() - there.keys()
+    missing = [cell for cell in unit.cells if cell.column.name in wanted and cell.key not in done]
+    tasks = there | {cell.key: -1 - place for place, cell in enumerate(missing)}
     maker = _Payloads(dataset, unit, keys, {"run": run, "environment": environment})
     return tuple(
         NewTask(
@@ -100,7 +115,7 @@ def new_tasks(
             key=cell.key,
             index=place,
             rank=cell.row,
-            after=tuple(Dependency(-1 - places[key]) for key in maker.waits(cell) if key in places),
+            after=tuple(Dependency(tasks[key]) for key in maker.waits(cell) if key in tasks),
             node=nodes[cell.column.name],
         )
         for place, cell in enumerate(missing)

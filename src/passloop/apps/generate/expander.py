@@ -1,7 +1,7 @@
 """Writes out row groups: their cells as tasks, with what each row was given stored in them before first use.
 
-A function of the dataset, the number of the group and what is committed: a group that is asked for twice is the same
-twice. Groups whose cells all have answers are empty.
+A function of the dataset, the number of the group, the columns that are wanted of it and what is committed: what is
+asked for twice is the same twice. Groups whose cells all have answers are empty.
 """
 
 from __future__ import annotations
@@ -38,21 +38,26 @@ class GenerateExpander:
         self._kept: dict[RunId, Kept] = {}
 
     async def expand(self, ask: ExpandAsk) -> Expansion:
-        """The tasks of one row group, made off the loop."""
+        """The tasks of one row group, or of some columns of it, made off the loop.
+
+        Once the target is reached before a group, nobody needs what that one still lacks.
+        """
         dataset = _dataset(ask.spec)
         if ask.unit >= dataset.units:
             return Expansion(exhausted=True)
         if dataset.spec.target is not None:
             kept = self._kept.setdefault(ask.run, Kept(dataset))
             word = await ask.read(lambda reader: kept.word(reader, before=ask.unit))
-            if word != "more":
+            if word == "enough" or (word == "wait" and not ask.begun):
                 return Expansion(exhausted=word == "enough", rest=word == "wait")
         unit = await asyncio.to_thread(cells_of, dataset, ask.unit)
         known = await ask.read(lambda reader: reader.keyed([cell.key for cell in unit.cells]))
-        done = frozenset(key for key, each in known.items() if each.state == "succeeded")
         text = _environment(ask.spec)
         environment = environment_id(text)
-        tasks = await asyncio.to_thread(new_tasks, dataset, unit, done, run=ask.run, environment=environment)
+        wanted = frozenset(column.name for node, column in enumerate(dataset.tasks) if ask.wants(node))
+        tasks = await asyncio.to_thread(
+            new_tasks, dataset, unit, known, wanted=wanted, run=ask.run, environment=environment
+        )
         return Expansion(
             tasks=tasks,
             bytes=len(tasks) * TASK_BYTES,

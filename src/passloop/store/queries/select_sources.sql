@@ -1,1 +1,4 @@
-SELECT * FROM sources WHERE run IN (SELECT value FROM json_each(?))
+SELECT
+    run, kind, group_name, priority, state, held, unit, tasks, asked_with, message, declared_at, ended_at, asked, lags,
+    end_unit, plan, spec
+FROM sources WHERE run IN (SELECT value FROM json_each(?))
