@@ -10,6 +10,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = ["BALLAST_BYTES", "Pause", "drop_ballast", "has_room", "lay_ballast"]
 
@@ -47,10 +48,15 @@ def drop_ballast(path: Path) -> None:
 
 
 def lay_ballast(path: Path, size: int = BALLAST_BYTES) -> bool:
-    """Write the ballast whole and durably, if it is not there; False if there is no room for it."""
+    """Keep so many bytes of the disk in the ballast, durably, if it does not already; False if there is no room.
+
+    They are reserved, not written: zeros that a file system packs would keep no room.
+    """
     try:
         if not path.exists() or path.stat().st_size < size:
-            _write_whole(path, size)
+            with _made(path) as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+                os.fsync(file.fileno())
     except OSError:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
@@ -65,7 +71,10 @@ def has_room(folder: Path) -> bool:
     """
     probe = folder / ".room"
     try:
-        _write_whole(probe, len(_BLOCK))
+        with _made(probe) as file:
+            file.write(_BLOCK)
+            file.flush()
+            os.fsync(file.fileno())
     except FileNotFoundError:
         return True
     except OSError:
@@ -76,10 +85,6 @@ def has_room(folder: Path) -> bool:
     return True
 
 
-def _write_whole(path: Path, size: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        for _ in range(0, size, len(_BLOCK)):
-            file.write(_BLOCK)
-        file.flush()
-        os.fsync(descriptor)
+def _made(path: Path) -> BinaryIO:
+    """An empty file to write to, of our own; no link is followed."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
