@@ -48,7 +48,7 @@ class Lack:
 def fit(state: State, task: Asker, rooms: Sequence[Room], last: frozenset[str], now: int) -> Fit | None:
     """The first variant that fits beside what is used and leaves each reservation in `rooms` what it needs."""
     for variant in task.shape.variants[task.variant_from :]:
-        if not all(pool.admits(amount, now) for pool, amount in variant.draws):
+        if not _is_there(variant, now):
             continue
         if variant.on_node and state.node.holders and not state.node.admits(task.run, exclusive=variant.exclusive):
             continue
@@ -56,6 +56,14 @@ def fit(state: State, task: Asker, rooms: Sequence[Room], last: frozenset[str], 
         if grants is not None:
             return variant, grants
     return None
+
+
+def _is_there(variant: ShapeVariant, now: int) -> bool:
+    """Whether the amounts of a variant could be taken now."""
+    for pool, amount in variant.draws:  # noqa: SIM110 - a plain loop, for nothing is asked more often
+        if not pool.admits(amount, now):
+            return False
+    return True
 
 
 def _grants(

@@ -45,14 +45,14 @@ def check(machine: Machine, now: int) -> None:
 
 def _conserved(state: State, now: int) -> Iterator[str]:
     """1. charges + free = capacity, all >= 0"""
-    charges: Counter[str] = Counter()
+    charges: dict[str, int] = {}
     for attempt in state.attempts.values():
         for name, amount in attempt.allocation.amounts:
-            charges[name] += amount
+            charges[name] = charges.get(name, 0) + amount
     for pool in state.pools.values():
         if pool.kind is PoolKind.RATE:
             continue
-        charged = charges[pool.name]
+        charged = charges.get(pool.name, 0)
         if charged != pool.used or sum(pool.holders.values()) != charged:
             yield f"pool {pool.name} has {pool.used} used, attempts hold {charged}"
         if pool.used < 0:
@@ -108,14 +108,14 @@ def _attempts_match(state: State, now: int) -> Iterator[str]:
 
 def _queue_matches(state: State, now: int) -> Iterator[str]:
     """a ready task is in exactly one place"""
+    tasks = state.tasks.values()
     queued = [place[3] for lane in state.queue.lanes() for place in lane.places()]
     reserved: list[int] = [task.id for task in state.reserved]
-    ready = sorted(task.id for task in state.tasks.values() if task.state is TaskState.READY)
+    ready = sorted([task.id for task in tasks if task.state is TaskState.READY])
     if sorted(queued + reserved) != ready:
         yield f"queued {sorted(queued)} and reserved {reserved}, ready {ready}"
-    for task in state.tasks.values():
-        if (task.reservation is not None) != (task.id in reserved):
-            yield f"task {task.id} has reservation {task.reservation} and is in {reserved}"
+    for task in {task.id for task in tasks if task.reservation is not None} ^ set(reserved):
+        yield f"task {task} has reservation {state.tasks[task].reservation} and is in {reserved}"
     for level in state.queue.levels.values():
         for lanes in level.values():
             heads = [lane.head for lane in lanes]
@@ -125,11 +125,15 @@ def _queue_matches(state: State, now: int) -> Iterator[str]:
 
 def _groups_match(state: State, now: int) -> Iterator[str]:
     """a group counts its ready tasks and live attempts, and is busy while it has some"""
-    ready = [task.group for task in state.tasks.values() if task.state is TaskState.READY]
-    working = [attempt.group for attempt in state.attempts.values()]
-    counted = Counter(group.name for group in state.groups.values() for _ in range(group.work))
-    if counted != (work := Counter(each.name for group in ready + working for each in group.path)):
-        yield f"groups count {dict(counted)}, there are {dict(work)}"
+    having = [task.group for task in state.tasks.values() if task.state is TaskState.READY]
+    having += [attempt.group for attempt in state.attempts.values()]
+    counted = {group.name: group.work for group in state.groups.values() if group.work}
+    work: dict[str, int] = {}
+    for group, times in Counter(having).items():
+        for each in group.path:
+            work[each.name] = work.get(each.name, 0) + times
+    if counted != work:
+        yield f"groups count {counted}, there are {work}"
     busy = [*state.busy, *(name for group in state.groups.values() for name in group.busy)]
     if sorted(busy) != sorted(work):
         yield f"busy are {sorted(busy)}, work has {sorted(work)}"

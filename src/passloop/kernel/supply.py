@@ -33,9 +33,11 @@ class Supply:
         self.exhausted = self.probed = self.refilling = 0
         for pool in state.pools.values():
             self._look_at(pool)
+            if pool.closure is None:
+                continue
             if pool.kind is PoolKind.RATE:
                 self.refilling |= 1 << pool.bit
-            if pool.gate() is Gate.HALF_OPEN:
+            if pool.closure.gate is Gate.HALF_OPEN:
                 self.probed |= 1 << pool.bit
         self._look_at_devices()
 

@@ -50,8 +50,12 @@ def overtaking_lane(state: State, lanes: Lanes, at: int) -> Lane | None:
     if at + 1 >= len(lanes) or not state.workers.by_id:
         return None
     first = lanes[at]
-    run, requests = _run_of(first), state.workers.requests(first.shape)
-    parked = [w for w in state.workers.parked() if w.run == run and w.request in requests]
+    run = _run_of(first)
+    parked = [w for w in state.workers.by_id.values() if w.run == run and w.parked]
+    if not parked:  # mostly: the first tasks of few lanes are of a run that has workers
+        return None
+    requests = state.workers.requests(first.shape)
+    parked = [w for w in parked if w.request in requests]
     if not parked or any(w.warm_key == first.shape.spec.warm_key for w in parked):
         return None
     for lane in lanes.ordered[at + 1 :]:

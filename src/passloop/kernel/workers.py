@@ -159,7 +159,10 @@ class Workers:
 
     def parked(self) -> list[Worker]:
         """Parked workers, least recently used first."""
-        return sorted((w for w in self.by_id.values() if w.parked), key=lambda w: (w.since, w.id))
+        found = [w for w in self.by_id.values() if not w.attempts and not w.evicted]
+        if len(found) > 1:
+            found.sort(key=lambda w: (w.since, w.id))
+        return found
 
     def text(self) -> str:
         """As JSON text for the store."""
