@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from passloop.clock import FakeClock
 from passloop.devices.base import Sample
@@ -112,7 +113,7 @@ class HomeView:
         """Nothing is open."""
 
     def _seen(self, device: TrueDevice, ours: Mapping[int, Collection[str]], now: int) -> DeviceSeen:
-        plain = seen(device.index)
+        plain = _plain(device.index)
         there = [one for one in device.occupants if not one.gone(now) and one.shows()]
         mine = [one.attempt for one in there if one.home == self._home]
         wronged = [one for one in there if one.home == self._home and one.stays() and not _is_given(one, plain, ours)]
@@ -121,9 +122,17 @@ class HomeView:
         trespassing = [attempt for attempt in mine if attempt in ours and plain.uuid not in ours[attempt]]
         others = [one.attempt for one in there if one.home != self._home and now - one.since >= SHOWS_UP_AFTER]
         named = [(pid, "was not given this device") for pid in trespassing] + [(pid, "another home") for pid in others]
+        if not (there or device.foreign or device.fault):
+            return plain
         foreign = (*device.foreign, *(Foreign(pid=pid, user="ben", name=name) for pid, name in named))
         usable = plain.vram_mib - sum(one.vram_mib for one in foreign)
         return seen(device.index, usable_mib=usable, foreign=foreign, strays=strays, fault=device.fault)
+
+
+@cache
+def _plain(index: int) -> DeviceSeen:
+    """A device on which nothing is."""
+    return seen(index)
 
 
 def _is_given(one: Occupant, device: DeviceSeen, ours: Mapping[int, Collection[str]]) -> bool:
