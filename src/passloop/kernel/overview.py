@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .cooldowns import Gate
 from .device_pool import Device, DeviceState
 from .events import Foreign
+from .pools import RatePool
 from .state import State
 
 __all__ = ["DeviceView", "PoolView", "device_views", "pool_views"]
@@ -91,13 +91,12 @@ def pool_views(state: State, now: int) -> tuple[PoolView, ...]:
         closure = pool.closure
         if not pool.capacity and not pool.holders and closure is None:
             continue
-        closed = closure is not None and closure.gate is not Gate.OPEN
         found.append(
             PoolView(
                 name=pool.name,
                 kind=pool.kind.value,
                 capacity=pool.capacity,
-                used=pool.capacity - pool.free(now) if closure is None or not closed else pool.used,
+                used=pool.capacity - pool.free(now) if isinstance(pool, RatePool) else pool.used,
                 free=max(0, pool.free(now)),
                 parent=pool.parent.name if pool.parent is not None else None,
                 gate=pool.gate().value,
