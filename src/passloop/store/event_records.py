@@ -8,35 +8,21 @@ tables of their own), and a spec that many tasks share is written once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import Any, get_args
 
 import msgspec
 
 from passloop.kernel.events import Event, Exited, Expanded, Submitted
-from passloop.kernel.tasks import Dependency, NewTask, Outcome, TaskSpec
+from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
 
 from .records import decode_json, encode_json
+from .telling import told
 
 __all__ = ["EVENT_TYPES", "decode_events", "encode_events"]
 
 
-def _values_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    if len(names) == 1:
-        return lambda value: (getattr(value, names[0]),)
-    return attrgetter(*names)
-
-
 EVENT_TYPES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
 """Every type of event by its name in the journal."""
-
-_RECORDS = (*get_args(Event), Outcome)
-_NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in _RECORDS}
-_DEFAULTS = {kind: tuple(one.default for one in fields(kind)) for kind in _RECORDS}
-"""The defaults of each record's fields (`MISSING`, which equals nothing, where there is none)."""
-_VALUES = {kind: _values_of(names) for kind, names in _NAMES.items()}
-"""What takes a record apart: the values of its fields in their order."""
 
 
 class _TaskRecord(msgspec.Struct, array_like=True):
@@ -61,20 +47,13 @@ def decode_events(text: str) -> tuple[Event, ...]:
 
 
 def _encode(event: Event) -> dict[str, object]:
-    record: dict[str, object] = {"type": type(event).__name__, **_telling(event)}
+    record: dict[str, object] = {"type": type(event).__name__, **told(event)}
     if isinstance(event, Submitted | Expanded):
         record["specs"], record["tasks"] = _encode_tasks(event.tasks)
     elif isinstance(event, Exited):
-        record["outcome"] = _telling(event.outcome)
+        record["outcome"] = told(event.outcome)
         record.pop("result", None)
     return record
-
-
-def _telling(value: Any) -> dict[str, object]:
-    """The fields of a frozen record that differ from their default."""
-    kind = type(value)
-    told = zip(_NAMES[kind], _VALUES[kind](value), _DEFAULTS[kind], strict=True)
-    return {name: field for name, field, default in told if field is not default and field != default}
 
 
 def _encode_tasks(tasks: Sequence[NewTask]) -> tuple[list[TaskSpec], list[_TaskRecord]]:

@@ -23,6 +23,7 @@ from passloop.kernel.tasks import (
 
 from .connection import REPAIR_HINT
 from .errors import StoreDamaged
+from .telling import told
 
 __all__ = [
     "Values",
@@ -119,9 +120,9 @@ def read_task(values: Values) -> TaskRow:
 
 
 def attempt_values(row: AttemptRow) -> Values:
-    """An attempt's row as bindings: its fields in order, allocation and outcome as JSON text."""
-    outcome = None if row.outcome is None else encode_json(row.outcome)
-    return (*row[:5], encode_json(row.allocation), *row[6:12], outcome, row.charged)
+    """An attempt's row as bindings: its fields in order, allocation and outcome as JSON text of what they tell."""
+    outcome = None if row.outcome is None else encode_json(told(row.outcome))
+    return (*row[:5], encode_json(told(row.allocation)), *row[6:12], outcome, row.charged)
 
 
 def read_attempt(values: Values) -> AttemptRow:

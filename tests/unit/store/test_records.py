@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from passloop.kernel.ids import PoolName
+from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import Outcome, OutcomeKind, TaskRow
 from passloop.store.errors import StoreDamaged
 from passloop.store.records import (
@@ -31,6 +33,14 @@ def test_an_attempt_comes_back_with_its_types() -> None:
     assert a_pool == "tokens"
     row = an_attempt(outcome=outcome, state="ended", ended_at=3)
     assert read_attempt(attempt_values(row)) == row
+
+
+def test_an_attempt_is_kept_without_what_tells_nothing() -> None:
+    row = an_attempt(outcome=Outcome(OutcomeKind.SUCCESS), state="ended", ended_at=3)
+    row = row._replace(allocation=Allocation(0, amounts=((PoolName("tokens"), 5),)))
+    values = attempt_values(row)
+    assert (values[5], values[12]) == ('{"variant":0,"amounts":[["tokens",5]]}', '{"kind":"success"}')
+    assert read_attempt(values) == row
 
 
 def test_a_spec_comes_back() -> None:
