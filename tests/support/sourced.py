@@ -100,7 +100,8 @@ class SourcedWorld(World):
         for number in part.nodes or range(len(template)):
             node = template[number]
             after = tuple(Dependency(there[before]) for before in node.after if before in there)
-            made.append(NewTask(TaskSpec(node.request, node.driver), index=part.unit, after=after, node=number))
+            spec = TaskSpec(node.request, node.driver, on_dead=node.on_dead)
+            made.append(NewTask(spec, index=part.unit, after=after, node=number))
             there[number] = -len(made)
         return tuple(made)
 
