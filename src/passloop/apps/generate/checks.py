@@ -64,11 +64,12 @@ def check_spec(file: SpecFile, spec: GenerateSpec, *, environ: Mapping[str, str]
     checker = _Checker(file, spec)
     _check_endpoints(checker, environ)
     _check_models(checker)
-    _check_names(checker)
+    names_differ = _check_names(checker)
     for place, column in enumerate(spec.columns):
         _check_column(checker, place, column)
     _check_template(checker, ("keep",), spec.keep)
-    _check_circle(checker, graph_of(spec.columns))
+    if names_differ:
+        _check_circle(checker, graph_of(spec.columns))
     if spec.target is not None and spec.target > spec.rows:
         checker.say(("target",), f"target {spec.target} is more than rows {spec.rows}", "rows are the candidates")
     return checker.found
@@ -104,12 +105,15 @@ def _check_models(checker: _Checker) -> None:
                 checker.say(("models", name, "params", key), f"{shown(key)} is not said in params", "remove it")
 
 
-def _check_names(checker: _Checker) -> None:
+def _check_names(checker: _Checker) -> bool:
+    """Whether each name means one column; without that nothing can be said of who waits for whom."""
     seen: dict[str, int] = {}
+    known = len(checker.found)
     for place, column in enumerate(checker.spec.columns):
-        for name in outputs_of(column):
+        for name in dict.fromkeys((column.name, *outputs_of(column))):
             if seen.setdefault(name, place) != place:
                 checker.say(("columns", place, "name"), f"two columns make {shown(name)}", "give one another name")
+    return len(checker.found) == known
 
 
 def _check_column(checker: _Checker, place: int, column: Column) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from passloop.apps.spec_file import SpecFile
+from passloop.apps.text import shown
 from passloop.drivers.calls.endpoints import Endpoint, Model
 
 from .checks import check_spec
@@ -168,8 +171,9 @@ def dataset_of_file(
     """The dataset that a spec file means. Raises `SpecError` with all mistakes; see `check_spec` for `environ`."""
     spec = read_generate(file)
     complaints = check_spec(file, spec, environ=environ)
-    if spec.out is not None and (cwd / spec.out).is_dir():
-        complaints.append(file.complaint(("out",), f"{spec.out} is a folder", f"write {spec.out}/NAME.parquet"))
+    wrong = None if spec.out is None else _wrong_out(cwd, spec.out)
+    if wrong is not None:
+        complaints.append(file.complaint(("out",), *wrong))
     if complaints:
         raise file.error(complaints)
     plain = dict(file.root.plain())
@@ -179,6 +183,19 @@ def dataset_of_file(
         spec = GenerateSpec.model_validate(plain)
     out = Path(spec.out or f"{spec.generate}.parquet")
     return Dataset(plain, spec, folder=file.folder, out=(cwd / out).absolute(), cwd=cwd)
+
+
+def _wrong_out(cwd: Path, out: str) -> tuple[str, str] | None:
+    """Why no file can be written there, as far as that is to be seen now, and what to do."""
+    told = shown(out)[1:-1]
+    try:
+        mode = os.stat(cwd / out).st_mode
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a path"
+        return f"{told} is no place for a file: {reason}", "write NAME.parquet"
+    return (f"{told} is a folder", f"write {told}/NAME.parquet") if stat.S_ISDIR(mode) else None
 
 
 def dataset_of_text(text: str) -> Dataset:

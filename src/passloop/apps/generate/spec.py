@@ -49,6 +49,7 @@ Name = Annotated[str, AfterValidator(_identifier)]
 Duration = Annotated[int, PlainValidator(duration_ms), _schema(type=["string", "number"])]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Money = Annotated[float, Field(ge=0, le=1e12)]
 
 
 class Model(BaseModel):
@@ -60,8 +61,8 @@ class Model(BaseModel):
 class Price(Model):
     """Money per million tokens, in any one currency."""
 
-    input: Annotated[float, Field(ge=0)] = Field(examples=["0.5"])
-    output: Annotated[float, Field(ge=0)] = Field(examples=["1.5"])
+    input: Money = Field(examples=["0.5"])
+    output: Money = Field(examples=["1.5"])
 
 
 class EndpointEntry(Model):
@@ -206,7 +207,7 @@ class Limits(Model):
     """What a run may use."""
 
     resident_mb: Count | None = Field(default=None, examples=["256"])
-    max_cost: Annotated[float, Field(ge=0)] | None = Field(default=None, examples=["5.0"])
+    max_cost: Money | None = Field(default=None, examples=["5.0"])
 
 
 class Retries(Model):

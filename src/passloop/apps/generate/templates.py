@@ -19,6 +19,8 @@ __all__ = ["TemplateFailed", "evaluate", "names_in", "render"]
 
 MISSING = "datasets need some more packages"
 INSTALL = "pip install 'passloop[generate]'"
+LARGEST = 1_000_000
+"""Characters, values or bits that a product or a power in a template may have."""
 
 
 class TemplateFailed(Exception):
@@ -31,12 +33,17 @@ def names_in(text: str) -> frozenset[str]:
     from jinja2 import TemplateSyntaxError, meta
 
     try:
-        names = meta.find_undeclared_variables(environment.parse(text))
+        names = meta.TrackingCodeGenerator(environment)
+        names.optimizer = None  # or it computes constants, whatever that takes
+        names.visit(environment.parse(text))
         _compiled(text)
-        return frozenset(names - environment.globals.keys())
+        return frozenset(names.undeclared_identifiers - environment.globals.keys())
     except TemplateSyntaxError as error:
         at = f" (line {error.lineno} of it)" if "\n" in text else ""
         raise BadValue(f"the template is not readable{at}: {error.message}", "see the Jinja2 syntax") from None
+    except (RecursionError, ValueError):
+        what = "the template is not readable: it is nested too deep, or has a number that is too long"
+        raise BadValue(what, "make it simpler") from None
 
 
 def render(text: str, values: Mapping[str, Any]) -> str:
@@ -95,8 +102,33 @@ def _single_expression(environment: SandboxedEnvironment, text: str) -> str | No
 @lru_cache(maxsize=1)
 def _environment() -> SandboxedEnvironment:
     try:
-        from jinja2 import StrictUndefined
+        from jinja2 import StrictUndefined, pass_context
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ImportError:
         raise BadValue(MISSING, INSTALL) from None
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False)
+
+    class Bounded(ImmutableSandboxedEnvironment):
+        """No product or power of a size that holds up the engine."""
+
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if _size_of(operator, left, right) > LARGEST:
+                raise OverflowError(f"the result of {operator} is too large")
+            return super().call_binop(context, operator, left, right)
+
+    @pass_context
+    def as_it_is(_context: object, value: Any) -> Any:
+        return value
+
+    # Without the last two, constants are computed while a template is read, whatever that takes.
+    return Bounded(undefined=StrictUndefined, keep_trailing_newline=False, optimized=False, finalize=as_it_is)
+
+
+def _size_of(operator: str, left: Any, right: Any) -> int:
+    """About how many bits, characters or values an operation of whole numbers, texts and lists would give."""
+    if operator == "**":
+        return left.bit_length() * max(right, 0) if isinstance(left, int) and isinstance(right, int) else 0
+    if isinstance(left, int):
+        left, right = right, left
+    return len(left) * right if isinstance(left, str | list | tuple) and isinstance(right, int) else 0

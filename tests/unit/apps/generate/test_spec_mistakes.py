@@ -8,6 +8,7 @@ import pytest
 
 from passloop.apps.errors import SpecError
 from passloop.apps.generate.dataset import dataset_of_file
+from passloop.apps.generate.templates import TemplateFailed, evaluate
 from passloop.apps.spec_file import parse_spec
 
 HEAD = """\
@@ -36,6 +37,48 @@ def test_a_good_spec_has_none(tmp_path: Path) -> None:
 def test_a_folder_is_no_file_to_write_to(tmp_path: Path) -> None:
     (found,) = mistakes(tmp_path, 'name: a, kind: llm_text, model: m, prompt: "hi"', tail="out: .\n")
     assert found == "s.yaml:7:6 . is a folder; write ./NAME.parquet"
+
+
+@pytest.mark.parametrize("out", ["a" * 300, "a\\0b", "s.yaml/x.parquet"])
+def test_what_is_no_path_is_no_file_to_write_to(tmp_path: Path, out: str) -> None:
+    (tmp_path / "s.yaml").touch()
+    column = 'name: a, kind: llm_text, model: m, prompt: "hi"'
+    (found,) = mistakes(tmp_path, column, tail=f'out: "{out}"\n')
+    assert "is no place for a file" in found
+    assert "\0" not in found
+
+
+def test_two_columns_of_one_name_are_told(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        'name: a, kind: llm_text, model: m, prompt: "hi"',
+        'name: b, kind: expression, expr: "{{ a }}"',
+        'name: a, kind: expression, expr: "{{ b }}"',
+        'name: b, kind: python, call: "m:f", needs: [a], outputs: [c]',
+    )
+    assert [line.partition(" ")[2] for line in found] == [
+        f"two columns make `{name}`; give one another name" for name in "ab"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ " + "[" * 3_000 + " }}", "{{ " + "9" * 5_000 + " }}", "{{ " + "-" * 5_000 + "1 }}"]
+)
+def test_a_template_that_no_program_reads_is_told(tmp_path: Path, text: str) -> None:
+    (found,) = mistakes(tmp_path, f'name: a, kind: expression, expr: "{text}"')
+    assert "the template is not readable" in found
+
+
+@pytest.mark.parametrize("text", ["'a' * 10**9", "9**(9**9)", "'x'|center(1000000000)", "'%999999999d' % 1"])
+def test_reading_a_template_computes_nothing(tmp_path: Path, text: str) -> None:
+    assert mistakes(tmp_path, f'name: a, kind: expression, expr: "{{{{ {text} }}}}"') == []
+
+
+@pytest.mark.parametrize("text", ["'a' * 10**7", "9**(9**9)", "10**7 * [1]"])
+def test_a_row_whose_product_is_too_large_is_an_error_and_holds_nobody_up(text: str) -> None:
+    with pytest.raises(TemplateFailed, match="is too large"):
+        evaluate("{{ " + text + " }}", {})
+    assert evaluate("{{ 'ab' * 2 + 2**10 * '-' * 0 }}", {}) == "abab"
 
 
 def test_all_mistakes_come_together_in_the_order_of_the_file(tmp_path: Path) -> None:
