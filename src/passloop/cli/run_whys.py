@@ -1,4 +1,5 @@
-"""Why a run whose tasks come one after the other (a study, a matrix, a dataset) brings no more now, in sentences.
+"""Why a run whose tasks come one after the other (a study, a matrix, a dataset) brings no more now, and what the tasks
+that are there wait for, in sentences.
 
 The engine's reason engine decides; without an engine only what the store holds is told. It changes nothing.
 """
@@ -11,7 +12,8 @@ from typing import Any
 from passloop.apps.text import without_unit
 from passloop.cli import streams
 from passloop.cli.client import Client, quoted
-from passloop.cli.reads import Reads
+from passloop.cli.reads import Ask, Reads
+from passloop.cli.spans import local_time
 from passloop.cli.wording import counted
 
 __all__ = ["emit_run_why", "run_why"]
@@ -25,6 +27,12 @@ _STATES = {
     "cancelled": "was cancelled",
 }
 
+_WAITING = ("ready", "backoff", "held")
+_LOOKED_AT = 500
+"""Tasks of a state among which one of each group is sought."""
+_TOLD = 8
+"""Groups that are told of."""
+
 
 def run_why(reads: Reads, word: str) -> dict[str, Any] | None:
     """Of a run as a selector names it (`@12`, `@name`): its source, and why no more comes; None for any other word, and
@@ -36,14 +44,29 @@ def run_why(reads: Reads, word: str) -> dict[str, Any] | None:
     if found is None or "source" not in found:
         return None
     source = found["source"]
+    tasks = {state: count for state, count in found["counts"].items() if count}
     return {
         "schema_version": 1,
         "run": {"id": found["id"], "name": found["name"]},
         "state": source["state"],
         "message": without_unit(source["message"]),
-        "tasks": {state: count for state, count in found["counts"].items() if count},
+        "tasks": tasks,
         "blockers": source.get("blockers", []),
+        "waiting": _waiting(reads, found["id"], tasks) if reads.running else [],
     }
+
+
+def _waiting(reads: Reads, run: int, counts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of each group of the run's tasks that wait (of a dataset: each column) one task with its blockers."""
+    found: dict[str, dict[str, Any]] = {}
+    for state in (state for state in _WAITING if counts.get(state)):
+        tasks = reads.tasks(Ask((f"@{run}", f"state:{state}"), limit=_LOOKED_AT))["tasks"]
+        for task in tasks:
+            found.setdefault(str(task["group"]), task)
+    return [
+        {"group": group, "task": task["id"], "state": task["state"], "blockers": reads.why(task["id"])["blockers"]}
+        for group, task in sorted(found.items())[:_TOLD]
+    ]
 
 
 def emit_run_why(answer: dict[str, Any], *, running: bool) -> None:
@@ -57,11 +80,21 @@ def emit_run_why(answer: dict[str, Any], *, running: bool) -> None:
         streams.emit(f"  {streams.clean(answer['message'])}")
     for blocker in answer["blockers"]:
         streams.emit(f"  {streams.clean(blocker['sentence'])}")
+    for one in answer["waiting"]:
+        _emit_waiting(one)
     waiting = sum(tasks.get(state, 0) for state in ("ready", "waiting", "held", "backoff"))
     if waiting:
         streams.say(f"{counted(waiting, 'task')} of it wait: passloop ls @{run['id']} state:ready, passloop why ID")
     if not running:
         streams.say("no engine is running: nothing new starts (passloop up)")
+
+
+def _emit_waiting(one: dict[str, Any]) -> None:
+    """What holds one group, by the first of its tasks that waits."""
+    streams.emit(f"  {streams.clean(one['group'])}, task {one['task']}:")
+    for blocker in one["blockers"]:
+        until = f", expected {local_time(blocker['until'])}" if blocker.get("until") else ""
+        streams.emit(f"    {streams.clean(blocker['sentence'])}{until}")
 
 
 def _of_engine(home: str, name: str) -> dict[str, Any] | None:
