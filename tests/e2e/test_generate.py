@@ -20,6 +20,9 @@ from passloop.apps.generate.call_times import call_times
 from passloop.apps.generate.export import FORMATS, export_dataset
 from passloop.apps.generate.report_html import report_html
 from passloop.apps.generate.row_view import row_view
+from passloop.cli.client import Client
+from passloop.cli.reads import EngineReads
+from passloop.cli.run_whys import run_why
 from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Fault, ModelScript, Script
 from tests.support.command_line import Box
@@ -101,6 +104,7 @@ async def test_rows_of_a_dead_model_are_dropped_if_that_is_wanted(tmp_path: Path
         made = await stand.make(stand.dataset(**model_columns("one", "dead"), on_dead_endpoint="drop_rows"))
         assert (made.exit_code, made.counts["kept"]) == (0, 5)
         assert made.dropped == {"no answer for by_dead": 1}
+        assert any("column by_dead (model dead" in line for line in made.lines()), "the last lines say what held it"
 
 
 @pytest.mark.timeout(60)
@@ -224,6 +228,16 @@ async def test_the_command_makes_a_file_and_tells_what_came_of_it(box: Box) -> N
 
 
 @pytest.mark.timeout(60)
+def test_a_plan_is_made_without_its_key_and_says_what_would_be_missing(box: Box) -> None:
+    spec = json.loads(dataset_from(box.folder).wire())["spec"]
+    spec["endpoints"]["here"]["api_key"] = "env:NO_SUCH_KEY"
+    (box.folder / "made.yaml").write_text(json.dumps(spec))
+    told = box.run("plan", "made.yaml")
+    assert (told.code, "m: 6 calls" in told.out) == (0, True), told.err
+    assert "would not start yet" in told.err
+    assert "NO_SUCH_KEY" in told.err
+
+
 async def test_a_dead_endpoint_ends_the_run_if_that_is_wanted(box: Box) -> None:
     faults = script(dead=ModelScript(latency=0, faults=(Fault(status=503),)), one=ModelScript(latency=60_000))
     async with generating(box.folder, faults) as stand:
@@ -277,6 +291,21 @@ async def test_calls_are_counted_and_drawn_by_model_and_time(tmp_path: Path) -> 
         assert busy.allowed[2][0] - busy.allowed[1][0] >= 1_000
         assert "at most" in page
         assert "max_in_flight" not in page, "what it was allowed then is known"
+
+
+async def test_why_of_a_run_says_what_each_of_its_columns_waits_for(tmp_path: Path) -> None:
+    faults = script(busy=ModelScript(latency=0, faults=(Fault(status=429, retry_after=3600),)))
+    async with generating(tmp_path, faults) as stand:
+        await stand.declare(stand.dataset(**model_columns("one", "busy"), rows=2, row_group=2))
+        async for rows in stand.host.engine.feed.after(0):
+            if any('"rate_limited"' in row.events for row in rows):
+                break
+        reads = EngineReads(Client(str(tmp_path / "home")))
+        told = await asyncio.to_thread(run_why, reads, "@made")
+        assert told is not None
+        (held,) = [one for one in told["waiting"] if one["group"] == "default/made/by_busy"]
+        assert held["blockers"][0]["code"] == "cooling"
+        assert held["blockers"][0]["pool"].endswith("/busy")
 
 
 @pytest.mark.timeout(90)

@@ -16,7 +16,7 @@ from .spec import Column
 if TYPE_CHECKING:
     from passloop.store.reader import Reader
 
-__all__ = ["UNIT", "CostGate", "cost_of"]
+__all__ = ["UNIT", "CostGate", "cost_of", "cost_text"]
 
 UNIT = 10**12
 
@@ -27,6 +27,13 @@ def cost_of(dataset: Dataset, column: Column, spent: tuple[int, int]) -> int:
     if price is None:
         return 0
     return round(spent[0] * price.input * 10**6) + round(spent[1] * price.output * 10**6)
+
+
+def cost_text(cost: float) -> str:
+    """A cost in the currency of the prices, for people: whole cents of much, what there is of little."""
+    if cost >= 1:
+        return f"{cost:,.2f}"
+    return f"{cost:.4f}" if cost >= 0.0001 or not cost else "under 0.0001"
 
 
 class CostGate:

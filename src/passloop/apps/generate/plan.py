@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from passloop.apps.figures import span_text
 
 from .cells import cells_of
-from .costs import UNIT, cost_of
+from .costs import UNIT, cost_of, cost_text
 from .dataset import Dataset
 from .graph import outputs_of
 from .prompts import tokens_estimate
@@ -99,7 +99,9 @@ class GeneratePlan:
             of = [each for each in self.columns if each.model == model_name]
             tokens = f"about {sum(each.input for each in of):,} tokens in, {sum(each.output for each in of):,} out"
             cost = sum(each.cost for each in of)
-            lines.append(f"{model_name}: {count:,} calls, {tokens}" + (f", cost {cost / UNIT:.2f}" if cost else ""))
+            lines.append(
+                f"{model_name}: {count:,} calls, {tokens}" + (f", cost {cost_text(cost / UNIT)}" if cost else "")
+            )
         lines.append(
             f"about {span_text(self.wall_ms / 1000)}, if a call takes {span_text(CALL_MS / 1000)}; refusals come on top"
         )

@@ -12,6 +12,7 @@ from passloop.apps.plots import STYLE
 
 from .call_plots import calls_section
 from .call_times import CallTimes
+from .costs import cost_text
 from .dataset import Dataset
 from .summary import Summary
 
@@ -101,4 +102,4 @@ def _number(value: float) -> Markup:
 
 
 def _cost(each: Mapping[str, float]) -> str:
-    return f"{each['cost']:.4f}" if "cost" in each else ""
+    return cost_text(each["cost"]) if "cost" in each else ""

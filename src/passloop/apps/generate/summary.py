@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .costs import UNIT, cost_of
+from .costs import UNIT, cost_of, cost_text
 from .dataset import Dataset
 from .settling import Settled
 
@@ -77,7 +77,8 @@ class Summary(NamedTuple):
             lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
         if not self.whole:
             lines.append(f"partial: {counts['incomplete']:,} rows lack something -> {self.incomplete_out}")
-            lines += [failure.line() for failure in self.failures]
+        lines += [failure.line() for failure in self.failures]
+        if self.failures:
             lines.append("run the same spec again to ask only for what is missing")
         return lines
 
@@ -96,12 +97,18 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
         counts=counts,
         dropped=dropped,
         usage=_usage(dataset, settled),
-        failures=() if settled.whole else tuple(_failures(reader, dataset, settled)),
+        failures=tuple(_failures(reader, dataset, settled)) if _is_held(dataset, settled) else (),
         unknown=unknown,
         out=str(settled.out),
         incomplete_out=str(settled.incomplete_out) if not settled.whole and tally.incomplete else None,
         whole=settled.whole,
     )
+
+
+def _is_held(dataset: Dataset, settled: Settled) -> bool:
+    """Whether cells without a value are to be told of: rows lack them, or were dropped for them."""
+    drops = dataset.spec.on_dead_endpoint == "drop_rows"
+    return not settled.whole or (drops and bool(settled.tally.missing))
 
 
 def _usage(dataset: Dataset, settled: Settled) -> dict[str, dict[str, float]]:
@@ -149,5 +156,5 @@ def _message(reader: Reader, task: int | None) -> str:
 
 
 def _usage_line(name: str, each: Mapping[str, float]) -> str:
-    cost = f", cost {each['cost']:.4f}" if "cost" in each else ""
+    cost = f", cost {cost_text(each['cost'])}" if "cost" in each else ""
     return f"  {name}: {each['input']:,} tokens in, {each['output']:,} out{cost}"

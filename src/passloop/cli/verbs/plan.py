@@ -105,6 +105,25 @@ def _bench_plan(file: SpecFile, home: str, box: Callable[[], Box], whole: bool) 
 
 
 def _generate_plan(file: SpecFile, home: str, _box: Callable[[], Box], _whole: bool) -> GeneratePlan:
+    plan = _dataset_plan(file, home)
+    if not Client(home).alive():
+        _say_keys(file)
+    return plan
+
+
+def _say_keys(file: SpecFile) -> None:
+    """What an engine that started here would miss of a dataset's keys: it could not run, but it can be planned."""
+    from passloop.apps.errors import SpecError
+    from passloop.apps.generate.dataset import dataset_of_file
+
+    try:
+        dataset_of_file(file, cwd=Path.cwd(), environ=dict(os.environ))
+    except SpecError as lacking:
+        for problem in lacking.problems:
+            streams.say(f"it would not start yet: {problem.where}: {problem.what}")
+
+
+def _dataset_plan(file: SpecFile, home: str) -> GeneratePlan:
     from passloop.apps.generate.dataset import dataset_of_file
     from passloop.apps.generate.plan import plan_of
     from passloop.store.home import Home
