@@ -45,7 +45,7 @@ class PartStore:
         """Write a part, with what is told of it. Nobody needs it any more if the parts are deleted meanwhile."""
         try:
             write_file(path, [table_of(rows, columns)], told, untyped=True)
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # the second: the folder was there when it was to be made
             if self.folder.exists():
                 raise
 
