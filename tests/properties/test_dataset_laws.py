@@ -47,7 +47,7 @@ PLAYS = st.fixed_dictionaries(
         "rows": st.integers(1, 3),
         "limit": st.integers(1, 3),
         "shared": st.booleans(),
-        "guard": st.sampled_from((None, BYTES, 5 * BYTES)),
+        "guard": st.sampled_from((None, BYTES, 5 * BYTES, 20 * BYTES)),
     }
 )
 RESTARTS = st.lists(st.integers(0, 2_000), max_size=2)
@@ -118,6 +118,47 @@ def test_columns_that_no_trouble_reaches_are_as_quick_as_without_it(
         shared = {columns[number].model for number in healthy(ill)} & {trouble.model}
         ends.append(0 if shared else max(mine, default=0))
     assert ends[0] <= ends[1] + 2 * LATENCY
+
+
+CLOSED = Trouble("m0", retry_after=3_600_000)
+"""For ever, and it is never called dead."""
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=QUIET)
+@given(columns=graphs(), units=st.integers(8, 40), limit=st.sampled_from((1, 3, 60)))
+def test_columns_run_ahead_of_one_that_is_closed_for_ever_however_little_memory_there_is(
+    columns: tuple[Column, ...], units: int, limit: int
+) -> None:
+    play = DatasetPlay(columns, (CLOSED,), units=units, rows=1, limit=limit, guard=40 * BYTES)
+    play.play(most=units * LATENCY * len(columns) * 4)
+    states = Counter(key.rpartition(":")[2] for key, state in play.states().items() if state is TaskState.SUCCEEDED)
+    assert {number: states[str(number)] for number in healthy(play)} == dict.fromkeys(healthy(play), units)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=QUIET)
+@given(columns=graphs(), rows=st.integers(1, 3), guard=st.integers(1, 40), end=st.sampled_from((None, 2_000)))
+def test_a_dataset_is_the_same_with_little_memory(
+    columns: tuple[Column, ...], rows: int, guard: int, end: int | None
+) -> None:
+    cooling = Trouble("m0", end=end, retry_after=700)
+    found = []
+    for most in (None, guard * BYTES):
+        play = DatasetPlay(columns, (cooling,), units=10, rows=rows, guard=most)
+        play.play()
+        assert play.is_over
+        found.append(play.states())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("units", [400, pytest.param(20_000, marks=pytest.mark.large)])
+def test_what_is_kept_of_columns_far_ahead_does_not_grow(units: int) -> None:
+    columns = [Column(f"m{number}") for number in range(4)]
+    play = DatasetPlay(columns, (CLOSED,), units=units, rows=1, limit=4, guard=32 * BYTES, check=False)
+    play.play(most=units * LATENCY)
+    source = play.world.machine.state.sources[play.run]
+    assert len(play.answered("m1", "m2", "m3")) == 3 * units
+    assert (len(source.units), len(source.lags)) == (source.left, 1)
+    assert source.left <= 16
 
 
 def test_a_dataset_whose_every_model_is_dead_ends_as_soon_as_that_is_known() -> None:
