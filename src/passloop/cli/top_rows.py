@@ -10,7 +10,7 @@ from typing import Any
 
 from passloop.cli import streams
 from passloop.cli.spans import left, since, span_text, task_span
-from passloop.cli.wording import amount_text
+from passloop.cli.wording import NO_LIMIT, amount_text
 
 __all__ = [
     "ACROSS",
@@ -32,7 +32,6 @@ EMPTY = {"idle": "·", "blocked": "▒", "reserved": "▒", "vetoed": "x", "quar
 OTHERS = "-"
 SIGNS = f"{BUSY} ran  {BAD} failed  {EMPTY['blocked']} did not fit  {OTHERS} waited  {EMPTY['vetoed']} kept out"
 """What the characters of a strip mean; a dot is nothing."""
-NO_LIMIT = 1_000_000_000
 OF_A_RUN = ("parallel/", "trials:", "leases-")
 OF_THE_MACHINE = ("cpu", "memory", "disk")
 

@@ -9,6 +9,7 @@ from passloop.apps.counting import counted
 
 __all__ = [
     "FINAL",
+    "NO_LIMIT",
     "STATE_COLOURS",
     "amount_text",
     "command_text",
@@ -20,6 +21,8 @@ __all__ = [
     "state_text",
 ]
 
+NO_LIMIT = 1_000_000_000
+"""The capacity of a pool of which nobody has told a limit."""
 FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 STATE_COLOURS = {
     "running": "cyan",
@@ -89,13 +92,20 @@ def _variant_text(variant: Mapping[str, Any]) -> str:
         parts.append(f"{cpus:g} cpu{'s' if cpus > 1 else ''}")
     if variant.get("mem_mib"):
         parts.append(_size_text(variant["mem_mib"]))
-    parts += [f"{n} {name}" for name, n in (variant.get("need") or {}).items() if not _is_our_own(name)]
+    need = variant.get("need") or {}
+    parts += [f"{n} {name}" for name, n in need.items() if not _is_our_own(name) and not _goes_with(name, need)]
     return ", ".join(parts) or "nothing"
 
 
 def _is_our_own(pool: str) -> bool:
     """Whether it is the pool behind the `max_parallel` of a GpuPool or a study: nobody asked for that by name."""
     return pool.startswith("trials:") or (pool.startswith("leases-") and pool.removeprefix("leases-").isdecimal())
+
+
+def _goes_with(pool: str, need: Mapping[str, int]) -> bool:
+    """Whether it is the rate of an endpoint at which a place is asked, too: the place says it all."""
+    name, _, kind = pool.rpartition(":")
+    return kind in ("requests", "tokens") and name in need
 
 
 def amount_text(pool: str, amount: int | None) -> str:
