@@ -26,6 +26,8 @@ KIND = "scripted"
 ENOUGH = 6
 """How many units a source without a number of units has, once all is well."""
 MIB = 1 << 20
+GUARDS = (ResidentGuard(), ResidentGuard(units=2), ResidentGuard(bytes=3 * MIB), ResidentGuard(bytes=6 * MIB))
+"""Under the latter two a unit may come in parts."""
 DELAYS = (0, 0, 1, 20, 4_000)
 """How long (ms) a unit takes to be written out."""
 
@@ -52,7 +54,7 @@ def source_by(chance: random.Random, *, group: str, devices_only: bool) -> Sourc
     number = chance.choice(ON_DEVICES) if devices_only else chance.randrange(len(TEMPLATES))
     plan = SourcePlan(
         template=TEMPLATES[number],
-        guard=chance.choice([ResidentGuard(), ResidentGuard(units=2), ResidentGuard(bytes=3 * MIB)]),
+        guard=chance.choice(GUARDS),
         ahead=chance.choice([0, 1, 2, 2]),
         units=chance.choice([None, 2, 5]),
     )

@@ -24,7 +24,7 @@ from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Script
 from passloop.web.host import EngineHost, open_host
 
-__all__ = ["GenerateStand", "dataset_from", "generating", "model_columns", "summary_from"]
+__all__ = ["GenerateStand", "dataset_from", "generating", "generating_beside", "model_columns", "summary_from"]
 
 ENVIRON = {"PASSLOOP_VIRTUAL_GPUS": "1x80GiB", "PASSLOOP_CPUS": "2"}
 
@@ -106,7 +106,14 @@ async def generating(folder: Path, script: Script | None = None) -> AsyncIterato
     endpoint = FaultyEndpoint(script or Script(), log=folder / "bills.jsonl")
     await endpoint.start()
     try:
-        async with open_host(folder / "home", EngineSettings(environ=ENVIRON)) as host:
-            yield GenerateStand(folder, host, endpoint)
+        async with generating_beside(folder, endpoint) as stand:
+            yield stand
     finally:
         await endpoint.stop()
+
+
+@asynccontextmanager
+async def generating_beside(folder: Path, endpoint: FaultyEndpoint) -> AsyncIterator[GenerateStand]:
+    """An engine beside an endpoint that is there, for as long as the block lasts."""
+    async with open_host(folder / "home", EngineSettings(environ=ENVIRON)) as host:
+        yield GenerateStand(folder, host, endpoint)

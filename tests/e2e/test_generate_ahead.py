@@ -1,0 +1,80 @@
+"""Columns of a dataset run ahead of one whose model is closed, in little memory; the rest comes when that opens, with
+another engine too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from passloop.apps.generate import expander
+from passloop.kernel.events import PoolOpened
+from passloop.kernel.ids import PoolName, RunId
+from passloop.kernel.source_status import SourceStatus
+from passloop.testing.endpoint import FaultyEndpoint
+from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.generating import GenerateStand, dataset_from, generating_beside, model_columns, summary_from
+
+HEALTHY = ("one", "two", "three")
+ROWS = 60
+CLOSED_AT_ONCE = Script(
+    default=ModelScript(latency=0),
+    models={"slow": ModelScript(latency=0, faults=(Fault(status=429, last=1, retry_after=3_600),))},
+)
+
+
+@pytest.fixture(autouse=True)
+def _cells_of_64_kib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that sixteen cells fill the smallest guard there is."""
+    monkeypatch.setattr(expander, "TASK_BYTES", 1 << 16)
+
+
+def spec() -> dict[str, Any]:
+    """Three healthy columns, one by the model that is closed, and one after that."""
+    made = model_columns(*HEALTHY, "slow")
+    reply = {"name": "reply", "kind": "llm_text", "model": "last", "prompt": "reply to {{ by_slow }}"}
+    return {
+        "models": {**made["models"], "last": {"endpoint": "here", "model": "last"}},
+        "columns": [*made["columns"], reply],
+        "rows": ROWS,
+        "row_group": 2,
+        "limits": {"resident_mb": 1},
+    }
+
+
+async def status_of(stand: GenerateStand) -> SourceStatus:
+    (status,) = await stand.host.engine.look(lambda machine, _: machine.sources())
+    return status
+
+
+async def healthy_are_done(stand: GenerateStand) -> SourceStatus:
+    """Wait for all that the healthy columns ask; memory is under its guard all the time."""
+    async for _rows in stand.host.engine.feed.after(0):
+        status = await status_of(stand)
+        assert status.bytes <= (1 << 20) + 2 * 5 * (1 << 16)
+        if sum(stand.endpoint.count("answered", model=model) for model in HEALTHY) >= len(HEALTHY) * ROWS:
+            return status
+    raise AssertionError("the engine ended")
+
+
+async def test_three_columns_finish_beside_a_closed_one_and_the_rest_comes_when_it_opens(tmp_path: Path) -> None:
+    endpoint = FaultyEndpoint(CLOSED_AT_ONCE, log=tmp_path / "bills.jsonl")
+    await endpoint.start()
+    dataset = dataset_from(tmp_path, endpoint.url, **spec())
+    async with generating_beside(tmp_path, endpoint) as stand:
+        run = await stand.declare(dataset)
+        status = await healthy_are_done(stand)
+        assert {lag.node for lag in status.row.lags} == {3, 4}
+        assert all(status.row.unit - lag.unit > 20 for lag in status.row.lags)
+    async with generating_beside(tmp_path, endpoint) as stand:
+        await stand.host.engine.send(PoolOpened(PoolName(dataset.models["slow"].pool)))
+        await stand.host.engine.wait_source(run)
+    await endpoint.stop()
+    made = summary_from(tmp_path / "home", dataset)
+    assert (made.exit_code, made.counts["kept"]) == (0, ROWS)
+    rows = pq.read_table(tmp_path / "made.parquet").to_pylist()
+    assert all(row["reply"] and row["by_slow"] for row in rows)
+    assert endpoint.count("answered") == 5 * ROWS, "no answer is asked for twice"
+    assert run == RunId(1)
