@@ -13,6 +13,7 @@ import pytest
 from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import file_task_key
 from passloop.cli.client import Client
+from passloop.cli.generating import Generate
 from passloop.engine.retrying import retry
 from passloop.engine.settings import EngineSettings
 from passloop.kernel.events import Cancelled, GroupHeld, GroupReleased
@@ -121,3 +122,32 @@ async def test_a_preview_and_a_run_that_was_cancelled_get_none(tmp_path: Path) -
         keys = [file_task_key(run) for run in (preview, cancelled)]
         assert await engine.read(lambda reader: reader.keyed(keys)) == {}
         assert not (tmp_path / "made.parquet").exists()
+
+
+async def followed(stand: GenerateStand, dataset: Dataset) -> list[int]:
+    """Start a spec as the command does, to its end; the runs that were declared for it."""
+    declared: list[int] = []
+    home = str(stand.folder / "home")
+    summary = await asyncio.to_thread(Generate(dataset, home=home).work, Client(home), declared.append)
+    assert summary is not None
+    assert (summary.exit_code, summary.counts["kept"]) == (0, dataset.spec.rows)
+    return declared
+
+
+async def test_a_file_that_is_whole_is_not_made_again_but_of_other_cells_it_is(tmp_path: Path) -> None:
+    (tmp_path / "who.csv").write_text("who\nann\nbob\n")
+    columns = [
+        {"name": "who", "kind": "seed", "file": "who.csv", "order": "cycled"},
+        {"name": "text", "kind": "llm_text", "model": "m", "prompt": "by {{ who }}"},
+    ]
+    async with generating(tmp_path, QUICK) as stand:
+        assert len(await followed(stand, stand.dataset(columns=columns))) == 1
+        written = (tmp_path / "made.parquet").stat()
+        assert await followed(stand, stand.dataset(columns=columns)) == []
+        assert (tmp_path / "made.parquet").stat() == written
+        (tmp_path / "who.csv").write_text("who\nann\neve\n")
+        assert len(await followed(stand, stand.dataset(columns=columns))) == 1
+        assert pq.read_table(tmp_path / "made.parquet")["who"].to_pylist() == ["ann", "eve"] * 3
+        (tmp_path / "made.parquet").unlink()
+        assert len(await followed(stand, stand.dataset(columns=columns))) == 1
+        assert stand.endpoint.count("answered") == 6 + 3

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.apps.generate.dataset import Dataset
-from passloop.apps.generate.declaring import file_task_key, makes_files
+from passloop.apps.generate.declaring import file_task_key, makes_files, runs_of_dataset
 from passloop.apps.generate.gathering import gather_unit
 from passloop.apps.generate.settling import Settled, Settling
 from passloop.apps.generate.summary import Summary, summary_of
@@ -51,13 +51,30 @@ class Generate:
         self.run: Mapping[str, Any] | None = None
 
     def work(self, client: Client, note: Callable[[int], None]) -> Summary | None:
-        """Declare, follow to the end, write the files. `note` is told the run. Of a preview there is no summary."""
+        """Declare, follow to the end, write the files. `note` is told the run. Of a preview there is no summary, and of
+        a dataset that is written already no run.
+        """
+        if self._writes and self._is_written():
+            streams.say("every row is in the file: nothing is asked")
+            return self.settle()
         with client.events(form="marks") as events:
             self.run = self._declare(client)
             note(int(self.run["id"]))
             with Reader.open(Home(Path(self._home))) as reader:
                 self._follow(client, events, reader)
         return self.settle() if self._writes else None
+
+    def _is_written(self) -> bool:
+        """Whether the file is that of these very cells, and the run that made it is over."""
+        if self._settling.written() is None:
+            return False
+        with Reader.open(Home(Path(self._home))) as reader:
+            newest, _ = next(iter(runs_of_dataset(reader, self.dataset.root)), (None, None))
+        if newest is None or newest.source is None or newest.source.row.state in _COMING:
+            return False
+        self.run = {"id": newest.row.id, "name": newest.row.name}
+        self._files_are_there = all(state in FINAL for state, count in newest.counts.items() if count)
+        return self._files_are_there
 
     def settle(self) -> Summary:
         """Write the files from what is committed, unless that was done, and tell."""

@@ -134,11 +134,15 @@ class Settling:
         return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, whole)
 
     def written(self) -> Settled | None:
-        """What the file says of itself, if it is that of the whole dataset; late parts are deleted."""
+        """What the file says of itself, if it is that of the whole dataset and these very cells; late parts are
+        deleted.
+        """
         told = self._parts.told(self._dataset.out)
         if told is None or told["incomplete"] or told["spec_hash"] != self._dataset.hash:
             return None
         if told["rows"] != self._dataset.spec.rows or self._dataset.spec.target is not None:
+            return None
+        if told.get("cells") != self._made_of:
             return None
         tally = Tally()
         tally.merge(told)
@@ -174,6 +178,7 @@ class Settling:
             "generate": self._dataset.spec.generate,
             "spec_hash": self._dataset.hash,
             "rows": self._dataset.spec.rows,
+            "cells": self._made_of,
             **tally.told(),
             "incomplete": tally.incomplete,
             "cost": cost_told(self._dataset, tally),
@@ -188,13 +193,25 @@ class Settling:
             self._latest = cells_of(self._dataset, unit)
         return self._latest
 
+    @property
+    def _made_of(self) -> str:
+        """What the file of the whole dataset is made of: the identities of its row groups, put together."""
+        made = hashlib.sha256()
+        for unit in range(self._dataset.units):
+            made.update(self._identity(unit).encode())
+        return made.hexdigest()[:16]
+
     def _path(self, unit: int) -> Path:
+        return self._parts.path(unit, self._identity(unit))
+
+    def _identity(self, unit: int) -> str:
+        """What a part is made of: its cells, what is kept of its rows, and what is written of these."""
         if unit not in self._identities:
             keys = [cell.key for cell in self._cells(unit).cells]
             rows = list(self._dataset.rows_of(unit))
             told = [keys, rows, self._dataset.spec.keep, self._dataset.outputs, self._columns]
             self._identities[unit] = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
-        return self._parts.path(unit, self._identities[unit])
+        return self._identities[unit]
 
     @property
     def _columns(self) -> list[str]:
