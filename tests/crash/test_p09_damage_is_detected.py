@@ -159,6 +159,19 @@ def test_p09_a_damaged_store_is_noticed_and_repaired(tmp_path: Path, backup: boo
     damage_again_and_again(tmp_path, times=100, seed=int(backup), backup=backup)
 
 
+@pytest.mark.parametrize(("target", "words"), [(STORE, ["up"]), (LOG, ["submit", "--", "true"])])
+def test_p09_who_starts_an_engine_on_a_damaged_home_is_told_and_none_comes_up(
+    tmp_path: Path, target: str, words: list[str]
+) -> None:
+    """What is damaged stays as it was found: a repair must see all that is left, of the log too."""
+    home, _ = killed_home(tmp_path)
+    os.truncate(home.path / target, 15_000)
+    before = [(home.path / name).read_bytes() for name in (STORE, LOG)]
+    assert is_said(passloop(home, *words))
+    assert not home.socket.exists()
+    assert [(home.path / name).read_bytes() for name in (STORE, LOG)] == before
+
+
 @pytest.mark.large
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("backup", [True, False])

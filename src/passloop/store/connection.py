@@ -18,7 +18,15 @@ import apsw.sqlite_extra
 
 from .errors import HomeRefused, NotStorable, StoreBusy, StoreDamaged, StoreError, StoreFull, StoreRefused, StoreTooNew
 
-__all__ = ["check_version", "open_copy", "open_reading", "open_writing", "transaction", "translated"]
+__all__ = [
+    "check_version",
+    "leave_as_it_is",
+    "open_copy",
+    "open_reading",
+    "open_writing",
+    "transaction",
+    "translated",
+]
 
 BUSY_MILLIS = 10_000
 CHECKPOINT_PAGES = 2_000
@@ -75,9 +83,17 @@ def open_writing(path: Path) -> apsw.Connection:
         try:
             _prepare_writing(connection, path)
         except BaseException:
-            connection.close()
+            leave_as_it_is(connection)
             raise
     return connection
+
+
+def leave_as_it_is(connection: apsw.Connection) -> None:
+    """Close a store that will not do: its log stays beside it for a repair, which else would be written back, as far as
+    it is readable, and deleted.
+    """
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.close()
 
 
 def _prepare_writing(connection: apsw.Connection, path: Path) -> None:

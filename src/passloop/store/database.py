@@ -20,7 +20,7 @@ from passloop.kernel.tasks import TaskState
 
 from . import backup, lookups
 from .batch import Batch, next_ids, write_changes
-from .connection import open_reading, open_writing, transaction, translated
+from .connection import leave_as_it_is, open_reading, open_writing, transaction, translated
 from .errors import StoreError, StoreMissing
 from .event_records import encode_events
 from .home import Home, sync_directory
@@ -77,7 +77,7 @@ class Store:
             sync_directory(home.path)
             return cls(home, writer, mark, last)
         except BaseException:
-            writer.close()
+            leave_as_it_is(writer)
             raise
 
     def close(self) -> None:
