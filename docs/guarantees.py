@@ -58,14 +58,17 @@ PROMISES = (
         "no device is double-booked, across crashes and strays too",
         "0",
         "20,000 / 100,000 events",
-        ("properties/test_p15_the_machine_is_right.py", "unit/devices/test_locks.py", "unit/devices/test_gate.py"),
+        (
+            *("properties/test_p15_the_machine_is_right.py", "unit/devices/test_locks.py", "unit/devices/test_gate.py"),
+            "unit/drivers/test_commands.py",
+        ),
     ),
     Promise(
         5,
         "running work survives the engine's death and upgrade",
         "all found again, 0 restarted",
         "10 / 100 cycles of 8",
-        ("crash/test_shim_kills.py",),
+        ("crash/test_shim_kills.py", "unit/drivers/test_keeper_parts.py"),
     ),
     Promise(
         6,
@@ -100,14 +103,22 @@ PROMISES = (
         "a poison task cannot eat the box",
         "limits held; others keep 95 % of throughput",
         "scripted",
+        ("unit/drivers/test_memory.py",),
     ),
     Promise(
         12,
         "an LLM answer we stored is never paid for twice",
         "0 sent again; those of unknown outcome are counted and shown",
         "50 / 1,000 kills",
+        ("unit/engine/test_submission.py",),
     ),
-    Promise(13, "limits hold across runs, crashes, restarts", "0 over", "50 / 1,000 seeds"),
+    Promise(
+        13,
+        "limits hold across runs, crashes, restarts",
+        "0 over",
+        "50 / 1,000 seeds",
+        ("unit/kernel/test_closed_pools.py",),
+    ),
     Promise(
         14,
         "no starvation behind work of its own or lower priority, no deadlock, every waiting task has a true reason",
@@ -127,6 +138,10 @@ PROMISES = (
         "bad input gets an error, not a traceback",
         "0 tracebacks, 0 over 1 s, each error names the place and a fix",
         "2,000 / 10,000",
+        (
+            *("unit/apps/test_spec_file.py", "properties/test_page_interface_fuzz.py"),
+            *(f"properties/test_{kind}_specs_fuzz.py" for kind in ("bench", "generate", "tune")),
+        ),
     ),
     Promise(18, "100,000 tasks stay usable", "`ls` p95 under 300 ms, engine under 300 MB", "one"),
     Promise(
