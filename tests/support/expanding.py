@@ -10,7 +10,7 @@ from passloop.kernel.tasks import NewTask, TaskSpec
 
 from .engines import one_cpu
 
-__all__ = ["ScriptedExpander", "unit_of"]
+__all__ = ["PAYLOAD", "ScriptedExpander", "unit_of"]
 
 PAYLOAD = '{"command":["true"],"cwd":"/","environment":"e1"}'
 

@@ -119,6 +119,8 @@ def _is_reached(source: Source, number: int, passed: Sequence[int]) -> bool:
 
 def _part(source: Source, unit: int, nodes: Sequence[int] | None) -> Part:
     """Those of the nodes (None: of all) whose next unit is this one."""
+    if nodes is None and not source.lags:
+        return Part(unit)
     count = len(source.nodes)
     chosen = tuple(n for n in range(count) if source.front(n) == unit and (nodes is None or n in nodes))
     return Part(unit, () if len(chosen) == count else chosen)

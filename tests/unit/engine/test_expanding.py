@@ -11,17 +11,18 @@ import pytest
 
 from passloop.engine.errors import EngineStopped, Refused
 from passloop.engine.expanding import ExpandAsk, Expansion, in_thread
-from passloop.kernel.events import Cancelled, Held, Released, SourceDeclared, SourceRetried
-from passloop.kernel.ids import RunId
+from passloop.kernel.events import Cancelled, Held, PoolDeclared, PoolKind, Released, SourceDeclared, SourceRetried
+from passloop.kernel.ids import PoolName, RunId
 from passloop.kernel.resources import Request
 from passloop.kernel.source_rows import ResidentGuard, SourcePlan, SourceState, TemplateNode
-from passloop.kernel.tasks import TaskState
+from passloop.kernel.tasks import NewTask, TaskState
 from passloop.store.reader import RunView
 from passloop.store.sources import SourceView
-from tests.support.builders import ask
+from tests.support.builders import ask, spec_of
 from tests.support.engines import Rig, one_cpu
-from tests.support.expanding import ScriptedExpander, unit_of
+from tests.support.expanding import PAYLOAD, ScriptedExpander, unit_of
 
+TWO = (one_cpu(), spec_of(ask(licence=1)))
 CELL = TemplateNode(one_cpu().request, completes=True)
 
 
@@ -158,6 +159,49 @@ async def test_a_unit_that_was_asked_for_is_asked_for_again_after_a_crash(tmp_pa
     await all_end(rig, run)
     assert (expander.asked, again.asked) == ([0], [0, 1, 2])
     assert (await run_view(rig, run)).counts == {"succeeded": 6}
+    await rig.close()
+
+
+class InParts:
+    """Writes out units of two nodes; unless it `goes_on` it comes to the rest of one and says that it `is_there`."""
+
+    def __init__(self, *, goes_on: bool) -> None:
+        self.asked: list[tuple[int, tuple[int, ...], bool]] = []
+        self.is_there = asyncio.Event()
+        self.goes_on = goes_on
+
+    async def expand(self, asked: ExpandAsk) -> Expansion:
+        self.asked.append((asked.unit, asked.nodes, asked.begun))
+        if asked.begun and not self.goes_on:
+            self.is_there.set()
+            await asyncio.Event().wait()
+        nodes = [node for node in (0, 1) if asked.wants(node)]
+        tasks = tuple(NewTask(TWO[node], PAYLOAD, index=asked.unit, node=node) for node in nodes)
+        return Expansion(tasks, bytes=10 * len(tasks))
+
+
+async def test_a_part_that_was_asked_for_is_asked_for_again_after_a_crash(tmp_path: Path) -> None:
+    """There is one licence, so units come without what asks for it once memory is half full."""
+    rig, first = Rig(tmp_path), InParts(goes_on=False)
+    rig.open().expansions.register("scripted", first)
+    await rig.engine.start()
+    await rig.engine.send(PoolDeclared(PoolName("licence"), PoolKind.AMOUNT, 1))
+    template = tuple(TemplateNode(spec.request, completes=True) for spec in TWO)
+    plan = SourcePlan(template, ResidentGuard(bytes=70), units=8)
+    run = (await rig.engine.declare_source(SourceDeclared("parts", "scripted", plan))).run
+    while not first.is_there.is_set():
+        for attempt in list(rig.outside.live):
+            rig.driver.finish(attempt)
+        await rig.heard()
+    await rig.kill()
+    again = InParts(goes_on=True)
+    rig.open().expansions.register("scripted", again)
+    await rig.engine.start()
+    await all_end(rig, run)
+    assert again.asked[0] == first.asked[-1]
+    parts = [(unit, node) for unit, nodes, _ in (*first.asked[:-1], *again.asked) for node in nodes or (0, 1)]
+    assert sorted(parts) == [(unit, node) for unit in range(8) for node in (0, 1)]
+    assert (await run_view(rig, run)).counts == {"succeeded": 16}
     await rig.close()
 
 
