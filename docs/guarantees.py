@@ -50,7 +50,13 @@ class Promise:
 
 
 PROMISES = (
-    Promise(1, "an acknowledged submit is never lost", "0 lost", "200 / 1,000 kills"),
+    Promise(
+        1,
+        "an acknowledged submit is never lost",
+        "0 lost",
+        "200 / 1,000 kills",
+        ("unit/engine/test_turns.py", "unit/engine/test_killed.py"),
+    ),
     Promise(2, "a committed attempt never runs again", "0", "same run"),
     Promise(3, "at most one live attempt per task", "0 overlaps", "same run"),
     Promise(

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from pathlib import Path
 
+import pytest
+
 from passloop.engine.writer import Loaded, Writer
 from passloop.kernel.events import Exited, Held, Started
 from passloop.kernel.ids import AttemptId, TaskId
@@ -41,17 +43,18 @@ async def test_a_submitted_task_is_launched_and_succeeds(tmp_path: Path) -> None
         assert set(one.store.states_of(answer.tasks).values()) == {TaskState.SUCCEEDED}
 
 
-async def test_nothing_is_launched_or_answered_before_its_commit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", [False, True], ids=["starts at once", "held"])
+async def test_nothing_is_launched_or_answered_before_its_commit(tmp_path: Path, held: bool) -> None:
     async with rig(tmp_path) as one:
         gate = Gate(one.engine.writer)
-        answer = asyncio.ensure_future(one.engine.submit(commands(1)))
+        answer = asyncio.ensure_future(one.engine.submit(commands(1, held=held)))
         await asyncio.to_thread(gate.reached.wait, 10)
         assert one.driver.calls == []
         assert not answer.done()
         assert one.store.states_of([1]) == {}
         gate.open()
         await answer
-        assert one.driver.calls == [("launch", 1)]
+        assert one.driver.calls == ([] if held else [("launch", 1)])
 
 
 async def test_a_look_at_the_machine_waits_for_the_commit_under_way(tmp_path: Path) -> None:
