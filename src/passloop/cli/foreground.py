@@ -18,7 +18,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.launching import start_daemon
-from passloop.cli.serving import settings_errors, wait_for_engine
+from passloop.cli.serving import collect_seldom, settings_errors, wait_for_engine
 from passloop.cli.wording import FINAL, ids_text
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
@@ -96,6 +96,7 @@ class Foreground:
                 streams.say("other work remains: a daemon goes on with it (passloop status)")
 
     async def _serve(self) -> int:
+        collect_seldom()
         async with open_host(Path(self._home), EngineSettings(environ=self._environment)) as host:
             self._take_signals(host)
             loop = asyncio.get_running_loop()

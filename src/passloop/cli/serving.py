@@ -24,7 +24,7 @@ from passloop.engine.settings import EngineSettings
 from passloop.store.inotify import CREATED, watcher
 from passloop.web.host import EngineHost, open_host
 
-__all__ = ["serve", "settings_errors", "wait_for_engine"]
+__all__ = ["collect_seldom", "serve", "settings_errors", "wait_for_engine"]
 
 _COLLECT_AFTER = (20_000, 50, 10)
 """When Python looks for unreachable cycles. Its usual 700 makes it walk a submission's tasks hundreds of times while
@@ -32,6 +32,12 @@ they are being made, which is a third of their cost; none of them is garbage.
 """
 _STARTS_WITHIN = 15.0
 _BETWEEN_BIND_AND_LISTEN = 0.05
+
+
+def collect_seldom() -> None:
+    """Make this process's garbage collector fit for an engine. What is loaded so far stays and is not gone through."""
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 def serve(
@@ -64,8 +70,7 @@ async def _serve(
     on_ready: Callable[[], None],
     on_interrupt: Callable[[int], DownMode] | None,
 ) -> None:
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)
+    collect_seldom()
     async with open_host(Path(home), settings) as host:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, host.go_down, DownMode.LEAVE)
