@@ -3,6 +3,7 @@ another engine too."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from passloop.apps.generate import expander
+from passloop.cli.client import Client
+from passloop.cli.reads import EngineReads
+from passloop.cli.run_whys import emit_run_why, run_why
 from passloop.kernel.events import PoolOpened
 from passloop.kernel.ids import PoolName, RunId
 from passloop.kernel.source_status import SourceStatus
@@ -59,7 +63,9 @@ async def healthy_are_done(stand: GenerateStand) -> SourceStatus:
     raise AssertionError("the engine ended")
 
 
-async def test_three_columns_finish_beside_a_closed_one_and_the_rest_comes_when_it_opens(tmp_path: Path) -> None:
+async def test_three_columns_finish_beside_a_closed_one_and_the_rest_comes_when_it_opens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     endpoint = FaultyEndpoint(CLOSED_AT_ONCE, log=tmp_path / "bills.jsonl")
     await endpoint.start()
     dataset = dataset_from(tmp_path, endpoint.url, **spec())
@@ -68,6 +74,11 @@ async def test_three_columns_finish_beside_a_closed_one_and_the_rest_comes_when_
         status = await healthy_are_done(stand)
         assert {lag.node for lag in status.row.lags} == {3, 4}
         assert all(status.row.unit - lag.unit > 20 for lag in status.row.lags)
+        told = await asyncio.to_thread(run_why, EngineReads(Client(str(tmp_path / "home"))), "@made")
+        assert told is not None
+        emit_run_why(told, running=True)
+        groups = status.row.unit - status.row.lags[0].unit
+        assert f"made/by_slow: {groups} row groups wait unwritten" in capsys.readouterr().out
     async with generating_beside(tmp_path, endpoint) as stand:
         await stand.host.engine.send(PoolOpened(PoolName(dataset.models["slow"].pool)))
         await stand.host.engine.wait_source(run)

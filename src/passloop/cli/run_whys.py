@@ -52,6 +52,7 @@ def run_why(reads: Reads, word: str) -> dict[str, Any] | None:
         "message": without_unit(source["message"]),
         "tasks": tasks,
         "blockers": source.get("blockers", []),
+        "lags": source.get("lags", []),
         "waiting": _waiting(reads, found["id"], tasks) if reads.running else [],
     }
 
@@ -80,6 +81,11 @@ def emit_run_why(answer: dict[str, Any], *, running: bool) -> None:
         streams.emit(f"  {streams.clean(answer['message'])}")
     for blocker in answer["blockers"]:
         streams.emit(f"  {streams.clean(blocker['sentence'])}")
+    for lag in answer["lags"]:
+        what = streams.clean(lag["group"] or f"part {lag['node']}")
+        streams.emit(
+            f"  {what}: {counted(lag['units'], 'row group')} wait unwritten, so that memory is left for others"
+        )
     for one in answer["waiting"]:
         _emit_waiting(one)
     waiting = sum(tasks.get(state, 0) for state in ("ready", "waiting", "held", "backoff"))

@@ -178,7 +178,10 @@ def request_view(variants: Iterable[Variant]) -> list[Json]:
 
 
 def source_view(source: SourceView) -> Json:
-    """What is still to come of a run's tasks; `to_come` is how many, None if nobody knows."""
+    """What is still to come of a run's tasks; `to_come` is how many, None if nobody knows.
+
+    `lags` are the columns of which fewer units are written out than of others, each with how many these are.
+    """
     row, plan = source.row, source.plan
     return {
         "state": row.state.value,
@@ -187,6 +190,9 @@ def source_view(source: SourceView) -> Json:
         "units": {"done": row.unit, "of": plan.units},
         "tasks": {"done": row.tasks, "of": plan.tasks},
         "to_come": to_come(source),
+        "lags": [
+            {"node": lag.node, "group": plan.template[lag.node].group, "units": row.unit - lag.unit} for lag in row.lags
+        ],
     }
 
 
