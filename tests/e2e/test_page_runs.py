@@ -141,10 +141,14 @@ async def test_a_dataset_tells_its_columns_as_a_graph_and_each_row_with_what_was
         endpoint = columns["by_one"]["pool"].rpartition("/")[0]
         told = await ask(home, f"/pools/{endpoint}/calls?minutes=2")
         assert [(step["gate"], step["most"]) for step in told["limits"]] == [("open", None)]
-        minutes = told["minutes"]
-        assert sum(minute["calls"] for minute in minutes) == 12
-        assert sum(minute["success"] for minute in minutes) == 11
-        assert sum(minute["failure"] for minute in minutes) == 1
+        assert (told["step"], len(told["steps"])) == (60_000, 2)
+        of_run = await ask(home, f"/pools/{endpoint}/calls?from={found['began']}&to={found['ended']}")
+        assert of_run["step"] < 60_000
+        assert of_run["steps"][0]["at"] <= found["began"] <= found["ended"] <= of_run["until"]
+        for steps in (told["steps"], of_run["steps"]):
+            assert sum(step["calls"] for step in steps) == 12
+            assert sum(step["success"] for step in steps) == 11
+            assert sum(step["failure"] for step in steps) == 1
         lane = next(each for each in (await ask(home, "/timeline"))["lanes"] if each["kind"] == "endpoint")
         assert (lane["id"], sum(bar["count"] for bar in lane["bars"])) == (endpoint, 12)
 

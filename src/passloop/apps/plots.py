@@ -15,7 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 66, 18, 16, 46
 TICKS = 5
 STYLE = """
 .chips { margin-bottom: 0.8rem; } h4 { margin: 1rem 0 0.3rem; font-size: 0.92rem; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.2rem; }
+.plots { margin-top: 0.9rem; display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.2rem; }
 figure { margin: 0; min-width: 0; } figcaption { font-size: 0.86rem; color: var(--soft); margin-bottom: 0.3rem; }
 .plot { width: 100%; height: auto; }
 .plot .axis { stroke: var(--rule); } .plot text { fill: var(--soft); font-size: 12px; }

@@ -256,10 +256,10 @@ class Reader:
         with self._asking() as connection:
             return spent_of(connection, kind, since=since)
 
-    def calls(self, pools: Iterable[str], *, since: int) -> list[CallCount]:
-        """Calls that drew on one of these pools since an engine time in ms, minute by minute."""
+    def calls(self, pools: Iterable[str], *, since: int, step: int) -> list[CallCount]:
+        """Calls that drew on one of these pools since an engine time, by steps of so much time; both in ms."""
         with self._asking() as connection:
-            return calls_of(connection, pools, since=since)
+            return calls_of(connection, pools, since=since, step=step)
 
     def limit_steps(self, pools: Iterable[str], *, since: int = 0) -> list[LimitStep]:
         """How many these limits let be under way, step by step from an engine time in ms on, with what held then."""

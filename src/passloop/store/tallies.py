@@ -31,9 +31,9 @@ class NodeSpent(NamedTuple):
 
 
 class CallCount(NamedTuple):
-    """How many calls were admitted in a minute (0: the first asked about) and ended so (None: under way)."""
+    """How many calls were admitted in a step of time (0: the first asked about) and ended so (None: under way)."""
 
-    minute: int
+    place: int
     outcome: str | None
     calls: int
 
@@ -67,9 +67,9 @@ def nodes_of(connection: apsw.Connection, run: int, *, since: int) -> dict[int, 
     return found
 
 
-def calls_of(connection: apsw.Connection, pools: Iterable[str], *, since: int) -> list[CallCount]:
-    """Calls that drew on one of these pools since a time in ms, minute by minute."""
-    bindings = {"since": since, "pools": encode_json(list(pools))}
+def calls_of(connection: apsw.Connection, pools: Iterable[str], *, since: int, step: int) -> list[CallCount]:
+    """Calls that drew on one of these pools since a time, by steps of so much time; both in ms."""
+    bindings = {"since": since, "step": step, "pools": encode_json(list(pools))}
     return [CallCount._make(row) for row in connection.execute(statement("count_calls"), bindings)]
 
 

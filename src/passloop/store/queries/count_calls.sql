@@ -1,5 +1,5 @@
--- Calls that drew on one of these pools, by the minute in which they were admitted and how they ended.
-SELECT (attempts.admitted_at - :since) / 60000, attempts.outcome ->> 'kind', count(*)
+-- Calls that drew on one of these pools, by the step of time in which they were admitted and how they ended.
+SELECT (attempts.admitted_at - :since) / :step, attempts.outcome ->> 'kind', count(*)
 FROM attempts
 WHERE attempts.admitted_at >= :since AND attempts.driver = 'calls' AND EXISTS (
     SELECT 1 FROM json_each(attempts.allocation, '$.amounts') AS drawn

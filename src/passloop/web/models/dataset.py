@@ -32,6 +32,8 @@ def dataset(reader: Reader, run: RunView, *, now: int, pools: Mapping[str, PoolV
     names = {name for model in made.models.values() for name in (model.pool, model.endpoint.pool)}
     return document(
         run={"id": run.row.id, "name": run.row.name},
+        began=run.row.submitted_at,
+        ended=None if run.source is None else run.source.row.ended_at,
         out=str(made.out),
         rows=made.spec.rows,
         row_group=made.spec.row_group,

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from passloop.apps.queue.views import document, gpu_view, pool_view
 from passloop.kernel.events import PoolOpened, QuarantineReleased
 from passloop.kernel.ids import PoolName
-from passloop.web.models.calls import calls, family_of
+from passloop.web.models.calls import calls, family_of, last_minutes, steps_between
 from passloop.web.models.now import lying_workers
 from passloop.web.models.task import device_curve
 from passloop.web.port import EngineHere, json_reply
@@ -57,11 +57,20 @@ async def list_pools(engine: EngineHere) -> Response:
 
 
 @router.get("/pools/{name:path}/calls")
-async def list_calls(engine: EngineHere, name: str, minutes: Annotated[int, Query(ge=1, le=1_440)] = 60) -> Response:
-    """What became of the calls that drew on a pool or one below it, minute by minute."""
+async def list_calls(
+    engine: EngineHere,
+    name: str,
+    minutes: Annotated[int, Query(ge=1, le=1_440)] = 60,
+    since: Annotated[int | None, Query(alias="from", ge=0, le=2**53)] = None,
+    until: Annotated[int | None, Query(alias="to", ge=0, le=2**53)] = None,
+) -> Response:
+    """What became of the calls that drew on a pool or one below it, and how many it let be under way: minute by minute,
+    or from one engine time in ms to another (by default now) in some sixty steps.
+    """
     pools = await engine.look(lambda machine, now: {str(pool.name): pool for pool in machine.pools(now)})
     family, now = family_of(name, pools), engine.clock.now()
-    return json_reply(await engine.read(lambda reader: calls(reader, name, family, now=now, minutes=minutes)))
+    steps = last_minutes(now, minutes) if since is None else steps_between(since, now if until is None else until)
+    return json_reply(await engine.read(lambda reader: calls(reader, name, family, steps, now=now)))
 
 
 @router.get("/spend")

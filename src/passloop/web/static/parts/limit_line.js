@@ -20,7 +20,7 @@ export function LimitLine({ limits, across, until, box, pool }) {
   const last = spans.at(-1);
   const told = `${last.most ? `${countText(last.most)} at once now` : "no limit known"}, closed ${countText(closed.length)} times`;
   return html`<svg class="chart" viewBox=${`0 0 ${box.width} ${HEIGHT}`} role="img" aria-label=${`Limit of ${oneLine(pool)}: ${told}`}>
-      ${ticks([0, top], 2).filter(Number.isInteger).map((value) => html`<g key=${value}><line class="rule" x1=${box.left} x2=${box.width - box.right} y1=${y(value)} y2=${y(value)} /><text x=${box.left - 5} y=${y(value) + 4} text-anchor="end">${countText(value)}</text></g>`)}
+      ${ticks([0, top], 3).filter(Number.isInteger).map((value) => html`<g key=${value}><line class="rule" x1=${box.left} x2=${box.width - box.right} y1=${y(value)} y2=${y(value)} /><text x=${box.left - 5} y=${y(value) + 4} text-anchor="end">${countText(value)}</text></g>`)}
       ${closed.map((span) => html`<rect key=${span.from} class=${CLOSED[span.gate][0]} x=${across(span.from)} width=${Math.max(1, across(span.to) - across(span.from))} y=${TOP} height=${HEIGHT - TOP - BOTTOM}>
         <title>${CLOSED[span.gate][1]} from ${wholeText(span.from)} to ${wholeText(span.to)}</title></rect>`)}
       <g class="s0"><path class="curve" d=${stairs(spans.filter((span) => span.most), across, y)} /></g>

@@ -20,7 +20,7 @@ export function Page() {
     <${Panel} title="GPUs" bare>
       <${Loaded} of=${gpus}>${(data) => data.gpus.length
         ? data.gpus.map((gpu) => html`<${Device} key=${gpu.uuid} gpu=${gpu} />`)
-        : html`<${Empty} command="PASSLOOP_VIRTUAL_GPUS=4x80GiB passloop up">There are no GPUs: ${plain(data.absent_reason || "none were found")}. To try things out:<//>`}<//>
+        : html`<${Empty} command="PASSLOOP_VIRTUAL_GPUS=4x80GiB passloop up">There are no GPUs: ${plain(data.absent_reason || "none were found").replace(/\.$/, "")}. To try things out:<//>`}<//>
     <//>
     ${gpus.data?.gpus.length > 0 && html`<${DeviceCurves} gpus=${gpus.data.gpus} />`}
     ${gpus.data?.workers?.length > 0 && html`<${Workers} workers=${gpus.data.workers} gpus=${gpus.data.gpus} />`}
