@@ -14,8 +14,6 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 
 from .ends import Ends
 from .events import PoolKind
@@ -92,7 +90,7 @@ class Admission:
         self._walk = _Walk(0, 0, [], frozenset())
         self._supply = Supply(state, state.now)
         self._node_in_play = state.node_in_play()
-        self._parked = bool(state.workers.parked())
+        self._parked = any(worker.parked for worker in state.workers.by_id.values())
         self._charged = False
         self._probed = False
         self._in_the_way: list[Room] = []
@@ -128,7 +126,7 @@ class Admission:
     def _walk_level(self, level: dict[str, Lanes]) -> None:
         """Walk the lanes of one priority: the group with the least virtual time first, its lanes in order."""
         cursors = [_Cursor(lanes) for lanes in level.values()]
-        while cursors := [cursor for cursor in cursors if cursor.at < len(cursor.lanes)]:
+        while cursors := [cursor for cursor in cursors if cursor.at < len(cursor.lanes.heads)]:
             self._walk_lanes(*_first(cursors))
 
     def _walk_lanes(self, cursor: _Cursor, until: Place | None) -> None:
@@ -217,10 +215,12 @@ class Admission:
         mask = 0
         end = self._end_of(task)
         for room in self._walk.rooms:
-            met = [may_pass(self._state, task, variant, room, end) for variant in blocked.able]
-            if any(met):
+            met = 0
+            for variant in blocked.able:
+                met |= may_pass(self._state, task, variant, room, end)
+            if met:
                 self._in_the_way.append(room)
-            mask = reduce(or_, met, mask)
+            mask |= met
         return mask
 
     def _end_of(self, task: Task) -> int | None:

@@ -116,7 +116,11 @@ class Device:
 
     def could_serve(self, ask: DeviceAsk) -> bool:
         """Whether the ask fits here once all our attempts have ended."""
-        return self.state is DeviceState.AVAILABLE and self.usable >= self.least_usable(ask)
+        if self.state is not DeviceState.AVAILABLE:
+            return False
+        if ask.share or ask.vram_mib is not None:
+            return self.usable >= self.least_usable(ask)
+        return self.usable * 100 >= self.vram * USABLE_PERCENT
 
     def least_usable(self, ask: DeviceAsk) -> int:
         """How much VRAM in MiB must be usable here: what is asked, and of a whole device 80 % where nothing is."""
@@ -132,12 +136,12 @@ class Device:
 
     def fits(self, ask: DeviceAsk) -> bool:
         """Whether the ask fits beside what is held now."""
-        if ask.share:
-            taken = self.vram - self.free_vram
-            needed = self.vram_for(ask)
-            room = self.free_share >= ask.share and self.free_vram >= needed and taken + needed <= self.usable
-            return room and self.could_serve(ask)
-        return not self.holders and self.could_serve(ask)
+        if not ask.share:
+            return not self.holders and self.could_serve(ask)
+        if self.free_share < ask.share or self.state is not DeviceState.AVAILABLE:
+            return False
+        taken, needed = self.vram - self.free_vram, self.vram_for(ask)
+        return self.free_vram >= needed and taken + needed <= self.usable
 
     def disturbs(self, ask: DeviceAsk) -> int:
         """0 if the ask fits beside the workers that are parked here, else when the latest used of them was."""
@@ -212,10 +216,16 @@ class DevicePool:
 
     def could_serve(self, ask: DeviceAsk) -> bool:
         """Whether the ask would fit if all our attempts ended now."""
+        wanted = 1 if ask.share else ask.count
+        if not ask.balance:
+            for device in self.devices.values():
+                if device.could_serve(ask):
+                    wanted -= 1
+                    if not wanted:
+                        return True
+            return False
         able = [device for device in self.devices.values() if device.could_serve(ask)]
-        if ask.share:
-            return bool(able)
-        return len(able) >= ask.count and (not ask.balance or _balanced(able, ask.count) is not None)
+        return len(able) >= wanted and (ask.share > 0 or _balanced(able, wanted) is not None)
 
     def has_too_few(self, ask: DeviceAsk) -> bool:
         """Whether the ask does not fit beside what is held now."""

@@ -6,10 +6,7 @@ Admission and `why` call the same functions, so a reason is never a guess. They 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
-from operator import or_
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .device_pool import Spare
 from .events import PoolKind
@@ -34,8 +31,7 @@ class Asker(Protocol):
     run: RunId
 
 
-@dataclass(frozen=True, slots=True)
-class Lack:
+class Lack(NamedTuple):
     """What a blocked task lacks: the mask of pools over its able variants; `able` could start on an empty box.
 
     `mask` is 0 if some able variant fits beside what is used: then only reservations stand in the way.
@@ -107,8 +103,9 @@ def _short_amounts(task: Asker, variant: ShapeVariant, room: Room, end: int | No
     """
     mask = 0
     passes = room.is_passed_by(end)
+    amounts = room.amounts
     for pool, amount in variant.draws:
-        left = room.amounts.get(pool)
+        left = amounts.get(pool)
         if left is not None and (not passes or pool.kind is PoolKind.RATE) and not left.covers(amount):
             mask |= 1 << pool.bit
     if not passes and variant.on_node and room.excludes(task.run, exclusive=variant.exclusive):
@@ -126,9 +123,14 @@ def may_pass(state: State, task: Asker, variant: ShapeVariant, room: Room, end: 
 
 def lack(state: State, supply: Supply, asker: Asker) -> Lack:
     """What a task lacks that is not reserved for others, over the variants that could start on an empty box."""
-    able = tuple(v for v in asker.shape.variants[asker.variant_from :] if is_able(state, v))
-    masks = [supply.lacks(v, asker.run) for v in able]
-    return Lack(reduce(or_, masks, 0) if all(masks) else 0, able)
+    able = tuple([v for v in asker.shape.variants[asker.variant_from :] if is_able(state, v)])
+    found = 0
+    for variant in able:
+        mask = supply.lacks(variant, asker.run)
+        if not mask:
+            return Lack(0, able)
+        found |= mask
+    return Lack(found, able)
 
 
 def lacks_of(state: State, variant: ShapeVariant, run: int, now: int) -> int:
@@ -151,8 +153,9 @@ def all_lack(supply: Supply, shape: Shape, variant_from: int, run: int) -> int:
 
 def is_able(state: State, variant: ShapeVariant) -> bool:
     """Whether the variant would fit if all our attempts ended now."""
-    if not all(pool.could_admit(amount) for pool, amount in variant.draws):
-        return False
+    for pool, amount in variant.draws:
+        if not pool.could_admit(amount):
+            return False
     return variant.devices is None or state.devices.could_serve(variant.devices)
 
 

@@ -16,6 +16,7 @@ from .events import PoolKind
 from .fitting import fit
 from .machine import Machine
 from .reservations import Room, last_resort, room_for
+from .source_records import Node, Unit
 from .source_rows import SourceState
 from .state import State
 from .tasks import TaskState
@@ -118,8 +119,8 @@ def _queue_matches(state: State, now: int) -> Iterator[str]:
         yield f"task {task} has reservation {state.tasks[task].reservation} and is in {reserved}"
     for level in state.queue.levels.values():
         for lanes in level.values():
-            heads = [lane.head for lane in lanes]
-            if heads != sorted(heads, key=lambda head: head or ()):
+            heads = [lane.head for lane in lanes.ordered]
+            if None in heads or heads != sorted(heads):  # type: ignore[type-var]
                 yield f"lanes out of order: {heads}"
 
 
@@ -135,7 +136,7 @@ def _groups_match(state: State, now: int) -> Iterator[str]:
     if counted != work:
         yield f"groups count {counted}, there are {work}"
     busy = [*state.busy, *(name for group in state.groups.values() for name in group.busy)]
-    if sorted(busy) != sorted(work):
+    if len(busy) != len(work) or work.keys() != set(busy):
         yield f"busy are {sorted(busy)}, work has {sorted(work)}"
 
 
@@ -150,27 +151,29 @@ def _sources_match(state: State, now: int) -> Iterator[str]:
     """12. what sources count of their tasks and memory is so"""
     if not state.sources:
         return
-    ready: Counter[tuple[int, int]] = Counter()
-    live: Counter[tuple[int, int]] = Counter()
-    left: dict[int, Counter[int]] = {run: Counter() for run in state.sources}
+    ready: dict[Node, int] = {}
+    live: dict[Node, int] = {}
+    left: dict[Unit, int] = {}
     for task in state.tasks.values():
-        cell = task.cell
-        if cell is None or state.sources.get(cell.unit.source.run) is not cell.unit.source:
-            continue
-        left[cell.unit.source.run][cell.unit.number] += 1
-        live[cell.unit.source.run, id(cell.node)] += 1
-        if task.state is TaskState.READY:
-            ready[cell.unit.source.run, id(cell.node)] += 1
+        if (cell := task.cell) is not None:
+            left[cell.unit] = left.get(cell.unit, 0) + 1
+            live[cell.node] = live.get(cell.node, 0) + 1
+            if task.state is TaskState.READY:
+                ready[cell.node] = ready.get(cell.node, 0) + 1
+    for unit, tasks in left.items():
+        source = state.sources.get(unit.source.run)
+        if source is unit.source and source.units.get(unit.number) is not unit:
+            yield f"{tasks} live tasks count for unit {unit.number} of run {source.run}, which it does not know"
     for run, source in state.sources.items():
         for number, node in enumerate(source.nodes):
-            found = ready[run, id(node)], live[run, id(node)]
+            found = ready.get(node, 0), live.get(node, 0)
             if found != (node.ready, node.live):
                 yield f"run {run} counts {node.ready} ready of {node.live} tasks of node {number}, there are {found}"
-            if any(source.front(number) > source.front(before) for before in node.after):
+            if source.lags and any(source.front(number) > source.front(before) for before in node.after):
                 yield f"run {run} has node {number} further than what it comes after: {source.lags}"
-        units = {unit.number: unit.left for unit in source.units.values()}
-        if dict(left[run]) != units or source.left != left[run].total():
-            yield f"run {run} counts {source.left} live tasks, there are {dict(left[run])}"
+        units = {unit.number: left.get(unit, 0) for unit in source.units.values()}
+        if units != {unit.number: unit.left for unit in source.units.values()} or source.left != sum(units.values()):
+            yield f"run {run} counts {source.left} live tasks, there are {units}"
         if source.bytes != sum(unit.resident for unit in source.units.values()):
             yield f"run {run} counts {source.bytes} bytes"
         if (source.asked is not None) != (source.state is SourceState.ASKED):

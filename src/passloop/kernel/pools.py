@@ -117,7 +117,8 @@ class LimitPool(ScalarPool):
         closure = self.closure
         assert closure is not None
         if closure.gate is Gate.OPEN:
-            return min(closure.limit, self.capacity) - self.used
+            limit, capacity = closure.limit, self.capacity
+            return (limit if limit < capacity else capacity) - self.used
         return self.capacity if _is_to_be_probed(closure) else 0
 
     def could_admit(self, amount: int) -> bool:

@@ -65,12 +65,10 @@ class Lane:
             self._gone.add(place[3])
         self._settle()
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> list[Place]:
         """All places, in no particular order."""
-        for source in (self._tail, self._heap):
-            for place in source:
-                if place[3] not in self._gone:
-                    yield place
+        places = [*self._tail, *self._heap]
+        return [place for place in places if place[3] not in self._gone] if self._gone else places
 
     def _drop_first(self) -> Place:
         if self._heap and (not self._tail or self._heap[0] < self._tail[0]):

@@ -7,7 +7,7 @@ as ending last, oldest first. Nothing here changes any state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
@@ -69,9 +69,10 @@ def room_for(state: State, task: Task, earlier: Sequence[Room], ends: Ends, now:
     assert reservation is not None
     allocation, since = reservation.allocation, reservation.since
     variant = task.shape.variants[allocation.variant]
-    shadow = _shadow(state, task, variant, allocation.devices, earlier, ends, now)
+    kept = _kept(earlier)
+    shadow = _shadow(state, task, variant, allocation.devices, kept, ends, now)
     amounts = {
-        pool: _left_over(pool, amount, shadow, ends, now, reserved=_reserved(pool, earlier, state), since=since)
+        pool: _left_over(pool, amount, shadow, ends, now, reserved=kept.get(pool, 0), since=since)
         for pool, amount in variant.draws
         if pool.gate() is Gate.OPEN  # the one place of a half-open pool is for whoever can probe it first
     }
@@ -80,10 +81,10 @@ def room_for(state: State, task: Task, earlier: Sequence[Room], ends: Ends, now:
         for grant in allocation.devices
     }
     for room in earlier:
-        for uuid in devices.keys() & room.devices.keys():
-            grants = {g.uuid: g for g in _grants(room.task)}
-            held = grants[uuid]
-            devices[uuid] = (devices[uuid][0] - held.share, devices[uuid][1] - held.vram_mib)
+        for held in _grants(room.task):
+            left = devices.get(held.uuid)
+            if left is not None:
+                devices[held.uuid] = (left[0] - held.share, left[1] - held.vram_mib)
     return Room(task, shadow, variant.exclusive, variant.on_node, amounts, devices)
 
 
@@ -92,11 +93,12 @@ def plan(
 ) -> Reservation | None:
     """A reservation for the variant with the earliest shadow time, then by preference; None if none can be kept."""
     best: tuple[EndKey, int, Allocation] | None = None
+    kept = _kept(earlier)
     for variant in variants:
         grants = _first_to_free(state, variant.devices, earlier, ends, ())
         if grants is None:
             continue
-        shadow = _shadow(state, task, variant, grants, earlier, ends, now)
+        shadow = _shadow(state, task, variant, grants, kept, ends, now)
         if best is None or shadow < best[0]:
             amounts = tuple((pool.name, amount) for pool, amount in variant.draws)
             best = (shadow, variant.index, Allocation(variant.index, grants, amounts, variant.exclusive))
@@ -129,14 +131,14 @@ def _grants(task: Task) -> tuple[Grant, ...]:
     return () if task.reservation is None else task.reservation.allocation.devices
 
 
-def _reserved(pool: ScalarPool, earlier: Sequence[Room], state: State) -> int:
-    """What the reservations before this one keep of a pool."""
-    total = 0
+def _kept(earlier: Sequence[Room]) -> dict[ScalarPool, int]:
+    """What the reservations before one keep of each pool."""
+    kept: dict[ScalarPool, int] = {}
     for room in earlier:
         assert room.task.reservation is not None
-        chosen = room.task.shape.variants[room.task.reservation.allocation.variant]
-        total += sum(amount for other, amount in chosen.draws if other is pool)
-    return total
+        for pool, amount in room.task.shape.variants[room.task.reservation.allocation.variant].draws:
+            kept[pool] = kept.get(pool, 0) + amount
+    return kept
 
 
 def _shadow(
@@ -144,7 +146,7 @@ def _shadow(
     task: Task,
     variant: ShapeVariant,
     grants: Sequence[Grant],
-    earlier: Sequence[Room],
+    kept: Mapping[ScalarPool, int],
     ends: Ends,
     now: int,
 ) -> EndKey:
@@ -152,7 +154,7 @@ def _shadow(
     keys = [NOW]
     keys += [_freed_at(state.devices.devices[grant.uuid], grant, ends) for grant in grants]
     for pool, amount in variant.draws:
-        keys.append(_amount_at(pool, amount + _reserved(pool, earlier, state), ends, now))
+        keys.append(_amount_at(pool, amount + kept.get(pool, 0), ends, now))
     if variant.on_node:
         blocking = state.node.in_the_way(task.run, exclusive=variant.exclusive)
         keys += [ends.of(attempt) for attempt in blocking]

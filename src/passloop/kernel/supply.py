@@ -32,7 +32,9 @@ class Supply:
         self.most: dict[ScalarPool, int] = {}
         self.exhausted = self.probed = self.refilling = 0
         for pool in state.pools.values():
-            self._look_at(pool)
+            most = self.most[pool] = pool.most(now)
+            if most <= 0:
+                self.exhausted |= 1 << pool.bit
             if pool.closure is None:
                 continue
             if pool.kind is PoolKind.RATE:
