@@ -41,11 +41,12 @@ def attempt_name(home_id: str, attempt: int) -> str:
 class Attempts:
     """The attempts that are not ended, by id, and the workers. Loop thread only, but for `rows` and `workers`."""
 
-    __slots__ = ("_under_way", "_workers")
+    __slots__ = ("_read", "_under_way", "_workers")
 
     def __init__(self) -> None:
         self._under_way: dict[AttemptId, UnderWay] = {}
         self._workers = ""
+        self._read: tuple[str, list[Worker], frozenset[int]] = ("", [], frozenset())
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -60,11 +61,18 @@ class Attempts:
 
     def workers(self) -> list[Worker]:
         """The workers that are not proven gone; may be asked from any thread."""
-        return workers_in(self._workers) if self._workers else []
+        return list(self._known()[1])
 
     def kept_back(self) -> frozenset[int]:
         """Attempts whose start waits until a worker is gone: nothing of them is there. May be asked from any thread."""
-        return kept_back_in(self._workers) if self._workers else frozenset()
+        return self._known()[2]
+
+    def _known(self) -> tuple[str, list[Worker], frozenset[int]]:
+        """What the text says of workers, read once for each text: every look at devices asks for it."""
+        text, read = self._workers, self._read
+        if read[0] is not text:
+            read = self._read = (text, workers_in(text), kept_back_in(text)) if text else ("", [], frozenset())
+        return read
 
     def load(self, saved: Saved) -> None:
         """Start from what the store holds."""

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from passloop.clock import Clock
@@ -51,14 +52,21 @@ def _served_holding(row: AttemptRow, worker: Worker) -> Holding:
 
 
 def _held(attempt: AttemptId, process: str, devices: Sequence[Grant], *, named: int = 0) -> Holding:
-    shim: dict[str, Any] = json.loads(process or "{}")
+    pid, ticks = _shim_in(process)
     return Holding(
         attempt=attempt,
-        shim=int(shim.get("pid", 0)),
-        shim_ticks=int(shim.get("ticks", 0)),
+        shim=pid,
+        shim_ticks=ticks,
         devices=tuple((grant.uuid, grant.vram_mib) for grant in devices),
         named=named,
     )
+
+
+@lru_cache(maxsize=4_096)
+def _shim_in(process: str) -> tuple[int, int]:
+    """Process id and start ticks of a shim, by what its driver told; 0 where it told none."""
+    shim: dict[str, Any] = json.loads(process or "{}")
+    return int(shim.get("pid", 0)), int(shim.get("ticks", 0))
 
 
 class DeviceDesk:
