@@ -16,7 +16,7 @@ from passloop.kernel.tasks import AttemptRow
 from passloop.kernel.workers import WORKERS, Worker, kept_back_in, workers_in
 from passloop.store.home import Home
 
-__all__ = ["Attempts", "UnderWay", "attempt_folder", "attempt_name", "ended_in"]
+__all__ = ["Attempts", "UnderWay", "attempt_folder", "attempt_name", "ended_in", "runs_of_tasks"]
 
 ENDED = "ended"
 
@@ -84,29 +84,25 @@ class Attempts:
         """Take over what a committed turn changed."""
         runs: dict[int, int] | None = None
         for change in changes:
-            if isinstance(change, PoolChanged) and change.kind == WORKERS:
+            if type(change) is AttemptChanged:
+                row = change.row
+                known = self._under_way.get(row.id)
+                if row.state == ENDED:
+                    self._under_way.pop(row.id, None)
+                elif known is not None:
+                    self._under_way[row.id] = UnderWay(row, known.run)
+                else:
+                    runs = runs_of_tasks(changes) if runs is None else runs
+                    self._under_way[row.id] = UnderWay(row, RunId(runs.get(row.task, 0)))
+            elif type(change) is PoolChanged and change.kind == WORKERS:
                 self._workers = change.state
-            if not isinstance(change, AttemptChanged):
-                continue
-            row = change.row
-            known = self._under_way.get(row.id)
-            if row.state == ENDED:
-                self._under_way.pop(row.id, None)
-            elif known is not None:
-                self._under_way[row.id] = UnderWay(row, known.run)
-            else:
-                runs = _runs_of_tasks(changes) if runs is None else runs
-                self._under_way[row.id] = UnderWay(row, RunId(runs.get(row.task, 0)))
 
 
-def _runs_of_tasks(changes: Iterable[Change]) -> dict[int, int]:
-    return {one.row.id: one.row.run for one in changes if isinstance(one, TaskChanged | TaskAdded)}
+def runs_of_tasks(changes: Iterable[Change]) -> dict[int, int]:
+    """The run of each task that a turn changed."""
+    return {one.row.id: one.row.run for one in changes if type(one) is TaskChanged or type(one) is TaskAdded}
 
 
-def ended_in(changes: Iterable[Change]) -> list[tuple[int, AttemptRow]]:
-    """The attempts that a turn ended, each with the run of its task."""
-    ended = [one.row for one in changes if isinstance(one, AttemptChanged) and one.row.ended_at is not None]
-    if not ended:
-        return []
-    runs = _runs_of_tasks(changes)
-    return [(runs[row.task], row) for row in ended if row.task in runs]
+def ended_in(changes: Iterable[Change]) -> list[AttemptRow]:
+    """The attempts that a turn ended."""
+    return [one.row for one in changes if type(one) is AttemptChanged and one.row.ended_at is not None]

@@ -57,7 +57,7 @@ class Waiting:
             self.note_there(
                 TaskId(change.row.id)
                 for change in changes
-                if isinstance(change, TaskChanged | TaskAdded) and change.row.state in self.states
+                if (type(change) is TaskChanged or type(change) is TaskAdded) and change.row.state in self.states
             )
 
     def give_up(self, waiter: _Waiter) -> None:

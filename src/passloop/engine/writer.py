@@ -21,7 +21,7 @@ from passloop.store.database import Batch, Store
 from passloop.store.errors import StoreBusy, StoreFull
 from passloop.store.home import Home
 
-from .attempts import attempt_folder, ended_in
+from .attempts import attempt_folder, ended_in, runs_of_tasks
 from .metrics import read_metrics
 from .threads import Threads
 
@@ -85,18 +85,20 @@ class Writer:
 
     def _with_results(self, batch: Batch) -> Batch:
         """The batch with what ended attempts left behind: told with their end, or as `metrics.json` in their folder."""
-        told = {event.attempt: event.result for event in batch.events if isinstance(event, Exited)}
-        found = [
-            (row.task, self._metrics(run, row) if told.get(row.id) is None else told[row.id])
-            for run, row in ended_in(batch.changes)
-        ]
-        results = tuple((int(task), text) for task, text in found if text is not None)
-        return replace(batch, results=results) if results else batch
+        told = {event.attempt: event.result for event in batch.events if type(event) is Exited}
+        runs: dict[int, int] | None = None
+        results = []
+        for row in ended_in(batch.changes):
+            text = told.get(row.id)
+            if text is None and row.driver not in WITHOUT_FOLDER:
+                runs = runs_of_tasks(batch.changes) if runs is None else runs
+                text = self._metrics(runs.get(row.task), row)
+            if text is not None:
+                results.append((int(row.task), text))
+        return replace(batch, results=tuple(results)) if results else batch
 
-    def _metrics(self, run: int, row: AttemptRow) -> str | None:
-        if row.driver in WITHOUT_FOLDER:
-            return None
-        return read_metrics(attempt_folder(self._home, run, row.task, row.epoch) / "out")
+    def _metrics(self, run: int | None, row: AttemptRow) -> str | None:
+        return None if run is None else read_metrics(attempt_folder(self._home, run, row.task, row.epoch) / "out")
 
     def _load(self, store: Store, seq: int, starts: Sequence[Start]) -> Loaded:
         again = [order.task for order in starts if order.epoch > 1 and order.driver == CALLS]

@@ -86,10 +86,10 @@ def next_ids(batch: Batch, last: JournalRow | None) -> tuple[int, int, int]:
             max(attempt, last.next_attempt),
         )
     for change in batch.changes:
-        if isinstance(change, TaskAdded):
-            task = max(task, change.row.id + 1)
-        elif isinstance(change, AttemptChanged):
+        if type(change) is AttemptChanged:
             attempt = max(attempt, change.row.id + 1)
-        elif isinstance(change, RunAdded):
+        elif type(change) is TaskAdded:
+            task = max(task, change.row.id + 1)
+        elif type(change) is RunAdded:
             run = max(run, change.row.id + 1)
     return run, task, attempt

@@ -75,7 +75,7 @@ def touched_by(changes: Iterable[Change]) -> str:
     ranges: list[list[object]] = []
     first, count, state = 0, 0, ""
     for change in changes:
-        if not isinstance(change, TaskAdded | TaskChanged):
+        if type(change) is not TaskChanged and type(change) is not TaskAdded:
             continue
         row = change.row
         if count and row.id == first + count and row.state == state:
