@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from .ends import Ends
 from .events import PoolKind
-from .fitting import Fit, Lack, all_lack, fit, lack, may_pass
+from .fitting import Fit, Lack, all_lack, fit, is_able, lack, may_pass
 from .ready_queue import Lane, Lanes
 from .records import Group, Place, ShapeVariant, Task
 from .reservations import Room, last_resort, plan, renew, room_for
@@ -68,15 +68,19 @@ def _first(cursors: list[_Cursor]) -> tuple[_Cursor, Place | None]:
         inside: dict[Group, list[_Cursor]] = {}
         for cursor in cursors:
             inside.setdefault(cursor.path[depth], []).append(cursor)
+        depth += 1
         if len(inside) == 1:
-            depth += 1
             continue
-        turns = sorted((group.virtual_time, min(c.place for c in inside[group]), group.name) for group in inside)
+        turns = [(group.virtual_time, _least_place(own), group.name, own) for group, own in inside.items()]
+        turns.sort()
         if turns[0][0] == turns[1][0]:
             until = turns[1][1] if until is None else min(until, turns[1][1])
-        cursors = next(each for group, each in inside.items() if group.name == turns[0][2])
-        depth += 1
+        cursors = turns[0][3]
     return cursors[0], until
+
+
+def _least_place(cursors: list[_Cursor]) -> Place:
+    return cursors[0].place if len(cursors) == 1 else min(cursor.place for cursor in cursors)
 
 
 class Admission:
@@ -187,6 +191,11 @@ class Admission:
         mask = all_lack(supply, lane.shape, lane.variant_from, lane.head[0])
         if mask and not mask & ~(walk.lacked & ~supply.refilling):
             return False  # it lacks nothing new: so it is no head, and tells those after it nothing
+        if mask and lane.shape.in_line and not mask & supply.refilling:
+            # order alone serves it, so it is no head: it only tells those after it what it lacks
+            if is_able(self._state, lane.shape.variants[0]):
+                walk.lacked |= mask
+            return False
         task = self._state.tasks[lane.head[3]]
         found = None if mask else self._fit(task)
         if found is None:
