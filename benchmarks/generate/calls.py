@@ -1,22 +1,25 @@
 """`python -m benchmarks.generate.calls`: what a call costs beside the HTTP client's own, and what trouble costs.
 
 Four models, 20 ms each, 4 in flight per model, before the faulty endpoint in a process of its own. The floor is plain
-asyncio with the same client and a gate per model, without durability; both run by turns. Cases: all well; one model
-closed for 10 s (429 with Retry-After); 5 % sporadic 429. CPU is of the calling process; the engine's is given by thread
-(its loop, its writer), so that what is beside the client's own can be read off.
+asyncio with the same client (aiohttp; with httpx, too, where it is installed) and a gate per model, without durability;
+all run by turns. Cases: all well; one model closed for 10 s (429 with Retry-After); 5 % sporadic 429. CPU is of the
+calling process; the engine's is given by thread (its loop, its writer), so that what is beside the client's own can be
+read off.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -129,12 +132,46 @@ async def by_engine(folder: Path, url: str, calls: int) -> dict[str, float]:
     }
 
 
-async def by_hand(url: str, calls: int) -> dict[str, float]:
+Told = tuple[int, Mapping[str, str], Any]
+"""What an endpoint told: status, headers, and for 200 the answer."""
+Post = Callable[[str, Mapping[str, Any]], Awaitable[Told]]
+
+
+@asynccontextmanager
+async def over_aiohttp() -> AsyncIterator[Post]:
+    """The client that ours stands on."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def post(url: str, body: Mapping[str, Any]) -> Told:
+            async with session.post(url, json=body) as response:
+                answer = await (response.json() if response.status == 200 else response.read())
+                return response.status, response.headers, answer
+
+        yield post
+
+
+@asynccontextmanager
+async def over_httpx() -> AsyncIterator[Post]:
+    """The client that many scripts use, where it is installed."""
+    library = importlib.import_module("httpx")
+    async with library.AsyncClient(timeout=None) as client:
+
+        async def post(url: str, body: Mapping[str, Any]) -> Told:
+            response = await client.post(url, json=body)
+            return response.status_code, response.headers, response.json() if response.status_code == 200 else None
+
+        yield post
+
+
+CLIENTS = {"floor": over_aiohttp, "floor with httpx": over_httpx}
+
+
+async def by_hand(url: str, calls: int, client: Callable[[], AbstractAsyncContextManager[Post]]) -> dict[str, float]:
     """The same with a gate per model: a refused call sleeps for its Retry-After with its model's gate shut."""
     opens = [0.0] * MODELS
     gates = [asyncio.Semaphore(IN_FLIGHT) for _ in range(MODELS)]
     wall, cpu = time.perf_counter(), time.process_time()
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with client() as post:
 
         async def one(m: int) -> str:
             body = {"model": f"m{m}", **BODY}
@@ -143,12 +180,10 @@ async def by_hand(url: str, calls: int) -> dict[str, float]:
                     pause = opens[m] - time.perf_counter()
                     if pause > 0:
                         await asyncio.sleep(pause)
-                    async with session.post(f"{url}/chat/completions", json=body) as response:
-                        if response.status == 200:
-                            return str((await response.json())["choices"][0]["message"]["content"])
-                        wait = float(response.headers.get("retry-after", "1"))
-                        await response.read()
-                        opens[m] = time.perf_counter() + wait
+                    status, headers, answer = await post(f"{url}/chat/completions", body)
+                    if status == 200:
+                        return str(answer["choices"][0]["message"]["content"])
+                    opens[m] = time.perf_counter() + float(headers.get("retry-after", "1"))
 
         await asyncio.gather(*(one(i % MODELS) for i in range(calls)))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -170,17 +205,19 @@ def main() -> None:
     given = parser.parse_args()
     collect_seldom()  # as the daemon does; the floor gains by it, too
     figures: dict[str, object] = {}
+    clients = {name: made for name, made in CLIENTS.items() if made is over_aiohttp or find_spec("httpx")}
     with scratch(given.folder) as folder:
         figures |= {"machine": described(folder), "fsync_us": fsync_us(folder), "calls": given.calls}
         for case, script in CASES.items():
             rounds = []
             for _ in range(given.rounds):
+                found = {}
+                for name, client in clients.items():
+                    with endpoint(folder, script) as (url, log):
+                        found[name] = asyncio.run(by_hand(url, given.calls, client)) | healthy(log)
                 with endpoint(folder, script) as (url, log):
-                    floor = asyncio.run(by_hand(url, given.calls)) | healthy(log)
-                with endpoint(folder, script) as (url, log):
-                    rounds.append(
-                        {"floor": floor, "engine": asyncio.run(by_engine(folder, url, given.calls)) | healthy(log)}
-                    )
+                    found["engine"] = asyncio.run(by_engine(folder, url, given.calls)) | healthy(log)
+                rounds.append(found)
             figures[case] = rounds
     write_results("generate_calls", figures, dry_run=given.dry_run)
 
