@@ -55,10 +55,10 @@ PROMISES = (
         "an acknowledged submit is never lost",
         "0 lost",
         "200 / 1,000 kills",
-        ("unit/engine/test_turns.py", "unit/engine/test_killed.py"),
+        ("unit/engine/test_turns.py", "unit/engine/test_killed.py", "unit/store/test_commit_crashes.py"),
     ),
-    Promise(2, "a committed attempt never runs again", "0", "same run"),
-    Promise(3, "at most one live attempt per task", "0 overlaps", "same run"),
+    Promise(2, "a committed attempt never runs again", "0", "same run", ("unit/drivers/test_claims.py",)),
+    Promise(3, "at most one live attempt per task", "0 overlaps", "same run", ("unit/engine/test_turns.py",)),
     Promise(
         4,
         "no device is double-booked, across crashes and strays too",
