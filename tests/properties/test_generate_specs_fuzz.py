@@ -72,7 +72,7 @@ ODD = st.sampled_from(
         *("text", "topic", "m", "e", "http://[", "http://a b", "seed", "python", "a:b:c", [], {}),
     ]
 )
-EXAMPLES = settings(max_examples=120, suppress_health_check=list(HealthCheck), deadline=None)
+EXAMPLES = settings(max_examples=80, suppress_health_check=list(HealthCheck), deadline=None)
 SECONDS = 1.0
 FEW = 1_000
 
