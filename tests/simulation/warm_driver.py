@@ -5,6 +5,7 @@ driver does by its records. It decides nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from passloop.drivers.base import Launch, LiveAttempt, LiveWorker
 from passloop.drivers.fake import Act, Play, outcome_of_halt
@@ -14,7 +15,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .loop import Life, SimulatedLoop
 from .processes import Driver, Processes
-from .workers import FAR, UNTRIED
+from .workers import FAR, UNTRIED, Worker
 
 __all__ = ["WarmDriver"]
 
@@ -143,11 +144,23 @@ class WarmDriver(Driver):
         parked = worker.parked() if worker is not None and there else None
         if parked is None or not (never or (act.started and not act.ended)):
             act.started = act.started or never
+            if worker is not None and there and act.started and not act.ended:
+                self._charge_remains(worker, act)
             super()._happen(act)
             return
         act.started = act.ended = act.gone = True
         self._watched.discard(act.attempt)
         self._tell(Exited(act.attempt, act.epoch, act.outcome, parked=parked))
+
+    def _charge_remains(self, worker: Worker, act: Act) -> None:
+        """What is left of a dying worker is charged to the first of its attempts whose end is told now: that holds what
+        the worker was given, whichever of them it died of.
+        """
+        assert worker.gone_at is not None
+        assert act.ends_at is not None
+        others = (self._world.acts[one] for one, its in self._workers.of.items() if its is worker)
+        is_charged = any(other.ended and not other.gone for other in others)
+        act.play = replace(act.play, stray_for=0 if is_charged else worker.gone_at - act.ends_at)
 
     def _next(self) -> int | None:
         held = [worker for worker in self._workers.by_id.values() if worker.id in self._holds]
