@@ -198,7 +198,7 @@ def _scalar_lacks(state: State, variant: ShapeVariant, mask: int, ends: Ends, no
     for pool, amount in variant.draws:
         if mask >> pool.bit & 1:
             gate = pool.gate()
-            if gate is Gate.OPEN:
+            if gate is Gate.OPEN or pool.could_admit(amount):
                 yield _short(state, pool, amount, ends, now)
             else:
                 yield closed_pool(state, pool, gate)

@@ -110,7 +110,7 @@ class LimitPool(ScalarPool):
         closure = self.closure
         assert closure is not None
         if closure.gate is Gate.HALF_OPEN:
-            return 1 if closure.probe is None else 0
+            return min(1, self.capacity - self.used) if closure.probe is None else 0
         return min(closure.limit, self.capacity) - self.used
 
     def most(self, now: int) -> int:
@@ -119,7 +119,7 @@ class LimitPool(ScalarPool):
         if closure.gate is Gate.OPEN:
             limit, capacity = closure.limit, self.capacity
             return (limit if limit < capacity else capacity) - self.used
-        return self.capacity if _is_to_be_probed(closure) else 0
+        return self.capacity - self.used if _is_to_be_probed(closure) else 0
 
     def could_admit(self, amount: int) -> bool:
         return _could_admit(self, amount)

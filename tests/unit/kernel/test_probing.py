@@ -62,6 +62,19 @@ def test_a_probe_without_an_answer_for_30_s_counts_as_failed_and_the_next_may_tr
     assert probe in world.running
 
 
+def test_a_probe_takes_no_place_beside_a_full_limit() -> None:
+    world = endpoint(limit=2)
+    refused, _running, *waiting = calls(world, 4)
+    attempt = world.rows.attempt_of(refused)
+    world.send(world.exit_of(refused, "rate_limited", stray=True, status=429))
+    world.advance(SECOND)
+    assert gate(world) == "half_open"
+    assert not set(waiting) & set(world.running)
+    assert world.why(waiting[0]) == ["limit"]
+    world.stray_gone(attempt.id, attempt.epoch)
+    assert len(world.running) == 2
+
+
 def test_a_probe_that_is_answered_late_opens_the_pool_all_the_same() -> None:
     world = endpoint()
     probe = probed(world, 20)
