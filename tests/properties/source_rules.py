@@ -41,8 +41,15 @@ TEMPLATES = (
     (_node((ask(cpus=1),)), _node((ask(cpus=1, model=1),), (0,)), _node((ask(cpus=1, other=1),), (0,))),
     (_node((ask(model=1, tokens=30),)), _node((ask(other=1),)), _node((ask(cpus=2),), (0, 1), completes=True)),
     (_node((ask(gpus=2), ask(cpus=8)), completes=True), _node((ask(gpus=6),), (0,), completes=True)),
+    (_node((ask(model=1),)), _node((ask(gpus=1),), completes=True), _node((ask(gpus=1, other=1),), (0,))),
 )
-GUARDS = (ResidentGuard(), ResidentGuard(units=2), ResidentGuard(bytes=100), ResidentGuard(bytes=50, units=3))
+GUARDS = (
+    ResidentGuard(),
+    ResidentGuard(units=2),
+    ResidentGuard(bytes=100),
+    ResidentGuard(bytes=100),
+    ResidentGuard(bytes=400, units=5),
+)
 LATER = st.booleans()
 PICK = st.integers(0, 10_000)
 
