@@ -29,6 +29,10 @@ SUBMITS_A_CYCLE = 2
 CLIENTS = 2
 WORK = (0, 10, 60, 400)
 """How long tasks work, in ms: some are over before the next engine comes, some not."""
+LONG, OFTEN_LONG = 2_500, 0.08
+"""So long works one of about twelve, beside the others: longer than the backoff of a task that is taken for lost, so
+that a second attempt would begin beside the first.
+"""
 
 
 class Crowd:
@@ -88,6 +92,8 @@ class Crowd:
                     retries = {"retries": {"failure": 1}}
                     ids = self.field.submit(choice.randrange(30), code=3, count=2, spec=retries)
                     self.acknowledged.update(dict.fromkeys(ids))
+                if choice.random() < OFTEN_LONG:
+                    self.acknowledged.update(dict.fromkeys(self.field.submit(LONG, gpus=0)))
                 ids = self.field.submit(choice.choice(WORK), gpus=choice.randrange(3), key=key)
             except (CliError, OSError):
                 return unknown
