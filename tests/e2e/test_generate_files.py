@@ -151,3 +151,15 @@ async def test_a_file_that_is_whole_is_not_made_again_but_of_other_cells_it_is(t
         (tmp_path / "made.parquet").unlink()
         assert len(await followed(stand, stand.dataset(columns=columns))) == 1
         assert stand.endpoint.count("answered") == 6 + 3
+
+
+async def test_cells_that_were_retried_are_in_the_file_once_the_run_is_waited_for(box: Box) -> None:
+    once = Script(default=ModelScript(latency=0), models={"dead": ModelScript(faults=(Fault(status=400, last=3),))})
+    async with generating(box.folder, once) as stand:
+        run = await handed_in(stand, stand.dataset(**model_columns("one", "dead")))
+        assert await last_task(stand.host, run) == "succeeded"
+        assert pq.read_table(box.folder / "made.parquet").num_rows == 3
+        assert (await asyncio.to_thread(box.run, "retry", "--failed")).code == 0
+        assert (await asyncio.to_thread(box.run, "wait", "--quiet", "@made")).code in (0, 1)
+        assert pq.read_table(box.folder / "made.parquet").num_rows == 6
+        assert not (box.folder / "made.incomplete.parquet").exists()

@@ -11,20 +11,24 @@ import json
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from passloop.engine.engine import Engine
 from passloop.engine.errors import EngineStopped, Refused, Unwritable
 from passloop.kernel.events import Submitted
-from passloop.kernel.ids import RunId
+from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.resources import Request, Variant
 from passloop.kernel.source_rows import SourceState
-from passloop.kernel.tasks import NewTask, TaskSpec
+from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
+from passloop.store.filters import TaskFilter
 
 from .declaring import file_task_key, makes_files
 from .expander import KIND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from passloop.store.reader import Reader
     from passloop.store.sources import SourceView
 
 __all__ = ["FileTasks"]
@@ -60,6 +64,15 @@ class FileTasks:
             self._waiting[run] = task
             task.add_done_callback(partial(self._forget, run))
 
+    async def again(self, cells: Sequence[TaskId]) -> None:
+        """After a retry: a run that had its last task gets one more, for when these cells are final. Durable when it
+        returns; raises as `Engine.submit` does.
+        """
+        for run in await self._engine.read(lambda reader: _written_runs(reader, cells)):
+            after = (*run.cells, run.last)
+            key = file_task_key(f"{run.source.row.run}:{run.cells[0]}")
+            await self._engine.submit(self._submission(run.source, key=key, after=after))
+
     async def wait(self, run: RunId) -> None:
         """Wait until a run that is over has its last task, if it is to have one."""
         task = self._waiting.get(run)
@@ -74,15 +87,41 @@ class FileTasks:
             await self._engine.wait_source(run)
             source = await self._engine.read(lambda reader: reader.source(run))
             if source is not None and source.row.state is not SourceState.CANCELLED and makes_files(source.spec):
-                await self._engine.submit(self._submission(source))
+                await self._engine.submit(self._submission(source, key=file_task_key(run)))
 
-    def _submission(self, source: SourceView) -> Submitted:
-        """The task: it asks for nothing, so that it does not wait behind work that fills the box."""
+    def _submission(self, source: SourceView, *, key: str, after: Sequence[int] = ()) -> Submitted:
+        """The task: it asks for nothing, so that it does not wait behind work that fills the box. It comes after the
+        ends of other tasks, whatever these are.
+        """
         row = source.row
         told = json.loads(source.spec)
         command = [sys.executable, "-m", PROGRAM, self._home, str(row.run)]
         payload = {"name": "files", "params": {}, "command": command, "cwd": told["cwd"], "env": {}}
         name = f"generate {told['spec']['generate']} files"
         spec = TaskSpec(Request((Variant(),)), task_class=name, program="generate")
-        task = NewTask(spec, json.dumps(payload), key=file_task_key(row.run))
+        waits = tuple(Dependency(TaskId(task), any_end=True) for task in after)
+        task = NewTask(spec, json.dumps(payload), key=key, after=waits)
         return Submitted(name="", run=row.run, group=row.group, priority=row.priority, tasks=(task,))
+
+
+class _Written(NamedTuple):
+    """A run whose last task is there, and cells of it that came after."""
+
+    source: SourceView
+    last: int
+    cells: tuple[int, ...]
+
+
+def _written_runs(reader: Reader, tasks: Sequence[TaskId]) -> list[_Written]:
+    """The runs of datasets that these cells belong to, but for those that are to get their last task yet."""
+    by_run: dict[int, list[int]] = {}
+    for view in reader.tasks(TaskFilter(ids=tuple((task, task) for task in tasks))) if tasks else ():
+        if not (view.row.key or "").startswith(_KEY):
+            by_run.setdefault(view.row.run, []).append(view.row.id)
+    found = []
+    for run, cells in by_run.items():
+        source, key = reader.source(run), file_task_key(run)
+        last = reader.keyed([key]).get(key)
+        if source is not None and source.row.kind == KIND and last is not None:
+            found.append(_Written(source, last.task, tuple(cells)))
+    return found

@@ -29,7 +29,7 @@ from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import FINAL_STATES, TaskState
 from passloop.web import read_models
-from passloop.web.port import EngineHere, json_reply
+from passloop.web.port import EngineHere, HostHere, json_reply
 
 __all__ = ["router"]
 
@@ -86,14 +86,17 @@ async def reprioritise(engine: EngineHere, body: Reordering) -> Response:
 
 
 @router.post("/tasks/retry")
-async def retry_tasks(engine: EngineHere, body: Chosen) -> Response:
-    """Make new tasks of those that ended badly, and of the dependents they had aborted; failed sources go on.
+async def retry_tasks(host: HostHere, body: Chosen) -> Response:
+    """Make new tasks of those that ended badly, and of the dependents they had aborted; failed sources go on, and files
+    of datasets are written again.
 
     The tasks come first, so that an expander that gave up because of their ends finds them live again.
     """
+    engine = host.engine
     tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, body.select))
     failed = tuple(source.run for source in sources if source.state is SourceState.FAILED)
     done = await retry(engine, tasks)
+    await host.files.again(done.created)
     for run in failed:
         await engine.send(SourceRetried(run))
     answer = TasksAnswer(done.changed, done.unchanged, failed)
