@@ -216,16 +216,16 @@ class DevicePool:
 
     def could_serve(self, ask: DeviceAsk) -> bool:
         """Whether the ask would fit if all our attempts ended now."""
+        if ask.balance and not ask.share:
+            able = [device for device in self.devices.values() if device.could_serve(ask)]
+            return len(able) >= ask.count and _balanced(able, ask.count) is not None
         wanted = 1 if ask.share else ask.count
-        if not ask.balance:
-            for device in self.devices.values():
-                if device.could_serve(ask):
-                    wanted -= 1
-                    if not wanted:
-                        return True
-            return False
-        able = [device for device in self.devices.values() if device.could_serve(ask)]
-        return len(able) >= wanted and (ask.share > 0 or _balanced(able, wanted) is not None)
+        for device in self.devices.values():
+            if device.could_serve(ask):
+                wanted -= 1
+                if not wanted:
+                    return True
+        return False
 
     def has_too_few(self, ask: DeviceAsk) -> bool:
         """Whether the ask does not fit beside what is held now."""
