@@ -14,14 +14,16 @@ import itertools
 import math
 import random
 import sys
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from typing import Any
 
 from passloop import crashpoints
 from passloop.clock import FakeClock
 
-__all__ = ["Killed", "Life", "SimulatedLoop", "living", "watched_crashpoints"]
+__all__ = ["Call", "Killed", "Life", "SimulatedLoop", "living", "watched_crashpoints"]
 
 DELAYS = (0, 0, 0, 0, 1, 1, 6)
 """How long (ms) work off the loop takes: a read, or the fsync of a commit."""
@@ -89,18 +91,46 @@ def watched_crashpoints() -> Iterator[None]:
             module.crashpoint = real  # type: ignore[attr-defined]
 
 
+class Call:
+    """Something to call, at once or at a time of the loop in seconds; a lean `asyncio.TimerHandle`."""
+
+    __slots__ = ("args", "at", "callback", "context", "is_cancelled")
+
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None):
+        self.callback = callback
+        self.args = args
+        self.context = contextvars.copy_context() if context is None else context
+        self.is_cancelled = False
+        self.at = 0.0
+
+    def when(self) -> float:
+        """The time of the loop at which it is due."""
+        return self.at
+
+    def cancel(self) -> None:
+        """It is not called any more."""
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self.is_cancelled
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
-    """See above. `failure` is the first error that nobody caught."""
+    """See above. `failure` is the first error that nobody caught.
+
+    It has a queue and timers of its own, which are cheaper than those of asyncio: a history is thousands of calls.
+    """
 
     def __init__(self, clock: FakeClock, chance: random.Random) -> None:
         super().__init__()
         self.clock = clock
         self.failure: BaseException | None = None
         self._chance = chance
+        self._soon: deque[Call] = deque()
+        self._timers: list[tuple[int, int, Call]] = []
         self._numbers = itertools.count()
         self._busy_until: dict[object, int] = {}
-        self._selector = self
-        self._clock_resolution = 1e-4
         self.set_task_factory(_make_task)
         self.set_exception_handler(self._note_failure)
 
@@ -108,13 +138,31 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """The clock's time in seconds."""
         return self.clock.now() / 1000
 
-    def select(self, timeout: float | None) -> tuple[()]:
-        """Nothing is ready: let time pass to what is due next."""
-        if timeout is None:
-            raise AssertionError("nothing will ever happen again")
-        if timeout > 0:
-            self.clock.advance(max(1, math.ceil(timeout * 1000 - 0.01)))
-        return ()
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> Call:
+        """Call back next, after what is there already."""
+        call = Call(callback, args, context)
+        self._soon.append(call)
+        return call
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> Call:
+        """Call back in so many seconds."""
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> Call:
+        """Call back at this time of the loop, in seconds."""
+        call = self._call_at(math.ceil(when * 1000 - 0.01), Call(callback, args, context))
+        call.at = when
+        return call
+
+    def call_after(self, millis: int, callback: Callable[[], object]) -> Call:
+        """Call back in so many ms."""
+        return self._call_at(self.clock.now() + millis, Call(callback, (), None))
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
         """Do the work on the loop, after a delay; that of one thread (a writer's) in its order."""
@@ -127,15 +175,39 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         if at <= now:
             self.call_soon(_do, future, func, args)
         else:
-            self.call_at(at / 1000, _do, future, func, args)
+            self._call_at(at, Call(_do, (future, func, args), None))
         return future
 
-    def call_after(self, millis: int, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        """Call back in so many ms."""
-        return self.call_at((self.clock.now() + millis) / 1000, callback)
+    def _call_at(self, at: int, call: Call) -> Call:
+        heappush(self._timers, (at, next(self._numbers), call))
+        return call
 
-    def _process_events(self, event_list: Any) -> None:
-        """There are none."""
+    def _run_once(self) -> None:
+        """Make the calls that are due. If none is, let time pass to the next."""
+        soon, timers = self._soon, self._timers
+        if not soon and not self._stopping:  # type: ignore[attr-defined]
+            self._let_time_pass()
+        now = self.clock.now()
+        while timers and timers[0][0] <= now:
+            soon.append(heappop(timers)[2])
+        for _ in range(len(soon)):
+            call = soon.popleft()
+            if call.is_cancelled:
+                continue
+            try:
+                call.context.run(call.callback, *call.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self.call_exception_handler({"message": f"in {call.callback}", "exception": error})
+
+    def _let_time_pass(self) -> None:
+        timers = self._timers
+        while timers and timers[0][2].is_cancelled:
+            heappop(timers)
+        if not timers:
+            raise AssertionError("nothing will ever happen again")
+        self.clock.advance(max(0, timers[0][0] - self.clock.now()))
 
     def _write_to_self(self) -> None:
         """There are no other threads."""

@@ -6,7 +6,6 @@ nothing is launched twice, no task has two attempts that live, no device is give
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .devices import Devices, Occupant
 from .endpoints import Endpoints
-from .loop import Killed, Life, SimulatedLoop
+from .loop import Call, Killed, Life, SimulatedLoop
 from .workers import Workers
 
 __all__ = ["Driver", "Processes"]
@@ -232,7 +231,7 @@ class Driver(FakeDriver):
         self.no_room: Callable[[], bool] = bool
         self._life = life
         self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Call | None = None
         self._at: int | None = None
 
     def launch(self, order: Launch) -> None:
