@@ -15,7 +15,6 @@ from passloop.kernel.tasks import Outcome, OutcomeKind, RetryBudgets, TaskState
 from passloop.store.database import Batch, Store
 from tests.support.engines import Rig, commands, one_cpu, rig
 
-
 ROUNDS_OF_THE_LOOP = 50
 """More than anything takes that waits for nothing."""
 
