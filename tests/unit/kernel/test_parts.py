@@ -150,6 +150,10 @@ def test_a_column_after_a_slow_one_does_not_wait_until_that_one_has_room() -> No
     assert len(ready) == 8, "the first column has enough"
     (lag,) = world.row_of(run).lags
     open_again(world)
+    for _ in range(12):
+        world.finish(*(task for task in world.running if world.rows.cells[task].node))
+        answer_all(world, run)
+    assert len([task for task in world.ready if world.rows.cells[task].node == 0]) == 8
     assert Part(lag.unit, (1,)) in world.asked_parts(run)
 
 
