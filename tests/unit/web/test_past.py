@@ -1,11 +1,12 @@
-"""What kept a lane out in the past, from looks at devices and refused calls; and a gap cut by it."""
+"""What kept a lane out in the past, from looks at devices and the gates of limits; and a gap cut by it."""
 
 from __future__ import annotations
 
 import json
 
 from passloop.apps.queue.gaps import Gap
-from passloop.web.models.past import Kept, cut, paused, seen_away
+from passloop.store.limits import LimitStep
+from passloop.web.models.past import Kept, closed, cut, seen_away
 
 
 def look(*devices: dict[str, object], complete: bool = True) -> str:
@@ -37,8 +38,19 @@ def test_a_device_that_a_complete_look_does_not_name_was_gone() -> None:
     assert {uuid: spans(kept) for uuid, kept in seen_away(looks, until=100).items()} == {"b": [(30, 50, "lost")]}
 
 
-def test_an_endpoint_is_paused_from_a_refusal_to_the_next_call() -> None:
-    assert spans(paused([0, 5, 40], [10, 12, 60], until=100)) == [(10, 40, "cooling"), (60, 100, "cooling")]
+def test_an_endpoint_is_closed_while_its_gate_or_that_of_a_model_was() -> None:
+    gates = [("m", 0, "open"), ("m", 10, "cooling"), ("e", 15, "dead"), ("m", 30, "half_open"), ("m", 40, "open")]
+    kept = closed([LimitStep(pool, at, gate, 4) for pool, at, gate in gates], until=100)
+    assert spans(kept) == [(10, 30, "cooling"), (15, 100, "cooling"), (30, 40, "cooling")]
+    assert [each.sentence.split(" was ")[1] for each in kept] == [
+        "closed after it refused a call",
+        "dead",
+        "tried with one call after it had refused some",
+    ]
+
+
+def test_a_refusal_that_closed_nothing_explains_no_gap() -> None:
+    assert closed([LimitStep("m", 0, "open", 4), LimitStep("m", 10, "open", 3)], until=100) == []
 
 
 def test_a_gap_is_cut_and_a_pause_explains_only_where_somebody_waited() -> None:

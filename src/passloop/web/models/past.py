@@ -1,22 +1,28 @@
-"""What kept a lane out in the past: who was on a GPU, what was wrong with it, and an endpoint's pauses after refusals.
+"""What kept a lane out in the past: who was on a GPU, what was wrong with it, and when an endpoint was closed.
 
-Looks at devices are events, so the journal has them; an endpoint's pause is told by the attempts before and after it.
-It is pure, and says nothing of now: that is the machine's own word.
+Looks at devices are events, so the journal has them; of limits the store keeps each change of their gate. It is pure,
+and says nothing of now: that is the machine's own word.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from passloop.apps.queue.gaps import Gap
+from passloop.kernel.cooldowns import Gate
+from passloop.store.limits import LimitStep
 
-__all__ = ["Kept", "cut", "paused", "seen_away"]
+__all__ = ["Kept", "closed", "cut", "seen_away"]
 
 COOLING = "cooling"
+CLOSED = {
+    "cooling": "{} was closed after it refused a call",
+    "half_open": "{} was tried with one call after it had refused some",
+    "dead": "{} was dead",
+}
 WHERE_PAUSED = ("blocked", "backoff")
 """A pause of an endpoint explains a gap only where somebody waited."""
 
@@ -55,15 +61,22 @@ def seen_away(looks: Iterable[tuple[int, str]], until: int) -> dict[str, list[Ke
     return found
 
 
-def paused(starts: Sequence[int], refused: Iterable[int], until: int) -> list[Kept]:
-    """The pauses of an endpoint: from each refusal (429) to the next start of a call. Both are times, ascending."""
+def closed(steps: Iterable[LimitStep], until: int) -> list[Kept]:
+    """When an endpoint or one of its models was closed. `steps` are of these limits, in the order of time."""
     found: list[Kept] = []
-    for at in refused:
-        place = bisect_right(starts, at)
-        end = starts[place] if place < len(starts) else until
-        if not found or at >= found[-1].end:
-            found.append(Kept(at, end, COOLING, "the endpoint was paused after it refused a call (429)"))
-    return found
+    since: dict[str, LimitStep] = {}
+    for step in steps:
+        began = since.pop(step.pool, None)
+        if began is not None:
+            found.append(_closed(began, step.at))
+        if step.gate != Gate.OPEN:
+            since[step.pool] = step
+    found += [_closed(began, until) for began in since.values()]
+    return sorted(found)
+
+
+def _closed(began: LimitStep, end: int) -> Kept:
+    return Kept(began.at, end, COOLING, CLOSED.get(began.gate, CLOSED["cooling"]).format(began.pool))
 
 
 def cut(gap: Gap, sentence: str, kept: Sequence[Kept]) -> Iterator[Kept]:

@@ -19,13 +19,13 @@ from passloop.kernel.device_pool import DeviceState
 from passloop.kernel.ids import TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.overview import DeviceView, PoolView
-from passloop.kernel.tasks import AttemptRow, OutcomeKind, TaskSpec
+from passloop.kernel.tasks import AttemptRow, TaskSpec
 from passloop.store.filters import TaskFilter
 from passloop.store.reader import Reader
 from passloop.store.spans import Span, WaitingTask
 
 from .lanes import Bar, merged, packed
-from .past import Kept, cut, paused, seen_away
+from .past import Kept, closed, cut, seen_away
 
 __all__ = ["DAY", "timeline"]
 
@@ -179,17 +179,13 @@ class _Drawing:
         return {"start": gap.start, "end": gap.end, "reason": reason, "sentence": sentence}
 
     def _pauses(self) -> Iterator[tuple[str, list[Kept]]]:
-        """By endpoint, its pauses after refusals."""
-        starts: dict[str, list[int]] = defaultdict(list)
-        refused: dict[str, list[int]] = defaultdict(list)
-        for attempt in (span.attempt for span in reversed(self._spans) if span.attempt.driver == "calls"):
-            was_refused = attempt.outcome is not None and attempt.outcome.kind is OutcomeKind.RATE_LIMITED
-            for lane in self._lanes_of(attempt):
-                starts[lane].append(attempt.admitted_at)
-                refused[lane] += [attempt.ended_at or attempt.admitted_at] if was_refused else []
-        return (
-            (lane, paused(sorted(starts[lane]), sorted(ends), self._live.now)) for lane, ends in refused.items() if ends
-        )
+        """By endpoint with calls, when it or one of its models was closed."""
+        calls = (span.attempt for span in self._spans if span.attempt.driver == "calls")
+        for lane in {lane for attempt in calls for lane in self._lanes_of(attempt)}:
+            names = [lane, *(pool.name for pool in self._live.pools.values() if pool.parent == lane)]
+            found = closed(self._reader.limit_steps(names, since=self._span[0]), self._live.now)
+            if found:
+                yield lane, found
 
     def _bar(self, span: Span) -> Bar:
         attempt = span.attempt
