@@ -4,9 +4,11 @@ that says what is wrong, where, and how to fix it, within a second.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from passloop.apps.errors import SpecError
 from passloop.apps.generate.cells import cells_of
 from passloop.apps.generate.dataset import Dataset, dataset_of_file, dataset_of_text
+from passloop.apps.generate.declaring import decode_request
 from passloop.apps.generate.expander import declared_of
 from passloop.apps.generate.plan import plan_of
 from passloop.apps.spec_file import parse_spec
@@ -122,6 +125,17 @@ def spoiled_texts(draw: st.DrawFn) -> bytes:
     return spoiled_text(draw, GOOD)
 
 
+@st.composite
+def odd_requests(draw: st.DrawFn) -> bytes:
+    """A good request in which a few values are what they should not be."""
+    return with_odd_values(draw, good_request(), VALUES | ODD)
+
+
+@cache
+def good_request() -> dict[str, Any]:
+    return {"dataset": json.loads(read(json.dumps(GOOD).encode()).wire()), "environment": {"A": "b"}}
+
+
 def test_the_good_spec_is_good() -> None:
     assert read(json.dumps(GOOD).encode()).units == 3
 
@@ -136,6 +150,36 @@ def test_odd_values_are_answered(data: bytes) -> None:
 @EXAMPLES
 def test_spoiled_texts_are_answered(data: bytes) -> None:
     is_answered(data)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("columns", 1, "name"), "topic"),
+        (("models", "m", "endpoint"), "nobody"),
+        (("endpoints", "e", "base_url"), "nowhere"),
+    ],
+)
+def test_a_request_of_which_no_run_can_be_declared_is_refused(place: tuple[Any, ...], value: str) -> None:
+    told = copy.deepcopy(good_request())
+    inner: Any = told["dataset"]["spec"]
+    for part in place[:-1]:
+        inner = inner[part]
+    inner[place[-1]] = value
+    with pytest.raises(SpecError, match="the dataset is not readable"):
+        decode_request(json.dumps(told).encode()).read()
+
+
+@given(odd_requests())
+@EXAMPLES
+def test_odd_requests_are_answered(data: bytes) -> None:
+    """A dataset as another program might send it, which no spec was read for."""
+    try:
+        dataset = decode_request(data).read()
+    except SpecError:
+        return
+    declared_of(dataset, environment={})
+    list(declarations(dataset.models.values()))
 
 
 @pytest.mark.large

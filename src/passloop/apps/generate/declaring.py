@@ -13,6 +13,7 @@ from passloop.drivers.calls.secrets import KeyMissing, resolve
 from passloop.kernel.source_rows import OPEN_STATES
 
 from .dataset import Dataset, dataset_of_text
+from .expander import declared_of
 
 if TYPE_CHECKING:
     from passloop.store.reader import Reader, RunView
@@ -41,12 +42,14 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True):
     files: bool = True
 
     def read(self) -> Dataset:
-        """The dataset. Raises `SpecError`."""
+        """The dataset, of which a run can be declared. Raises `SpecError`."""
         try:
-            return dataset_of_text(bytes(self.dataset).decode())
-        except (ValueError, LookupError, TypeError) as error:
+            made = dataset_of_text(bytes(self.dataset).decode())
+            declared_of(made, environment={})
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             problem = Problem(f"the dataset is not readable: {error}", "send what `passloop generate` sends")
             raise SpecError([problem]) from None
+        return made
 
 
 _decoder = msgspec.json.Decoder(GenerateRequest)
