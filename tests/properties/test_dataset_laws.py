@@ -150,7 +150,7 @@ def test_a_dataset_is_the_same_with_little_memory(
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("units", [400, pytest.param(4_000, marks=[pytest.mark.large, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("units", [400, pytest.param(2_000, marks=[pytest.mark.large, pytest.mark.timeout(600)])])
 def test_what_is_kept_of_columns_far_ahead_does_not_grow(units: int) -> None:
     columns = [Column(f"m{number}") for number in range(4)]
     play = DatasetPlay(columns, (CLOSED,), units=units, rows=1, limit=4, guard=32 * BYTES, check=False)
