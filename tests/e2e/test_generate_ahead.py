@@ -53,25 +53,26 @@ async def status_of(stand: GenerateStand) -> SourceStatus:
     return status
 
 
-async def healthy_are_done(stand: GenerateStand) -> SourceStatus:
-    """Wait for all that the healthy columns ask; memory is under its guard all the time."""
+async def healthy_are_done(stand: GenerateStand, *, rows: int) -> SourceStatus:
+    """Wait for all that the healthy columns ask of so many rows; memory is under its guard all the time."""
     async for _rows in stand.host.engine.feed.after(0):
         status = await status_of(stand)
         assert status.bytes <= (1 << 20) + 2 * 5 * (1 << 16)
-        if sum(stand.endpoint.count("answered", model=model) for model in HEALTHY) >= len(HEALTHY) * ROWS:
+        if sum(stand.endpoint.count("answered", model=model) for model in HEALTHY) >= len(HEALTHY) * rows:
             return status
     raise AssertionError("the engine ended")
 
 
+@pytest.mark.parametrize(("words", "rows"), [({}, ROWS), ({"target": 48}, 48)], ids=["rows", "target"])
 async def test_three_columns_finish_beside_a_closed_one_and_the_rest_comes_when_it_opens(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: dict[str, int], rows: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     endpoint = FaultyEndpoint(CLOSED_AT_ONCE, log=tmp_path / "bills.jsonl")
     await endpoint.start()
-    dataset = dataset_from(tmp_path, endpoint.url, **spec())
+    dataset = dataset_from(tmp_path, endpoint.url, **spec(), **words)
     async with generating_beside(tmp_path, endpoint) as stand:
         run = await stand.declare(dataset)
-        status = await healthy_are_done(stand)
+        status = await healthy_are_done(stand, rows=rows)
         assert {lag.node for lag in status.row.lags} == {3, 4}
         assert all(status.row.unit - lag.unit > 20 for lag in status.row.lags)
         told = await asyncio.to_thread(run_why, EngineReads(Client(str(tmp_path / "home"))), "@made")
@@ -84,8 +85,8 @@ async def test_three_columns_finish_beside_a_closed_one_and_the_rest_comes_when_
         await stand.host.engine.wait_source(run)
     await endpoint.stop()
     made = summary_from(tmp_path / "home", dataset)
-    assert (made.exit_code, made.counts["kept"]) == (0, ROWS)
-    rows = pq.read_table(tmp_path / "made.parquet").to_pylist()
-    assert all(row["reply"] and row["by_slow"] for row in rows)
-    assert endpoint.count("answered") == 5 * ROWS, "no answer is asked for twice"
+    assert (made.exit_code, made.counts["kept"]) == (0, rows)
+    found = pq.read_table(tmp_path / "made.parquet").to_pylist()
+    assert all(row["reply"] and row["by_slow"] for row in found)
+    assert endpoint.count("answered") == 5 * rows, "no answer is asked for twice, and none for rows that are not wanted"
     assert run == RunId(1)
