@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from passloop.engine.dispatch import Dispatch
-from passloop.kernel import lifecycle
+from passloop.kernel import lifecycle, machine
+from passloop.kernel.device_pool import DevicePool
+from passloop.kernel.events import DeviceSeen, StartRefused
 from passloop.kernel.instructions import Stop
 from passloop.kernel.records import Attempt
 from passloop.kernel.state import State
@@ -43,6 +47,23 @@ def test_a_stop_that_is_dropped_while_its_start_waits_at_the_gate_breaks_one_of_
     monkeypatch.setattr(Dispatch, "_stop", drops)
     with pytest.raises(AssertionError, match="was to stop and runs on"):
         play_all(range(60), 150)
+
+
+def test_a_device_that_is_given_though_it_was_seen_to_be_taken_breaks_one_of_a_few_histories(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sees_nothing(_pool: DevicePool, _seen: Iterable[DeviceSeen], *, complete: bool) -> None:
+        """What a refused start tells of its devices is forgotten."""
+        assert not complete
+
+    def refused(state: State, event: StartRefused) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(DevicePool, "observe", sees_nothing)
+            lifecycle.on_start_refused(state, event)
+
+    monkeypatch.setitem(machine._HANDLERS, StartRefused, refused)
+    with pytest.raises(AssertionError, match="told are not free"):
+        play_all(range(20), 150)
 
 
 def play_all(seeds: range, events: int) -> None:

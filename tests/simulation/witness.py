@@ -2,7 +2,8 @@
 
 It sees each commit after it is durable. It knows what clients were told, what was launched and how it really went, and
 says so at once when the record does not agree: a final state that changed, a second attempt beside a live one, an
-attempt called lost or timed out that was not, more drawn on a pool than it has, a start on a pool that cools.
+attempt called lost or timed out that was not, more drawn on a pool than it has, a start on a pool that cools or on a
+device that was seen not to be free.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from passloop.kernel.changes import (
     TaskChanged,
     UnitChanged,
 )
-from passloop.kernel.events import Event, Exited, PoolOpened
+from passloop.kernel.events import DeviceSeen, DevicesSeen, Event, Exited, PoolOpened, QuarantineReleased, StartRefused
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.pools import RATE_WINDOW
 from passloop.kernel.tasks import FINAL_STATES, AttemptRow, OutcomeKind, TaskRow, TaskState
@@ -60,6 +61,8 @@ class Witness:
         self._draws: deque[list[int]] = deque()
         self._latest: dict[int, list[int]] = {}
         self._gates: dict[str, tuple[str, int | None]] = {}
+        self._devices: set[str] = set()
+        self._unfit: set[str] = set()
 
     def take(self, batch: Batch) -> None:
         """A batch is durable."""
@@ -72,6 +75,12 @@ class Witness:
             self.kinds[type(event).__name__] += 1
             if isinstance(event, PoolOpened):
                 opened.add(str(event.name))
+            elif isinstance(event, DevicesSeen):
+                self._look(event.devices, complete=event.complete)
+            elif isinstance(event, StartRefused):
+                self._look(event.seen, complete=False)
+            elif isinstance(event, QuarantineReleased):
+                self._unfit.discard(event.uuid)
         self._know_runs(batch.events)
         learned: list[int] = []
         attempts: list[AttemptRow] = []
@@ -95,6 +104,16 @@ class Witness:
         self._attempts(attempts, opened)
         self._pools(pools)
         self.sources.check(batch.events, self.rows)
+
+    def _look(self, seen: Iterable[DeviceSeen], *, complete: bool) -> None:
+        """The engine was told what is on these devices, by a look or by a start that was refused."""
+        if complete:
+            self._unfit = set(self._devices)
+        for device in seen:
+            self._devices.add(device.uuid)
+            self._unfit.discard(device.uuid)
+            if device.foreign or device.strays or device.fault:
+                self._unfit.add(device.uuid)
 
     def _know_runs(self, events: Iterable[Event]) -> None:
         """How long those took that ended in this batch, whatever clocks did meanwhile."""
@@ -179,6 +198,8 @@ class Witness:
         other = self._live.get(row.task)
         assert other is None, f"attempt {row.id} of task {row.task} is admitted beside {other}"
         self._live[row.task] = row.id
+        unfit = [grant.uuid for grant in row.allocation.devices if grant.uuid in self._unfit]
+        assert not unfit, f"attempt {row.id} is given {unfit}, which it was told are not free"
         for name, amount in row.allocation.amounts:
             pool = CAPACITIES.get(name)
             if pool is None:
