@@ -57,9 +57,12 @@ def _waits(machine: Machine, task: Task) -> bool:
 
 
 def check_reasons(machine: Machine, now: int, chance: random.Random) -> None:
-    """At rest every task that waits has a reason; a few of them are asked."""
+    """At rest every task that waits has a reason, and a few of them are asked; no pool is closed beyond its time."""
     if not at_rest(machine, now):
         return
+    for pool in machine.state.pools.values():
+        until = None if pool.closure is None else pool.closure.until
+        assert until is None or until > now, f"pool {pool.name} was {pool.gate()} until {until}, and still is"
     waiting = [task for task in machine.state.tasks.values() if _waits(machine, task)]
     for task in chance.sample(waiting, min(len(waiting), ASKED)):
         assert machine.explain(TaskId(task.id), now), f"task {task.id} is {task.state} for no reason"

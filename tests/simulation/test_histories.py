@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import pytest
 
 from passloop.engine.dispatch import Dispatch
-from passloop.kernel import lifecycle, machine
+from passloop.kernel import closures, lifecycle, machine
 from passloop.kernel.device_pool import DevicePool
 from passloop.kernel.events import DeviceSeen, StartRefused
 from passloop.kernel.instructions import Stop
-from passloop.kernel.records import Attempt
+from passloop.kernel.records import Attempt, Group
 from passloop.kernel.state import State
 
 from .history import MODES, command, play
@@ -64,6 +64,18 @@ def test_a_device_that_is_given_though_it_was_seen_to_be_taken_breaks_one_of_a_f
     monkeypatch.setitem(machine._HANDLERS, StartRefused, refused)
     with pytest.raises(AssertionError, match="told are not free"):
         play_all(range(20), 150)
+
+
+def test_a_held_group_that_lets_new_tasks_in_breaks_one_of_a_few_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Group, "keeper", lambda _group: None)
+    with pytest.raises(AssertionError, match="not held, and its group is"):
+        play_all(range(40), 150)
+
+
+def test_a_closed_pool_that_wakes_nobody_breaks_one_of_a_few_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closures, "plan_wake_up", lambda _state, _pool, _closure: None)
+    with pytest.raises(AssertionError, match="and still is"):
+        play_all(range(60), 150)
 
 
 def play_all(seeds: range, events: int) -> None:

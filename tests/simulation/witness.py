@@ -22,7 +22,18 @@ from passloop.kernel.changes import (
     TaskChanged,
     UnitChanged,
 )
-from passloop.kernel.events import DeviceSeen, DevicesSeen, Event, Exited, PoolOpened, QuarantineReleased, StartRefused
+from passloop.kernel.events import (
+    DeviceSeen,
+    DevicesSeen,
+    Event,
+    Exited,
+    GroupHeld,
+    GroupReleased,
+    PoolOpened,
+    QuarantineReleased,
+    Released,
+    StartRefused,
+)
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.pools import RATE_WINDOW
 from passloop.kernel.tasks import FINAL_STATES, AttemptRow, OutcomeKind, TaskRow, TaskState
@@ -62,6 +73,7 @@ class Witness:
         self._latest: dict[int, list[int]] = {}
         self._gates: dict[str, tuple[str, int | None]] = {}
         self._devices: set[str] = set()
+        self._held_groups: set[str] = set()
         self._unfit: set[str] = set()
 
     def take(self, batch: Batch) -> None:
@@ -82,12 +94,15 @@ class Witness:
             elif isinstance(event, QuarantineReleased):
                 self._unfit.discard(event.uuid)
         self._know_runs(batch.events)
+        held = self._know_groups(batch.events)
         learned: list[int] = []
         attempts: list[AttemptRow] = []
         pools: list[PoolChanged] = []
         for change in batch.changes:
             if isinstance(change, TaskAdded | TaskChanged):
                 self._task(change.row)
+                free = isinstance(change, TaskAdded) and not change.row.held and change.row.state not in FINAL_STATES
+                assert not (free and change.row.group in held), f"{change.row} is new, not held, and its group is"
                 if isinstance(change, TaskAdded) and change.cell is not None:
                     self.sources.add_task(change.row, change.cell)
             elif isinstance(change, AttemptChanged):
@@ -104,6 +119,17 @@ class Witness:
         self._attempts(attempts, opened)
         self._pools(pools)
         self.sources.check(batch.events, self.rows)
+
+    def _know_groups(self, events: Iterable[Event]) -> set[str]:
+        """The groups that were held all the while, unless anything was let go in between."""
+        before, lets_go = set(self._held_groups), False
+        for event in events:
+            if isinstance(event, GroupHeld):
+                self._held_groups.add(event.group)
+            elif isinstance(event, GroupReleased):
+                self._held_groups.discard(event.group)
+            lets_go = lets_go or isinstance(event, Released | GroupReleased)
+        return set() if lets_go else before
 
     def _look(self, seen: Iterable[DeviceSeen], *, complete: bool) -> None:
         """The engine was told what is on these devices, by a look or by a start that was refused."""
