@@ -44,7 +44,12 @@ BY_NAME = {
     "trial": ("serving", "/trial/1", "table.grid", ["Parameters", "Measured", "concurrency=2"]),
     "columns": ("tickets", "", "svg.dag", ["tokens out", "cost", "sampler"]),
     "rows": ("tickets", "?view=rows", "table.grid tbody tr", ["kept", "billing"]),
-    "endpoints": ("tickets", "?view=endpoints", ".pool", ["Limits now", "answered: 6", "calls each 1 s", "at once, at most"]),
+    "endpoints": (
+        "tickets",
+        "?view=endpoints",
+        ".pool",
+        ["Limits now", "answered: 6", "calls each 1 s", "at once, at most"],
+    ),
 }
 
 

@@ -31,11 +31,14 @@ DEAD_PROBES = 5
 PROBE_LIMIT = 30_000
 CLOSES_AT_ONCE = frozenset({401, 403})
 SPORADIC_OF = 50
+ALL_WELL = (1 << SPORADIC_OF) - 1
 SPORADIC_ONE_OF = 10
 ALONE_ONE_OF = 5
 TRUSTED_WITH = 20
 """A pool that opens is trusted as if so much had gone well: the next sporadic refusal must not close it again."""
 SUCCESSES_PER_STEP = 25
+DOUBT_MOST = 6
+"""How often the successes that a step wants double where the limit would be as high as when the pool closed: 1,600."""
 
 
 class Gate(StrEnum):
@@ -66,12 +69,16 @@ class Closure:
     """One pool's gate and adaptive limit. Times in engine ms.
 
     `recent` has a bit for each of the last outcomes, 1 where it went well, and `counted` says how many they are.
+    `ceiling` is the limit that was in force when it was last lowered, 0 for none; `doubt` is how often it was that in a
+    row.
     """
 
     __slots__ = (
+        "ceiling",
         "closed_at",
         "counted",
         "cycles",
+        "doubt",
         "failed_probes",
         "gate",
         "limit",
@@ -93,19 +100,28 @@ class Closure:
         self.lowered_at = -1
         self.successes = 0
         self.recent = self.counted = 0
+        self.ceiling = self.doubt = 0
 
     def succeed(self, *, capacity: int) -> bool:
         """One success while open: every 25 of them raise a lowered limit by one. False if it changes nothing, as where
-        all has been well for long."""
-        before = self.recent, self.counted, self.limit
+        all has been well for long.
+
+        The step up to a limit at which the pool closed before wants twice as many, and again twice as many each time
+        it closed there in a row: an endpoint that takes fewer at once than it was said to is soon left in peace.
+        """
+        before = self.recent, self.counted, self.limit, self.ceiling
         self.note(well=True)
         if self.limit >= capacity:
             self.limit = capacity  # or a refusal would lower what is not in force
-            return before != (self.recent, self.counted, self.limit)
+            if self.recent == ALL_WELL:
+                self.ceiling = self.doubt = 0
+            return before != (self.recent, self.counted, self.limit, self.ceiling)
         self.successes += 1
-        if self.successes >= SUCCESSES_PER_STEP:
+        if self.successes >= SUCCESSES_PER_STEP << (self.doubt if self.limit + 1 >= self.ceiling else 0):
             self.successes = 0
             self.limit += 1
+            if self.limit > self.ceiling:
+                self.ceiling = self.doubt = 0
         return True
 
     def is_sporadic(self) -> bool:
@@ -120,7 +136,7 @@ class Closure:
 
     def note(self, *, well: bool) -> None:
         """Remember how one of the last outcomes was."""
-        self.recent = (self.recent << 1 | well) & (1 << SPORADIC_OF) - 1
+        self.recent = (self.recent << 1 | well) & ALL_WELL
         self.counted = min(self.counted + 1, SPORADIC_OF)
 
     def fail(self, outcome: Outcome, *, admitted_at: int, now: int, seed: int) -> bool:
@@ -129,6 +145,8 @@ class Closure:
         if self.is_sporadic() and outcome.status not in CLOSES_AT_ONCE:
             return False
         if admitted_at > self.lowered_at:
+            self.doubt = min(self.doubt + 1, DOUBT_MOST) if self.limit == self.ceiling else 1
+            self.ceiling = self.limit
             self.limit = max(1, self.limit * 3 // 4)
             self.lowered_at = now
         self.successes = 0

@@ -150,6 +150,44 @@ def test_25_successes_raise_the_limit_by_one() -> None:
     assert len(world.running) == 7
 
 
+def successes_until(world: World, limit: int) -> int:
+    """How many calls are answered until so many run at once."""
+    count = 0
+    while len(world.running) < limit:
+        world.finish(world.running[0])
+        count += 1
+        assert count < 1_000
+    return count
+
+
+def burst(world: World) -> None:
+    """All that runs is refused; after the pause as many run as the limit lets."""
+    for task in world.running:
+        limited(world, task)
+    world.advance(3 * SECOND)
+    world.finish(*world.running)
+
+
+def test_the_step_to_a_limit_that_failed_wants_twice_as_many_each_time() -> None:
+    world = endpoint(limit=8)
+    calls(world, 2_000)
+    for wanted in (50, 100, 200):
+        burst(world)
+        assert successes_until(world, 7) <= 25
+        assert successes_until(world, 8) == wanted
+
+
+def test_a_limit_that_held_is_no_longer_in_doubt() -> None:
+    world = endpoint(limit=8)
+    calls(world, 2_000)
+    for _ in range(3):
+        burst(world)
+        assert successes_until(world, 7) <= 25
+        assert successes_until(world, 8) == 50
+        for _ in range(60):
+            world.finish(world.running[0])
+
+
 def test_where_all_is_well_for_long_a_success_changes_no_pool() -> None:
     world = endpoint(limit=4)
     calls(world, 100)
