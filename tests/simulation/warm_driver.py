@@ -70,7 +70,10 @@ class WarmDriver(Driver):
             self._forbidden.add(attempt)
             return
         given = attempt in self._workers.of  # else it was turned away, and ends when that worker is gone
-        if given and (act.ends_at is None or act.ends_at > self._world.clock.now()):
+        if not given and reason == "recall" and not act.started:
+            self._workers.too_late.add(attempt)
+            super()._happen(act)
+        elif given and (act.ends_at is None or act.ends_at > self._world.clock.now()):
             if not self._workers.has_begun(attempt):
                 self._workers.withdraw(attempt, outcome_of_halt(reason))
             elif reason == "recall":
