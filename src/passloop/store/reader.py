@@ -193,7 +193,7 @@ class Reader:
             return int(connection.execute(statement("count_unknown_calls"), (keys, message)).get)
 
     def ended_units(self, run: int) -> list[int]:
-        """The units of a run's source whose tasks are all final."""
+        """The units of a run's source that lack nothing and whose tasks are all final."""
         with self._asking() as connection:
             return [unit for (unit,) in connection.execute(statement("select_ended_units"), (run,))]
 
