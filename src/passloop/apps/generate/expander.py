@@ -28,7 +28,7 @@ __all__ = ["KIND", "GenerateExpander", "declared_of"]
 KIND = "generate"
 RESIDENT_MB = 256
 TASK_BYTES = 2_048
-"""What a task keeps in the engine's memory until its row group is final, about."""
+"""What a task keeps in the engine's memory until it is final, about."""
 
 
 class GenerateExpander:
