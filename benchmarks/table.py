@@ -186,6 +186,41 @@ def generate_datasets() -> Iterator[Line]:
                 yield Line(f"{found['rows']:,} rows x 4 models, {case}: {name}", end, "", beside)
 
 
+def generate_calls() -> Iterator[Line]:
+    """Calls of the engine alone beside those of its HTTP client alone."""
+    found = results("generate_calls")
+    for case, rounds in found.items():
+        if isinstance(rounds, list):
+            floor, own = rounds[0]["floor"], rounds[0]["engine"]
+            told = f"**{own['seconds']:.2f}** s, **{own['cpu_ms_a_call']:.2f}** ms of CPU a call"
+            beside = (
+                f"the client alone: {floor['seconds']:.2f} s, {floor['cpu_ms_a_call']:.2f} ms; refused {own['refused']}"
+            )
+            goal = "0.7 s over, 20 refused" if case == "one closed 10 s" else ""
+            yield Line(f"4 x {found['calls'] // 4:,} calls, {case}", told, goal, beside)
+
+
+def generate_growth() -> Iterator[Line]:
+    """One dataset of many rows."""
+    found = results("generate_growth")
+    if "round 1" not in found:
+        return
+    own = found["round 1"]
+    steps = own["steps"]
+    least, most = (f(step["cpu_ms_a_call"] for step in steps) for f in (min, max))
+    ends = f"{steps[0]['cpu_ms_a_call']:.2f} ms for the first tenth, {steps[-1]['cpu_ms_a_call']:.2f} for the last"
+    title = f"{found['rows']:,} rows, one column"
+    yield Line(f"{title}: CPU a call", f"**{least:.2f} to {most:.2f}** ms", "flat", ends)
+    start, top = own["mib_at_first_and_at_most"]
+    yield Line(f"{title}: memory of the engine", f"**{top}** MiB", "150 MB beside imports", f"{start} MiB at the start")
+    events = f"{own['store_bytes_a_cell']:.0f} bytes with all that is stored"
+    yield Line(f"{title}: events a cell", f"**{own['journal_bytes_a_cell']:.0f}** bytes", "300 bytes", events)
+    slowest = max(own["page_seconds"].values())
+    asked = f"plan {own['plan_seconds']} s, first call after {own['first_call_after_seconds']} s"
+    asked += f", report {own['report_seconds']} s"
+    yield Line(f"{title}: slowest document of the page", f"**{slowest * 1000:.0f}** ms", "1 s", asked)
+
+
 def tune_load() -> Iterator[Line]:
     """The load client beside other HTTP libraries, and beside AIPerf."""
     found = results("tune_client")
@@ -227,7 +262,9 @@ def main() -> None:
         mixed_load,
         bench_cells,
         bench_packing,
+        generate_calls,
         generate_datasets,
+        generate_growth,
         tune_load,
         tune_packing,
     )
