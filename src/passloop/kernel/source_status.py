@@ -105,8 +105,9 @@ def _stopped(state: State, source: Source) -> Iterator[Blocker]:
 
 def _out_of_share(source: Source, number: int) -> Blocker:
     """Memory is half full, and a node has its share of it."""
-    live = source.nodes[number].live
-    sentence = f"{live} tasks of node {number} are live and keep more memory than is free, which is for others"
+    node = source.nodes[number]
+    whose = node.group or f"node {number}"
+    sentence = f"{node.live} tasks of {whose} are live and keep more memory than is free, which is for others"
     return Blocker(BlockerCode.MEMORY_GUARD, need=1, free=0, node=number, sentence=sentence)
 
 

@@ -294,8 +294,12 @@ def test_a_cancelled_source_is_over_though_columns_lag() -> None:
 
 def test_a_node_that_keeps_as_much_as_is_free_is_told() -> None:
     world = models("m0", "m1", limit=1_000)
-    run = world.source(call("m0"), call("m1"), bytes=100)
+    run = world.source(call("m0", group="made/text"), call("m1"), bytes=100)
     answer_all(world, run)
     (status,) = world.machine.sources()
     assert {blocker.code for blocker in status.blockers} == {BlockerCode.MEMORY_GUARD}
+    assert [blocker.sentence.split(" are live")[0].partition(" tasks of ")[2] for blocker in status.blockers] == [
+        "made/text",
+        "node 1",
+    ]
     assert "which is for others" in " ".join(blocker.sentence for blocker in status.blockers)
