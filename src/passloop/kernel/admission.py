@@ -229,8 +229,20 @@ class Admission:
                 met |= may_pass(self._state, task, variant, room, end)
             if met:
                 self._in_the_way.append(room)
+                self._wake_beside(room, blocked, met)
             mask |= met
         return mask
+
+    def _wake_beside(self, room: Room, blocked: Lack, met: int) -> None:
+        """A rate refills by time alone beside what a reservation keeps of it, too."""
+        if not met & self._supply.refilling:
+            return
+        for pool, amount in (draw for variant in blocked.able for draw in variant.draws):
+            left = room.amounts.get(pool) if pool.kind is PoolKind.RATE else None
+            missing = 0 if left is None else left.missing(amount)
+            refill = pool.next_refill(pool.free(self._now) + missing, self._now) if missing else None
+            if refill is not None:
+                self._state.wakeups.add(refill, WakeUp.PASS)
 
     def _end_of(self, task: Task) -> int | None:
         bound = task.shape.forecast.bound()

@@ -160,6 +160,10 @@ class Leftover:
                 self._left += held
         return True
 
+    def missing(self, amount: int) -> int:
+        """How much less there is than so much."""
+        return 0 if self.covers(amount) else amount - self._left
+
     def take(self, amount: int) -> None:
         """Somebody who is there at the shadow time has taken so much."""
         self._left -= amount

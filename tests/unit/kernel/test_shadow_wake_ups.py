@@ -54,6 +54,19 @@ def test_one_of_two_that_reserved_starts_when_the_shadow_of_the_first_has_moved_
     assert second in world.started
 
 
+def test_a_call_that_a_reservation_keeps_from_a_rate_starts_when_that_is_refilled() -> None:
+    world = World(gpus=1)
+    world.declare("tokens", PoolKind.RATE, 100)
+    world.finish(world.submit(ask(tokens=60), driver="calls"))
+    world.submit(gpus=1)
+    head = world.submit(ask(gpus=1, tokens=30), patience=0)
+    call = world.submit(ask(tokens=20), driver="calls")
+    assert world.row(head).reservation is not None
+    assert call not in world.started
+    world.advance(2 * MINUTE)
+    assert call in world.started
+
+
 def test_a_source_that_a_reservation_alone_keeps_out_is_looked_at_again_when_the_shadow_time_comes() -> None:
     world = SourcedWorld(gpus=2)
     world.submit(gpus=1, limit=MINUTE)
