@@ -20,7 +20,7 @@ from .events import PoolKind
 from .fitting import Fit, Lack, all_lack, fit, is_able, lack, may_pass
 from .ready_queue import Lane, Lanes
 from .records import Group, Place, ShapeVariant, Task
-from .reservations import Room, last_resort, plan, renew, room_for
+from .reservations import Room, last_resort, plan, refill_beside, renew, room_for
 from .resources import Grant
 from .source_rows import SourceState
 from .state import State
@@ -157,9 +157,7 @@ class Admission:
             self._start(task, found, reserved=True)
             return
         blocked = lack(state, self._supply, task)
-        self._wake_at_refill(blocked)
-        if not blocked.mask:
-            self._conflicts(task, blocked)
+        self._wake_at_refill(blocked, blocked.mask or self._conflicts(task, blocked))
         renewed = renew(state, task, walk.rooms, self._ends) if blocked.able else None
         if renewed is None or not any(v.index == renewed.allocation.variant for v in blocked.able):
             state.drop_reservation(task)
@@ -208,8 +206,8 @@ class Admission:
         blocked = lack(self._state, self._supply, task)
         if not blocked.able:
             return False
-        self._wake_at_refill(blocked)
         mask = blocked.mask or self._conflicts(task, blocked)
+        self._wake_at_refill(blocked, mask)
         asks = task.shape.mask | (1 << self._state.node.bit if self._node_in_play and task.shape.on_node else 0)
         is_head = not asks & self._walk.lacked and not mask & self._walk.reserved and not task.shape.in_line
         reserves = is_head and self._patience_is_over(task, mask) and self._reserve(task, blocked)
@@ -229,20 +227,8 @@ class Admission:
                 met |= may_pass(self._state, task, variant, room, end)
             if met:
                 self._in_the_way.append(room)
-                self._wake_beside(room, blocked, met)
             mask |= met
         return mask
-
-    def _wake_beside(self, room: Room, blocked: Lack, met: int) -> None:
-        """A rate refills by time alone beside what a reservation keeps of it, too."""
-        if not met & self._supply.refilling:
-            return
-        for pool, amount in (draw for variant in blocked.able for draw in variant.draws):
-            left = room.amounts.get(pool) if pool.kind is PoolKind.RATE else None
-            missing = 0 if left is None else left.missing(amount)
-            refill = pool.next_refill(pool.free(self._now) + missing, self._now) if missing else None
-            if refill is not None:
-                self._state.wakeups.add(refill, WakeUp.PASS)
 
     def _end_of(self, task: Task) -> int | None:
         bound = task.shape.forecast.bound()
@@ -301,14 +287,14 @@ class Admission:
         if variant.exclusive or self._node_in_play:
             walk.reserved |= 1 << self._state.node.bit
 
-    def _wake_at_refill(self, blocked: Lack) -> None:
-        """A rate refills by time alone: look again then."""
-        if not blocked.mask & self._supply.refilling:
+    def _wake_at_refill(self, blocked: Lack, mask: int) -> None:
+        """A rate refills by time alone: look again when it has what is lacked, or met, beside what is kept of it."""
+        if not mask & self._supply.refilling:
             return
         draws = (draw for variant in blocked.able for draw in variant.draws)
-        lacked = (draw for draw in draws if draw[0].kind is PoolKind.RATE and blocked.mask >> draw[0].bit & 1)
+        lacked = (draw for draw in draws if draw[0].kind is PoolKind.RATE and mask >> draw[0].bit & 1)
         for pool, amount in lacked:
-            refill = pool.next_refill(amount, self._now)
+            refill = refill_beside(self._walk.rooms, pool, amount, self._now)
             if refill is not None:
                 self._state.wakeups.add(refill, WakeUp.PASS)
 

@@ -6,7 +6,7 @@ follow the autotuner's pool: 0.6 x free memory fraction + 0.4 x idle fraction, h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -116,11 +116,7 @@ class Device:
 
     def could_serve(self, ask: DeviceAsk) -> bool:
         """Whether the ask fits here once all our attempts have ended."""
-        if self.state is not DeviceState.AVAILABLE:
-            return False
-        if ask.share or ask.vram_mib is not None:
-            return self.usable >= self.least_usable(ask)
-        return self.usable * 100 >= self.vram * USABLE_PERCENT
+        return self.state is DeviceState.AVAILABLE and self.usable >= self.least_usable(ask)
 
     def least_usable(self, ask: DeviceAsk) -> int:
         """How much VRAM in MiB must be usable here: what is asked, and of a whole device 80 % where nothing is."""
@@ -219,25 +215,23 @@ class DevicePool:
         if ask.balance and not ask.share:
             able = [device for device in self.devices.values() if device.could_serve(ask)]
             return len(able) >= ask.count and _balanced(able, ask.count) is not None
-        wanted = 1 if ask.share else ask.count
-        for device in self.devices.values():
-            if device.could_serve(ask):
-                wanted -= 1
-                if not wanted:
-                    return True
-        return False
+        return self._are_enough(Device.could_serve, ask)
 
     def has_too_few(self, ask: DeviceAsk) -> bool:
         """Whether the ask does not fit beside what is held now."""
         if ask.balance:
             return self.choose(ask, last=frozenset(), spare={}) is None
+        return not self._are_enough(Device.fits, ask)
+
+    def _are_enough(self, suits: Callable[[Device, DeviceAsk], bool], ask: DeviceAsk) -> bool:
+        """Whether as many devices suit as are asked; no more are looked at."""
         wanted = 1 if ask.share else ask.count
         for device in self.devices.values():
-            if device.fits(ask):
+            if suits(device, ask):
                 wanted -= 1
                 if not wanted:
-                    return False
-        return True
+                    return True
+        return False
 
     def would_hold(self, ask: DeviceAsk) -> bool:
         """Whether the box could ever serve the ask, were every device there and free."""

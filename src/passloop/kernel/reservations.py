@@ -88,6 +88,14 @@ def room_for(state: State, task: Task, earlier: Sequence[Room], ends: Ends, now:
     return Room(task, shadow, variant.exclusive, variant.on_node, amounts, devices)
 
 
+def refill_beside(rooms: Sequence[Room], pool: ScalarPool, amount: int, now: int) -> int | None:
+    """When a rate has refilled to an amount and to what these reservations keep of it; None if it has both, or if time
+    alone does not bring them."""
+    left = (room.amounts[pool] for room in rooms if pool in room.amounts)
+    missing = max(amount - pool.free(now), *(leftover.missing(amount) for leftover in left), 0)
+    return pool.next_refill(pool.free(now) + missing, now) if missing else None
+
+
 def plan(
     state: State, task: Task, variants: Sequence[ShapeVariant], earlier: Sequence[Room], ends: Ends, now: int
 ) -> Reservation | None:

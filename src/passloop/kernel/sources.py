@@ -30,7 +30,7 @@ from .fitting import could_ever_fit, fit, is_able
 from .ids import RunId
 from .pools import ScalarPool
 from .records import Shape, ShapeVariant
-from .reservations import Room, last_resort, room_for
+from .reservations import Room, last_resort, refill_beside, room_for
 from .resources import DeviceAsk
 from .source_records import Node, Source
 from .source_rows import Part, SourceState
@@ -157,7 +157,9 @@ def next_refill(state: State, source: Source) -> int | None:
     if source.plan.ahead:
         return None
     draws = [draw for node in source.nodes for variant in node.shape.variants for draw in variant.draws]
-    refills = (pool.next_refill(amount, state.now) for pool, amount in draws if pool.kind is PoolKind.RATE)
+    rates = [(pool, amount) for pool, amount in draws if pool.kind is PoolKind.RATE]
+    rooms = rooms_before(state, source.priority) if rates else []
+    refills = (refill_beside(rooms, pool, amount, state.now) for pool, amount in rates)
     return min((refill for refill in refills if refill is not None), default=None)
 
 

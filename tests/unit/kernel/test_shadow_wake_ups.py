@@ -76,6 +76,18 @@ def test_a_source_that_a_reservation_alone_keeps_out_is_looked_at_again_when_the
     assert world.wake_at is not None
 
 
+def test_a_source_that_a_reservation_keeps_from_a_rate_is_asked_when_that_is_refilled() -> None:
+    world = SourcedWorld(gpus=1)
+    world.declare("tokens", PoolKind.RATE, 100)
+    world.finish(world.submit(ask(tokens=60), driver="calls"))
+    world.submit(gpus=1)
+    world.submit(ask(gpus=1, tokens=30), patience=0)
+    run = world.source(TemplateNode(Request((ask(tokens=20),)), driver="calls"), ahead=0)
+    assert world.asked(run) == []
+    world.advance(2 * MINUTE)
+    assert world.asked(run) == [0]
+
+
 def test_a_task_that_reserved_starts_when_the_rate_that_it_lacks_is_refilled() -> None:
     world = World(gpus=1)
     world.declare("tokens", PoolKind.RATE, 100)
