@@ -119,7 +119,8 @@ class Call:
 class SimulatedLoop(asyncio.BaseEventLoop):
     """See above. `failure` is the first error that nobody caught.
 
-    It has a queue and timers of its own, which are cheaper than those of asyncio: a history is thousands of calls.
+    It has a queue and timers of its own, which are cheaper than those of asyncio: a history is thousands of calls. What
+    it gives for a call is therefore no `asyncio.Handle`, though it does what one does.
     """
 
     def __init__(self, clock: FakeClock, chance: random.Random) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from passloop.cli import streams
 from passloop.cli.spans import left, since, span_text, task_span
-from passloop.cli.wording import NO_LIMIT, amount_text
+from passloop.cli.wording import amount_text
+from passloop.kernel.pools import NO_RATE
 
 __all__ = [
     "ACROSS",
@@ -138,7 +139,7 @@ def _pool_cells(pool: Json) -> tuple[str, ...]:
 def _is_telling(pool: Json) -> bool:
     if pool["state"] != "open":
         return True
-    return bool(pool["used"] > 0 if pool["name"].startswith(OF_A_RUN) else pool["capacity"] < NO_LIMIT)
+    return bool(pool["used"] > 0 if pool["name"].startswith(OF_A_RUN) else pool["capacity"] < NO_RATE)
 
 
 def _name(line: Json) -> str:

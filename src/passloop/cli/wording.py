@@ -9,7 +9,6 @@ from passloop.apps.counting import counted
 
 __all__ = [
     "FINAL",
-    "NO_LIMIT",
     "STATE_COLOURS",
     "amount_text",
     "command_text",
@@ -21,8 +20,6 @@ __all__ = [
     "state_text",
 ]
 
-NO_LIMIT = 1_000_000_000
-"""The capacity of a pool of which nobody has told a limit."""
 FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 STATE_COLOURS = {
     "running": "cyan",

@@ -30,7 +30,8 @@ class _Piece(NamedTuple):
 class Threads(Executor):
     """At most `most` threads called `name`, begun as they are wanted. Loop thread only.
 
-    `loop.run_in_executor` takes the futures that `submit` gives as they are.
+    `loop.run_in_executor` takes the futures that `submit` gives as they are: they are the loop's own, unlike those that
+    an executor is declared to give.
     """
 
     def __init__(self, most: int, *, name: str) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from passloop.drivers.calls.endpoints import limits_of
+
 from .dataset import Dataset
-from .limit_times import allowed, limits_of
+from .limit_times import allowed
 
 if TYPE_CHECKING:
     from passloop.store.reader import Reader

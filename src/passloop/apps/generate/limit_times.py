@@ -8,23 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from passloop.drivers.calls.endpoints import Model
 from passloop.kernel.cooldowns import Gate
 
 if TYPE_CHECKING:
     from passloop.store.limits import LimitStep
 
-__all__ = ["allowed", "limits_of"]
+__all__ = ["allowed"]
 
 SHUT = {Gate.OPEN.value: None, Gate.HALF_OPEN.value: 1}
 """How many a gate lets through itself: all that the limit lets, or one probe; any other gate lets nobody."""
-
-
-def limits_of(model: Model) -> tuple[str, ...]:
-    """The limits that a call of this model draws on."""
-    provider = model.endpoint.provider
-    above = () if provider is None else (f"provider/{provider}",)
-    return (model.pool, model.endpoint.pool, *above)
 
 
 def allowed(steps: Iterable[LimitStep], *, begin: int, end: int) -> list[tuple[int, int]]:

@@ -13,7 +13,8 @@ from passloop.cli.homes import client_of
 from passloop.cli.options import act_argument, json_option
 from passloop.cli.spans import local_time
 from passloop.cli.tables import Column, table
-from passloop.cli.wording import NO_LIMIT, amount_text, ids_text
+from passloop.cli.wording import amount_text, ids_text
+from passloop.kernel.pools import NO_RATE
 
 __all__ = ["command"]
 
@@ -55,7 +56,7 @@ def command(ctx: click.Context, *, act: str | None, name: str | None, as_json: b
 
 def _cells(pool: dict[str, Any]) -> list[str]:
     holders = f"task {ids_text(pool['holders'])}" if pool.get("holders") else ""
-    is_unknown = pool["capacity"] >= NO_LIMIT
+    is_unknown = pool["capacity"] >= NO_RATE
     told = {"used": pool["used"]} if is_unknown else pool
     amounts = [amount_text(pool["name"], told.get(part)) for part in ("used", "free", "capacity")]
     return [pool["name"], pool["kind"], pool["state"], *amounts, local_time(pool.get("until")), holders]

@@ -14,7 +14,7 @@ from passloop.kernel.events import PoolDeclared, PoolKind
 from passloop.kernel.ids import PoolName
 from passloop.kernel.pools import NO_RATE, estimate
 
-__all__ = ["NO_LIMIT", "Endpoint", "Model", "declarations", "draws_of"]
+__all__ = ["NO_LIMIT", "Endpoint", "Model", "declarations", "draws_of", "limits_of"]
 
 NO_LIMIT = 512
 """Calls in flight where the user names no limit: a pool has a capacity, and so has a process in open sockets."""
@@ -103,6 +103,12 @@ def draws_of(model: Model, *, tokens: int) -> tuple[tuple[PoolName, int], ...]:
         asked[model.requests] = 1
         asked[model.tokens] = estimate(max(tokens, 1))
     return tuple(sorted(asked.items()))
+
+
+def limits_of(model: Model) -> tuple[PoolName, ...]:
+    """The limits in which a call of this model takes a place: its own, its endpoint's, its provider's."""
+    provider = model.endpoint.provider
+    return (model.pool, model.endpoint.pool, *(() if provider is None else (_provider_pool(provider),)))
 
 
 def _provider(endpoint: Endpoint) -> Iterable[PoolDeclared]:

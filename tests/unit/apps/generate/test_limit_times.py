@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from passloop.apps.generate.limit_times import allowed, limits_of
-from passloop.drivers.calls.endpoints import Endpoint, Model
+from passloop.apps.generate.limit_times import allowed
+from passloop.drivers.calls.endpoints import Endpoint, Model, limits_of
 from passloop.store.limits import LimitStep
 
 
