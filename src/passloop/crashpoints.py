@@ -22,6 +22,8 @@ CRASHPOINTS: dict[str, str] = {
     "after_launch": "the driver was told to start an attempt, its start is not recorded",
     "before_stop": "a stop is durable, its driver was not told",
     "after_stop": "the driver was told to stop an attempt, its end is not recorded",
+    "before_evict": "that a warm worker is to end is durable, its driver was not told",
+    "after_evict": "the driver was told to end a warm worker, that it is gone is not recorded",
     "before_answers": "a batch is durable and carried out, who asked was not answered",
     "after_answers": "a batch is durable and carried out, the answers are on their way",
     "before_ballast_is_given_up": "a commit did not fit on the disk, nothing was done about it",

@@ -1,8 +1,8 @@
 """Every named crash point is hit, and nothing is lost or repeated by it.
 
 The names are read from the source, so that a new one cannot be missed; one that no scenario reaches fails. Each belongs
-to one scenario: an engine under work, one that finds an attempt that never began, one on a full disk, a store in use,
-a repair, and the keeper's processes.
+to one scenario: an engine under work, one that finds an attempt that never began, one that ends a warm worker, one on a
+full disk, a store in use, a repair, and the processes of the keeper and of warm workers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import resource
@@ -17,19 +18,23 @@ import select
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import passloop
 from passloop.cli.exits import CliError
 from passloop.crashpoints import CRASHPOINTS, VARIABLE
-from passloop.drivers.identity import process_from_json
+from passloop.drivers.identity import Process, boot_id, process_from_json
 from passloop.drivers.processes.strays import wait_gone
 from passloop.drivers.workers.driver import WorkerDriver
+from passloop.engine.dispatch import Dispatch
 from passloop.kernel.events import Exited, Started, WorkerGone
+from passloop.kernel.instructions import Instruction
 from passloop.kernel.tasks import FINAL_STATES, OutcomeKind
 from passloop.store.database import Store
 from passloop.store.home import Home
@@ -51,6 +56,7 @@ SOME_TIMES = (1, 2, 3, 5, 8, 13, 21, 34)
 EACH_TIME = range(1, 61)
 
 NEVER_BEGAN = ("before_tombstone", "after_tombstone")
+ENDS_A_WORKER = ("before_evict", "after_evict")
 FULL_DISK = ("before_ballast_is_given_up", "after_ballast_is_given_up", "before_resuming")
 STORE_IN_USE = (
     "after_store_file", "before_migration_commit", "after_migration_commit", "before_durations_commit",
@@ -87,6 +93,19 @@ WORKER = {
 }
 """Where a warm worker dies, how its cell ends, and whether the function was called."""
 ZYGOTE = ("zygote_before_order", "zygote_after_order")
+
+ACTS_ON_NOTHING = {"WatchDevices", "Expand"}
+"""Instructions that only ask for something: to look at devices, or to write out a unit, which nobody has until it is
+committed.
+"""
+NAMING = {"os.rename", "os.replace", "os.link", "_renameat2"}
+NAMED_BY_THEIR_CALLERS = {
+    "drivers/processes/keeper/records.py:_rename_to_free_name": "claim_start, which names it",
+    "drivers/workers/claims.py:claim": "Cell.claim, which names both its edges",
+    "drivers/workers/claims.py:_make": "a spare start record, which is no attempt's yet",
+    "drivers/workers/output.py:_hand_over": "output, which is there under either name",
+}
+"""What gives a name without a crash point of its own, and why."""
 
 
 def named_in_the_source() -> set[str]:
@@ -132,9 +151,50 @@ def test_every_transaction_that_writes_has_a_crash_point_before_its_commit() -> 
     assert [place for place, named in found.items() if not named] == []
 
 
+def crashpoint_in(node: ast.stmt) -> str:
+    """The crash point that a statement is, if it is one."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    named = isinstance(call, ast.Call) and ast.unparse(call.func) == "crashpoint"
+    return ast.literal_eval(call.args[0]) if named and isinstance(call, ast.Call) else ""
+
+
+def test_every_instruction_that_acts_has_a_crash_point_before_and_after_it() -> None:
+    edges: dict[str, tuple[str, str]] = {}
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(Dispatch.carry_out)))):
+        if isinstance(node, ast.If):
+            kind = ast.unparse(node.test).partition("isinstance(order, ")[2].partition(")")[0]
+            edges[kind] = (crashpoint_in(node.body[0]), crashpoint_in(node.body[-1]))
+    acts = {kind.__name__ for kind in get_args(Instruction)} - ACTS_ON_NOTHING
+    assert edges.keys() - ACTS_ON_NOTHING == acts
+    assert [kind for kind in acts if not all(edges[kind])] == []
+
+
+def gives_names() -> Iterator[tuple[str, bool]]:
+    """Each function below the applications that gives a file its name, and whether it names a crash point."""
+    package = Path(passloop.__path__[0])
+    for path in sorted(path for room in ("store", "engine", "drivers") for path in (package / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                calls = [one for one in ast.walk(node) if isinstance(one, ast.Call)]
+                if any(map(_gives_a_name, calls)):
+                    named = any(ast.unparse(one.func) == "crashpoint" for one in calls)
+                    yield f"{path.relative_to(package)}:{node.name}", named
+
+
+def _gives_a_name(call: ast.Call) -> bool:
+    name = ast.unparse(call.func)
+    return name in NAMING or (name.endswith((".rename", ".replace")) and len(call.args) == 1)
+
+
+def test_whatever_gives_a_record_its_name_has_a_crash_point_beside_it() -> None:
+    found = dict(gives_names())
+    assert len(found) > len(NAMED_BY_THEIR_CALLERS)
+    assert {place for place, named in found.items() if not named} == set(NAMED_BY_THEIR_CALLERS)
+
+
 def test_every_crash_point_is_registered_used_and_hit_by_a_scenario() -> None:
     assert named_in_the_source() == set(CRASHPOINTS)
-    here = {*NEVER_BEGAN, *FULL_DISK, *STORE_IN_USE, *REPAIR, *ENGINE, *SHIM, *ZYGOTE, *WORKER}
+    here = {*NEVER_BEGAN, *ENDS_A_WORKER, *FULL_DISK, *STORE_IN_USE, *REPAIR, *ENGINE, *SHIM, *ZYGOTE, *WORKER}
     assert set(CRASHPOINTS) == here | named_in_other_crash_tests()
 
 
@@ -231,6 +291,24 @@ def test_p02_p03_an_engine_that_forbids_a_start_dies_at(name: str, field: Field,
     check(field, nursery, acknowledged)
     never_began = [one for _, attempts in field.ledger().values() for one in attempts if one.started_at is None]
     assert [one.outcome.message for one in never_began if one.outcome] == ["never started"]
+
+
+@pytest.mark.parametrize("name", ENDS_A_WORKER)
+def test_p06_an_engine_that_ends_a_warm_worker_dies_at(name: str, field: Field, nursery: Nursery) -> None:
+    """Its run is over, so the worker is to end; the next engine sees to that, and gives its device to others."""
+    engine = nursery.engine(field.home.path, field.environ | {VARIABLE: name})
+    assert engine.wait_ready()
+    task = {"command": ["record"], "call": call_of("record", str(field.folder), 0)}
+    ids = field.submit_tasks([task], cwd=str(ROOT), spec={"warm_key": "key"})
+    engine.end(-signal.SIGKILL)
+    last = recover(field, nursery)
+    field.wait_final(field.submit(0, gpus=4))
+    workers = [Process(line.pid, line.ticks, boot_id()) for line in field.lines()]
+    asyncio.run(asyncio.wait_for(wait_gone(workers), SECONDS))
+    field.assert_p01_nothing_acknowledged_is_lost(dict.fromkeys(ids))
+    field.assert_p02_no_committed_attempt_runs_again()
+    field.assert_everything_is_free_and_whole()
+    last.kill()
 
 
 def limit_files(engine: Victim, size: int) -> None:

@@ -71,7 +71,9 @@ class Dispatch:
                 self._stop(order)
                 crashpoint("after_stop")
             elif isinstance(order, Evict):
+                crashpoint("before_evict")
                 self._evict(order)
+                crashpoint("after_evict")
             elif isinstance(order, WatchDevices) and self._gate is not None:
                 self._gate.watch(order.uuids)
 
