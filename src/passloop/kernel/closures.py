@@ -86,7 +86,8 @@ def _probe_ended(state: State, pool: ScalarPool, closure: Closure, outcome: Outc
     if is_blamed:
         _probe_failed(state, pool, closure, outcome)
     elif is_neutral(outcome) or outcome.kind is OutcomeKind.TIMEOUT:
-        closure.pass_probe()
+        closure.pass_probe(state.now)
+        plan_wake_up(state, pool, closure)
     else:
         closure.open()
     state.stir()
@@ -129,11 +130,14 @@ def plan_wake_up(state: State, pool: ScalarPool, closure: Closure) -> None:
 
 
 def give_another_chance(state: State, shape: Shape) -> None:
-    """New work, or a retry, makes the dead pools it draws on half-open."""
+    """New work, or a retry, makes the dead pools it draws on half-open, but no sooner than these were told."""
     for variant in shape.variants:
         for pool, _ in variant.draws:
-            if pool.gate() is Gate.DEAD:
-                open_pool(state, pool.name)
+            if pool.closure is not None and pool.gate() is Gate.DEAD:
+                pool.closure.give_chance(state.now)
+                plan_wake_up(state, pool, pool.closure)
+                state.touch_pool(pool.name)
+                state.stir()
 
 
 def on_pool_due(state: State, name: str) -> ScalarPool | None:

@@ -70,7 +70,7 @@ class Closure:
 
     `recent` has a bit for each of the last outcomes, 1 where it went well, and `counted` says how many they are.
     `ceiling` is the limit that was in force when it was last lowered, 0 for none; `doubt` is how often it was that in a
-    row.
+    row. `told` is until when it was asked to wait, if `until` says another time: during a probe, and while it is dead.
     """
 
     __slots__ = (
@@ -86,6 +86,7 @@ class Closure:
         "probe",
         "recent",
         "successes",
+        "told",
         "until",
     )
 
@@ -101,6 +102,7 @@ class Closure:
         self.successes = 0
         self.recent = self.counted = 0
         self.ceiling = self.doubt = 0
+        self.told = 0
 
     def succeed(self, *, capacity: int) -> bool:
         """One success while open: every 25 of them raise a lowered limit by one. False if it changes nothing, as where
@@ -157,11 +159,14 @@ class Closure:
     def extend(self, outcome: Outcome, now: int) -> bool:
         """A late outcome of an attempt admitted before the pool closed: only a longer Retry-After counts.
 
-        While a probe is under way nothing does: what it brings is newer.
+        While a probe is under way it is kept for later: an answer to that would be newer.
         """
-        if outcome.retry_after is None or self.gate is Gate.OPEN or self.probe is not None:
+        if outcome.retry_after is None or self.gate is Gate.OPEN:
             return False
         until = now + min(outcome.retry_after, RETRY_AFTER_MOST)
+        if self.probe is not None:
+            self.told = max(self.told, until)
+            return False
         if self.until is not None and until <= self.until:
             return False
         self.until = until
@@ -174,16 +179,27 @@ class Closure:
         self.gate = Gate.HALF_OPEN
         self.until = None
         self.probe = None
+        self.told = 0
+
+    def give_chance(self, now: int) -> None:
+        """Somebody new comes to a dead pool: it may be probed at once, unless it was asked to wait longer."""
+        told = self.told
+        self.begin_probe()
+        if told > now:
+            self.gate, self.until = Gate.COOLING, told
 
     def send_probe(self, task: TaskId, now: int) -> None:
         """This task is the probe. It has 30 s, then another may try, though it goes on."""
         self.probe = task
         self.until = now + PROBE_LIMIT
 
-    def pass_probe(self) -> None:
-        """The probe ended without saying anything: the next task may be it."""
+    def pass_probe(self, now: int) -> None:
+        """The probe ended without saying anything: the next task may be it, once nobody asks to wait."""
         self.probe = None
         self.until = None
+        if self.told > now:
+            self.gate, self.until = Gate.COOLING, self.told
+        self.told = 0
 
     def probe_failed(self, outcome: Outcome, *, now: int, seed: int, dead_after: int) -> None:
         """The probe failed: cool again, or die after 5 such probes and `dead_after` ms without a success."""
@@ -192,9 +208,12 @@ class Closure:
         closed_for = now - (self.closed_at if self.closed_at is not None else now)
         if self.failed_probes >= DEAD_PROBES and closed_for >= dead_after:
             self.gate = Gate.DEAD
-            self.until = now + max(DEAD_PROBE_EVERY, min(outcome.retry_after or 0, RETRY_AFTER_MOST))
+            self.told = max(self.told, now + min(outcome.retry_after or 0, RETRY_AFTER_MOST))
+            self.until = max(now + DEAD_PROBE_EVERY, self.told)
         else:
             self._cool(outcome, now, seed)
+            self.until = max(self.until or 0, self.told)
+            self.told = 0
 
     def open(self) -> None:
         """All is well again. The limit stays where it was lowered to."""
@@ -202,6 +221,7 @@ class Closure:
         self.until = None
         self.cycles = 0
         self.probe = None
+        self.told = 0
         self.failed_probes = 0
         self.closed_at = None
         self.counted = TRUSTED_WITH

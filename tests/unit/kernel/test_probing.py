@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from passloop.kernel.events import PoolDeclared, PoolKind
+from passloop.kernel.events import PoolDeclared, PoolKind, PoolOpened
 from passloop.kernel.ids import PoolName, TaskId
 from passloop.kernel.pools import RATE_MARGIN, RatePool
 from passloop.kernel.tasks import TaskState
@@ -47,6 +47,17 @@ def probed(world: World, n: int = 10) -> TaskId:
     world.advance(SECOND)
     (probe,) = world.running
     return probe
+
+
+def dead_until_told(world: World) -> None:
+    """A pool dies with five failed probes, of which the last was told to wait for 10 minutes."""
+    probe = probed(world)
+    for _ in range(4):
+        limited(world, probe)
+        world.advance(SECOND)
+        (probe,) = world.running
+    limited(world, probe, retry_after=10 * MINUTE)
+    assert gate(world) == "dead"
 
 
 def test_a_probe_without_an_answer_for_30_s_counts_as_failed_and_the_next_may_try() -> None:
@@ -131,17 +142,61 @@ def test_a_probe_that_called_nobody_passes_to_the_next_task() -> None:
 
 def test_a_dead_pool_waits_as_long_as_it_is_asked_to() -> None:
     world = endpoint(dead_after=SECOND)
-    probe = probed(world)
-    for _ in range(4):
-        limited(world, probe)
-        world.advance(SECOND)
-        (probe,) = world.running
-    limited(world, probe, retry_after=10 * MINUTE)
-    assert gate(world) == "dead"
+    dead_until_told(world)
     world.advance(10 * MINUTE - SECOND)
     assert world.running == []
     world.advance(2 * SECOND)
     assert len(world.running) == 1
+
+
+def test_a_new_run_calls_a_dead_pool_no_sooner_than_that_was_told() -> None:
+    world = endpoint(dead_after=SECOND)
+    dead_until_told(world)
+    calls(world, 1)
+    assert (gate(world), world.running) == ("cooling", [])
+    world.advance(10 * MINUTE - SECOND)
+    assert world.running == []
+    world.advance(SECOND)
+    assert (gate(world), len(world.running)) == ("half_open", 1)
+
+
+def test_a_user_opens_a_dead_pool_whatever_that_was_told() -> None:
+    world = endpoint(dead_after=SECOND)
+    dead_until_told(world)
+    world.send(PoolOpened(MODEL))
+    assert (gate(world), len(world.running)) == ("half_open", 1)
+
+
+@pytest.mark.parametrize("end", ["rate_limited", "cancelled"])
+def test_a_longer_retry_after_that_comes_during_a_probe_is_kept_if_that_is_not_answered(end: str) -> None:
+    world = endpoint()
+    first, late, *_ = calls(world, 8)
+    limited(world, first)
+    world.finish(*(task for task in world.running if task != late))
+    world.advance(SECOND)
+    (probe,) = (task for task in world.running if task != late)
+    limited(world, late, retry_after=10 * MINUTE)
+    assert gate(world) == "half_open"
+    world.end(probe, end, status=429 if end == "rate_limited" else None)
+    world.restart()
+    assert (gate(world), world.running) == ("cooling", [])
+    world.advance(10 * MINUTE - SECOND)
+    assert world.running == []
+    world.advance(SECOND)
+    assert (gate(world), len(world.running)) == ("half_open", 1)
+
+
+def test_an_answered_probe_is_newer_than_a_retry_after_that_came_meanwhile() -> None:
+    world = endpoint()
+    first, late, *_ = calls(world, 8)
+    limited(world, first)
+    world.finish(*(task for task in world.running if task != late))
+    world.advance(SECOND)
+    (probe,) = (task for task in world.running if task != late)
+    limited(world, late, retry_after=10 * MINUTE)
+    world.finish(probe)
+    calls(world, 1)
+    assert (gate(world), len(world.running)) == ("open", 1)
 
 
 def test_a_longer_retry_after_is_kept_while_the_pool_waits_for_its_probe() -> None:
