@@ -1,7 +1,8 @@
 """P13: limits hold across runs, crashes and restarts, and a Retry-After is honoured up to an hour.
 
-The real engine, store and driver of calls on a simulated clock, before an endpoint that counts for itself. Four runs
-share it, each declares its pools again, the engine is killed at any time and another takes over after a while.
+The real engine, store and driver of calls on a simulated clock, before an endpoint that counts for itself, and knows
+until when it told its callers to wait: a pool that closed gets no call before. Four runs share it, each declares its
+pools again, the engine is killed at any time and another takes over after a while.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from passloop.drivers.calls.driver import CallDriver
 from passloop.drivers.calls.endpoints import Endpoint, Model, declarations, draws_of
 from passloop.engine.engine import Engine
 from passloop.engine.settings import EngineSettings
-from passloop.kernel import invariants
+from passloop.kernel import cooldowns, invariants, saving
+from passloop.kernel.cooldowns import Closure
 from passloop.kernel.events import Submitted
 from passloop.kernel.ids import TaskId
 from passloop.kernel.resources import Request, Variant
-from passloop.kernel.tasks import FINAL_STATES, NewTask, OutcomeKind, TaskSpec, TaskState
+from passloop.kernel.tasks import FINAL_STATES, NewTask, Outcome, OutcomeKind, RetryBudgets, TaskSpec, TaskState
 from passloop.store.database import Store
 from passloop.store.home import Home
+from passloop.store.reader import Reader
 from tests.support.promises import record
 
 from .called import CalledEndpoint
@@ -43,6 +46,10 @@ IN_FLIGHT = 4
 SPORADIC = 6
 """So many refusals in a row of fifty outcomes close a pool."""
 MOST_STEPS = 4_000
+FIGURE = "seeds, 0 over the limit, 0 before a Retry-After was over"
+REFUSED = {OutcomeKind.RATE_LIMITED, OutcomeKind.FAILURE}
+PATIENT = RetryBudgets(failure=1_000)
+"""What says 503 costs a try."""
 
 
 class Asker:
@@ -156,8 +163,9 @@ class Story:
         with Store.open(self.home).reader() as reader:
             for key in list(self.endpoint.told):
                 last = reader.attempts(int(key))[-1].outcome
-                if last is None or last.kind is not OutcomeKind.RATE_LIMITED:
+                if last is None or last.kind not in REFUSED:
                     self.endpoint.forget(key)
+            self.endpoint.pool.keep({str(task): _heard_of(reader, task) for task in self.tasks})
         await self.pass_time(self.chance.choice([0, 1_000, 30_000]))
         await self.open()
 
@@ -167,7 +175,12 @@ class Story:
         tasks = []
         for index in range(CALLS):
             tokens = chance.choice([8, 16, 64])
-            spec = TaskSpec(Request((Variant(amounts=draws_of(self.model, tokens=tokens)),)), driver="calls", grace=0)
+            spec = TaskSpec(
+                Request((Variant(amounts=draws_of(self.model, tokens=tokens)),)),
+                driver="calls",
+                grace=0,
+                retries=PATIENT,
+            )
             payload = json.dumps({"caller": "asker", "tokens": chance.randint(1, tokens)})
             tasks.append(NewTask(spec, payload, index=index))
         for pool in declarations([self.model]):
@@ -176,9 +189,21 @@ class Story:
         self.tasks += answer.tasks
 
     async def close_endpoint(self) -> None:
-        """429 from now on, with Retry-After: for seconds, for minutes, or for longer than anybody waits."""
+        """Refusals from now on, with Retry-After: for seconds, for minutes, or for longer than anybody waits. Those who
+        are on the way may be told to wait longer than those who came first.
+        """
         self.closings += 1
-        self.endpoint.close_for(self.chance.choice([3_000, 40_000, 600_000, 5_000_000]))
+        status = self.chance.choice([429, 429, 503])
+        self.endpoint.close_for(self.chance.choice([3_000, 40_000, 600_000, 5_000_000]), status=status)
+        if self.chance.random() < 0.5:
+            await self.rest(self.chance.choice([10, 100, 600]))
+            self.endpoint.close_for(self.chance.choice([20_000, 600_000]), status=status)
+
+
+def _heard_of(reader: Reader, task: TaskId) -> int:
+    """How many answers to the calls of a task are kept, good or bad."""
+    ends = (attempt.outcome for attempt in reader.attempts(task))
+    return sum(1 for end in ends if end is not None and end.kind in {*REFUSED, OutcomeKind.SUCCESS})
 
 
 def play(seed: int) -> Story:
@@ -204,29 +229,63 @@ def judged(story: Story) -> None:
     """The endpoint's own judgement."""
     endpoint = story.endpoint
     assert endpoint.over == 0, f"{endpoint.over} of {endpoint.arrived} calls were beyond the limits"
+    assert not endpoint.hasty, f"some calls came before the pool's Retry-After was over: {endpoint.hasty}"
     assert endpoint.early == 0, f"{endpoint.early} calls came before their Retry-After was over"
-    most = (story.closings + story.kills) * (SPORADIC + IN_FLIGHT) + 2
+    most = (story.closings + story.kills) * (SPORADIC + IN_FLIGHT) + 2 + endpoint.silent
     assert endpoint.refused <= most, f"{endpoint.refused} calls were refused, {most} would be honest"
+
+
+def play_all(seeds: range) -> list[Story]:
+    """Play these seeds."""
+    return [play(seed) for seed in seeds]
 
 
 def shown(seeds: range) -> None:
     """Play these seeds and write down what they showed."""
-    stories = [play(seed) for seed in seeds]
+    stories = play_all(seeds)
     arrived, refused, kills = (
         sum(story.endpoint.arrived for story in stories),
         sum(story.endpoint.refused for story in stories),
         sum(story.kills for story in stories),
     )
     assert refused, "no endpoint ever refused a call"
-    record(
-        "P13", f"{len(seeds)} seeds, 0 over the limit", seeds=len(seeds), calls=arrived, refused=refused, kills=kills
-    )
+    record("P13", f"{len(seeds)} {FIGURE}", seeds=len(seeds), calls=arrived, refused=refused, kills=kills)
 
 
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("chunk", range(2))
 def test_limits_hold_across_runs_crashes_and_restarts(chunk: int) -> None:
     shown(range(25 * chunk, 25 * (chunk + 1)))
+
+
+@pytest.mark.parametrize("seed", [62, 101, 126])
+def test_a_retry_after_that_came_during_a_probe_is_kept_if_that_is_not_answered(seed: int) -> None:
+    play(seed)
+
+
+def forgets_what_is_told_late(_closure: Closure, _outcome: Outcome, _now: int) -> bool:
+    """A longer Retry-After of a call that was under way when its pool closed changes nothing."""
+    return False
+
+
+def forgets_closures(_closure: Closure, _kept: dict[str, object]) -> None:
+    """An engine that starts takes every pool for open."""
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "fault"),
+    [
+        (Closure, "extend", forgets_what_is_told_late),
+        (saving, "_restore_closure", forgets_closures),
+        (cooldowns, "RETRY_AFTER_MOST", 600_000),
+    ],
+)
+def test_a_pool_that_is_called_before_it_was_told_to_breaks_one_of_a_few_stories(
+    monkeypatch: pytest.MonkeyPatch, where: object, name: str, fault: object
+) -> None:
+    monkeypatch.setattr(where, name, fault)
+    with pytest.raises(AssertionError, match="before the pool's Retry-After was over"):
+        play_all(range(12))
 
 
 @pytest.mark.large
