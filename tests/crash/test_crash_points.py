@@ -169,16 +169,21 @@ def test_every_instruction_that_acts_has_a_crash_point_before_and_after_it() -> 
     assert [kind for kind in acts if not all(edges[kind])] == []
 
 
-def gives_names() -> Iterator[tuple[str, bool]]:
-    """Each function below the applications that gives a file its name, and whether it names a crash point."""
+def functions(*rooms: str) -> Iterator[tuple[str, list[ast.Call]]]:
+    """Each function in these folders of the package, and what it calls."""
     package = Path(passloop.__path__[0])
-    for path in sorted(path for room in ("store", "engine", "drivers") for path in (package / room).rglob("*.py")):
+    for path in sorted(path for room in rooms for path in (package / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 calls = [one for one in ast.walk(node) if isinstance(one, ast.Call)]
-                if any(map(_gives_a_name, calls)):
-                    named = any(ast.unparse(one.func) == "crashpoint" for one in calls)
-                    yield f"{path.relative_to(package)}:{node.name}", named
+                yield f"{path.relative_to(package)}:{node.name}", calls
+
+
+def gives_names() -> Iterator[tuple[str, bool]]:
+    """Each function below the applications that gives a file its name, and whether it names a crash point."""
+    for place, calls in functions("store", "engine", "drivers"):
+        if any(map(_gives_a_name, calls)):
+            yield place, any(ast.unparse(one.func) == "crashpoint" for one in calls)
 
 
 def _gives_a_name(call: ast.Call) -> bool:

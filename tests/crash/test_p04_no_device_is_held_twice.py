@@ -1,14 +1,26 @@
-"""P4, its part in crashes: no device was held twice and all are free again, in the run of kills of P1.
+"""P4, its part in crashes: no device was held twice and all are free again, in the run of kills of P1; and two homes
+with real engines share no device, though the engine of one is dead while its work goes on.
 
-The machine's own laws are in `properties/test_machine_laws.py`, two homes on one box in `unit/devices/test_locks.py`.
+The machine's own laws are in `properties/test_machine_laws.py`, histories of two homes in `simulation/`.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from passloop.devices.procfs import user_name
+from passloop.kernel.tasks import TaskState
 from tests.support.kill_runs import KillRuns, Remains
+from tests.support.killing import SECONDS, Field, Nursery, worker
 from tests.support.promises import record
+
+CLOSES_ALL = "import os, sys; os.closerange(3, 4_096); os.execv(sys.argv[1], sys.argv[1:])"
+"""What daemons do: of the locks that it inherits nothing is left in the command."""
 
 
 def judge(runs: list[Remains], kills: int) -> None:
@@ -29,3 +41,58 @@ def test_p04_two_hundred_kills_give_no_device_out_twice(kill_runs: KillRuns) -> 
 @pytest.mark.timeout(3_600)
 def test_p04_a_thousand_kills_give_no_device_out_twice(kill_runs: KillRuns) -> None:
     judge(kill_runs.all(kills=100, seeds=range(10, 20)), 1_000)
+
+
+@pytest.fixture
+def two_homes(tmp_path: Path) -> Iterator[tuple[Field, Field]]:
+    """Two homes on one box with the same two devices, and a folder for the locks that all homes share."""
+    locks = tmp_path / "locks"
+    for folder in (locks, tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+    locks.chmod(0o1777)
+    with Field.on(tmp_path / "one", gpus="2x80GiB") as one, Field.on(tmp_path / "two", gpus="2x80GiB") as two:
+        for field in (one, two):
+            field.environ["PASSLOOP_LOCK_DIR"] = str(locks)
+        yield one, two
+
+
+def why(field: Field, task: int) -> str:
+    """What a task is told to wait for."""
+    blockers = field.client.get(f"/tasks/{task}/why", timeout=SECONDS)["blockers"]
+    return "; ".join(blocker["sentence"] for blocker in blockers)
+
+
+def test_p04_what_runs_keeps_its_device_from_another_home_though_its_engine_is_dead(
+    two_homes: tuple[Field, Field], nursery: Nursery
+) -> None:
+    one, two = two_homes
+    engine = nursery.engine(one.home.path, one.environ)
+    assert engine.wait_ready()
+    command = [sys.executable, "-I", "-S", "-c", CLOSES_ALL, *worker(one.folder, "gate")]
+    first = one.submit_tasks([{"command": command}])
+    one.wait_lines("start", 1)
+    one.wait_running(first)
+    engine.kill()
+    other = nursery.engine(two.home.path, two.environ)
+    assert other.wait_ready()
+    beside = two.submit(0)
+    two.wait_final(beside)
+    with two.client.events() as events:
+        (both,) = two.submit(0, gpus=2)
+        while not (said := why(two, both)):
+            events.ready()
+    holder = f"passloop home {one.home_id()[:16]} ({user_name(os.geteuid())})"
+    assert said == f"GPU 0 (GPU-virtual-0) is used by {holder}, not ours"
+    assert [line.task for line in two.lines() if line.what == "start"] == beside
+    one.open_gate()
+    two.wait_final([both])
+    assert one.wait_lines("end", 1)[0].at < two.wait_lines("start", 2)[1].at
+    again = nursery.engine(one.home.path, one.environ)
+    assert again.wait_ready()
+    one.wait_final(first)
+    assert {row.state for row, _ in one.ledger().values()} == {TaskState.SUCCEEDED}
+    for field in (one, two):
+        field.assert_everything_is_free_and_whole()
+    for victim in (again, other):
+        victim.kill()
+    record("P4", "two engines with two homes: a dead engine's work kept its device from the other", twice=0)

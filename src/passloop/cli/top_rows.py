@@ -120,7 +120,10 @@ def _gpu_state(gpu: Json) -> str:
     if gpu["reserved_for"] is not None:
         return f"kept for {gpu['reserved_for']}"
     foreign: Sequence[Json] = gpu["foreign"]
-    return f"used by pid {foreign[0]['pid']}" if foreign else str(gpu["state"])
+    if not foreign:
+        return str(gpu["state"])
+    pid = foreign[0]["pid"]
+    return f"used by pid {pid}" if pid else f"used by {foreign[0]['name']}"
 
 
 def _memory(gpu: Json) -> str:

@@ -269,7 +269,7 @@ def unusable_device(device: Device) -> Blocker:
         why = device.fault or f"a process of ended attempt {device.strays[0]} still holds it"
         sentence = f"{name} is quarantined: {why}; passloop gpus release {device.uuid}"
         return Blocker(BlockerCode.QUARANTINED, "gpu", sentence=sentence)
-    who = ", ".join(f"pid {f.pid}{f' ({f.user})' if f.user else ''}" for f in device.foreign)
+    who = ", ".join(foreign.who for foreign in device.foreign)
     held = f"is used by {who}, not ours" if who else f"has only {device.usable} MiB that we may use"
     return Blocker(BlockerCode.VETOED, "gpu", free=device.usable, sentence=f"{name} {held}")
 

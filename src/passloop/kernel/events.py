@@ -266,12 +266,17 @@ class Reprioritised:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A compute process on a device that is not ours."""
+    """A compute process on a device that is not ours. Another home that holds the device has pid 0."""
 
     pid: int
     user: str = ""
     name: str = ""
     vram_mib: int = 0
+
+    @property
+    def who(self) -> str:
+        """Who it is, for people: `pid 4242 (ann)`, `passloop home 1f2e3d4c (ann)`."""
+        return (f"pid {self.pid}" if self.pid else self.name) + (f" ({self.user})" if self.user else "")
 
 
 @dataclass(frozen=True, slots=True)

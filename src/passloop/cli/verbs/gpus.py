@@ -80,16 +80,21 @@ def _cells(gpu: dict[str, Any]) -> list[str]:
 
 def _emit_notes(gpu: dict[str, Any]) -> None:
     for one in gpu.get("foreign") or []:
-        who = " ".join(str(one.get(part) or "") for part in ("user", "name")).strip()
-        streams.emit(
-            f"  gpu {gpu['index']}: pid {one['pid']} ({streams.clean(who)}) uses {_gib(one.get('vram_mib', 0))}"
-        )
+        streams.emit(f"  gpu {gpu['index']}: {streams.clean(_use(one))}")
     if gpu.get("fault"):
         streams.emit(f"  gpu {gpu['index']}: {streams.clean(gpu['fault'])}")
     if gpu.get("reserved_for"):
         streams.emit(f"  gpu {gpu['index']}: kept for task {gpu['reserved_for']}")
     if gpu["state"] == "quarantined":
         streams.emit(f"  gpu {gpu['index']}: vouch for it with: passloop gpus release {gpu['uuid']}")
+
+
+def _use(one: dict[str, Any]) -> str:
+    """What is not ours on a device: a process and what it uses, or another home, which has it whole."""
+    user, name = (str(one.get(part) or "") for part in ("user", "name"))
+    if not one["pid"]:
+        return f"{name} ({user}) has it" if user else f"{name} has it"
+    return f"pid {one['pid']} ({f'{user} {name}'.strip()}) uses {_gib(one.get('vram_mib', 0))}"
 
 
 def _gib(mib: int) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from passloop.apps.queue.gaps import Gap
 from passloop.kernel.cooldowns import Gate
+from passloop.kernel.events import Foreign
 from passloop.store.limits import LimitStep
 
 __all__ = ["Kept", "closed", "cut", "seen_away"]
@@ -112,7 +113,7 @@ def _why(device: Mapping[str, Any]) -> tuple[str, str] | None:
         return "quarantined", "it was quarantined: a process of an ended attempt was still on it"
     if device.get("foreign"):
         who = ", ".join(
-            f"pid {one['pid']}" + (f" ({one['user']})" if one.get("user") else "") for one in device["foreign"]
+            Foreign(one["pid"], one.get("user") or "", one.get("name") or "").who for one in device["foreign"]
         )
         return "vetoed", f"it was used by {who}, not ours"
     return None

@@ -34,7 +34,7 @@ export function Device({ gpu }) {
         ${gpu.holders.length > 0 && html`<span>held by <${TaskNumbers} ids=${gpu.holders} /></span>`}
         ${gpu.reserved_for && html`<span class="held">kept for <${TaskNumbers} ids=${[gpu.reserved_for]} /></span>`}
       </div>
-      ${gpu.foreign.map((each) => html`<div class="odd" key=${each.pid}>not ours: pid ${each.pid} (${oneLine(each.name || "?")}) of user ${oneLine(each.user || "?")}, ${sizeText(each.vram_mib)}</div>`)}
+      ${gpu.foreign.map((each) => html`<div class="odd" key=${each.pid}>not ours: ${each.pid ? `pid ${each.pid} (${oneLine(each.name || "?")})` : oneLine(each.name || "?")} of user ${oneLine(each.user || "?")}${each.pid ? `, ${sizeText(each.vram_mib)}` : ""}</div>`)}
       ${gpu.strays.length > 0 && html`<div class="bad">strays of ours: pid ${gpu.strays.join(", ")}</div>`}
       ${gpu.fault && html`<div class="bad">${plain(gpu.fault)}</div>`}
     </div>
