@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from passloop.drivers.processes.keeper.frames import Order, join, split, take_fr
 from passloop.drivers.processes.reattach import ask_to_stop
 from passloop.drivers.processes.spawn import build_order
 from tests.support.attempts import order_for
+from tests.support.bystander import Bystander
 
 KEEPER = Path(records.__file__).parent
 
@@ -155,6 +157,17 @@ def test_descendants_are_found_with_and_without_the_kernels_list(monkeypatch: py
         assert tree._children_by_parent(process.pid) == [child]
         assert process.stdin is not None
         process.stdin.close()
+
+
+def test_whoever_has_the_pid_of_a_descendant_that_ended_meanwhile_is_not_signalled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the look at the tree and the signal a pid may become another's: that one has no parent in the tree."""
+    with Bystander() as other, subprocess.Popen(["cat"], stdin=subprocess.PIPE) as root:
+        monkeypatch.setattr(tree, "descendants", lambda _root: [other.pid])
+        assert tree.signal_all(root.pid, signal.SIGTERM, signal.SIGKILL) == [other.pid]
+        assert root.stdin is not None
+        root.stdin.close()
 
 
 def test_the_bare_interpreter_loads_nothing_of_passloop_but_the_keeper() -> None:
