@@ -104,9 +104,10 @@ class Locks(DeviceLocks):
 
 
 class WatchedEngine(Engine):
-    """Calls `watch` after each turn; what goes wrong in a turn stops the story."""
+    """Calls `watch` after each turn and `stalled` before one in a pause; what goes wrong in a turn stops the story."""
 
     watch: Callable[[], None]
+    stalled: Callable[[], None]
     failed: Callable[[BaseException], None]
 
     async def recover(self) -> None:
@@ -116,6 +117,8 @@ class WatchedEngine(Engine):
 
         async def watched() -> bool:
             try:
+                if self.turns.pause is not None:
+                    self.stalled()
                 done = await step()
                 if done:
                     self.watch()
@@ -165,9 +168,12 @@ class SimulatedHome:
     def check_live(self) -> None:
         """Hold the engine to what it must have done by now, if it could write."""
         if not self.alive or self.disk or self.runs_full or self.engine is None or self.engine.turns.pause is not None:
-            self.calm_since = self.box.clock.now()
+            self._stalled()
         else:
             self.witness.check_live(self.calm_since)
+
+    def _stalled(self) -> None:
+        self.calm_since = self.box.clock.now()
 
     def is_busy(self) -> bool:
         """Whether anything is not over: tasks, attempts, sources."""
@@ -193,7 +199,7 @@ class SimulatedHome:
             error = starting.exception()
             if error is not None and not isinstance(error, Killed):
                 raise error
-        self.calm_since = self.box.clock.now()
+        self._stalled()
 
     async def close(self) -> None:
         """Whatever is left of the last engine's process is gone: its memory, its descriptors, its connections."""
@@ -265,6 +271,7 @@ class SimulatedHome:
         engine.backups = StillBackups(store, clock)
         engine.expansions.register(KIND, self.writer)
         engine.watch = lambda: self.watch(self)
+        engine.stalled = self._stalled
         engine.failed = self._failed
         self.engine = engine
         self.view.ours = desk.holdings
