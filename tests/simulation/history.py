@@ -56,8 +56,8 @@ class Told:
 
 
 def command(mode: str, seed: int, events: int) -> str:
-    """What replays a history."""
-    return f"python -m tests.simulation.replay --mode {mode} --seed {seed} --events {events}"
+    """What replays a history, in the environment that every target of `make` sets up."""
+    return f".venv/bin/python -m tests.simulation.replay --mode {mode} --seed {seed} --events {events}"
 
 
 Look = Callable[[Home, int], None]

@@ -15,7 +15,7 @@ from passloop.kernel.records import Attempt, Group
 from passloop.kernel.state import State
 
 from .history import MODES, command, play
-from .replay import many, seeds_of
+from .replay import main, many, seeds_of
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -31,7 +31,8 @@ def test_a_history_that_breaks_a_promise_says_how_to_replay_it(monkeypatch: pyte
     monkeypatch.setattr(lifecycle, "discharge", forgets_to_release)
     with pytest.raises(BaseException) as broken:  # whatever it breaks first
         play("safety", 1, 120)
-    assert any("python -m tests.simulation.replay --mode safety --seed 1 --events 120" in n for n in notes(broken))
+    replays = ".venv/bin/python -m tests.simulation.replay --mode safety --seed 1 --events 120"
+    assert any(replays in note for note in notes(broken))
     assert "--mode safety --seed 1" in command("safety", 1, 120)
 
 
@@ -95,3 +96,33 @@ def test_many_seeds_are_asked_for_by_number_or_range() -> None:
     (one,) = many(["clocks"], range(3, 4), 100, workers=1)
     assert (one.mode, one.seed, one.broken) == ("clocks", 3, "")
     assert one.told == play("clocks", 3, 100)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seeds", "abc"], "'abc' names no seeds: give 200 for so many"),
+        (["--seeds", "9..3"], "'9..3' names no seeds"),
+        (["--seeds", "0"], "'0' names no seeds"),
+        (["--events", "0"], "'0' is not a whole number over 0"),
+        (["--workers", "x"], "'x' is not a whole number over 0"),
+        (["--mode", "foo"], "choose from"),
+    ],
+)
+def test_words_that_name_no_history_are_refused_and_nothing_counts_as_played(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(words)
+    assert refused.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_many_histories_end_with_what_replays_those_that_broke_a_promise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lifecycle, "discharge", lambda _state, _attempt: None)
+    assert main(["--mode", "safety", "--seeds", "1..2", "--events", "100"]) == 1
+    told = capsys.readouterr().out
+    assert "2 histories of 100 events" in told
+    assert told.splitlines()[-1] == command("safety", 2, 100)
