@@ -74,6 +74,7 @@ def surroundings() -> dict[str, Any]:
     same = os.environ["PASSLOOP_ATTEMPT_ID"] == cell.attempt_id and os.environ["PASSLOOP_OUT"] == str(cell.out)
     return said | {
         "task": cell.task,
+        "key": os.environ["PASSLOOP_IDEMPOTENCY_KEY"],
         "warm_key": cell.warm_key,
         "same": same,
         "out": cell.out.is_dir(),

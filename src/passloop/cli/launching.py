@@ -18,7 +18,10 @@ __all__ = ["READY_FD", "client_with_engine", "daemon_log", "engine_environment",
 READY_FD = 3
 """Where the daemon writes its one line about how the start went."""
 
-_OF_AN_ATTEMPT = ("PASSLOOP_ATTEMPT_ID", "PASSLOOP_ATTEMPT", "PASSLOOP_TASK_ID", "PASSLOOP_OUT", "PASSLOOP_GPUS")
+_OF_AN_ATTEMPT = (
+    *("PASSLOOP_ATTEMPT_ID", "PASSLOOP_ATTEMPT", "PASSLOOP_TASK_ID", "PASSLOOP_IDEMPOTENCY_KEY"),
+    *("PASSLOOP_OUT", "PASSLOOP_GPUS"),
+)
 
 
 def client_with_engine(home: str, flags: dict[str, str | None]) -> Client:

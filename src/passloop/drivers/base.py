@@ -66,6 +66,11 @@ class Launch:
     worker: AttemptId | None = None
     left: str | None = None
 
+    @property
+    def idempotency_key(self) -> str:
+        """What each attempt at the task may tell others, so that an effect happens once; no other task has it."""
+        return f"{self.name.rpartition('-')[0]}-task-{self.task}"
+
 
 @dataclass(frozen=True, slots=True)
 class LiveAttempt:

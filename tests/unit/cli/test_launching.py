@@ -36,10 +36,11 @@ def test_daemon_that_refuses_says_why(tmp_path: Path) -> None:
 def test_engine_does_not_inherit_what_marks_an_attempt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setenv("PASSLOOP_ATTEMPT_ID", "abc-1")
+    for name in ("PASSLOOP_ATTEMPT_ID", "PASSLOOP_IDEMPOTENCY_KEY"):
+        monkeypatch.setenv(name, "abc-1")
     monkeypatch.setenv("PASSLOOP_VIRTUAL_GPUS", "1x1GiB")
     environment = engine_environment({"virtual_gpus": "2x2GiB", "cpus_total": None})
-    assert "PASSLOOP_ATTEMPT_ID" not in environment
+    assert not {"PASSLOOP_ATTEMPT_ID", "PASSLOOP_IDEMPOTENCY_KEY"} & environment.keys()
     assert environment["PASSLOOP_VIRTUAL_GPUS"] == "2x2GiB"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from passloop.drivers.processes.keeper.commands import CannotStartError, resolve
+from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import OutcomeKind
 from tests.support.attempts import Stage, waiting_command
 
@@ -41,6 +42,7 @@ async def test_the_environment_is_the_submitters_and_ours_and_nothing_else(stage
         "PASSLOOP_TASK_ID": "1",
         "PASSLOOP_ATTEMPT": "1",
         "PASSLOOP_ATTEMPT_ID": order.name,
+        "PASSLOOP_IDEMPOTENCY_KEY": order.idempotency_key,
         "PASSLOOP_OUT": str(order.directory / "out"),
         "PASSLOOP_GPUS": "",
         "PASSLOOP_INDEX": "3",
@@ -49,6 +51,16 @@ async def test_the_environment_is_the_submitters_and_ours_and_nothing_else(stage
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     }
     assert (cwd, words) == (str(stage.home), ["\u00fc", ""])
+
+
+async def test_attempts_at_one_task_share_a_key_that_no_other_task_has(stage: Stage) -> None:
+    say = ["sh", "-c", "echo $PASSLOOP_IDEMPOTENCY_KEY"]
+    orders = [stage.launch(say, 1), stage.launch(say, 2, task=TaskId(1)), stage.launch(say, 11)]
+    for order in orders:
+        await stage.ended(order.attempt)
+    first, again, other = [(order.directory / "stdout.log").read_text() for order in orders]
+    assert first == again
+    assert first != other
 
 
 async def test_granted_devices_are_named_by_uuid(stage: Stage) -> None:

@@ -98,6 +98,7 @@ async def test_a_call_sees_its_task_and_no_more_than_it_was_granted(stage: WarmS
     assert (first["OWN"], first["PASSLOOP_INDEX"]) == ("x", "3")
     assert (second["OWN"], second["PASSLOOP_INDEX"]) == (None, None)
     assert [one["task"] for one in (first, second)] == [1, 2]
+    assert [one["key"] for one in (first, second)] == [stage.orders[n].idempotency_key for n in (1, 2)]
     assert first["warm_key"] == "key"
     assert all(one["same"] and one["out"] and one["cwd"] == str(ROOT) for one in (first, second))
 

@@ -24,6 +24,7 @@ def attempt_variables(launch: Launch) -> dict[str, str]:
         "PASSLOOP_TASK_ID": str(launch.task),
         "PASSLOOP_ATTEMPT": str(launch.epoch),
         "PASSLOOP_ATTEMPT_ID": launch.name,
+        "PASSLOOP_IDEMPOTENCY_KEY": launch.idempotency_key,
         "PASSLOOP_OUT": str(launch.directory / "out"),
         "PASSLOOP_GPUS": uuids,
         "CUDA_VISIBLE_DEVICES": uuids,

@@ -78,6 +78,7 @@ def cell_message(launch: Launch, *, short: bool) -> bytes:
         "PASSLOOP_TASK_ID": str(launch.task),
         "PASSLOOP_ATTEMPT": str(launch.epoch),
         "PASSLOOP_ATTEMPT_ID": launch.name,
+        "PASSLOOP_IDEMPOTENCY_KEY": launch.idempotency_key,
         "PASSLOOP_OUT": f"{launch.directory}/out",
     }
     for key, name in (("index", "PASSLOOP_INDEX"), ("line", "PASSLOOP_LINE")):
