@@ -95,6 +95,26 @@ def test_a_promise_without_a_result_says_so() -> None:
     assert all("not made yet: " in text or "not written down yet" in text for text in rows)
 
 
+def test_the_page_made_anew_from_the_same_results_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the files that it was made from, with those that are gone by now, and in whatever order workers wrote."""
+    monkeypatch.setattr(MAKER, "PAGE", tmp_path / "page")
+    monkeypatch.setattr(MAKER, "RESULTS", tmp_path / "results")
+    lines = [
+        line("50 kills"),
+        line("b", promise="P2"),
+        line("50 kills", test=f"tests/{HERE}[1]"),
+        line("a", size="large"),
+    ]
+    written = tmp_path / "lines"
+    made: set[tuple[str, str]] = set()
+    for order in (lines, lines, lines[::-1], []):
+        written.write_text("".join(f"{one}\n" for one in order))
+        MAKER.main([str(written)])
+        made.add((MAKER.PAGE.read_text(), MAKER.RESULTS.read_text()))
+    assert len(made) == 1
+    assert "2 x 50 kills" in MAKER.PAGE.read_text()
+
+
 def test_the_page_is_written_from_files_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MAKER, "PAGE", tmp_path / "page")
     monkeypatch.setattr(MAKER, "RESULTS", tmp_path / "results")
