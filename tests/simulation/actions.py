@@ -30,8 +30,9 @@ from passloop.kernel.resources import Request, Variant
 from passloop.kernel.tasks import Dependency, NewTask, RetryBudgets, TaskSpec
 from tests.support.builders import ask, spec_of
 
+from .endpoints import POOLS
 from .homes import SimulatedHome
-from .sources import source_by
+from .sources import parted_source_by, source_by
 
 __all__ = ["PLANS", "Action"]
 
@@ -46,6 +47,7 @@ WARM: tuple[tuple[Variant, ...], ...] = (
     (ask(gpus=1),), (ask(gpus=2),), (ask(share=0.5),), (ask(share=0.25, cpus=1),), (ask(cpus=1, memory=6_000),),
     (ask(cpus=1),), (ask(gpus=1, memory=9_000), ask(cpus=2)), (ask(cpus=1, memory=9_000),),
 )  # fmt: skip
+QUICK: tuple[tuple[Variant, ...], ...] = ((ask(cpus=1),), (ask(cpus=2),), (ask(gpus=1),))
 CALLS = ((ask(chat=1),), (ask(code=1),), (ask(chat=1, tokens=30),), (ask(provider=1, tokens=8),))
 DEVICES = ((ask(gpus=1),), (ask(gpus=2),), (ask(gpus=3),), (ask(share=0.5),), (ask(share=0.25),))
 GROUPS = ("default", "default", "night")
@@ -123,9 +125,26 @@ def submit_warm(home: SimulatedHome) -> None:
     home.ask(lambda engine: engine.submit(event), lambda answer: _acknowledge(home, answer))
 
 
+def line_up(home: SimulatedHome) -> None:
+    """A run of many quick tasks that need the same loaded: they are claimed ahead, and wait behind each other."""
+    chance = home.box.chance
+    spec = replace(
+        a_spec(home), request=Request(chance.choice(QUICK)), driver="workers", warm_key="a", task_class="quick"
+    )
+    tasks = tuple(NewTask(spec, payload='{"quick": true}', index=index) for index in range(chance.choice([12, 24, 40])))
+    event = Submitted("line", tasks, chance.choice(GROUPS), refuse_impossible=False)
+    home.ask(lambda engine: engine.submit(event), lambda answer: _acknowledge(home, answer))
+
+
 def declare_source(home: SimulatedHome) -> None:
     """A run whose tasks come unit by unit."""
     event = source_by(home.box.chance, group=home.box.chance.choice(GROUPS), devices_only=not home.box.alone)
+    home.ask(lambda engine: engine.declare_source(event), lambda answer: home.witness.sources.acknowledge(answer.run))
+
+
+def declare_parts(home: SimulatedHome) -> None:
+    """A run whose tasks come unit by unit, or in parts of one."""
+    event = parted_source_by(home.box.chance, group=home.box.chance.choice(GROUPS))
     home.ask(lambda engine: engine.declare_source(event), lambda answer: home.witness.sources.acknowledge(answer.run))
 
 
@@ -290,6 +309,13 @@ def mend_endpoint(home: SimulatedHome) -> None:
     home.box.endpoints.open_one()
 
 
+def lose_model(home: SimulatedHome) -> None:
+    """The model that nobody waits for once it is dead refuses for good, and a user says that this is soon."""
+    (pool,) = (pool for pool in POOLS if pool.name == "code")
+    send(home, replace(pool, dead_after=1_000))
+    home.box.endpoints.lose("code")
+
+
 def die(home: SimulatedHome) -> None:
     """The engine is killed, now or at one of the next boundaries."""
     if home.box.chance.random() < 0.25:
@@ -339,10 +365,17 @@ DEVICES_PLAN: Plan = {
     change_device: 14, zombie: 4, lose_attempt: 3, lose_worker: 2, die: 6,
 }  # fmt: skip
 
+AHEAD: Plan = {
+    line_up: 12, submit_warm: 4, submit: 2, declare_parts: 8, change_source: 1, cancel: 2, cancel_live: 2, hold: 1,
+    release: 2, release_groups: 1, vouch: 2, change_device: 1, lose_attempt: 2, lose_worker: 3, lose_model: 6,
+    mend_endpoint: 1, die: 3, fill_disk: 1, free_disk: 3, drain: 1,
+}  # fmt: skip
+
 PLANS: dict[str, Plan] = {
     "safety": {**CLIENTS, **WORLD, **ENGINE},
     "liveness": {**CLIENTS, **{action: max(1, often // 2) for action, often in (WORLD | ENGINE).items()}},
     "clocks": {**CLIENTS, jump_clock: 20, die: 10, lose_attempt: 1},
     "devices": DEVICES_PLAN,
+    "ahead": AHEAD,
 }
 """How often each action happens, by the mode of a history."""

@@ -53,6 +53,10 @@ class Endpoints:
         until = None if millis is None else now + millis
         self._troubles[name] = Trouble(until, millis if says else None, 429 if says else 503)
 
+    def lose(self, name: str) -> None:
+        """A model refuses until all is well again, and says nothing of when that is."""
+        self._troubles[name] = Trouble(None, None, 503)
+
     def open_one(self) -> None:
         """One of those that refuse does so no longer."""
         if self._troubles:

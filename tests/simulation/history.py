@@ -1,8 +1,9 @@
 """One history: a seed, a mode and a number of events give a story of one or two homes, always the same.
 
 `safety`: anything may go wrong at any time, and nothing that was promised breaks. `liveness`: the same, then all that
-was wrong heals, and everything ends. `clocks`: the wall clock jumps, engines restart. `devices`: two homes share one
-box. A history that breaks a promise raises, with the command that replays it.
+was wrong heals, and everything ends. `ahead`: as that, with long lines behind warm workers, and sources that run ahead
+of a lost model. `clocks`: the wall clock jumps, engines restart. `devices`: two homes share one box. A history that
+breaks a promise raises, with the command that replays it.
 """
 
 from __future__ import annotations

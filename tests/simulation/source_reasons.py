@@ -13,6 +13,7 @@ from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.source_records import Source
 from passloop.kernel.source_rows import SourceState
+from passloop.kernel.source_status import SourceStatus
 from passloop.kernel.tasks import TaskState
 
 from .reasons import Trial, at_rest
@@ -24,12 +25,27 @@ ROUNDS = 40
 
 
 def check_source_reasons(machine: Machine, now: int) -> None:
-    """At rest every open source that is not asked for a unit says why."""
+    """At rest every open source that is not asked for a unit says why, and waits for no pool that its run gave up."""
     if not machine.state.sources or not at_rest(machine, now):
         return
     for status in machine.sources():
         silent = status.row.state in UNASKED and not status.blockers
         assert not silent, f"source {status.row} is not asked for a unit, for no reason"
+        given_up = status.row.state is SourceState.OPEN and _waits_for_the_lost(machine, status)
+        assert not given_up, f"source {status.row} is left half though nothing else is to come: {status.blockers}"
+
+
+def _waits_for_the_lost(machine: Machine, status: SourceStatus) -> bool:
+    """Whether all that it waits for are dead pools whose calls its run wants to fail."""
+    plan = machine.state.sources[status.row.run].plan
+    dead = [one.pool for one in status.blockers if one.code is BlockerCode.DEAD and one.pool is not None]
+    wishes = {
+        node.on_dead or machine.state.policies[name].on_dead
+        for name in dead
+        for node in plan.template
+        if any(drawn == name for variant in node.request.variants for drawn, _ in variant.amounts)
+    }
+    return bool(dead) and len(dead) == len(status.blockers) and "wait" not in wishes and bool(wishes)
 
 
 def source_reasons_are_true(machine: Machine, engine: Engine, chance: random.Random) -> int:

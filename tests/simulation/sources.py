@@ -20,7 +20,7 @@ from tests.support.builders import ask
 
 from .loop import SimulatedLoop
 
-__all__ = ["KIND", "UnitWriter", "source_by"]
+__all__ = ["KIND", "UnitWriter", "parted_source_by", "source_by"]
 
 KIND = "scripted"
 ENOUGH = 6
@@ -47,6 +47,8 @@ TEMPLATES: tuple[tuple[TemplateNode, ...], ...] = (
 )  # fmt: skip
 ON_DEVICES = (3, 5)
 """The templates that call nobody and share no device."""
+IN_PARTS = (1, 2)
+"""The templates of which one model may stand still while others go on."""
 
 
 def source_by(chance: random.Random, *, group: str, devices_only: bool) -> SourceDeclared:
@@ -60,6 +62,14 @@ def source_by(chance: random.Random, *, group: str, devices_only: bool) -> Sourc
     )
     priority = chance.choice([0, 0, 0, 5])
     return SourceDeclared("source", KIND, plan, group, priority, refuse_impossible=False, spec=str(number))
+
+
+def parted_source_by(chance: random.Random, *, group: str) -> SourceDeclared:
+    """A source whose memory is soon short, so that its units come in parts where a model stands still."""
+    number = chance.choice(IN_PARTS)
+    guard = ResidentGuard(bytes=chance.choice([3 * MIB, 6 * MIB]))
+    plan = SourcePlan(template=TEMPLATES[number], guard=guard, units=chance.choice([5, 12]))
+    return SourceDeclared("source", KIND, plan, group, refuse_impossible=False, spec=str(number))
 
 
 class UnitWriter:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from passloop.engine.dispatch import Dispatch
-from passloop.kernel import closures, lifecycle, machine
+from passloop.kernel import closures, lifecycle, machine, parking, sources, warm_order
 from passloop.kernel.device_pool import DevicePool
 from passloop.kernel.events import DeviceSeen, StartRefused
 from passloop.kernel.instructions import Stop
@@ -79,10 +79,32 @@ def test_a_closed_pool_that_wakes_nobody_breaks_one_of_a_few_histories(monkeypat
         play_all(range(60), 150)
 
 
-def play_all(seeds: range, events: int) -> None:
+def test_who_waits_behind_a_worker_and_is_never_called_back_breaks_one_of_a_few_histories(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(warm_order, "_wake_to_recall", lambda _state: None)
+    with pytest.raises(AssertionError, match="is not called back"):
+        play_all(range(1, 60), 150, "ahead")
+
+
+def test_a_worker_that_lies_for_ever_breaks_one_of_a_few_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parking, "IDLE_MOST", 1 << 60)
+    with pytest.raises(AssertionError, match="is idle since"):
+        play_all(range(4, 60), 150, "ahead")
+
+
+def test_parts_that_only_fail_and_are_never_written_out_break_one_of_a_few_histories(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "_lost_part", lambda _state, _source, *, is_roomy: None)
+    with pytest.raises(AssertionError, match="left half though nothing else is to come"):
+        play_all(range(1, 60), 150, "ahead")
+
+
+def play_all(seeds: range, events: int, mode: str = "safety") -> None:
     """Play them until one breaks a promise."""
     for seed in seeds:
-        play("safety", seed, events)
+        play(mode, seed, events)
 
 
 def notes(broken: pytest.ExceptionInfo[BaseException]) -> list[str]:

@@ -21,6 +21,7 @@ MODES = ("safety", "liveness")
 CHUNKS, SEEDS = 10, 500
 OFTEN = {"before_commit", "after_commit", "before_launch", "after_launch", "before_answers"}
 """The crash points that any hundred histories reach."""
+AHEAD = "of what is claimed ahead and written in parts, 0 breaks"
 PLAYED = {"Submitted", "Expanded", "ExpansionFailed", "WorkerGone", "StrayGone", "StartRefused", "PauseChanged"}
 """What happens in any fifty histories, beside much else."""
 
@@ -55,6 +56,21 @@ def test_every_history_keeps_every_promise(chunk: int) -> None:
     deaths = play_all(range(chunk * size, (chunk + 1) * size), 150)
     assert sum(deaths.values()) > size
     record("P14", f"{size} seeds of 150 events, 0 breaks", seeds=size, events=150, engines_killed=sum(deaths.values()))
+
+
+@pytest.mark.timeout(120)
+def test_what_is_claimed_ahead_and_written_in_parts_keeps_every_promise() -> None:
+    assert sum(play("ahead", seed, 150).kinds["Expanded"] for seed in range(2)) > 5
+    record("P14", f"2 seeds of 150 events {AHEAD}", seeds=2, events=150)
+
+
+@pytest.mark.large
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("chunk", range(5))
+def test_what_is_claimed_ahead_and_written_in_parts_keeps_every_promise_at_length(chunk: int) -> None:
+    first = 1_000 + 100 * chunk
+    assert sum(play("ahead", seed, 300).kinds["Expanded"] for seed in range(first, first + 100)) > 1_000
+    record("P14", f"100 seeds of 300 events {AHEAD}", seeds=100, events=300)
 
 
 @pytest.mark.large

@@ -48,6 +48,8 @@ __all__ = ["Witness"]
 CAPACITIES = {str(pool.name): pool for pool in POOLS}
 SOON = 1_500
 """The longest grace, and some more, in ms."""
+BEHIND_MOST, IDLE_MOST = 1_000, 300_000
+"""How long (ms) somebody may wait behind a task of a worker, and a worker for somebody."""
 RESCUES = (OutcomeKind.LOST, OutcomeKind.TIMEOUT)
 
 
@@ -67,6 +69,7 @@ class Witness:
         self.sources = SourceWitness()
         self._ran: set[int] = set()
         self._stopping: dict[AttemptId, int] = {}
+        self._given: dict[AttemptId, int] = {}
         self._processes = processes
         self._live: dict[int, AttemptId] = {}
         self._draws: deque[list[int]] = deque()
@@ -163,6 +166,18 @@ class Witness:
             if act is not None and act.ends_at is not None and row.state != "stray":
                 late = max(act.ends_at, row.admitted_at, calm_since) + SOON < now
                 assert not late, f"attempt {attempt} is over and still {row.state}"
+        self._check_workers(calm_since, now)
+
+    def _check_workers(self, calm_since: int, now: int) -> None:
+        """Nobody waits behind a worker's task for long, for another may be free sooner; none is idle for long."""
+        for worker in self._processes.workers.by_id.values():
+            for attempt in worker.line[1:]:
+                given = self._given.get(attempt) if self.attempts[attempt].state == "admitted" else None
+                late = given is not None and max(given, calm_since) + BEHIND_MOST + SOON < now
+                assert not late, f"attempt {attempt} waits behind {worker.line[0]} since {given} and is not called back"
+            idle = not worker.line and worker.gone_at is None
+            late = idle and max(worker.free_at, calm_since) + IDLE_MOST + SOON < now
+            assert not late, f"worker {worker.id} is idle since {worker.free_at} and is not told to end"
 
     def check_store(self, store: Store) -> None:
         """The store holds what was committed, and all that was acknowledged."""
@@ -195,6 +210,7 @@ class Witness:
                 self.attempts.pop(row.id, None)
                 self._processes.forget(row.id)
                 self._stopping.pop(row.id, None)
+                self._given.pop(row.id, None)
             elif row.state == "stopping":
                 self._stopping.setdefault(row.id, self._processes.clock.now())
             else:
@@ -203,6 +219,7 @@ class Witness:
             if row.state != "ended":
                 if row.id not in self.attempts:
                     self._admitted(row, opened)
+                    self._given[row.id] = self._processes.clock.now()
                 self.attempts[row.id] = row
 
     def _ended(self, row: AttemptRow) -> None:
