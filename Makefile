@@ -81,7 +81,7 @@ tests: $(VENV)/.dev
 	  --fail-under=$(CORE_COVERAGE) | sed 's/^/kernel, store, engine, by branch: /; s/$$/ %/'
 	@$(BIN)/coverage report --format=total --fail-under=$(COVERAGE) | sed 's/^/all, by branch: /; s/$$/ %/'
 
-# SEEDS=20000 is so many, SEEDS=17..17 that one; MODE=safety, liveness, clocks or devices.
+# SEEDS=20000 is so many, SEEDS=17..17 that one; MODE=safety, liveness, ahead, clocks or devices.
 simulate: $(VENV)/.dev
 	$(BIN)/python -m tests.simulation.replay --seeds $(SEEDS) --events $(EVENTS) --workers $(WORKERS) $(MODE:%=--mode %)
 
