@@ -111,15 +111,6 @@ def hang_in_c(seconds: float) -> None:
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))
 
 
-def say_and_stay(path: str) -> None:
-    """Say on a named pipe that it is there, and stay until stopped."""
-    with open(path, "w", encoding="ascii") as pipe:
-        pipe.write("x")
-        pipe.flush()
-        while True:
-            signal.pause()
-
-
 def await_gate(pipe: str, gate: str) -> int:
     """Say on a pipe that it is there, and wait at a gate."""
     with open(pipe, "w", encoding="ascii") as said:

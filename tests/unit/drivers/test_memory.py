@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from passloop.drivers.identity import open_process, process_from_json, send
 from passloop.drivers.processes.cgroups import memory_parent
 from passloop.drivers.processes.keeper.memory import group_name
+from passloop.kernel.events import Started
 from passloop.kernel.tasks import OutcomeKind
-from tests.support.attempts import Stage
+from tests.support.attempts import Stage, tree_command
 
 MIB = 1 << 20
 EAT = f"import os; os.fork(); x = bytearray(200 * {MIB}); import signal; signal.pause()"
@@ -50,6 +54,26 @@ async def test_the_control_group_is_removed_with_its_attempt_and_its_shim_goes_o
         await stage.ended()
         assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
         assert not (parent / group_name(order.name.encode()).decode()).exists()
+
+
+@groups_can_be_made
+async def test_the_control_group_of_a_killed_shim_is_removed_with_what_it_left(tmp_path: Path) -> None:
+    async with Stage(tmp_path) as stage:
+        parent = memory_parent()
+        assert parent is not None
+        lifeline = stage.lifeline()
+        order = stage.launch(tree_command("setsid", lifeline), memory_limit=64)
+        await lifeline.until(2)
+        group = parent / group_name(order.name.encode()).decode()
+        assert group.exists()
+        started = stage.heard.find(Started, 1)
+        assert started is not None
+        held = open_process(process_from_json(started.process))
+        assert held is not None
+        send(held, signal.SIGKILL)
+        os.close(held)
+        assert (await stage.ended()).outcome.kind is OutcomeKind.LOST
+        assert not group.exists()
 
 
 @pytest.mark.usefixtures("without_groups")

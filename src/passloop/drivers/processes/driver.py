@@ -346,6 +346,8 @@ class ProcessDriver:
     async def _bury(self, watch: Watch, finding: Finding) -> None:
         """The shim is gone without having proven its tree gone: end what it left, then say so."""
         left = await strays.end_all(watch.name, watch.process, watch.cgroup) if finding.begun else []
+        if not left:
+            strays.remove_group(watch.name, watch.cgroup)
         outcome = finding.outcome or Outcome(OutcomeKind.LOST, message="its shim is gone")
         if watch.adopted and not finding.begun:
             outcome = replace(outcome, engine_lost=True)
@@ -354,6 +356,7 @@ class ProcessDriver:
         self._end(watch, outcome, stray=bool(left))
         if watch.phase is Phase.STRAY:
             await strays.wait_gone(left)
+            strays.remove_group(watch.name, watch.cgroup)
             watch.phase = Phase.ENDED
             self._forget(watch)
             self._report(StrayGone(watch.attempt, watch.epoch))

@@ -9,6 +9,7 @@ somebody else by now: those of another boot, or of a shim whose pid was given ou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from passloop.drivers.identity import Process, boot_id, open_process, send, sess
 from .keeper.memory import group_name
 from .keeper.tree import descendants
 
-__all__ = ["PATIENCE", "end_all", "find", "wait_gone"]
+__all__ = ["PATIENCE", "end_all", "find", "remove_group", "wait_gone"]
 
 PATIENCE = 10.0
 """Seconds that killed processes get to vanish before they are called strays."""
@@ -84,6 +85,13 @@ async def readable(descriptor: int) -> None:
         loop.remove_reader(descriptor)
 
 
+def remove_group(name: str, cgroup: Path | None) -> None:
+    """Remove the control group of an attempt of which nothing is left: its shim, which would have, was killed."""
+    if cgroup is not None:
+        with contextlib.suppress(OSError):
+            _group(name, cgroup).rmdir()
+
+
 def _has_variable(entry: str, wanted: bytes) -> bool:
     try:
         environment = Path(f"/proc/{entry}/environ").read_bytes()
@@ -109,7 +117,11 @@ def _members(name: str, cgroup: Path | None) -> list[int]:
     if cgroup is None:
         return []
     try:
-        text = (cgroup / os.fsdecode(group_name(os.fsencode(name))) / "cgroup.procs").read_text(encoding="ascii")
+        text = (_group(name, cgroup) / "cgroup.procs").read_text(encoding="ascii")
     except OSError:
         return []
     return [int(pid) for pid in text.split()]
+
+
+def _group(name: str, cgroup: Path) -> Path:
+    return cgroup / os.fsdecode(group_name(os.fsencode(name)))
