@@ -23,6 +23,7 @@ PAGE = DOCS / "guarantees.md"
 RESULTS = DOCS / "guarantees.json"
 SIZES = ("small", "large")
 WITH_RAY = "comes with Ray, which is not here yet"
+CRASH_POINTS = "crash/test_crash_points.py"
 UNRECORDED = "asserted, but not written down yet"
 
 Result = dict[str, Any]
@@ -55,10 +56,12 @@ PROMISES = (
         "an acknowledged submit is never lost",
         "0 lost",
         "200 / 1,000 kills",
-        ("unit/engine/test_turns.py", "unit/engine/test_killed.py", "unit/store/test_commit_crashes.py"),
+        (CRASH_POINTS, "unit/engine/test_turns.py", "unit/engine/test_killed.py", "unit/store/test_commit_crashes.py"),
     ),
-    Promise(2, "a committed attempt never runs again", "0", "same run", ("unit/drivers/test_claims.py",)),
-    Promise(3, "at most one live attempt per task", "0 overlaps", "same run", ("unit/engine/test_turns.py",)),
+    Promise(2, "a committed attempt never runs again", "0", "same run", (CRASH_POINTS, "unit/drivers/test_claims.py")),
+    Promise(
+        3, "at most one live attempt per task", "0 overlaps", "same run", (CRASH_POINTS, "unit/engine/test_turns.py")
+    ),
     Promise(
         4,
         "no device is double-booked, across crashes and strays too",
@@ -74,14 +77,14 @@ PROMISES = (
         "running work survives the engine's death and upgrade",
         "all found again, 0 restarted",
         "10 / 100 cycles of 8",
-        ("crash/test_shim_kills.py", "unit/drivers/test_keeper_parts.py"),
+        (CRASH_POINTS, "crash/test_shim_kills.py", "unit/drivers/test_keeper_parts.py"),
     ),
     Promise(
         6,
         "cancel and time limit leave no process and no device memory",
         "0 survivors after grace and 10 s",
         "6 shapes, 5 / 30 times",
-        ("unit/drivers/test_trees.py", "contract/test_driver_contract.py"),
+        (CRASH_POINTS, "unit/drivers/test_trees.py", "contract/test_driver_contract.py"),
     ),
     Promise(
         7,
@@ -94,14 +97,14 @@ PROMISES = (
         "disk full: no corruption, a clear state, resumes alone",
         "`paused: disk full` is shown, work goes on within 5 s of free space",
         "each place",
-        ("unit/store/test_full_disk.py", "unit/engine/test_pause.py"),
+        (CRASH_POINTS, "unit/store/test_full_disk.py", "unit/engine/test_pause.py"),
     ),
     Promise(
         9,
         "a damaged store, log or journal is detected, never taken for empty",
         "0 silent wrong states, exit code 4 with a next step",
         "200 / 1,000",
-        ("unit/store/test_damage.py", "unit/store/test_repair.py"),
+        (CRASH_POINTS, "unit/store/test_damage.py", "unit/store/test_repair.py"),
     ),
     Promise(10, "clock jumps do no harm", "0 false rescues, 0 negative durations", "100 / 500 schedules"),
     Promise(
@@ -154,6 +157,7 @@ PROMISES = (
         "100,000 tasks stay usable",
         "`ls` p95 under 300 ms, the page's first rows under 1 s, engine under 300 MB",
         "what each costs is counted / 100,000 done and 10,000 queued",
+        ("browser/test_many_tasks.py",),
     ),
     Promise(
         19,

@@ -70,6 +70,7 @@ def test_a_list_of_thousands_is_scrolled_and_filtered(browser: Any, tmp_path: Pa
 @pytest.mark.timeout(300)
 def test_p18_a_hundred_thousand_tasks_in_the_page(browser: Any, tmp_path: Path) -> None:
     first, filtered = looked(browser, tmp_path, done=100_000, queued=10_000)
-    record("P18", "110,000 tasks in the page: first rows, a filter by words", first_ms=first, filter_ms=filtered)
     assert first < FIRST_ROWS_MS
     assert filtered < FILTER_MS
+    figure = f"in a browser the first of 110,000 rows after {first:.0f} ms, those of a filter after {filtered:.0f} ms"
+    record("P18", figure, first_ms=round(first), filter_ms=round(filtered))

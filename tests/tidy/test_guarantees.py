@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +29,7 @@ def generator() -> ModuleType:
 
 
 MAKER: Any = generator()
+NUMBERED = re.compile(r"test_p\d\d")
 HERE = "tidy/test_guarantees.py::test_the_page_is_what_the_table_and_the_results_make"
 
 
@@ -46,9 +50,41 @@ def test_each_promise_has_a_test_or_says_why_it_is_not_made(promise: Any) -> Non
 
 def test_each_test_file_with_a_number_belongs_to_a_promise() -> None:
     known = {name for promise in MAKER.PROMISES for name in MAKER.files_of(promise)}
-    numbered = [path.relative_to(TESTS).as_posix() for path in python_files(TESTS) if path.name.startswith("test_p0")]
-    numbered += [path.relative_to(TESTS).as_posix() for path in python_files(TESTS) if path.name.startswith("test_p1")]
-    assert set(numbered) <= known
+    numbered = {path.relative_to(TESTS).as_posix() for path in python_files(TESTS) if NUMBERED.match(path.name)}
+    assert numbered <= known
+
+
+def test_whatever_is_shown_is_shown_by_a_test_that_the_line_names() -> None:
+    for promise in MAKER.PROMISES:
+        results = [one for one in MAKER.read_results(MAKER.RESULTS) if one["promise"] == promise.name]
+        assert {one["test"].partition("::")[0] for one in results} <= set(MAKER.files_of(promise)), promise.name
+
+
+def test_whoever_records_a_promise_is_named_in_its_line() -> None:
+    named = {(promise.name, name) for promise in MAKER.PROMISES for name in MAKER.files_of(promise)}
+    recorded = {(name, file) for file, calls, _ in recording() for name in calls}
+    assert len(recorded) >= 20
+    assert recorded <= named
+
+
+def test_whoever_records_a_promise_has_asserted_it_before() -> None:
+    assert [(file, line) for file, _, late in recording() for line in late] == []
+
+
+def recording() -> Iterator[tuple[str, list[str], list[int]]]:
+    """Each function of the tests that records: its file, the promises, and the lines where it asserts afterwards."""
+    for path in python_files(TESTS):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and path.name != "test_promises.py":
+                calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and is_record(one)]
+                first = min((one.lineno for one in calls), default=10**9)
+                late = [one.lineno for one in ast.walk(node) if isinstance(one, ast.Assert) and one.lineno > first]
+                yield path.relative_to(TESTS).as_posix(), [ast.literal_eval(one.args[0]) for one in calls], late
+
+
+def is_record(call: ast.Call) -> bool:
+    """Whether a call writes down a promise by its name."""
+    return ast.unparse(call.func) == "record" and bool(call.args) and isinstance(call.args[0], ast.Constant)
 
 
 def test_a_named_file_that_holds_no_test_is_an_error() -> None:
