@@ -8,8 +8,6 @@ own.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -143,29 +141,50 @@ def _require_checksums(connection: apsw.Connection, path: Path) -> None:
         raise StoreDamaged(f"{path} has no page checksums: its first page was altered", hint=REPAIR_HINT)
 
 
-@contextmanager
-def transaction(connection: apsw.Connection, *, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+class _Transaction:
+    __slots__ = ("_begin", "_connection")
+
+    def __init__(self, connection: apsw.Connection, begin: str) -> None:
+        self._connection = connection
+        self._begin = begin
+
+    def __enter__(self) -> None:
+        self._connection.execute(self._begin)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+
+def transaction(connection: apsw.Connection, *, begin: str = "BEGIN IMMEDIATE") -> _Transaction:
     """All or nothing. What goes wrong inside or at the commit undoes everything."""
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    return _Transaction(connection, begin)
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
+class _Translation:
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, apsw.Error):
+            raise _translate(error, self._path) from error
+        if isinstance(error, UnicodeEncodeError | OverflowError):
+            hint = "Use text that is valid UTF-8, and numbers of at most 64 bits."
+            raise NotStorable(f"a value that the store cannot keep: {error}", hint=hint) from error
+
+
+def translated(path: Path) -> _Translation:
     """Turn SQLite's errors into ours; `path` is the database they are about."""
-    try:
-        yield
-    except apsw.Error as error:
-        raise _translate(error, path) from error
-    except (UnicodeEncodeError, OverflowError) as error:
-        hint = "Use text that is valid UTF-8, and numbers of at most 64 bits."
-        raise NotStorable(f"a value that the store cannot keep: {error}", hint=hint) from error
+    return _Translation(path)
 
 
 def _no_room(path: Path) -> bool:

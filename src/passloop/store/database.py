@@ -99,24 +99,23 @@ class Store:
         Raises `StoreFull` (nothing was kept; try again later), `StoreDamaged`, `StoreRefused` (a bug: a
         fenced row).
         """
-        row = self._journal_row(batch)
-        with translated(self._path), transaction(self._writer):
-            append_row(self._writer, row)
-            if batch.environments:
-                self._writer.executemany(statement("insert_environment"), batch.environments)
-            write_changes(self._writer, batch.changes)
-            add_limit_steps(self._writer, batch.changes, now=batch.now)
-            if batch.results:
-                keep_results(self._writer, batch.results)
-            crashpoint("before_commit")
+        with translated(self._path):
+            row = self._journal_row(batch)
+            with transaction(self._writer):
+                append_row(self._writer, row)
+                if batch.environments:
+                    self._writer.executemany(statement("insert_environment"), batch.environments)
+                write_changes(self._writer, batch.changes)
+                add_limit_steps(self._writer, batch.changes, now=batch.now)
+                if batch.results:
+                    keep_results(self._writer, batch.results)
+                crashpoint("before_commit")
         crashpoint("after_commit")
         self._last = row
         self._mark.write(row.seq)
         return row.seq
 
     def _journal_row(self, batch: Batch) -> JournalRow:
-        with translated(self._path):
-            events = encode_events(batch.events)
         return JournalRow(
             1 if self._last is None else self._last.seq + 1,
             batch.now,
@@ -124,7 +123,7 @@ class Store:
             batch.seed,
             *batch.first_ids,
             *next_ids(batch, self._last),
-            events=events,
+            events=encode_events(batch.events),
             touched=touched_by(batch.changes),
             checksum="",
         )

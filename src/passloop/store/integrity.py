@@ -9,7 +9,7 @@ import apsw
 from .connection import REPAIR_HINT, open_reading, translated
 from .errors import StoreDamaged, StoreMissing, StoreTooOld
 from .home import Home
-from .journal import JournalRow, last_row, rows_after
+from .journal import JournalRow, count_after, last_row
 from .mark import Mark
 from .migrate import latest_version, stored_version, too_new
 from .reader import Reader
@@ -127,4 +127,4 @@ def _check_how_pages_hang_together(connection: apsw.Connection) -> None:
 
 def check_journal(connection: apsw.Connection, *, after: int = 0) -> int:
     """Check every journal row after `after` and return how many there are. Raises `StoreDamaged`."""
-    return sum(1 for _ in rows_after(connection, after))
+    return count_after(connection, after)

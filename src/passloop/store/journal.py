@@ -20,7 +20,17 @@ from .event_records import decode_events
 from .records import decode_json, encode_json
 from .sql import statement
 
-__all__ = ["JournalRow", "Touched", "append_row", "checked", "last_row", "rows_after", "rows_before", "touched_by"]
+__all__ = [
+    "JournalRow",
+    "Touched",
+    "append_row",
+    "checked",
+    "count_after",
+    "last_row",
+    "rows_after",
+    "rows_before",
+    "touched_by",
+]
 
 
 class Touched(NamedTuple):
@@ -62,12 +72,10 @@ class JournalRow(NamedTuple):
 _touched = msgspec.json.Decoder(tuple[Touched, ...])
 
 
-def checksum_of(row: JournalRow) -> str:
+def checksum_of(row: Sequence[object]) -> str:
     """A digest over everything in the row but itself."""
-    digest = hashlib.blake2b(repr(row[:10]).encode(), digest_size=16)
-    digest.update(row.events.encode())
-    digest.update(row.touched.encode())
-    return digest.hexdigest()
+    text = f"{row[:10]!r}{row[10]}{row[11]}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def touched_by(changes: Iterable[Change]) -> str:
@@ -91,15 +99,18 @@ def touched_by(changes: Iterable[Change]) -> str:
 
 def append_row(connection: apsw.Connection, row: JournalRow) -> None:
     """Write a row with its checksum, inside the caller's transaction."""
-    connection.execute(statement("insert_journal"), row._replace(checksum=checksum_of(row)))
+    connection.execute(statement("insert_journal"), (*row[:12], checksum_of(row)))
 
 
 def checked(values: Sequence[object]) -> JournalRow:
     """A row as it was written. Raises `StoreDamaged`."""
-    row = JournalRow._make(values)
-    if checksum_of(row) != row.checksum:
-        raise StoreDamaged(f"journal row {row.seq} is not as it was written", hint=REPAIR_HINT)
-    return row
+    _require_as_written(values)
+    return JournalRow._make(values)
+
+
+def _require_as_written(values: Sequence[object]) -> None:
+    if checksum_of(values) != values[12]:
+        raise StoreDamaged(f"journal row {values[0]} is not as it was written", hint=REPAIR_HINT)
 
 
 def last_row(connection: apsw.Connection) -> JournalRow | None:
@@ -115,15 +126,22 @@ def rows_before(connection: apsw.Connection, seq: int, *, limit: int) -> Iterato
 
 
 def rows_after(connection: apsw.Connection, seq: int, *, limit: int = -1) -> Iterator[JournalRow]:
-    """Rows after `seq` in order, at most `limit` (-1: all), each checked and none missing between them.
+    """Rows after `seq` in order, at most `limit` (-1: all), each checked and none missing between them."""
+    return map(JournalRow._make, _values_after(connection, seq, limit))
 
-    A journal may begin after 1: a repair leaves out what it cannot read whole.
-    """
+
+def count_after(connection: apsw.Connection, seq: int) -> int:
+    """How many rows there are after `seq`, each checked and none missing between them."""
+    return sum(map(bool, _values_after(connection, seq, -1)))
+
+
+def _values_after(connection: apsw.Connection, seq: int, limit: int) -> Iterator[tuple[object, ...]]:
+    """A journal may begin after 1: a repair leaves out what it cannot read whole."""
     start = connection.execute(statement("select_journal_start")).get
     expected = max(seq + 1, int(start or 0))
     for values in connection.execute(statement("select_journal"), (seq, limit)):
-        row = checked(values)
-        if row.seq != expected:
+        _require_as_written(values)
+        if values[0] != expected:
             raise StoreDamaged(f"journal row {expected} is missing", hint=REPAIR_HINT)
         expected += 1
-        yield row
+        yield values

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import apsw
+import msgspec
 
 from passloop.kernel.changes import Change, PoolChanged
 from passloop.kernel.events import PoolKind
@@ -17,6 +18,21 @@ from .records import encode_json
 from .sql import statement
 
 __all__ = ["LimitStep", "add_limit_steps", "limit_steps_of"]
+
+
+class _Closure(msgspec.Struct):
+    gate: str
+    limit: int
+
+
+class _Limit(msgspec.Struct):
+    """What a step is made of in the state of a limit."""
+
+    capacity: int
+    closure: _Closure
+
+
+_limit = msgspec.json.Decoder(_Limit)
 
 
 class LimitStep(NamedTuple):
@@ -30,10 +46,12 @@ class LimitStep(NamedTuple):
 
 def add_limit_steps(connection: apsw.Connection, changes: Iterable[Change], *, now: int) -> None:
     """Keep what became different of limits in a turn at `now`, inside the caller's transaction."""
-    changed = [change for change in changes if type(change) is PoolChanged and change.kind == PoolKind.LIMIT]
-    if changed:
-        rows = [(pool.name, pool.state, now) for pool in changed]
-        connection.executemany(statement("insert_limit_step"), rows)
+    for change in changes:
+        if type(change) is PoolChanged and change.kind == PoolKind.LIMIT:
+            told = _limit.decode(change.state)
+            step = told.closure.gate, min(told.closure.limit, told.capacity)
+            if step != connection.execute(statement("select_limit_step"), (change.name,)).fetchone():
+                connection.execute(statement("upsert_limit_step"), (change.name, now, *step))
 
 
 def limit_steps_of(connection: apsw.Connection, pools: Iterable[str], *, since: int) -> list[LimitStep]:

@@ -4,6 +4,7 @@ interrupted migration leaves the last whole step. It never touches a database th
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import apsw
@@ -22,9 +23,10 @@ def migration_files(folder: Path = MIGRATIONS) -> list[Path]:
     return sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
 
 
-def latest_version(folder: Path = MIGRATIONS) -> int:
+@cache
+def latest_version() -> int:
     """The schema version that this passloop writes."""
-    return len(migration_files(folder))
+    return len(migration_files())
 
 
 def stored_version(connection: apsw.Connection) -> int:

@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO limit_steps (pool, at, gate, most) VALUES (?, ?, ?, ?)
