@@ -94,7 +94,7 @@ class Admission:
         self._walk = _Walk(0, 0, [], frozenset())
         self._supply = Supply(state, state.now)
         self._node_in_play = state.node_in_play()
-        self._parked = any(worker.parked for worker in state.workers.by_id.values())
+        self._runs_parked = {worker.run for worker in state.workers.by_id.values() if worker.parked}
         self._charged = False
         self._probed = False
         self._in_the_way: list[Room] = []
@@ -139,14 +139,14 @@ class Admission:
         while cursor.at < len(lanes.ordered):
             lane = lanes.ordered[cursor.at]
             shape = lane.shape
-            if self._parked and self._serve_first(lanes, cursor.at):
+            if lanes.heads[cursor.at][0] in self._runs_parked and self._serve_first(lanes, cursor.at):
                 return
             # what follows is true of most lanes: it can neither start, nor be a head, nor add to what is lacked
             hopeless = not shape.mask & ~(walk.lacked & ~supply.refilling) and shape.single & supply.exhausted
             if not (hopeless and not (self._node_in_play and shape.on_node)) and self._try_lane(lane):
                 return
             cursor.at += 1
-            if until is not None and cursor.at < len(lanes) and cursor.place > until:
+            if until is not None and cursor.at < len(lanes.heads) and cursor.place > until:
                 return
 
     def _try_reserved(self, task: Task) -> None:
@@ -197,13 +197,13 @@ class Admission:
         task = self._state.tasks[lane.head[3]]
         found = None if mask else self._fit(task)
         if found is None:
-            return self._note_blocked(task)
+            return self._note_blocked(task, mask)
         self._start(task, found, reserved=False)
         return True
 
-    def _note_blocked(self, task: Task) -> bool:
+    def _note_blocked(self, task: Task, lacked: int) -> bool:
         """A task cannot start: what it lacks counts for those after it. True if it took a reservation."""
-        blocked = lack(self._state, self._supply, task)
+        blocked = lack(self._state, self._supply, task, lacked=lacked)
         if not blocked.able:
             return False
         mask = blocked.mask or self._conflicts(task, blocked)

@@ -162,8 +162,7 @@ class Refusal:
 Answer = SubmitAnswer | SourceAnswer | TasksAnswer | Refusal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What one batch of events led to. `answers` are in the order of the events; `wake_at` is engine time in ms."""
 
     changes: tuple[Change, ...]

@@ -6,7 +6,7 @@ from .cooldowns import Closure, Gate, blames_pool, is_neutral
 from .fitting import Asker
 from .pools import ScalarPool
 from .records import Attempt, Shape, Task
-from .state import PoolPolicy, State
+from .state import DEFAULT_POLICY, State
 from .tasks import Outcome, OutcomeKind
 from .wakeups import WakeUp
 
@@ -56,7 +56,7 @@ def ends_run(state: State, task: Task, pool: ScalarPool) -> bool:
 
 
 def _wish(state: State, task: Asker, pool: ScalarPool) -> str:
-    return task.shape.spec.on_dead or state.policies.get(pool.name, PoolPolicy()).on_dead
+    return task.shape.spec.on_dead or state.policies.get(pool.name, DEFAULT_POLICY).on_dead
 
 
 def _is_needed(task: Asker, pool: ScalarPool) -> bool:
@@ -94,7 +94,7 @@ def _probe_ended(state: State, pool: ScalarPool, closure: Closure, outcome: Outc
 
 
 def _probe_failed(state: State, pool: ScalarPool, closure: Closure, outcome: Outcome) -> None:
-    policy = state.policies.get(pool.name, PoolPolicy())
+    policy = state.policies.get(pool.name, DEFAULT_POLICY)
     closure.probe_failed(outcome, now=state.now, seed=state.seed, dead_after=policy.dead_after)
     plan_wake_up(state, pool, closure)
 

@@ -33,6 +33,9 @@ class DeviceState(StrEnum):
     LOST = "lost"
 
 
+AVAILABLE = DeviceState.AVAILABLE
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Weights of the score of a device, in percent."""
@@ -78,7 +81,7 @@ class Device:
         self.free_vram = seen.vram_mib
         self.holders: dict[AttemptId, Grant] = {}
         self.parked: dict[int, tuple[Grant, int]] = {}
-        self.state = DeviceState.AVAILABLE
+        self.state = AVAILABLE
         self.fault = ""
         self.foreign: tuple[Foreign, ...] = ()
         self.strays: tuple[int, ...] = ()
@@ -108,7 +111,7 @@ class Device:
         elif self.foreign:
             self.state = DeviceState.VETOED
         else:
-            self.state = DeviceState.AVAILABLE
+            self.state = AVAILABLE
 
     def lose(self) -> None:
         """It is no longer there."""
@@ -116,7 +119,7 @@ class Device:
 
     def could_serve(self, ask: DeviceAsk) -> bool:
         """Whether the ask fits here once all our attempts have ended."""
-        return self.state is DeviceState.AVAILABLE and self.usable >= self.least_usable(ask)
+        return self.state is AVAILABLE and self.usable >= self.least_usable(ask)
 
     def least_usable(self, ask: DeviceAsk) -> int:
         """How much VRAM in MiB must be usable here: what is asked, and of a whole device 80 % where nothing is."""
@@ -134,7 +137,7 @@ class Device:
         """Whether the ask fits beside what is held now."""
         if not ask.share:
             return not self.holders and self.could_serve(ask)
-        if self.free_share < ask.share or self.state is not DeviceState.AVAILABLE:
+        if self.free_share < ask.share or self.state is not AVAILABLE:
             return False
         taken, needed = self.vram - self.free_vram, self.vram_for(ask)
         return self.free_vram >= needed and taken + needed <= self.usable
@@ -224,10 +227,10 @@ class DevicePool:
         return not self._are_enough(Device.fits, ask)
 
     def _are_enough(self, suits: Callable[[Device, DeviceAsk], bool], ask: DeviceAsk) -> bool:
-        """Whether as many devices suit as are asked; no more are looked at."""
+        """Whether as many devices suit as are asked; no more are looked at, and none that may not be given."""
         wanted = 1 if ask.share else ask.count
         for device in self.devices.values():
-            if suits(device, ask):
+            if device.state is AVAILABLE and suits(device, ask):
                 wanted -= 1
                 if not wanted:
                     return True
@@ -244,7 +247,7 @@ class DevicePool:
         `last` are devices that some reservation names and that are taken only where others do not do; `spare` says
         how much of a device a reservation leaves, and is a hard limit.
         """
-        able = [device for device in self.devices.values() if device.fits(ask)]
+        able = [device for device in self.devices.values() if device.state is AVAILABLE and device.fits(ask)]
         if spare:
             able = [device for device in able if _within(device, ask, spare)]
         if ask.share:

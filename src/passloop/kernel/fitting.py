@@ -46,7 +46,8 @@ def fit(state: State, task: Asker, rooms: Sequence[Room], last: frozenset[str], 
     for variant in task.shape.variants[task.variant_from :]:
         if not _is_there(variant, now):
             continue
-        if variant.on_node and state.node.holders and not state.node.admits(task.run, exclusive=variant.exclusive):
+        excludes = variant.exclusive or state.node.exclusive
+        if excludes and variant.on_node and not state.node.admits(task.run, exclusive=variant.exclusive):
             continue
         grants = _grants(state, task, variant, rooms, last, now)
         if grants is not None:
@@ -57,7 +58,7 @@ def fit(state: State, task: Asker, rooms: Sequence[Room], last: frozenset[str], 
 def _is_there(variant: ShapeVariant, now: int) -> bool:
     """Whether the amounts of a variant could be taken now."""
     for pool, amount in variant.draws:  # noqa: SIM110 - a plain loop, for nothing is asked more often
-        if not pool.admits(amount, now):
+        if amount > pool.most(now):
             return False
     return True
 
@@ -70,8 +71,9 @@ def _grants(
         return () if variant.devices is None else _choose(state, task, variant, last, {})
     bound = task.shape.forecast.bound()
     end = None if bound is None else now + bound[0]
-    if any(_short_amounts(task, variant, room, end) for room in rooms):
-        return None
+    for room in rooms:
+        if _short_amounts(task, variant, room, end):
+            return None
     if variant.devices is None:
         return ()
     spare: dict[str, tuple[int, int]] = {}
@@ -121,9 +123,15 @@ def may_pass(state: State, task: Asker, variant: ShapeVariant, room: Room, end: 
     return mask
 
 
-def lack(state: State, supply: Supply, asker: Asker) -> Lack:
-    """What a task lacks that is not reserved for others, over the variants that could start on an empty box."""
-    able = tuple([v for v in asker.shape.variants[asker.variant_from :] if is_able(state, v)])
+def lack(state: State, supply: Supply, asker: Asker, *, lacked: int | None = None) -> Lack:
+    """What a task lacks that is not reserved for others, over the variants that could start on an empty box.
+
+    `lacked` is what `all_lack` gave for it, where that was asked just now.
+    """
+    variants = asker.shape.variants[asker.variant_from :]
+    able = tuple([variant for variant in variants if is_able(state, variant)])
+    if lacked is not None and len(able) == len(variants):
+        return Lack(lacked, able)
     found = 0
     for variant in able:
         mask = supply.lacks(variant, asker.run)

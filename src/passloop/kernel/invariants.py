@@ -7,7 +7,7 @@ tests; this function looks at one state alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .amounts import SHARE_WHOLE
 from .ends import Ends
@@ -64,9 +64,9 @@ def _devices_conserved(state: State, now: int) -> Iterator[str]:
     """1. device shares + free = whole, a whole device never shared"""
     for device in state.devices.devices.values():
         grants = list(device.holders.values())
-        if sum(g.share for g in grants) + device.free_share != SHARE_WHOLE or device.free_share < 0:
+        if sum([g.share for g in grants]) + device.free_share != SHARE_WHOLE or device.free_share < 0:
             yield f"{device.uuid}: {device.free_share} free beside {grants}"
-        if sum(g.vram_mib for g in grants) + device.free_vram != device.vram:
+        if sum([g.vram_mib for g in grants]) + device.free_vram != device.vram:
             yield f"{device.uuid}: {device.free_vram} MiB free beside {grants}"
         if len(grants) > 1 and any(g.share == SHARE_WHOLE for g in grants):
             yield f"{device.uuid} is whole and shared"
@@ -151,15 +151,10 @@ def _sources_match(state: State, now: int) -> Iterator[str]:
     """12. what sources count of their tasks and memory is so"""
     if not state.sources:
         return
-    ready: dict[Node, int] = {}
-    live: dict[Node, int] = {}
-    left: dict[Unit, int] = {}
-    for task in state.tasks.values():
-        if (cell := task.cell) is not None:
-            left[cell.unit] = left.get(cell.unit, 0) + 1
-            live[cell.node] = live.get(cell.node, 0) + 1
-            if task.state is TaskState.READY:
-                ready[cell.node] = ready.get(cell.node, 0) + 1
+    celled = [(task.cell, task.state) for task in state.tasks.values() if task.cell is not None]
+    ready: Mapping[Node, int] = Counter([cell.node for cell, at in celled if at is TaskState.READY])
+    live: Mapping[Node, int] = Counter([cell.node for cell, _ in celled])
+    left: Mapping[Unit, int] = Counter([cell.unit for cell, _ in celled])
     for unit, tasks in left.items():
         source = state.sources.get(unit.source.run)
         if source is unit.source and source.units.get(unit.number) is not unit:

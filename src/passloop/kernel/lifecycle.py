@@ -60,6 +60,8 @@ def on_started(state: State, event: Started) -> None:
         attempt.state = "running"
     if state.reserved and state.now - attempt.admitted_at >= KILL_MARGIN:
         state.stir()  # its bound counts from later: whoever waits for it may be passed by more
+    if attempt.allocation.devices and state.workers.of(attempt.id) is not None:
+        state.stir()  # its devices are looked at: others may be claimed behind it
     state.touch(task)
     state.touch_attempt(attempt)
 

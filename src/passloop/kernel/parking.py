@@ -57,7 +57,8 @@ def leave_worker(state: State, attempt: Attempt, event: Exited) -> None:
     if not was_first:
         return
     worker.process = attempt.process
-    if worker.attempts:
+    worker.promoted = bool(worker.attempts)
+    if worker.promoted:
         _promote(state, state.attempts[worker.attempts[0]], attempt)
     else:
         assert event.parked is not None

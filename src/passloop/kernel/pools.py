@@ -63,10 +63,6 @@ class ScalarPool:
         """The most that one task could take now: of a closed pool nothing, of a half-open one what its probe asks."""
         return self.capacity - self.used
 
-    def admits(self, amount: int, now: int) -> bool:
-        """Whether `amount` could be taken now."""
-        return amount <= self.most(now)
-
     def could_admit(self, amount: int) -> bool:
         """Whether `amount` could be taken if all our attempts ended now."""
         return amount <= self.capacity

@@ -10,7 +10,7 @@ from .durations import Forecast
 from .events import PoolKind
 from .ids import AttemptId, RunId
 from .pools import RatePool, ScalarPool, lineage
-from .resources import Allocation, Variant
+from .resources import Allocation, DeviceAsk, Variant
 from .tasks import (
     FINAL_STATES,
     AttemptRow,
@@ -34,7 +34,7 @@ Place = tuple[int, int, int, int]
 
 class ShapeVariant:
     """A variant with its pools looked up. `draws` has each pool once, parents included; `mask` all pools asked
-    but the node, which every task but a call is on."""
+    but the node, which every task but a call is on. Equal `devices` are one object in all variants of a state."""
 
     __slots__ = ("devices", "draws", "exclusive", "index", "mask", "on_node", "variant")
 
@@ -45,11 +45,12 @@ class ShapeVariant:
         draws: tuple[tuple[ScalarPool, int], ...],
         mask: int,
         *,
+        devices: DeviceAsk | None,
         on_node: bool,
     ) -> None:
         self.index = index
         self.variant = variant
-        self.devices = variant.devices
+        self.devices = devices
         self.exclusive = variant.exclusive
         self.draws = draws
         self.mask = mask

@@ -71,11 +71,10 @@ def room_for(state: State, task: Task, earlier: Sequence[Room], ends: Ends, now:
     variant = task.shape.variants[allocation.variant]
     kept = _kept(earlier)
     shadow = _shadow(state, task, variant, allocation.devices, kept, ends, now)
-    amounts = {
-        pool: _left_over(pool, amount, shadow, ends, now, reserved=kept.get(pool, 0), since=since)
-        for pool, amount in variant.draws
-        if pool.gate() is Gate.OPEN  # the one place of a half-open pool is for whoever can probe it first
-    }
+    amounts: dict[ScalarPool, Leftover] = {}
+    for pool, amount in variant.draws:
+        if pool.gate() is Gate.OPEN:  # the one place of a half-open pool is for whoever can probe it first
+            amounts[pool] = _left_over(pool, amount + kept.get(pool, 0), shadow, ends, now, since)
     devices = {
         grant.uuid: _left_on(state.devices.devices[grant.uuid], grant, shadow, ends, since)
         for grant in allocation.devices
@@ -197,13 +196,11 @@ def _amount_at(pool: ScalarPool, amount: int, ends: Ends, now: int) -> EndKey:
     return NOW
 
 
-def _left_over(
-    pool: ScalarPool, amount: int, shadow: EndKey, ends: Ends, now: int, *, reserved: int, since: int
-) -> Leftover:
+def _left_over(pool: ScalarPool, reserved: int, shadow: EndKey, ends: Ends, now: int, since: int) -> Leftover:
     """What others may still take of a pool so that at the shadow time the reserved amounts are there."""
     comes_back = shadow != NOW and pool.kind is not PoolKind.RATE
-    holders = list(pool.holders.items()) if comes_back else []
-    return Leftover(pool.free(now) - reserved - amount, holders, shadow, ends, since)
+    holders = tuple(pool.holders.items()) if comes_back else ()
+    return Leftover(pool.free(now) - reserved, holders, shadow, ends, since)
 
 
 def _left_on(device: Device, grant: Grant, shadow: EndKey, ends: Ends, since: int) -> tuple[int, int]:
@@ -261,4 +258,4 @@ def _claimed(grant: Grant, device: Device, earlier: Sequence[Room]) -> bool:
 
 def last_resort(rooms: Sequence[Room]) -> frozenset[str]:
     """Devices that some reservation names: taken only where others do not do."""
-    return frozenset(uuid for room in rooms for uuid in room.devices)
+    return frozenset([uuid for room in rooms for uuid in room.devices])

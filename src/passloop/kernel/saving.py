@@ -32,7 +32,7 @@ from .resources import GPU
 from .saved import Saved, SavedTask
 from .source_records import LiveCell, Source
 from .source_rows import Cell
-from .state import PoolPolicy, State
+from .state import DEFAULT_POLICY, PoolPolicy, State
 from .tasks import AttemptRow, TaskState
 from .wakeups import WakeUp
 from .workers import WORKERS
@@ -84,7 +84,7 @@ def _pool_row(state: State, name: str) -> PoolChanged:
     if name == LESSONS:
         return PoolChanged(LESSONS, LESSONS, state.lessons.text())
     pool = state.pools[name]
-    policy = state.policies.get(name, PoolPolicy())
+    policy = state.policies.get(name, DEFAULT_POLICY)
     body: dict[str, object] = {
         "capacity": pool.capacity,
         "parent": pool.parent.name if pool.parent is not None else None,

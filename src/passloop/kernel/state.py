@@ -18,14 +18,14 @@ from .node import Node
 from .pools import NO_RATE, AmountPool, LimitPool, RatePool, ScalarPool, lineage
 from .ready_queue import ReadyQueue
 from .records import Attempt, Group, Shape, ShapeVariant, Task
-from .resources import GPU, NODE, Variant
+from .resources import GPU, NODE, DeviceAsk, Variant
 from .source_records import Source, Unit
 from .source_rows import Cell
 from .tasks import CALLS, Dependency, TaskSpec
 from .wakeups import WakeUps
 from .workers import Workers
 
-__all__ = ["KernelSettings", "PoolPolicy", "State"]
+__all__ = ["DEFAULT_POLICY", "KernelSettings", "PoolPolicy", "State"]
 
 _POOL_TYPES = {PoolKind.AMOUNT: AmountPool, PoolKind.LIMIT: LimitPool, PoolKind.RATE: RatePool}
 
@@ -45,6 +45,9 @@ class PoolPolicy:
 
     dead_after: int = 120_000
     on_dead: str = "wait"
+
+
+DEFAULT_POLICY = PoolPolicy()
 
 
 @dataclass(slots=True)
@@ -94,6 +97,7 @@ class State:
         self.policies: dict[str, PoolPolicy] = {}
         self._bits = 2
         self.shapes: dict[TaskSpec, Shape] = {}
+        self._asks: dict[DeviceAsk, DeviceAsk] = {}
         self.exclusive_shapes: list[Shape] = []
         self.queue = ReadyQueue()
         self.reserved: list[Task] = []
@@ -283,7 +287,8 @@ class State:
             mask |= 1 << pool.bit
         if variant.devices is not None:
             mask |= 1 << self.devices.bit
-        return ShapeVariant(index, variant, tuple(totals.items()), mask, on_node=on_node)
+        devices = None if variant.devices is None else self._asks.setdefault(variant.devices, variant.devices)
+        return ShapeVariant(index, variant, tuple(totals.items()), mask, devices=devices, on_node=on_node)
 
     def _recompile(self) -> None:
         for spec, shape in self.shapes.items():

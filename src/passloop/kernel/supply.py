@@ -28,7 +28,7 @@ class Supply:
         self._now = now
         self._devices = state.devices
         self._node = state.node
-        self._too_few: dict[DeviceAsk, bool] = {}
+        self._too_few: dict[int, bool] = {}
         self.most: dict[ScalarPool, int] = {}
         self.exhausted = self.probed = self.refilling = 0
         for pool in state.pools.values():
@@ -50,8 +50,10 @@ class Supply:
 
     def _look_at_devices(self) -> None:
         self._too_few.clear()
-        if not any(device.free_share for device in self._devices.devices.values()):
-            self.exhausted |= 1 << self._devices.bit
+        for device in self._devices.devices.values():
+            if device.free_share:
+                return
+        self.exhausted |= 1 << self._devices.bit
 
     def take(self, variant: ShapeVariant, grants: Sequence[Grant]) -> None:
         """Somebody started, and was charged: there is less of what it drew on. Nothing ever comes back in a walk."""
@@ -78,7 +80,7 @@ class Supply:
     def _has_too_few(self, ask: DeviceAsk) -> bool:
         if self.exhausted >> self._devices.bit & 1:
             return True
-        found = self._too_few.get(ask)
+        found = self._too_few.get(id(ask))  # equal asks of variants are one object
         if found is None:
-            found = self._too_few[ask] = self._devices.has_too_few(ask)
+            found = self._too_few[id(ask)] = self._devices.has_too_few(ask)
         return found

@@ -157,15 +157,20 @@ def _shortest_line(state: State, task: Task) -> Worker | None:
         and worker.run == task.run
         and len(worker.attempts) <= most
         and _serves(state, worker, shape)
-        and _goes_well(state, state.attempts[worker.attempts[0]])
+        and _goes_well(state, worker, state.attempts[worker.attempts[0]])
     ]
     return min(able, key=lambda worker: (len(worker.attempts), worker.id), default=None)
 
 
-def _goes_well(state: State, live: Attempt) -> bool:
-    """Whether the live attempt was given its start, is not being stopped, and is not unexpectedly long."""
+def _goes_well(state: State, worker: Worker, live: Attempt) -> bool:
+    """Whether the live attempt was given its start, is not being stopped, and is not unexpectedly long.
+
+    One whose devices are still looked at may yet be refused, and who waits behind it would reach the worker first.
+    """
     waits = live.id in state.workers.kept_back
-    return not waits and live.state in ("admitted", "running") and state.now - live.admitted_at < RECALL_AFTER
+    is_looked_at = live.state == "admitted" and bool(live.allocation.devices) and not worker.promoted
+    is_short = state.now - live.admitted_at < RECALL_AFTER
+    return live.state in ("admitted", "running") and is_short and not waits and not is_looked_at
 
 
 def _wake_to_recall(state: State) -> None:

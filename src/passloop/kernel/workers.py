@@ -28,7 +28,8 @@ class Worker:
 
     `devices` and `memory` (MiB) are what it holds while it lies parked or evicted; a busy one holds what its first
     attempt is charged. `since` is when it was parked. `overtakes` tasks with another key were passed by since
-    `overtaking_since`, `spent` is what `overtakes` was before it was served last.
+    `overtaking_since`, `spent` is what `overtakes` was before it was served last. `promoted` says that its live
+    attempt took over from another, and so began without another look at its devices.
     """
 
     __slots__ = (
@@ -41,6 +42,7 @@ class Worker:
         "overtakes",
         "overtaking_since",
         "process",
+        "promoted",
         "request",
         "run",
         "since",
@@ -62,6 +64,7 @@ class Worker:
         self.overtakes = self.spent = 0
         self.overtaking_since = 0
         self.process = "{}"
+        self.promoted = False
 
     @property
     def lying(self) -> bool:
@@ -86,6 +89,7 @@ class Worker:
             self.spent,
             self.overtaking_since,
             self.process,
+            self.promoted,
         ]
 
     @classmethod
@@ -96,7 +100,8 @@ class Worker:
         worker.attempts = [AttemptId(attempt) for attempt in attempts]
         worker.devices = tuple(Grant(*grant) for grant in devices)
         worker.memory, worker.since, worker.evicted, worker.overtakes = rest[:4]
-        worker.spent, worker.overtaking_since, worker.process = rest[4:]
+        worker.spent, worker.overtaking_since, worker.process = rest[4:7]
+        worker.promoted = any(rest[7:])  # stores of before 0.2 do not say
         return worker
 
 
