@@ -36,6 +36,8 @@ __all__ = ["Box", "SimulatedHome"]
 
 Result = TypeVar("Result")
 ENVIRON = {"PASSLOOP_CPUS": "6", "PASSLOOP_MEMORY": "16GiB"}
+BALLAST_BYTES = 4_096
+"""Whether the disk is full is the simulation's to say, so a real ballast would only cost time."""
 
 
 class Box:
@@ -266,7 +268,12 @@ class SimulatedHome:
         self.drivers = {name: Driver(self.processes, life, box.loop, name=name) for name in ("processes", "calls")}
         self.drivers["workers"] = WarmDriver(self.processes, life, box.loop)
         self.drivers["processes"].no_room = lambda: self.runs_full
-        settings = EngineSettings(linger_ms=chance.choice([0, 4]), environ=ENVIRON, seed=lambda: chance.getrandbits(31))
+        settings = EngineSettings(
+            linger_ms=chance.choice([0, 4]),
+            environ=ENVIRON,
+            seed=lambda: chance.getrandbits(31),
+            ballast_bytes=BALLAST_BYTES,
+        )
         engine = WatchedEngine(store, clock, self.drivers, desk=desk, attempts=attempts, settings=settings)
         engine.backups = StillBackups(store, clock)
         engine.expansions.register(KIND, self.writer)

@@ -16,7 +16,7 @@ from passloop.kernel.tasks import AttemptRow
 from passloop.kernel.workers import WORKERS, Worker, kept_back_in, workers_in
 from passloop.store.home import Home
 
-__all__ = ["Attempts", "UnderWay", "attempt_folder", "attempt_name", "ended_in", "runs_of_tasks"]
+__all__ = ["Attempts", "UnderWay", "attempt_folder", "attempt_name", "attempt_path", "ended_in", "runs_of_tasks"]
 
 ENDED = "ended"
 
@@ -30,7 +30,12 @@ class UnderWay(NamedTuple):
 
 def attempt_folder(home: Home, run: int, task: int, epoch: int) -> Path:
     """Where an attempt's logs, records and results are."""
-    return Path(f"{home.path}/runs/{run}/{task}/{epoch}")
+    return Path(attempt_path(home, run, task, epoch))
+
+
+def attempt_path(home: Home, run: int, task: int, epoch: int) -> str:
+    """The path of an attempt's folder."""
+    return f"{home.path}/runs/{run}/{task}/{epoch}"
 
 
 def attempt_name(home_id: str, attempt: int) -> str:

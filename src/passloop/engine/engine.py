@@ -136,7 +136,7 @@ class Engine:
             self.desk.connect(self.inbox.put, self._keep_samples)
         gate = self.desk.gate if self.desk is not None else None
         self.dispatch = Dispatch(self.drivers, gate=gate, report=self.report, place=self._place_of)
-        await self.writer.run(lambda _store: lay_ballast(self.home.ballast))
+        await self.writer.run(lambda _store: lay_ballast(self.home.ballast, self.settings.ballast_bytes))
         await self._roles.start(self.backups)
         for driver in self.drivers.values():
             await self._roles.start(DriverRole(driver, self.report))
@@ -296,6 +296,7 @@ class Engine:
             committed=self._committed,
             seed=self.settings.seed,
             ballast=self.home.ballast,
+            ballast_bytes=self.settings.ballast_bytes,
             runs=self.home.runs,
         )
 

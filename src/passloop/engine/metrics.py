@@ -18,7 +18,7 @@ MOST_BYTES = 1024 * 1024
 """The largest `metrics.json` that is read, in bytes."""
 
 
-def read_metrics(out: Path) -> str | None:
+def read_metrics(out: Path | str) -> str | None:
     """The JSON text of the results left in `out/metrics.json`; None if there is no such file. Never raises.
 
     The text is one JSON object of at most `MOST_BYTES`; numbers that JSON cannot say (NaN, infinities) become null.

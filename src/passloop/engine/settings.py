@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from passloop.kernel.state import KernelSettings
 
+from .pause import BALLAST_BYTES
+
 __all__ = ["EngineSettings"]
 
 
@@ -16,10 +18,12 @@ __all__ = ["EngineSettings"]
 class EngineSettings:
     """`linger_ms` is how long the record of a start may wait for the next commit. `environ` has PASSLOOP_* settings.
 
-    `seed` gives each turn its seed; it is stored with the turn, so that a replay sees the same.
+    `seed` gives each turn its seed; it is stored with the turn, so that a replay sees the same. `ballast_bytes` of the
+    disk are kept for the record of a pause.
     """
 
     linger_ms: int = 4
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     kernel: KernelSettings = field(default_factory=KernelSettings)
     seed: Callable[[], int] = lambda: secrets.randbits(31)
+    ballast_bytes: int = BALLAST_BYTES

@@ -37,8 +37,8 @@ __all__ = ["Ports", "Turns"]
 class Ports:
     """What the turns stand on. `committed` carries out a turn and tells who waits, after its commit.
 
-    `seed` gives the seed of the next turn, `ballast` is the file that is given up when the disk is full, `runs` the
-    folder in which attempts have theirs.
+    `seed` gives the seed of the next turn, `ballast` is the file of `ballast_bytes` that is given up when the disk is
+    full, `runs` the folder in which attempts have theirs.
     """
 
     inbox: Inbox
@@ -48,6 +48,7 @@ class Ports:
     committed: Callable[[Turn, Loaded], None]
     seed: Callable[[], int]
     ballast: Path
+    ballast_bytes: int
     runs: Path
 
 
@@ -227,14 +228,15 @@ class Turns:
         """Whether the pause is over: it is due, and there is room again. The machine is then told first."""
         if now < pause.retry_at:
             return False
-        if not await self._ports.writer.run(
-            lambda _store: lay_ballast(self._ports.ballast) and has_room(self._ports.runs)
+        ports = self._ports
+        if not await ports.writer.run(
+            lambda _store: lay_ballast(ports.ballast, ports.ballast_bytes) and has_room(ports.runs)
         ):
-            self.pause = self._before = pause.again(self._ports.clock.now())
+            self.pause = self._before = pause.again(ports.clock.now())
             return False
         crashpoint("before_resuming")
         self.pause = None
-        self._ports.inbox.put_back([Entry(PauseChanged(paused=False))])
+        ports.inbox.put_back([Entry(PauseChanged(paused=False))])
         return True
 
     def _refuse_rest(self) -> None:

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from passloop.kernel.events import Exited
 from passloop.kernel.ids import TaskId
@@ -21,7 +22,7 @@ from passloop.store.database import Batch, Store
 from passloop.store.errors import StoreBusy, StoreFull
 from passloop.store.home import Home
 
-from .attempts import attempt_folder, ended_in, runs_of_tasks
+from .attempts import attempt_path, ended_in, runs_of_tasks
 from .metrics import read_metrics
 from .threads import Threads
 
@@ -33,16 +34,18 @@ WITHOUT_FOLDER = frozenset({CALLS, LEASES})
 """Drivers whose attempts have no folder of their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+class Loaded(NamedTuple):
     """The number of the commit in the journal, and what instructions need: payloads by task, environments by id, and
     by task what earlier attempts left as results.
     """
 
     seq: int
-    payloads: Mapping[TaskId, Mapping[str, Any]] = field(default_factory=dict)
-    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    left: Mapping[TaskId, str] = field(default_factory=dict)
+    payloads: Mapping[TaskId, Mapping[str, Any]] = _NOTHING
+    environments: Mapping[str, Mapping[str, str]] = _NOTHING
+    left: Mapping[TaskId, str] = _NOTHING
 
 
 def _unless_full(work: Callable[[Store], None], store: Store) -> None:
@@ -98,7 +101,7 @@ class Writer:
         return replace(batch, results=tuple(results)) if results else batch
 
     def _metrics(self, run: int | None, row: AttemptRow) -> str | None:
-        return None if run is None else read_metrics(attempt_folder(self._home, run, row.task, row.epoch) / "out")
+        return None if run is None else read_metrics(f"{attempt_path(self._home, run, row.task, row.epoch)}/out")
 
     def _load(self, store: Store, seq: int, starts: Sequence[Start]) -> Loaded:
         again = [order.task for order in starts if order.epoch > 1 and order.driver == CALLS]
