@@ -22,7 +22,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 from .devices import Devices, Occupant
 from .endpoints import Endpoints
 from .loop import Call, Killed, Life, SimulatedLoop
-from .workers import Workers
+from .workers import FAR, Workers
 
 __all__ = ["Driver", "Processes"]
 
@@ -77,6 +77,11 @@ class Processes(FakeWorld):
         """Whether its process runs, or it stands in a worker's line."""
         act = self.act(attempt)
         return act is not None and (act.ends_at is None or act.ends_at > self.clock.now())
+
+    def was_turned_away(self, attempt: AttemptId) -> bool:
+        """Whether its worker was dying when it came: it never begins, and ends when that is gone."""
+        act = self.acts.get(attempt)
+        return act is not None and act.starts_at == FAR and attempt not in self.workers.of
 
     def live(self) -> list[AttemptId]:
         """The attempts that run, by age."""

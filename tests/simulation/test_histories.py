@@ -98,7 +98,7 @@ def test_parts_that_only_fail_and_are_never_written_out_break_one_of_a_few_histo
 ) -> None:
     monkeypatch.setattr(sources, "_lost_part", lambda _state, _source, *, is_roomy: None)
     with pytest.raises(AssertionError, match="left half though nothing else is to come"):
-        play_all(range(1, 60), 150, "ahead")
+        play_all(range(22, 60), 150, "ahead")
 
 
 def play_all(seeds: range, events: int, mode: str = "safety") -> None:

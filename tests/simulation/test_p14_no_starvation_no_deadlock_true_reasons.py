@@ -59,6 +59,11 @@ def test_every_history_keeps_every_promise(chunk: int) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_nobody_reaches_a_worker_before_one_whose_devices_are_looked_at() -> None:
+    play("ahead", 1_051, 300)
+
+
+@pytest.mark.timeout(120)
 def test_what_is_claimed_ahead_and_written_in_parts_keeps_every_promise() -> None:
     assert sum(play("ahead", seed, 150).kinds["Expanded"] for seed in range(2)) > 5
     record("P14", f"2 seeds of 150 events {AHEAD}", seeds=2, events=150)

@@ -160,7 +160,8 @@ class Witness:
         processes, now = self._processes, self._processes.clock.now()
         for attempt, since in self._stopping.items():
             late = max(since, calm_since) + SOON < now and attempt not in processes.workers.too_late
-            assert not (late and processes.is_live(attempt)), f"attempt {attempt} was to stop and runs on"
+            runs = processes.is_live(attempt) and not processes.was_turned_away(attempt)
+            assert not (late and runs), f"attempt {attempt} was to stop and runs on"
         for attempt, row in self.attempts.items():
             act = processes.act(attempt)
             if act is not None and act.ends_at is not None and row.state != "stray":

@@ -75,11 +75,16 @@ def test_a_higher_priority_is_never_passed_by() -> None:
     assert world.started == [tasks[i] for i in (0, 1, 2)]
 
 
-def quick(world: World, count: int, *, cpus: int = 1) -> list[TaskId]:
-    """A run of tasks on warm workers whose class is known to be short."""
+def learn_quick(world: World) -> None:
+    """Tasks of the class are known to be short."""
     for _ in range(12):
         world.machine.state.durations.learn(DurationLearned("quick", "", 1))
-    spec = spec_of(ask(cpus=cpus), driver="workers", warm_key="a", task_class="quick")
+
+
+def quick(world: World, count: int, *, cpus: int = 1, gpus: int = 0) -> list[TaskId]:
+    """A run of tasks on warm workers whose class is known to be short."""
+    learn_quick(world)
+    spec = spec_of(ask(cpus=cpus, gpus=gpus), driver="workers", warm_key="a", task_class="quick")
     world.send(Submitted(name="run", tasks=tuple(NewTask(spec, index=i) for i in range(count))))
     newest = max(world.rows.runs)
     return [TaskId(task) for task, row in sorted(world.rows.tasks.items()) if row.run == newest]
@@ -99,6 +104,22 @@ def test_short_tasks_wait_behind_a_live_one_and_take_over_what_it_holds() -> Non
     world.park(tasks[0])
     assert world.rows.attempt_of(tasks[1]).allocation.amounts == (("cpu", 1000),)
     assert behind(world) == tasks[2:34]
+
+
+def test_nobody_waits_behind_one_whose_devices_may_yet_be_refused() -> None:
+    """That start is held back until they were looked at, and a later one, which has none, would run before it."""
+    world = World(gpus=1, cpus=1, auto_start=False)
+    tasks = quick(world, 60, gpus=1)
+    first = world.rows.attempt_of(tasks[0])
+    assert behind(world) == []
+    world.send(Started(first.id, first.epoch))
+    assert behind(world) == tasks[1:33]
+    world.park(tasks[0])
+    assert behind(world) == tasks[2:34], "who took over from another is not looked at"
+    world.restart()
+    learn_quick(world)
+    world.park(tasks[1])
+    assert behind(world) == tasks[3:35]
 
 
 def test_who_holds_a_pool_is_told_in_order_of_admission_also_after_a_restart() -> None:
