@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
+import apsw
 import pytest
 
 from passloop.kernel.tasks import TaskState
-from passloop.store.connection import CHECKPOINT_PAGES, open_reading
+from passloop.store.connection import CHECKPOINT_PAGES, open_reading, open_writing
 from passloop.store.home import Home
 from tests.support.keep_alive import KeptClient, Log, connected
 from tests.support.killing import Field, Nursery
@@ -96,6 +97,39 @@ def check_every_task_was_kept(field: Field, submitted: list[int], log: Log) -> N
     assert {states[task] for task in submitted} == {TaskState.CANCELLED}
 
 
+PAGES = (
+    "/status",
+    "/now",
+    "/table",
+    "/groups",
+    "/timeline",
+    "/runs",
+    "/runs/1",
+    "/tasks/1",
+    "/pools",
+    "/gpus",
+    "/journal",
+)
+
+
+async def look_at_all(home: Home) -> None:
+    """All clients look at all that a page shows, at once."""
+    async with connected(home.socket, CLIENTS) as (clients, log):
+        for page in PAGES:
+            await asyncio.gather(*(client.ask("GET", page) for client in clients))
+        assert log.errors == []
+
+
+def check_nobody_is_left_in_a_transaction(home: Home) -> None:
+    """Once all questions are answered the whole log can be written back: no reader of the engine keeps an old state."""
+    connection = open_writing(home.database)
+    try:
+        connection.set_busy_timeout(2_000)
+        assert connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE) == (0, 0)
+    finally:
+        connection.close()
+
+
 def log_bytes(home: Home) -> int:
     return home.database.with_name("store.sqlite-wal").stat().st_size
 
@@ -106,6 +140,8 @@ def test_no_client_ever_meets_a_lock_beside_a_long_reader(field: Field, nursery:
         submitted, log = asyncio.run(crowd(field.home, rounds=ROUNDS))
     assert len(log.seconds) == 3 * ROUNDS * CLIENTS
     check_every_task_was_kept(field, submitted, log)
+    asyncio.run(look_at_all(field.home))
+    check_nobody_is_left_in_a_transaction(field.home)
     field.open_gate()
     record("P19", f"{CLIENTS} clients beside a long reader: {len(log.seconds)} requests, 0 lock errors")
 
