@@ -14,13 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passloop.apps.bench.names import cell_path, folder_name
+from passloop.apps.places import place_name
 from passloop.cli import logfiles
 from passloop.engine.attempts import attempt_folder
 from passloop.kernel.ids import RunId, TaskId
 from passloop.store.artifacts import attempt_directory, open_artifact
 from passloop.store.errors import ArtifactRefused
 from passloop.store.home import Home
+from tests.support.generating import dataset_from
 from tests.support.served import served
+from tests.unit.apps.tune.studies import study
 
 NUMBERS = st.integers(1, 2**62)
 PLACES = st.tuples(NUMBERS, NUMBERS, NUMBERS)
@@ -99,6 +102,29 @@ def test_cells_have_places_of_their_own_whatever_they_are_called(
         assert not os.path.isabs(place)
         assert all(part and not part.startswith(".") for part in place.split("/"))
         assert len(place.split("/")) == 5
+
+
+@given(names, names)
+def test_what_is_called_by_its_run_lies_in_its_folder_and_nowhere_else(one: str, other: str) -> None:
+    places = [place_name(name) for name in (one, other)]
+    assert (places[0] == places[1]) == (one == other)
+    for place in places:
+        assert os.path.basename(os.path.normpath(f"/results/{place}")) == place
+        assert re.fullmatch(r"[^/\0.~-][^/\0]*", place)
+        assert len(place.encode("utf-8", "surrogatepass")) <= 200
+
+
+@pytest.mark.parametrize("name", ["support-tickets", "früh.v2", "a b", "x=1,y=2"])
+def test_a_name_that_can_be_a_place_is_one(name: str) -> None:
+    assert place_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "..", "a/b", "~root", "-rf", "x" * 200])
+def test_no_name_of_a_dataset_or_a_study_leads_elsewhere(name: str, tmp_path: Path) -> None:
+    made = dataset_from(tmp_path, generate=name, out=None)
+    assert made.out.parent == tmp_path
+    assert made.out.suffix == ".parquet"
+    assert study(folder=tmp_path, tune=name).out.parent == tmp_path / "results"
 
 
 @given(names)

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from passloop.apps.places import place_name
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.text import shown
 from passloop.drivers.calls.endpoints import Endpoint, Model
@@ -181,7 +182,7 @@ def dataset_of_file(
         plain |= {"rows": min(rows, spec.rows)}
         plain.pop("target", None)
         spec = GenerateSpec.model_validate(plain)
-    out = Path(spec.out or f"{spec.generate}.parquet")
+    out = Path(spec.out or f"{place_name(spec.generate)}.parquet")
     return Dataset(plain, spec, folder=file.folder, out=(cwd / out).absolute(), cwd=cwd)
 
 

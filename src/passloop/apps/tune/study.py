@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.apps.partial import partial_of
+from passloop.apps.places import place_name
 from passloop.apps.secrecy import looks_secret
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.yaml_nodes import Complaint
@@ -98,7 +99,7 @@ class Study:
     @property
     def out(self) -> Path:
         """The folder of its answers."""
-        return (self.cwd / (self.spec.out or f"results/{self.name}")).absolute()
+        return (self.cwd / (self.spec.out or f"results/{place_name(self.name)}")).absolute()
 
     @property
     def task_class(self) -> str:
