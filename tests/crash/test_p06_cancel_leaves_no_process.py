@@ -173,7 +173,9 @@ def test_p06_a_device_that_a_process_of_an_ended_attempt_holds_is_given_to_nobod
         field.assert_everything_is_free_and_whole()
         engine.kill()
     record(
-        "P6", "a device held by an ended attempt's process: quarantined until it was gone", free_after_ms=round(late)
+        "P6",
+        "a device held by an ended attempt's process: quarantined until it was gone",
+        free_after_ms=round(late * 1_000),
     )
 
 
