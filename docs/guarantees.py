@@ -236,8 +236,14 @@ def read_results(path: Path) -> list[Result]:
 
 
 def take_in(results: Iterable[Result], lines: Iterable[str]) -> list[Result]:
-    """The results with those of `lines` in place of older ones of the same promise, size and test."""
-    new = [_shortened(json.loads(line)) for line in lines if line.strip()]
+    """The results with those of `lines` in place of older ones of the same promise, size and test.
+
+    A file that was left lying is no news: lines from a day before the result that is there are passed over.
+    """
+    results = list(results)
+    known = {_of(one): str(one["date"]) for one in results}
+    told = [_shortened(json.loads(line)) for line in lines if line.strip()]
+    new = [one for one in told if one["date"] >= known.get(_of(one), "")]
     replaced = {_of(one) for one in new}
     kept = [one for one in results if _of(one) not in replaced]
     counted: dict[str, Result] = {}

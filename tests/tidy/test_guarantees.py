@@ -120,6 +120,11 @@ def test_a_later_result_takes_the_place_of_an_earlier_one() -> None:
     }
 
 
+def test_a_file_that_was_left_lying_takes_the_place_of_nothing() -> None:
+    now = MAKER.take_in([], [line("60 kills", date="2026-01-03")])
+    assert MAKER.take_in(now, [line("50 kills", date="2026-01-02")]) == now
+
+
 def test_a_result_whose_test_is_gone_is_not_shown() -> None:
     gone = MAKER.take_in([], [line("51 kills", test="tests/tidy/test_guarantees.py::test_gone")])
     assert "51 kills" not in MAKER.page(gone)
