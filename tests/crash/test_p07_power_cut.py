@@ -25,6 +25,7 @@ from passloop.drivers.processes.keeper import records
 from passloop.drivers.processes.reattach import look
 from passloop.kernel.tasks import OutcomeKind
 from passloop.store.database import Store
+from passloop.store.errors import StoreDamaged
 from passloop.store.home import Home
 from passloop.store.mark import Mark
 from tests.support.attempts import live_of, order_for
@@ -44,9 +45,14 @@ EXPECTED = [sum(type(change).__name__ == "TaskAdded" for change in batch.changes
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Everything that happened to the disk, in order."""
-    home = Home(tmp_path_factory.mktemp("recorded") / "home")
+    return record_of(tmp_path_factory.mktemp("recorded"))
+
+
+def record_of(folder: Path, *words: str) -> list[dict[str, Any]]:
+    """Everything that happens to the disk while batches are committed to a new home in this folder."""
+    home = Home(folder / "home")
     home.prepare()
-    command = [sys.executable, "-m", "tests.support.recorded_disk", str(home.path)]
+    command = [sys.executable, "-m", "tests.support.recorded_disk", str(home.path), *words]
     done = subprocess.run(command, cwd=ROOT, timeout=50, check=True, stdout=subprocess.PIPE, text=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -112,6 +118,14 @@ def test_p07_a_power_cut_while_a_store_is_made_leaves_a_new_home(recorded: list[
         for _ in range(40):
             check(home, disk, disk.after_a_cut(choice))
         disk.take(line)
+
+
+@pytest.mark.no_cover
+def test_p07_acknowledging_what_is_not_synced_is_seen_to_lose_it(tmp_path: Path, home: Home) -> None:
+    """So that a harness that sees nothing is noticed: with `synchronous=normal` commits are lost, and are missed."""
+    recorded = record_of(tmp_path, "synchronous=normal")
+    with pytest.raises(StoreDamaged, match=r"ends at batch \d+, but \d+ were committed"):
+        cut(recorded, home, states=250, seed=0)
 
 
 @pytest.mark.large

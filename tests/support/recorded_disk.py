@@ -165,12 +165,15 @@ def _applied(content: bytearray | None, line: dict[str, Any]) -> bytearray | Non
     return content
 
 
-def record(home: Home) -> None:
-    """Commit all batches to `home`, with checkpoints in between, and close it."""
+def record(home: Home, *, synchronous: str = "full") -> None:
+    """Commit all batches to `home`, with checkpoints in between, and close it. `synchronous` is the store's own
+    setting; any other one shows that a disk like this sees what it costs.
+    """
     vfs = _RecordingVfs()
     _record_directory_syncs()
     connection.CHECKPOINT_PAGES = 60
     store = Store.open(home)
+    store._writer.pragma("synchronous", synchronous)
     for batch in batches():
         say(acknowledged=store.commit(batch))
     store.close()
@@ -178,4 +181,4 @@ def record(home: Home) -> None:
 
 
 if __name__ == "__main__":
-    record(Home(Path(sys.argv[1])))
+    record(Home(Path(sys.argv[1])), **dict(word.split("=") for word in sys.argv[2:]))
