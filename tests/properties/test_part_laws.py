@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 import hypothesis.strategies as st
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from passloop.kernel.events import PoolOpened
 from passloop.kernel.ids import PoolName, RunId, TaskId
@@ -114,6 +114,7 @@ class PartsWorld(SourcedWorld, WatchedWorld):
     rows=st.integers(1, 2),
     steps=STEPS,
 )
+@example([call("m0", completes=True), call("m1"), call("m1")], 1, 11, 1, [("expand", 0), ("finish", 0)])
 def test_every_node_of_every_unit_comes_once_and_none_is_left_half(
     template: list[TemplateNode], limit: int, guard: int, rows: int, steps: list[tuple[str, int]]
 ) -> None:

@@ -13,7 +13,7 @@ from passloop.kernel.changes import Turn
 from passloop.kernel.events import PoolKind
 from passloop.kernel.instructions import Expand
 from passloop.kernel.resources import Variant
-from passloop.kernel.source_rows import OPEN_STATES, Part, SourceRow, SourceState, UnitRow
+from passloop.kernel.source_rows import OPEN_STATES, Part, SourceRow, SourceState, TemplateNode, UnitRow
 from passloop.kernel.tasks import FINAL_STATES, TaskState
 
 from .oracle import Oracle
@@ -51,9 +51,7 @@ class SourceOracle:
         assert not oracle.draining, "a source is asked though nothing could start"
         assert not oracle.paused, "a source is asked though nothing could start"
         assert self._has_room(row, rows), f"a source is asked over its guard: {row}"
-        enough = self._most_ready(row, rows, oracle)
-        ready = len(self._tasks(row, rows, TaskState.READY))
-        assert enough is None or ready < enough, f"a source is asked though {ready} of its tasks are ready: {row}"
+        assert self._is_any_hungry(row, rows, oracle), f"a source is asked though enough is ready everywhere: {row}"
 
     def _check_part(self, part: Part, row: SourceRow, rows: Rows) -> None:
         """Each node goes from unit to unit, none before those that it comes after; all together where memory is free.
@@ -93,13 +91,20 @@ class SourceOracle:
         live = Counter(rows.cells[task].unit for task in self._tasks(row, rows, *LIVING))
         return sum(unit.bytes * min(live[unit.unit], unit.tasks) // unit.tasks for unit in self._open_units(row, rows))
 
-    def _most_ready(self, row: SourceRow, rows: Rows, oracle: Oracle) -> int | None:
-        """How many tasks may be ready before a unit is asked for: the sum over nodes, where all are amounts."""
+    def _is_any_hungry(self, row: SourceRow, rows: Rows, oracle: Oracle) -> bool:
+        """Whether the nodes that draw on some pools have fewer tasks ready than these are to have; on devices they may.
+
+        A unit that came whole brings tasks of nodes that had enough, so those of all together say nothing.
+        """
         plan = rows.plans[row.run]
-        variants = [variant for node in plan.template for variant in node.request.variants]
-        if any(variant.devices is not None for variant in variants):
-            return None
-        return max(1, plan.ahead) * sum(self._places(variant, oracle) for variant in variants)
+        ready: Counter[object] = Counter()
+        for task in self._tasks(row, rows, TaskState.READY):
+            ready[_pools_of(plan.template[rows.cells[task].node])] += 1
+        return any(
+            variant.devices is not None or ready[_pools_of(node)] < max(1, plan.ahead) * self._places(variant, oracle)
+            for node in plan.template
+            for variant in node.request.variants
+        )
 
     @staticmethod
     def _places(variant: Variant, oracle: Oracle) -> int:
@@ -144,3 +149,8 @@ class SourceOracle:
         if row.state is SourceState.RESTING:
             live = [t for t in rows.cells if rows.tasks[t].run == row.run and rows.state(t) not in FINAL_STATES]
             assert live or row.lags, f"a source rests though none of its tasks is live: {row}"
+
+
+def _pools_of(node: TemplateNode) -> object:
+    """What a node draws on: those that draw on the same count together."""
+    return tuple(tuple(name for name, _ in variant.amounts) for variant in node.request.variants)
