@@ -96,7 +96,7 @@ def test_a_worker_that_lies_for_ever_breaks_one_of_a_few_histories(monkeypatch: 
 def test_parts_that_only_fail_and_are_never_written_out_break_one_of_a_few_histories(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources, "_lost_part", lambda _state, _source, *, is_roomy: None)
+    monkeypatch.setattr(sources, "_lost_part", lambda _state, _source, _wanted, *, is_roomy: None)
     with pytest.raises(AssertionError, match="left half though nothing else is to come"):
         play_all(range(22, 60), 150, "ahead")
 

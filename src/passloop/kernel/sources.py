@@ -102,7 +102,7 @@ def walk(state: State, source: Source) -> Walk:
         best = min(found.fed, key=lambda number: (ready[source.nodes[number].kin] > 0, source.front(number)))
         found.part = _part(source, source.front(best), None if is_roomy else found.wanted)
     else:
-        found.part = _lost_part(state, source, is_roomy=is_roomy)
+        found.part = _lost_part(state, source, found.wanted, is_roomy=is_roomy)
     return found
 
 
@@ -126,8 +126,10 @@ def _part(source: Source, unit: int, nodes: Sequence[int] | None) -> Part:
     return Part(unit, () if len(chosen) == count else chosen)
 
 
-def _lost_part(state: State, source: Source, *, is_roomy: bool) -> Part | None:
-    """What is to come only to fail at once: what lags of it, and new units if nothing else is to come."""
+def _lost_part(state: State, source: Source, wanted: Sequence[int], *, is_roomy: bool) -> Part | None:
+    """What is to come only to fail at once: what lags of it, and new units if nothing else is to come but local work
+    that is `wanted` and no reason for a unit.
+    """
     ends: list[int] = []
     lost: list[int] = []
     for number, node in enumerate(source.nodes):
@@ -136,8 +138,8 @@ def _lost_part(state: State, source: Source, *, is_roomy: bool) -> Part | None:
             ends.append(number)
             if lags and _is_reached(source, number, lost):
                 lost.append(number)
-    if not lost and len(ends) == len(source.nodes) and _is_to_come(source, 0):
-        lost = ends
+    if not lost and len({*ends, *wanted}) == len(source.nodes) and _is_to_come(source, 0):
+        lost = list(range(len(source.nodes)))
     if not lost:
         return None
     return _part(source, min(map(source.front, lost)), None if is_roomy else lost)

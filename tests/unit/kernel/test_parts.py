@@ -134,6 +134,22 @@ def test_a_column_that_nobody_waits_for_is_written_out_in_the_end_and_fails_ther
     assert world.row_of(run).ended_at is not None
 
 
+def test_a_run_whose_only_model_is_dead_ends_soon_though_local_work_comes_before_it() -> None:
+    world = models("m0")
+    world.send(PoolDeclared(PoolName("m0"), PoolKind.LIMIT, 4, dead_after=1))
+    run = world.source(local(), call("m0", after=[0], on_dead="fail", completes=True), bytes=100, units=40)
+    begun = world.now
+    for _ in range(60):
+        answer_all(world, run)
+        for task in world.running:
+            calls = world.rows.cells[task].node == 1
+            world.end(task, "rate_limited", status=429) if calls else world.finish(task)
+        world.advance(1_000)
+    row = world.row_of(run)
+    assert row.ended_at is not None
+    assert row.ended_at - begun < MINUTE
+
+
 def test_what_can_never_fit_any_more_is_written_out_in_the_end_and_rejected() -> None:
     world, run = beside_a_closed_one(units=40)
     world.send(PoolDeclared(PoolName("m0"), PoolKind.LIMIT, 0))
