@@ -17,6 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from passloop.clock import FakeClock
@@ -144,17 +145,17 @@ class _History:
 
     async def _go_on(self) -> None:
         """Actions and gaps, until there were enough events."""
-        actions, weights = list(self.plan), list(self.plan.values())
-        gaps, often = list(GAPS), list(GAPS.values())
+        actions, weights = list(self.plan), list(accumulate(self.plan.values()))
+        gaps, often = list(GAPS), list(accumulate(GAPS.values()))
         for _ in range(20 * self.most):
             if self.events >= self.most:
                 return
-            await self.box.rest(self.chance.choices(gaps, often)[0])
+            await self.box.rest(self.chance.choices(gaps, cum_weights=often)[0])
             for home in self.box.homes:
                 home.check_live()
             await self._revive()
             home = self.chance.choice(self.box.homes)
-            action = self.chance.choices(actions, weights)[0]
+            action = self.chance.choices(actions, cum_weights=weights)[0]
             self._note(home, action)
             action(home)
             if self.chance.random() < 0.01 and home.alive:

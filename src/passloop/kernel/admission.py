@@ -135,11 +135,11 @@ class Admission:
 
     def _walk_lanes(self, cursor: _Cursor, until: Place | None) -> None:
         """Walk the lanes of one group until somebody started, which changes the order, or another group comes first."""
-        walk, supply, lanes = self._walk, self._supply, cursor.lanes
+        walk, supply, lanes, parked = self._walk, self._supply, cursor.lanes, self._runs_parked
         while cursor.at < len(lanes.ordered):
             lane = lanes.ordered[cursor.at]
             shape = lane.shape
-            if lanes.heads[cursor.at][0] in self._runs_parked and self._serve_first(lanes, cursor.at):
+            if parked and lanes.heads[cursor.at][0] in parked and self._serve_first(lanes, cursor.at):
                 return
             # what follows is true of most lanes: it can neither start, nor be a head, nor add to what is lacked
             hopeless = not shape.mask & ~(walk.lacked & ~supply.refilling) and shape.single & supply.exhausted

@@ -5,6 +5,7 @@ which column holds JSON text and in which order the columns stand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -70,8 +71,9 @@ def decode_json(decode: Callable[[str], T], text: str, what: str) -> T:
         raise StoreDamaged(f"the store's {what} cannot be read: {error}", hint=REPAIR_HINT) from error
 
 
+@lru_cache(maxsize=1_024)
 def decode_spec(text: str) -> TaskSpec:
-    """A spec from its JSON text."""
+    """A spec from its JSON text; equal texts give one object, also when a machine is rebuilt."""
     return decode_json(_spec.decode, text, "task spec")
 
 
