@@ -20,10 +20,12 @@ __all__ = [
     "Gate",
     "blames_pool",
     "is_neutral",
+    "jittered",
 ]
 
 COOLDOWN_FIRST = 1_000
 COOLDOWN_MOST = 60_000
+JITTER_MOST = 250
 SHORT_CYCLES = 10
 RETRY_AFTER_MOST = 3_600_000
 DEAD_PROBE_EVERY = 60_000
@@ -61,8 +63,9 @@ def is_neutral(outcome: Outcome) -> bool:
 
 
 def jittered(millis: int, seed: int) -> int:
-    """`millis` plus up to 10 %, from the seed; jitter only adds."""
-    return millis + (seed * 2_654_435_761 % 2**32) * millis // (10 * 2**32)
+    """`millis` plus up to 10 %, from the seed; jitter only adds, and as one probe comes first, a quarter of a second is
+    enough to keep engines apart."""
+    return millis + (seed * 2_654_435_761 % 2**32) * min(millis // 10, JITTER_MOST) // 2**32
 
 
 class Closure:

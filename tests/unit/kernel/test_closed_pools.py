@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from passloop.kernel.changes import PoolChanged
+from passloop.kernel.cooldowns import jittered
 from passloop.kernel.events import PoolKind, PoolOpened, Started, StrayGone
 from passloop.kernel.ids import PoolName, TaskId
 from passloop.kernel.machine import Machine
@@ -477,6 +478,14 @@ def test_a_head_that_lacks_a_rate_does_not_keep_a_half_open_pool_from_its_probe(
     prober = world.submit(ask(model=1), driver="calls")
     world.advance(2 * SECOND)
     assert world.state(prober) is TaskState.RUNNING
+
+
+def test_jitter_only_adds_a_tenth_and_a_quarter_of_a_second_at_most() -> None:
+    seeds = range(0, 2**31, 2**31 // 1_000)
+    for wait, most in ((SECOND, 100), (10 * SECOND, 250), (HOUR, 250)):
+        added = [jittered(wait, seed) - wait for seed in seeds]
+        assert min(added) == 0
+        assert most * 9 // 10 < max(added) <= most
 
 
 def test_outcomes_that_an_old_store_kept_one_by_one_count_as_before() -> None:
