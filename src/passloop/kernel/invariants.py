@@ -33,6 +33,7 @@ def check(machine: Machine, now: int) -> None:
         _conserved,
         _devices_conserved,
         _workers_conserved,
+        _node_matches,
         _attempts_match,
         _queue_matches,
         _groups_match,
@@ -92,6 +93,19 @@ def _workers_conserved(state: State, now: int) -> Iterator[str]:
         staying = [g for number, (g, _) in device.parked.items() if not state.workers.by_id[number].evicted]
         if device.free_share < sum(grant.share for grant in staying):
             yield f"{device.uuid} is promised twice: {device.holders} and {staying}"
+
+
+def _node_matches(state: State, now: int) -> Iterator[str]:
+    """1. the node is held by who holds a part of it, and counts their runs"""
+    node = state.node
+    holding = (one for one in state.attempts.values() if one.shape.on_node and not one.allocation.is_empty)
+    there = {attempt.id: attempt.run for attempt in holding}
+    if node.holders != there:
+        yield f"the node is held by {node.holders}, on it are {there}"
+    if node.runs != Counter(there.values()):
+        yield f"the node counts {dict(node.runs)}, on it are {there}"
+    if not node.exclusive.keys() <= there.keys():
+        yield f"the node is kept by {node.exclusive}, on it are {there}"
 
 
 def _attempts_match(state: State, now: int) -> Iterator[str]:

@@ -96,7 +96,7 @@ def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
         if isinstance(pool, RatePool) and pool.is_known:
             state.touch_pool(name)
     state.devices.take(attempt.id, attempt.allocation.devices)
-    if attempt.shape.on_node:
+    if attempt.shape.on_node and not attempt.allocation.is_empty:
         state.node.take(attempt.id, attempt.run, exclusive=attempt.allocation.exclusive)
 
 

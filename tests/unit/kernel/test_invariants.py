@@ -56,6 +56,19 @@ def share_a_whole(world: SourcedWorld) -> None:
     device.holders[NOBODY] = Grant(device.uuid, 0, 0)
 
 
+def leave_the_node(world: SourcedWorld) -> None:
+    world.machine.state.node.holders.popitem()
+
+
+def be_twice_on_the_node(world: SourcedWorld) -> None:
+    node = world.machine.state.node
+    node.runs[next(iter(node.runs))] += 1
+
+
+def keep_the_node(world: SourcedWorld) -> None:
+    world.machine.state.node.exclusive[NOBODY] = 1
+
+
 def forget_attempt(world: SourcedWorld) -> None:
     world.machine.state.tasks[world.running[0]].attempt = None
 
@@ -137,6 +150,9 @@ BREAKS: tuple[tuple[Callable[[SourcedWorld], None], str], ...] = (
     (lose_vram, "device shares .* MiB free beside"),
     (hold_for_nobody, "device shares .* which is not live"),
     (share_a_whole, "device shares .* is whole and shared"),
+    (leave_the_node, "the node is held by"),
+    (be_twice_on_the_node, "the node counts"),
+    (keep_the_node, "the node is kept by"),
     (forget_attempt, "at most one live attempt"),
     (leave_queue, "exactly one place"),
     (drop_from_reserved, "exactly one place: task .* has reservation"),

@@ -106,6 +106,20 @@ def test_short_tasks_wait_behind_a_live_one_and_take_over_what_it_holds() -> Non
     assert behind(world) == tasks[2:34]
 
 
+def test_who_waited_behind_another_over_a_restart_leaves_the_node_to_an_exclusive_task() -> None:
+    """Seed 24645 of liveness: it was on the node twice, and left it once."""
+    world = World(gpus=0, cpus=1)
+    first, second = quick(world, 2)
+    alone = world.submit(cpus=1, exclusive=True)
+    assert behind(world) == [second]
+    world.restart()
+    world.park(first)
+    world.park(second)
+    for worker in world.evicted:
+        world.worker_gone(worker)
+    assert world.state(alone) is TaskState.RUNNING
+
+
 def test_nobody_waits_behind_one_whose_devices_may_yet_be_refused() -> None:
     """That start is held back until they were looked at, and a later one, which has none, would run before it."""
     world = World(gpus=1, cpus=1, auto_start=False)
