@@ -96,15 +96,15 @@ def _workers_conserved(state: State, now: int) -> Iterator[str]:
 
 
 def _node_matches(state: State, now: int) -> Iterator[str]:
-    """1. the node is held by who holds a part of it, and counts their runs"""
+    """1. the node is held by who is live on it, each once, and kept by who is so exclusively"""
     node = state.node
-    holding = (one for one in state.attempts.values() if one.shape.on_node and not one.allocation.is_empty)
-    there = {attempt.id: attempt.run for attempt in holding}
+    live = [attempt for attempt in state.attempts.values() if attempt.shape.on_node]
+    there = {attempt.id: attempt.run for attempt in live}
     if node.holders != there:
         yield f"the node is held by {node.holders}, on it are {there}"
     if node.runs != Counter(there.values()):
         yield f"the node counts {dict(node.runs)}, on it are {there}"
-    if not node.exclusive.keys() <= there.keys():
+    if node.exclusive.keys() != {attempt.id for attempt in live if attempt.allocation.exclusive}:
         yield f"the node is kept by {node.exclusive}, on it are {there}"
 
 

@@ -36,8 +36,11 @@ def admit(state: State, task: Task, variant: ShapeVariant, grants: Sequence[Gran
 
 
 def admit_behind(state: State, task: Task, worker: Worker, variant: int) -> None:
-    """Claim a ready task for an attempt that waits behind a worker's live one, and holds nothing until that ended."""
+    """Claim a ready task for an attempt that waits behind a worker's live one. Until that ended it holds no pieces; its
+    run is on the node.
+    """
     attempt = _claim(state, task, Allocation(variant))
+    charge(state, attempt)
     order_start(state, attempt, worker)
 
 
@@ -96,7 +99,7 @@ def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
         if isinstance(pool, RatePool) and pool.is_known:
             state.touch_pool(name)
     state.devices.take(attempt.id, attempt.allocation.devices)
-    if attempt.shape.on_node and not attempt.allocation.is_empty:
+    if attempt.shape.on_node:
         state.node.take(attempt.id, attempt.run, exclusive=attempt.allocation.exclusive)
 
 

@@ -23,9 +23,10 @@ class Node:
         self.exclusive: dict[AttemptId, int] = {}
 
     def take(self, attempt: AttemptId, run: int, *, exclusive: bool) -> None:
-        """An attempt of `run` starts on the node."""
-        self.holders[attempt] = run
-        self.runs[run] += 1
+        """An attempt of `run` is on the node; one that takes over what another held already was."""
+        if attempt not in self.holders:
+            self.holders[attempt] = run
+            self.runs[run] += 1
         if exclusive:
             self.exclusive[attempt] = run
 

@@ -80,8 +80,3 @@ class Allocation:
     devices: tuple[Grant, ...] = ()
     amounts: tuple[tuple[PoolName, int], ...] = ()
     exclusive: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is held: as of who waits behind another on its worker."""
-        return not (self.devices or self.amounts or self.exclusive)

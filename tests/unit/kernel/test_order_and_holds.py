@@ -269,6 +269,15 @@ def test_an_abort_goes_down_the_whole_chain() -> None:
     assert [world.state(task) for task in chain[2:]] == [TaskState.ABORTED] * 4
 
 
+def test_a_task_that_asks_for_nothing_is_on_the_node_too() -> None:
+    world = World(gpus=0, cpus=4)
+    idle = world.submit(ask(cpus=0))
+    alone = world.submit(cpus=1, exclusive=True, patience=0)
+    assert (world.state(idle), world.state(alone)) == (TaskState.RUNNING, TaskState.READY)
+    world.end(idle)
+    assert world.state(alone) is TaskState.RUNNING
+
+
 def test_an_exclusive_task_waits_for_the_node_and_keeps_it() -> None:
     world = World(gpus=1, cpus=8)
     stranger = world.submit(cpus=1)

@@ -167,15 +167,21 @@ def test_a_user_opens_a_dead_pool_whatever_that_was_told() -> None:
     assert (gate(world), len(world.running)) == ("half_open", 1)
 
 
-@pytest.mark.parametrize("end", ["rate_limited", "cancelled"])
-def test_a_longer_retry_after_that_comes_during_a_probe_is_kept_if_that_is_not_answered(end: str) -> None:
-    world = endpoint()
+def told_during_its_probe(world: World) -> TaskId:
+    """Close the model, give the probe, and let a call of before be told to wait ten minutes."""
     first, late, *_ = calls(world, 8)
     limited(world, first)
     world.finish(*(task for task in world.running if task != late))
     world.advance(SECOND)
     (probe,) = (task for task in world.running if task != late)
     limited(world, late, retry_after=10 * MINUTE)
+    return probe
+
+
+@pytest.mark.parametrize("end", ["rate_limited", "cancelled"])
+def test_a_longer_retry_after_that_comes_during_a_probe_is_kept_if_that_is_not_answered(end: str) -> None:
+    world = endpoint()
+    probe = told_during_its_probe(world)
     assert gate(world) == "half_open"
     world.end(probe, end, status=429 if end == "rate_limited" else None)
     world.restart()
@@ -188,12 +194,7 @@ def test_a_longer_retry_after_that_comes_during_a_probe_is_kept_if_that_is_not_a
 
 def test_an_answered_probe_is_newer_than_a_retry_after_that_came_meanwhile() -> None:
     world = endpoint()
-    first, late, *_ = calls(world, 8)
-    limited(world, first)
-    world.finish(*(task for task in world.running if task != late))
-    world.advance(SECOND)
-    (probe,) = (task for task in world.running if task != late)
-    limited(world, late, retry_after=10 * MINUTE)
+    probe = told_during_its_probe(world)
     world.finish(probe)
     calls(world, 1)
     assert (gate(world), len(world.running)) == ("open", 1)

@@ -3,6 +3,8 @@ claimed ahead of their turn behind a live one."""
 
 from __future__ import annotations
 
+import pytest
+
 from passloop.kernel import warm_order
 from passloop.kernel.changes import DurationLearned
 from passloop.kernel.events import Exited, Parked, PoolKind, Started, Submitted
@@ -106,14 +108,17 @@ def test_short_tasks_wait_behind_a_live_one_and_take_over_what_it_holds() -> Non
     assert behind(world) == tasks[2:34]
 
 
-def test_who_waited_behind_another_over_a_restart_leaves_the_node_to_an_exclusive_task() -> None:
-    """Seed 24645 of liveness: it was on the node twice, and left it once."""
+@pytest.mark.parametrize("restarts", [False, True])
+def test_who_waited_behind_another_leaves_the_node_to_an_exclusive_task(restarts: bool) -> None:
+    """Seed 24645 of liveness: after a restart it was on the node twice, and left it once."""
     world = World(gpus=0, cpus=1)
     first, second = quick(world, 2)
     alone = world.submit(cpus=1, exclusive=True)
     assert behind(world) == [second]
-    world.restart()
+    if restarts:
+        world.restart()
     world.park(first)
+    assert world.state(alone) is TaskState.READY
     world.park(second)
     for worker in world.evicted:
         world.worker_gone(worker)
