@@ -86,6 +86,10 @@ def on_start_refused(state: State, event: StartRefused) -> None:
         _close(state, task, Verb.CANCEL, attempt.outcome)
         return
     task.stop_reason = ""
+    if _is_past_deadline(task, state.now):
+        task.message = f"its deadline passed before it could start: {event.reason}"
+        _close(state, task, Verb.FAIL, attempt.outcome)
+        return
     move(task, Verb.REFUSE)
     _hold_or_enqueue(state, task)
 

@@ -445,3 +445,13 @@ def test_an_end_that_nobody_was_there_to_see_is_told_as_it_was(ran: int | None, 
         world.end(task, outcome, ran=ran)
         assert world.rows.attempts[attempt].ended_at == start + ended
     assert world.row(task).ended_at == start + ended
+
+
+def test_a_start_that_is_refused_after_the_deadline_is_not_made_again() -> None:
+    world = World(gpus=1, auto_start=False)
+    task = world.submit(gpus=1, deadline=MINUTE)
+    world.advance(2 * MINUTE)
+    assert world.state(task) is TaskState.ADMITTED
+    world.refuse_start(task, world.taken(0))
+    assert world.state(task) is TaskState.FAILED
+    assert "deadline" in world.row(task).message
