@@ -34,12 +34,19 @@ __all__ = [
 ]
 
 
-def on_pool_declared(state: State, event: PoolDeclared) -> None:
-    """A pool exists, or has another size now."""
+def on_pool_declared(state: State, event: PoolDeclared) -> Refusal | None:
+    """A pool exists, or has another size or place now."""
+    above = event.parent
+    while above is not None:
+        if above == event.name:
+            return Refusal("invalid", f"pool {event.name} cannot be inside itself: name another parent of it")
+        known = state.pools.get(above)
+        above = None if known is None or known.parent is None else known.parent.name
     state.declare_pool(event.name, event.kind, event.capacity, event.parent)
     state.policies[event.name] = PoolPolicy(event.dead_after, event.on_dead)
     state.touch_pool(event.name)
     state.stir()
+    return None
 
 
 def on_pool_opened(state: State, event: PoolOpened) -> Refusal | None:

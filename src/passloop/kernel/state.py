@@ -175,15 +175,14 @@ class State:
         return pool
 
     def declare_pool(self, name: PoolName, kind: PoolKind, capacity: int, parent: PoolName | None) -> ScalarPool:
-        """Make or resize a pool; a change of kind or parent recompiles the shapes, and a rate that becomes known."""
+        """Make or resize a pool; a change of kind or parent recompiles the shapes, and a rate that becomes known.
+
+        Of the same kind it stays the same pool wherever it is put: what it was told, and what is drawn, goes on.
+        """
         above = self.pool(parent) if parent is not None else None
         pool = self.pools.get(name)
-        if pool is not None and pool.kind is kind and pool.parent is above:
-            if pool.closure is not None and pool.closure.limit >= pool.capacity:
-                pool.closure.limit = capacity  # it was never lowered, so it goes with the capacity
-            pool.capacity, before = capacity, pool.capacity
-            if isinstance(pool, RatePool) and pool.is_known is not (before < NO_RATE):
-                self._recompile()
+        if pool is not None and pool.kind is kind:
+            self._resize(pool, capacity, above)
             return pool
         bit = pool.bit if pool is not None else self._bits
         if pool is None:
@@ -197,6 +196,18 @@ class State:
         self.pools[name] = fresh
         self._recompile()
         return fresh
+
+    def _resize(self, pool: ScalarPool, capacity: int, above: ScalarPool | None) -> None:
+        """A pool has this capacity and parent now. A rate that is known stays so: somebody else may not know it yet."""
+        was_known = isinstance(pool, RatePool) and pool.is_known
+        if was_known and capacity >= NO_RATE:
+            capacity = pool.capacity
+        if pool.closure is not None and pool.closure.limit >= pool.capacity:
+            pool.closure.limit = capacity  # it was never lowered, so it goes with the capacity
+        pool.capacity = capacity
+        is_moved, pool.parent = pool.parent is not above, above
+        if is_moved or (isinstance(pool, RatePool) and pool.is_known is not was_known):
+            self._recompile()
 
     def shape(self, spec: TaskSpec) -> Shape:
         """The interned shape of a spec."""
