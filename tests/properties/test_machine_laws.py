@@ -75,7 +75,7 @@ ENDINGS = tuple(OutcomeKind)
 
 def _specs() -> st.SearchStrategy[TaskSpec]:
     return st.builds(
-        lambda request, limit, patience, retries, named: spec_of(
+        lambda request, limit, patience, retries, named, deadline: spec_of(
             *request,
             limit=limit,
             patience=patience,
@@ -83,12 +83,14 @@ def _specs() -> st.SearchStrategy[TaskSpec]:
             wait_for_capacity=True,
             task_class="class" if named else "",
             program="program",
+            deadline=deadline,
         ),
         st.sampled_from(REQUESTS),
         st.sampled_from(LIMITS),
         st.sampled_from(PATIENCES),
         st.booleans(),
         st.booleans(),
+        st.sampled_from((None, None, None, 5 * MINUTE)),
     )
 
 

@@ -32,6 +32,7 @@ from passloop.kernel.machine import Machine
 from passloop.kernel.records import Attempt, Task
 from passloop.kernel.tasks import Outcome, OutcomeKind, TaskState
 from tests.support.builders import seen
+from tests.support.mirrored import differences
 
 __all__ = ["Trial", "at_rest", "check_reasons", "named_reasons_are_true"]
 
@@ -69,11 +70,16 @@ def check_reasons(machine: Machine, now: int, chance: random.Random) -> None:
 
 
 def named_reasons_are_true(machine: Machine, engine: Engine, chance: random.Random) -> int:
-    """Put the reasons of one waiting task to the test; gives how many rounds it took, 0 if nobody waits."""
+    """Put the reasons of one waiting task to the test, on a copy from the store, which must know what the machine does;
+    gives how many rounds it took, 0 if nobody waits.
+    """
     waiting = [task.id for task in machine.state.tasks.values() if _waits(machine, task)]
     if not waiting:
         return 0
     copy = Machine.restore(engine.store.load(), machine.state.settings)
+    copy.handle((), machine.state.now)
+    unlike = differences(copy, machine)
+    assert not unlike, f"a restart remembers otherwise: {unlike}"
     return Trial(copy, [device.uuid for device in machine.devices()]).free(chance.choice(waiting))
 
 

@@ -19,10 +19,14 @@ from passloop.kernel.machine import Machine
 from passloop.kernel.tasks import TaskState
 
 from .builders import World
+from .mirrored import differences
 from .oracle import Oracle
 from .source_oracle import SourceOracle
 
 __all__ = ["WatchedWorld"]
+
+EVERY = 4
+"""After one turn in so many everything that a restarted machine knows is held against what the live one does."""
 
 
 class WatchedWorld(World):
@@ -92,6 +96,9 @@ class WatchedWorld(World):
         _same("source", other.sources(), self.machine.sources())
         assert sorted(map(repr, other.running())) == sorted(map(repr, self.machine.running()))
         assert other.next_ids == self.machine.next_ids
+        if len(self.turns) % EVERY == 0:
+            unlike = differences(other, self.machine)
+            assert not unlike, f"a restart remembers otherwise: {unlike}"
         for task in self.rows.live():
             _same(f"why {task}", other.explain(task, self.now), self.machine.explain(task, self.now))
 

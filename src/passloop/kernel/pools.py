@@ -195,6 +195,8 @@ class RatePool(ScalarPool):
     def correct(self, attempt: AttemptId, actual: int) -> None:
         """Replace an attempt's estimated draw by what it really used; this may put the pool in debt."""
         spell, drawn = self._drawn_by.get(attempt, (None, 0))
+        if attempt in self.holders:
+            self.holders[attempt] = actual
         if spell is not None and not spell.is_over:
             spell.amount += actual - drawn
             self._drawn += actual - drawn

@@ -1,0 +1,139 @@
+"""Everything a machine knows, as plain data: so one that was rebuilt from its rows can be held against one that grew.
+
+Laws that hold in both are not enough: a machine may agree with itself and yet remember something else than was true.
+Each field is compared, or stands in `_UNLIKE` with the reason why it may differ; so a field that is added is compared
+from then on. It changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from passloop.kernel.machine import Machine
+from passloop.kernel.pools import RatePool, ScalarPool
+from passloop.kernel.records import Attempt, Group, Shape, Task
+from passloop.kernel.source_records import Source, Unit
+from passloop.kernel.source_rows import SourceState
+from passloop.kernel.state import State
+from passloop.kernel.workers import Workers
+
+__all__ = ["differences"]
+
+_UNLIKE: dict[type, dict[str, str]] = {
+    State: {
+        "turn": "what the last turn touched is written, and forgotten",
+        "settings": "given, not kept",
+        "now": "stands still while a turn changes nothing",
+        "seed": "comes with each turn",
+        "final": "forgotten with the next turn",
+        "over": "forgotten with the next turn",
+        "watched": "told again after a restart",
+        "wakeups": "a heap with stale entries; a twin that never restarts shows that none is missed",
+        "shapes": "those of final tasks are forgotten; each task has its own compared",
+        "exclusive_shapes": "as shapes",
+        "_asks": "as shapes",
+        "_bits": "places in masks go by the order in which pools came to be known",
+        "durations": "the last of each class are kept; each task has its forecast compared",
+    },
+    ScalarPool: {"bit": "as _bits"},
+    Attempt: {"end": "reckoned anew when it is asked for"},
+    Workers: {
+        "_requests": "texts of what was asked about, kept to be quick",
+        "recall_at": "the wake-up for all that wait behind is set again by the first turn",
+    },
+}
+_NAMED = {Task: "id", Attempt: "id", Group: "name", ScalarPool: "name", Unit: "number", Source: "run"}
+"""Records that others point to: there they are told by name, and compared in their own place."""
+
+
+def differences(restored: Machine, live: Machine) -> list[str]:
+    """What the two know differently: `field: restored, live` for each."""
+    found = _plain_state(restored.state), _plain_state(live.state)
+    return list(_compare("state", *found))
+
+
+def _compare(where: str, restored: object, live: object) -> Iterator[str]:
+    if isinstance(restored, dict) and isinstance(live, dict):
+        for name in [*restored, *(name for name in live if name not in restored)]:
+            yield from _compare(f"{where}.{name}", restored.get(name, "nothing"), live.get(name, "nothing"))
+    elif restored != live:
+        yield f"{where}: restored {restored}, live {live}"
+
+
+def _plain_state(state: State) -> dict[str, object]:
+    """The state, without what is forgotten with the next turn and without what means nothing."""
+    known: dict[str, Any] = {name: value for name, value in vars(state).items() if name not in _UNLIKE[State]}
+    live = {number: task for number, task in state.tasks.items() if not task.final}
+    known["tasks"] = live
+    known["keys"] = {key: task for key, task in state.keys.items() if task in live}
+    waiting = {number: [t for t in tasks if t in live] for number, tasks in state.dependents.items()}
+    known["dependents"] = {number: sorted(tasks) for number, tasks in waiting.items() if tasks}
+    known["sources"] = {run: one for run, one in state.sources.items() if _is_kept(one)}
+    known["groups"] = {name: group for name, group in state.groups.items() if _is_known(group)}
+    known["pools"] = {name: pool for name, pool in state.pools.items() if pool.capacity or pool.holders}
+    known["policies"] = {name: state.policies.get(name) for name in known["pools"]}
+    known["queue"] = {
+        str(lane.key[:2]) + f" {lane.shape.spec} {lane.variant_from}": sorted(lane.places())
+        for lane in state.queue.lanes()
+    }
+    return {name: _plain(value, inside=False) for name, value in known.items()}
+
+
+def _is_kept(source: Source) -> bool:
+    return source.ended_at is None or source.state is SourceState.FAILED
+
+
+def _is_known(group: Group) -> bool:
+    """Whether it differs from one that was never spoken of."""
+    return bool(group.virtual_time or group.held or group.work or group.busy or group.path is not group.chain)
+
+
+def _plain(value: Any, *, inside: bool = True) -> object:
+    """As data; `inside` another record those that have a name are told by it."""
+    if value is None or isinstance(value, str | int | float | Enum):
+        return value
+    if isinstance(value, Counter):
+        return {str(key): count for key, count in sorted(value.items(), key=str) if count}
+    if isinstance(value, dict):
+        return {
+            str(key): _plain(each, inside=inside) for key, each in sorted(value.items(), key=lambda one: str(one[0]))
+        }
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    for kind, name in _NAMED.items():
+        if inside and isinstance(value, kind):
+            return getattr(value, name)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return repr(value)
+    if isinstance(value, list | tuple | deque):
+        return [_plain(each, inside=inside) for each in value]
+    if isinstance(value, RatePool):
+        return _rate(value)
+    if isinstance(value, Shape):
+        return (repr(value.spec), value.forecast.bound(), value.forecast.mean())
+    return _fields(value)
+
+
+def _rate(pool: RatePool) -> dict[str, object]:
+    """A rate without draws that count no more; while nobody knows how large it is, draws are not kept."""
+    fields = _fields(pool)
+    if not pool.is_known:
+        return {name: value for name, value in fields.items() if name not in ("_drawn", "_drawn_by", "_spells")}
+    counting = {attempt: drawn for attempt, drawn in pool._drawn_by.items() if not drawn[0].is_over}
+    return {**fields, "_drawn_by": _plain(counting)}
+
+
+def _fields(value: Any) -> dict[str, object]:
+    fields = {name: _plain(getattr(value, name)) for name in _slots(value.__class__)}
+    return fields | {name: _plain(each) for name, each in getattr(value, "__dict__", {}).items()}
+
+
+@cache
+def _slots(kind: type) -> tuple[str, ...]:
+    """The slots of a class that are compared."""
+    unlike = {name for each in kind.__mro__ for name in _UNLIKE.get(each, ())}
+    return tuple(name for each in kind.__mro__ for name in getattr(each, "__slots__", ()) if name not in unlike)
