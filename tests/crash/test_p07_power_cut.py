@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -28,33 +28,51 @@ from passloop.store.database import Store
 from passloop.store.errors import StoreDamaged
 from passloop.store.home import Home
 from passloop.store.mark import Mark
+from passloop.store.repair import repair
 from tests.support.attempts import live_of, order_for
+from tests.support.cut_disk import Disk, Left, lay
+from tests.support.damage import PAGE, TASKS, flip, killed_home, states_of
 from tests.support.memory_folder import memory_folder
 from tests.support.promises import record
-from tests.support.recorded_disk import BATCHES, Disk, batches
+from tests.support.recorded_disk import BACKUPS, BATCHES, batches
 from tests.support.recorded_folder import RecordedFolder
 
 MESSAGE = "exit code 4, told at some length: " + "x" * 900
 FIRST_STEPS = 8
 """What happens to the disk before a new store has a log."""
 
+LOGGED = ("store.sqlite", "store.sqlite-wal")
 ROOT = Path(__file__).parents[2]
 EXPECTED = [sum(type(change).__name__ == "TaskAdded" for change in batch.changes) for batch in batches()]
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Everything that happened to the disk, in order."""
-    return record_of(tmp_path_factory.mktemp("recorded"))
+    """Everything that happens to the disk while batches are committed, in order."""
+    return record_of(new_home(tmp_path_factory.mktemp("recorded")), "commits")
 
 
-def record_of(folder: Path, *words: str) -> list[dict[str, Any]]:
-    """Everything that happens to the disk while batches are committed to a new home in this folder."""
+def new_home(folder: Path) -> Home:
     home = Home(folder / "home")
     home.prepare()
+    return home
+
+
+def record_of(home: Home, *words: str) -> list[dict[str, Any]]:
+    """Everything that happens to the disk during a play in this home; each file and name of it was told."""
     command = [sys.executable, "-m", "tests.support.recorded_disk", str(home.path), *words]
     done = subprocess.run(command, cwd=ROOT, timeout=50, check=True, stdout=subprocess.PIPE, text=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    disk = Disk()
+    for line in lines:
+        disk.take(line)
+    assert disk.whole() == everything_in(home), "something was done to the disk that the record does not have"
+    return lines
+
+
+def everything_in(home: Home) -> Left:
+    paths = home.path.rglob("*")
+    return {str(path.relative_to(home.path)): None if path.is_dir() else path.read_bytes() for path in paths}
 
 
 @pytest.fixture
@@ -67,35 +85,59 @@ def home() -> Iterator[Home]:
 def test_the_record_has_checkpoints_and_every_acknowledgement(recorded: list[dict[str, Any]]) -> None:
     assert [line["acknowledged"] for line in recorded if "acknowledged" in line] == list(range(1, BATCHES + 1))
     between = recorded[: max(n for n, line in enumerate(recorded) if "acknowledged" in line)]
-    assert sum(line.get("file") == "store.sqlite" and line["do"] == "sync" for line in between) >= 5
+    (store,) = {line["node"] for line in recorded if line.get("do") == "make" and line["file"] == "store.sqlite"}
+    assert sum(line.get("node") == store and line["do"] == "sync" for line in between) >= 5
 
 
-def check(home: Home, disk: Disk, files: dict[str, bytes]) -> None:
-    home.path.mkdir(mode=0o700)
-    for name, content in files.items():
-        (home.path / name).write_bytes(content)
+Check = Callable[[Home, Disk, Left], None]
+"""Looks at a home as a cut left it; it is gone afterwards."""
+
+
+def check(home: Home, disk: Disk, left: Left) -> None:
+    lay(left, home.path)
     mark = Mark(home.mark)
     mark.write(disk.acknowledged)
     mark.close()
-    store = Store.open(home)
-    try:
-        assert store.last_seq >= disk.acknowledged
-        assert len(store.load().tasks) == sum(EXPECTED[: store.last_seq])
-    finally:
-        store.close()
+    require(home, at_least=disk.acknowledged)
     shutil.rmtree(home.path)
 
 
-def cut(recorded: list[dict[str, Any]], home: Home, *, states: int, seed: int) -> None:
+def require(home: Home, *, at_least: int) -> None:
+    """It opens, is consistent, and has all of this batch and those before."""
+    store = Store.open(home)
+    try:
+        assert store.last_seq >= at_least
+        assert len(store.load().tasks) == sum(EXPECTED[: store.last_seq])
+    finally:
+        store.close()
+
+
+def cut(recorded: list[dict[str, Any]], home: Home, check: Check, moments: Iterable[int], *, seed: int) -> None:
+    """Cut after so many things each."""
     choice = Random(seed)
+    for disk in at(recorded, moments):
+        check(home, disk, disk.after_a_cut(choice))
+
+
+def at(recorded: list[dict[str, Any]], moments: Iterable[int]) -> Iterator[Disk]:
+    """The disk after so many things each."""
     disk = Disk()
-    moments = sorted(choice.randrange(len(recorded)) for _ in range(states))
     taken = 0
-    for moment in moments:
+    for moment in sorted(moments):
         for line in recorded[taken:moment]:
             disk.take(line)
         taken = moment
-        check(home, disk, disk.after_a_cut(choice))
+        yield disk
+
+
+def some(recorded: list[dict[str, Any]], *, states: int, seed: int, after: int = 0) -> list[int]:
+    """So many moments by chance, after so many things."""
+    choice = Random(seed)
+    return [choice.randrange(after, len(recorded) + 1) for _ in range(states)]
+
+
+def cut_commits(recorded: list[dict[str, Any]], home: Home, *, states: int, seed: int) -> None:
+    cut(recorded, home, check, some(recorded, states=states, seed=seed), seed=seed)
     record(
         "P7", f"{states} crash states of the store: 0 corrupt, 0 acknowledged lost", states=states, corrupt=0, lost=0
     )
@@ -106,7 +148,7 @@ def cut(recorded: list[dict[str, Any]], home: Home, *, states: int, seed: int) -
 def test_p07_a_power_cut_loses_nothing_that_was_acknowledged(
     recorded: list[dict[str, Any]], home: Home, seed: int
 ) -> None:
-    cut(recorded, home, states=250, seed=seed)
+    cut_commits(recorded, home, states=250, seed=seed)
 
 
 @pytest.mark.no_cover
@@ -123,15 +165,76 @@ def test_p07_a_power_cut_while_a_store_is_made_leaves_a_new_home(recorded: list[
 @pytest.mark.no_cover
 def test_p07_acknowledging_what_is_not_synced_is_seen_to_lose_it(tmp_path: Path, home: Home) -> None:
     """So that a harness that sees nothing is noticed: with `synchronous=normal` commits are lost, and are missed."""
-    recorded = record_of(tmp_path, "synchronous=normal")
+    recorded = record_of(new_home(tmp_path), "commits", "synchronous=normal")
     with pytest.raises(StoreDamaged, match=r"ends at batch \d+, but \d+ were committed"):
-        cut(recorded, home, states=250, seed=0)
+        cut_commits(recorded, home, states=250, seed=0)
+
+
+def check_with_backup(home: Home, disk: Disk, left: Left) -> None:
+    check(home, disk, left)
+    if disk.backed_up:
+        assert "backup.sqlite" in left
+    backup = left.get("backup.sqlite")
+    if backup is not None:
+        lay({"store.sqlite": backup}, home.path)
+        require(home, at_least=max(disk.backed_up, BACKUPS[0]))
+        shutil.rmtree(home.path)
+
+
+@pytest.mark.no_cover
+def test_p07_a_power_cut_leaves_a_whole_backup_or_the_one_before(tmp_path: Path, home: Home) -> None:
+    recorded = record_of(new_home(tmp_path), "backups")
+    first = next(n for n, line in enumerate(recorded) if line.get("file") == "backup.sqlite.part")
+    cut(recorded, home, check_with_backup, some(recorded, states=250, seed=1, after=first), seed=1)
+    record("P7", "250 crash states with a backup: 0 not whole, 0 acknowledged lost", states=250, corrupt=0, lost=0)
+
+
+def cut_repair(folder: Path, home: Home, *, times: int) -> None:
+    """Cut a repair so many times after each thing it does; from where files change their names on, in each way."""
+    damaged, page = killed_home(folder, backup=True)
+    flip(damaged.database, page * PAGE - 100)
+    before = {name: path.read_bytes() for name in LOGGED if (path := damaged.path / name).exists()}
+    recorded = record_of(damaged, "repairs")
+    repaired = states_of(damaged)
+    assert len(repaired) == TASKS
+
+    def check_repair(home: Home, disk: Disk, left: Left) -> None:
+        lay(left, home.path)
+        found = repair(home)
+        assert found.whole or not disk.repaired, f"it was repaired, and now: {found.problem}"
+        assert states_of(home) == repaired
+        *_, kept = sorted(home.path.glob("damaged-*"))
+        assert {path.name: path.read_bytes() for path in kept.iterdir()} == before, "the damaged files are gone"
+        shutil.rmtree(home.path)
+
+    steps = [n for n, line in enumerate(recorded, 1) if line.get("do") not in ("found", "write")]
+    named = next(n for n, line in enumerate(recorded, 1) if line.get("do") == "rename")
+    cut(recorded, home, check_repair, [n for n in steps if n < named for _ in range(times)], seed=1)
+    last = 0
+    for disk in at(recorded, [n for n in steps if n >= named]):
+        for left in disk.after_each_cut(Random(1)):
+            check_repair(home, disk, left)
+            last += 1
+    states = times * sum(n < named for n in steps) + last
+    figure = f"{states} crash states of a repair: 0 taken for whole that were not, 0 damaged files lost"
+    record("P7", figure, states=states, corrupt=0, lost=0)
+
+
+@pytest.mark.no_cover
+def test_p07_a_power_cut_during_a_repair_leaves_it_done_or_to_be_done(tmp_path: Path, home: Home) -> None:
+    cut_repair(tmp_path, home, times=1)
+
+
+@pytest.mark.large
+@pytest.mark.timeout(3_600)
+def test_p07_a_power_cut_during_a_repair_leaves_it_done_or_to_be_done_at_length(tmp_path: Path, home: Home) -> None:
+    cut_repair(tmp_path, home, times=100)
 
 
 @pytest.mark.large
 @pytest.mark.timeout(3_600)
 def test_p07_a_power_cut_loses_nothing_in_fifty_thousand_states(recorded: list[dict[str, Any]], home: Home) -> None:
-    cut(recorded, home, states=50_000, seed=-1)
+    cut_commits(recorded, home, states=50_000, seed=-1)
 
 
 class Attempt:

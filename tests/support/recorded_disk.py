@@ -1,19 +1,20 @@
-"""A disk that remembers every write and sync of SQLite, and can show what a power cut at any moment may leave.
+"""Everything that a store does to its disk, in its order: what SQLite writes, syncs and deletes, and which names our
+own code gives, takes and syncs.
 
-Run as a program it commits batches to a home through a recording VFS and prints one JSON line for each thing that
-reached the operating system, and one for each batch that was acknowledged. `Disk` replays those lines: what was
-synced is there, of everything later any subset of 512-byte sectors may be.
+Run as a program on a home it plays one of the `PLAYS` through a recording VFS and a recording `os`, and prints one JSON
+line for each thing that reached the operating system, and for each that was acknowledged. `cut_disk` replays them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import apsw
@@ -23,13 +24,17 @@ from passloop.kernel.tasks import TaskState
 from passloop.store import connection
 from passloop.store.database import Batch, Store
 from passloop.store.home import Home
+from passloop.store.repair import repair
 
 from .store_rows import a_batch, a_submission, a_task, an_attempt
 
-__all__ = ["BATCHES", "Disk", "batches"]
+__all__ = ["BACKUPS", "BATCHES", "PLAYS", "batches"]
 
 BATCHES = 40
-SECTOR = 512
+BACKUPS = (15, 30)
+"""After which batches the store is backed up."""
+_SYNCS_ITS_NAME = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL
+"""What SQLite's unix VFS opens so that the first sync of a new file syncs its directory, too."""
 
 
 def batches() -> Iterator[Batch]:
@@ -45,46 +50,155 @@ def batches() -> Iterator[Batch]:
             yield a_batch([TaskChanged(task), AttemptChanged(an_attempt(number // 3))])
 
 
+class _Recorder:
+    """Numbers the files below one folder by their inodes, whatever names they get, and tells what happens to them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.fspath(root)
+        self._nodes: dict[int, int] = {}
+        self._told = 0
+        for path in sorted(root.rglob("*")):
+            say(do="found", **self._made(path), data=path.read_bytes().hex() if path.is_file() else None)
+
+    def name(self, path: Any) -> str | None:
+        """The path below the folder, or None if it is elsewhere."""
+        relative = os.path.relpath(os.fspath(path) if isinstance(path, os.PathLike) else path, self._root)
+        return None if relative.startswith("..") else relative
+
+    def node(self, descriptor_or_path: Any) -> int | None:
+        """The number of a file that was found or made below the folder."""
+        return self._nodes.get(os.stat(descriptor_or_path).st_ino)
+
+    def _made(self, path: Any) -> dict[str, Any]:
+        self._told += 1
+        self._nodes[os.stat(path).st_ino] = self._told
+        return {"file": self.name(path), "node": self._told}
+
+    def make(self, path: Any) -> None:
+        """A new file or folder has this name."""
+        if self.name(path) is not None:
+            say(do="make", **self._made(path), folder=os.path.isdir(path))
+
+    def write(self, node: int | None, data: bytes, at: int) -> None:
+        """These bytes were written there."""
+        if node is not None:
+            say(do="write", node=node, at=at, data=data.hex())
+
+    def truncate(self, node: int | None, length: int) -> None:
+        """The file has this length."""
+        if node is not None:
+            say(do="truncate", node=node, at=length)
+
+    def sync(self, node: int | None) -> None:
+        """All that was written to the file is on the disk."""
+        if node is not None:
+            say(do="sync", node=node)
+
+    def sync_directory(self, path: Any) -> None:
+        """All names in a directory are on the disk."""
+        if self.name(path) is not None:
+            say(do="sync_directory", file=self.name(path))
+
+    def rename(self, old: Any, new: Any) -> None:
+        """A file has another name."""
+        if self.name(old) is not None:
+            say(do="rename", file=self.name(old), to=self.name(new))
+
+    def delete(self, path: Any) -> None:
+        """A name is gone."""
+        if self.name(path) is not None:
+            say(do="delete", file=self.name(path))
+
+
 class _File(apsw.VFSFile):
-    def __init__(self, name: Any, flags: list[int]) -> None:
+    def __init__(self, recorder: _Recorder, name: Any, flags: list[int]) -> None:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        self._name = Path(path).name if path else ""
+        is_new = bool(path) and not os.path.exists(path)
         super().__init__("unix", name, flags)
+        self._recorder = recorder
+        self._folder = os.path.dirname(path) if is_new and flags[0] & _SYNCS_ITS_NAME else None
+        if is_new:
+            recorder.make(path)
+        self._node = recorder.node(path) if path and recorder.name(path) is not None else None
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802
-        say(file=self._name, do="write", at=offset, data=bytes(data).hex())
+        self._recorder.write(self._node, bytes(data), offset)
         super().xWrite(data, offset)
+
+    def xLock(self, level: int) -> None:  # noqa: N802
+        """A reader that closes asks in vain for the lock of a writer, which SQLite ignores and apsw would raise."""
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:
+            raise apsw.BusyError("not locked") from error
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         super().xSync(flags)
-        say(file=self._name, do="sync")
+        self._recorder.sync(self._node)
+        if self._folder is not None:
+            self._recorder.sync_directory(self._folder)
+            self._folder = None
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
-        say(file=self._name, do="truncate", at=newsize)
+        self._recorder.truncate(self._node, newsize)
         super().xTruncate(newsize)
 
 
 class _RecordingVfs(apsw.VFS):
-    def __init__(self) -> None:
+    def __init__(self, recorder: _Recorder) -> None:
         super().__init__("recording", "unix", makedefault=True)
+        self._recorder = recorder
 
     def xOpen(self, name: Any, flags: list[int]) -> _File:  # noqa: N802
-        return _File(name, flags)
+        return _File(self._recorder, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
-        say(file=Path(filename).name, do="delete")
         super().xDelete(filename, syncdir)
+        self._recorder.delete(filename)
+        if syncdir:
+            self._recorder.sync_directory(os.path.dirname(filename))
 
 
-def _record_directory_syncs() -> None:
-    sync = os.fsync
+def _record_our_own(recorder: _Recorder) -> None:
+    """From now on what the store does to files and names by itself is told, too."""
+    does_open, does_sync = os.open, os.fsync
 
-    def recorded(descriptor: int) -> None:
-        sync(descriptor)
+    def recorded_open(path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
+        is_new = flags & os.O_CREAT and not os.path.exists(path)
+        descriptor = does_open(path, flags, mode, **more)
+        if is_new:
+            recorder.make(path)
+        return descriptor
+
+    def recorded_sync(descriptor: int) -> None:
+        does_sync(descriptor)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            say(do="sync_directory")
+            recorder.sync_directory(os.readlink(f"/proc/self/fd/{descriptor}"))
+        else:
+            recorder.sync(recorder.node(descriptor))
 
-    os.fsync = recorded
+    os.open, os.fsync = recorded_open, recorded_sync
+    _afterwards(os, "mkdir", lambda path, *_: recorder.make(path))
+    _afterwards(os, "pwrite", lambda descriptor, data, at: recorder.write(recorder.node(descriptor), data, at))
+    _afterwards(os, "unlink", recorder.delete)
+    _afterwards(os, "replace", recorder.rename)
+    _afterwards(shutil, "copyfile", lambda _, to: (recorder.make(to), _whole(recorder, to)))
+
+
+def _afterwards(module: Any, name: str, tell: Callable[..., object]) -> None:
+    does = getattr(module, name)
+
+    @wraps(does)
+    def recorded(*words: Any, **more: Any) -> Any:
+        done = does(*words, **more)
+        tell(*words)
+        return done
+
+    setattr(module, name, recorded)
+
+
+def _whole(recorder: _Recorder, path: Any) -> None:
+    recorder.write(recorder.node(path), Path(path).read_bytes(), 0)
 
 
 def say(**line: Any) -> None:
@@ -92,93 +206,46 @@ def say(**line: Any) -> None:
     print(json.dumps(line))
 
 
-class Disk:
-    """Files as a power cut may leave them."""
-
-    def __init__(self) -> None:
-        self._synced: dict[str, bytearray] = {}
-        self._pending: dict[str, list[dict[str, Any]]] = {}
-        self.acknowledged = 0
-
-    def take(self, line: dict[str, Any]) -> None:
-        """The next thing that happened."""
-        if "acknowledged" in line:
-            self.acknowledged = line["acknowledged"]
-            return
-        if line["do"] == "sync_directory":
-            self._forget_deleted()
-            return
-        name = line["file"]
-        if line["do"] != "sync":
-            self._pending.setdefault(name, []).append(line)
-            return
-        content = self._synced.get(name)
-        for one in self._pending.pop(name, []):
-            content = _applied(content, one)
-        if content is not None:
-            self._synced[name] = content
-
-    def _forget_deleted(self) -> None:
-        """Without a sync of their directory, deleted files may come back."""
-        for name, lines in list(self._pending.items()):
-            deleted = max((n for n, line in enumerate(lines, 1) if line["do"] == "delete"), default=0)
-            if deleted:
-                self._synced.pop(name, None)
-                self._pending[name] = lines[deleted:]
-
-    def after_a_cut(self, choice: Random) -> dict[str, bytes]:
-        """The files that may be left: all that was synced, and sectors by chance of what was not."""
-        chance = choice.choice([0.0, 0.3, 0.7, 0.95, 1.0])
-        files = {name: bytearray(content) for name, content in self._synced.items()}
-        for name, lines in self._pending.items():
-            content = files.pop(name, None)
-            for line in lines:
-                for part in _sectors(line):
-                    content = _applied(content, part) if choice.random() < chance else content
-            if content is not None:
-                files[name] = content
-        return {name: bytes(content) for name, content in files.items()}
-
-
-def _sectors(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if line["do"] != "write":
-        yield line
-        return
-    data, at = bytes.fromhex(line["data"]), line["at"]
-    start = 0
-    while start < len(data):
-        end = min(len(data), start + SECTOR - (at + start) % SECTOR)
-        yield {"do": "write", "at": at + start, "data": data[start:end].hex()}
-        start = end
-
-
-def _applied(content: bytearray | None, line: dict[str, Any]) -> bytearray | None:
-    if line["do"] == "delete":
-        return None
-    content = bytearray() if content is None else content
-    if line["do"] == "truncate":
-        del content[line["at"] :]
-        return content
-    data, at = bytes.fromhex(line["data"]), line["at"]
-    content.extend(bytes(max(0, at + len(data) - len(content))))
-    content[at : at + len(data)] = data
-    return content
-
-
-def record(home: Home, *, synchronous: str = "full") -> None:
-    """Commit all batches to `home`, with checkpoints in between, and close it. `synchronous` is the store's own
-    setting; any other one shows that a disk like this sees what it costs.
+def commits(home: Home, *, synchronous: str = "full") -> None:
+    """Commit all batches, with checkpoints in between, and close the store. `synchronous` is the store's own setting;
+    any other one shows that a disk like this sees what it costs.
     """
-    vfs = _RecordingVfs()
-    _record_directory_syncs()
-    connection.CHECKPOINT_PAGES = 60
     store = Store.open(home)
     store._writer.pragma("synchronous", synchronous)
     for batch in batches():
         say(acknowledged=store.commit(batch))
     store.close()
+
+
+def backups(home: Home) -> None:
+    """Commit all batches, and make two backups meanwhile, the second in the place of the first."""
+    store = Store.open(home)
+    for number, batch in enumerate(batches(), 1):
+        say(acknowledged=store.commit(batch))
+        if number in BACKUPS:
+            store.backup()
+            say(backed_up=number)
+    store.close()
+
+
+def repairs(home: Home) -> None:
+    """Repair a damaged home."""
+    assert not repair(home).whole
+    say(repaired=True)
+
+
+PLAYS: dict[str, Callable[..., None]] = {"commits": commits, "backups": backups, "repairs": repairs}
+
+
+def record(home: Home, play: str, **settings: str) -> None:
+    """Play it, recorded."""
+    recorder = _Recorder(home.path)
+    vfs = _RecordingVfs(recorder)
+    _record_our_own(recorder)
+    connection.CHECKPOINT_PAGES = 60
+    PLAYS[play](home, **settings)
     vfs.unregister()
 
 
 if __name__ == "__main__":
-    record(Home(Path(sys.argv[1])), **dict(word.split("=") for word in sys.argv[2:]))
+    record(Home(Path(sys.argv[1])), sys.argv[2], **dict(word.split("=") for word in sys.argv[3:]))

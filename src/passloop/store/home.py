@@ -4,6 +4,7 @@ it safe to use, and the lock that makes one engine its owner. It never opens wha
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -91,8 +92,12 @@ class Home:
 
         `magic` tells the type of the file system under a path; the system is asked if it is not given.
         """
+        new = [path for path in (self.path, *self.path.parents) if not path.exists()]
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in new:  # or a power cut could take the home with all that was acknowledged
+                with contextlib.suppress(PermissionError):  # who may write there need not be able to read
+                    sync_directory(path.parent)
         except OSError as error:
             raise HomeRefused(
                 f"the home {self.path} cannot be made: {error.strerror}",

@@ -31,6 +31,14 @@ def test_a_new_home_is_private(tmp_path: Path) -> None:
     home.prepare()
 
 
+def test_a_new_home_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of all the directories that were made for it are synced."""
+    synced = set[str]()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.add(os.readlink(f"/proc/self/fd/{descriptor}")))
+    Home(tmp_path / "some" / "home").prepare()
+    assert synced == {str(tmp_path), str(tmp_path / "some")}
+
+
 @pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
 def test_a_home_that_others_can_change_is_refused(home: Home, mode: int) -> None:
     home.path.chmod(mode)
