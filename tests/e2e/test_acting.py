@@ -185,6 +185,7 @@ def test_wait_that_is_interrupted_says_how_to_go_on(box: Box, tmp_path: Path) ->
     for words, again, end in (
         ((), "wait", "cancel 1-2"),
         (("@odd name",), "wait '@odd name'", "cancel '@odd name'"),
+        (("last",), "wait 2", "cancel 2"),
     ):
         with box.started("wait", *words) as waiting:
             assert waiting.stderr is not None
@@ -194,6 +195,7 @@ def test_wait_that_is_interrupted_says_how_to_go_on(box: Box, tmp_path: Path) ->
             assert waiting.wait(20) == 130
         assert f"wait again: passloop {again}\n" in told
         assert f"end them:   passloop {end}\n" in told
+    assert "1 task had not ended and goes on as before" in told
     assert box.task(1)["state"] == "running"
     gate.open()
     assert box.run("wait").code == 0

@@ -11,7 +11,7 @@ from passloop.cli.completing import complete_selectors
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.reads import Ask, Reads
 
-__all__ = ["id_argument", "one_task", "require_named"]
+__all__ = ["id_argument", "one_task", "require_named", "standing"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,3 +44,14 @@ def require_named(reads: Reads, selectors: Iterable[str], there: set[int]) -> No
         missing = [task for task in unseen if task not in known]
         if missing:
             raise CliError(f"there is no task {missing[0]}", hint="passloop ls", exit_code=Exit.NOT_FOUND)
+
+
+def standing(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each key the newest task; of the others those that were not retried."""
+    there = {task["id"] for task in tasks}
+    newest = {task["key"]: task["id"] for task in sorted(tasks, key=lambda task: int(task["id"]))}
+    return [
+        task
+        for task in tasks
+        if (newest[task["key"]] == task["id"] if task["key"] else task["retried_by"] not in there)
+    ]

@@ -1,11 +1,13 @@
-"""Why a run whose tasks come one after the other (a study, a matrix, a dataset) brings no more now, and what the tasks
-that are there wait for, in sentences.
+"""Why a run does not go on: what its tasks wait for, one of each kind, in sentences; and of one whose tasks come one
+after the other (a study, a matrix, a dataset) why no more of it comes now.
 
 The engine's reason engine decides; without an engine only what the store holds is told. It changes nothing.
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from passloop.cli.reads import Ask, Reads
 from passloop.cli.spans import local_time
 from passloop.cli.wording import counted
 
-__all__ = ["emit_run_why", "run_why"]
+__all__ = ["emit_run_why", "run_why", "still_gets_tasks"]
 
 _STATES = {
     "open": "is open",
@@ -26,6 +28,7 @@ _STATES = {
     "exhausted": "brings no more: all its tasks are there",
     "cancelled": "was cancelled",
 }
+_COMING = ("open", "asked", "resting")
 
 _WAITING = ("ready", "backoff", "held")
 _LOOKED_AT = 500
@@ -35,15 +38,15 @@ _TOLD = 8
 
 
 def run_why(reads: Reads, word: str) -> dict[str, Any] | None:
-    """Of a run as a selector names it (`@12`, `@name`): its source, and why no more comes; None for any other word, and
-    for runs without a source.
+    """Of a run as a selector names it (`@12`, `@name`): what its tasks wait for, and if they come from a source, why no
+    more come; None for any other word, and for a run of one task.
     """
-    if not word.startswith("@"):
+    found = _found(reads, word)
+    if found is None:
         return None
-    found = _of_engine(reads.home, word[1:]) if reads.running else _of_store(reads.home, word[1:])
-    if found is None or "source" not in found:
-        return None
-    source = found["source"]
+    source = found.get("source")
+    if source is None:
+        return _of_tasks(reads, word, found)
     tasks = {state: count for state, count in found["counts"].items() if count}
     return {
         "schema_version": 1,
@@ -54,6 +57,53 @@ def run_why(reads: Reads, word: str) -> dict[str, Any] | None:
         "blockers": source.get("blockers", []),
         "lags": source.get("lags", []),
         "waiting": _waiting(reads, found["id"], tasks) if reads.running else [],
+    }
+
+
+def still_gets_tasks(reads: Reads, word: str) -> bool:
+    """Whether a run, as a selector names it, has tasks to come that are not written out yet."""
+    source = (_found(reads, word) or {}).get("source") or {}
+    return source.get("state") in _COMING
+
+
+def _found(reads: Reads, word: str) -> dict[str, Any] | None:
+    if not word.startswith("@"):
+        return None
+    return _of_engine(reads.home, word[1:]) if reads.running else _of_store(reads.home, word[1:])
+
+
+def _of_tasks(reads: Reads, word: str, found: dict[str, Any]) -> dict[str, Any] | None:
+    """Of a run whose tasks are all there: of those that wait alike the first, and how many they are."""
+    tasks = reads.tasks(Ask((word,)))["tasks"]
+    if len(tasks) == 1:
+        return None
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for task in tasks:
+        if task["state"] in (*_WAITING, "waiting"):
+            alike.setdefault(json.dumps([task["state"], task["group"], task["request"], task["after"]]), []).append(
+                task
+            )
+    counts = Counter(task["state"] for task in tasks)
+    return {
+        "schema_version": 1,
+        "run": {"id": found["id"], "name": found["name"]},
+        "state": None,
+        "message": "",
+        "tasks": dict(sorted(counts.items())),
+        "blockers": [],
+        "lags": [],
+        "waiting": [_first(reads, some) for some in list(alike.values())[:_TOLD]] if reads.running else [],
+    }
+
+
+def _first(reads: Reads, alike: list[dict[str, Any]]) -> dict[str, Any]:
+    first = alike[0]
+    return {
+        "group": first["group"],
+        "task": first["id"],
+        "state": first["state"],
+        "alike": len(alike),
+        "blockers": reads.why(first["id"])["blockers"],
     }
 
 
@@ -75,8 +125,8 @@ def emit_run_why(answer: dict[str, Any], *, running: bool) -> None:
     run, tasks = answer["run"], answer["tasks"]
     counts = ", ".join(f"{count} {state}" for state, count in tasks.items())
     said = f": {counts}" if counts else ""
-    state = _STATES.get(answer["state"], answer["state"])
-    streams.emit(f"run {run['id']} {streams.clean(run['name'])} {state}{said}")
+    state = f" {_STATES.get(answer['state'], answer['state'])}" if answer["state"] else ""
+    streams.emit(f"run {run['id']} {streams.clean(run['name'])}{state}{said}")
     if answer["message"]:
         streams.emit(f"  {streams.clean(answer['message'])}")
     for blocker in answer["blockers"]:
@@ -91,13 +141,15 @@ def emit_run_why(answer: dict[str, Any], *, running: bool) -> None:
     waiting = sum(tasks.get(state, 0) for state in ("ready", "waiting", "held", "backoff"))
     if waiting:
         streams.say(f"{counted(waiting, 'task')} of it wait: passloop ls @{run['id']} state:ready, passloop why ID")
-    if not running:
+    if not running and (waiting or answer["state"]):
         streams.say("no engine is running: nothing new starts (passloop up)")
 
 
 def _emit_waiting(one: dict[str, Any]) -> None:
-    """What holds one group, by the first of its tasks that waits."""
-    streams.emit(f"  {streams.clean(one['group'])}, task {one['task']}:")
+    """What holds one group, or tasks that are alike, by the first of them that waits."""
+    others = one.get("alike", 1) - 1
+    more = f" and {counted(others, 'task')} like it" if others else ""
+    streams.emit(f"  {streams.clean(one['group'])}, task {one['task']}{more}:")
     for blocker in one["blockers"]:
         until = f", expected {local_time(blocker['until'])}" if blocker.get("until") else ""
         streams.emit(f"    {streams.clean(blocker['sentence'])}{until}")
@@ -122,7 +174,8 @@ def _of_store(home: str, name: str) -> dict[str, Any] | None:
 
     with Reader.open(Home(Path(home))) as reader:
         view = reader.run(name)
-    if view is None or view.source is None:
+    if view is None:
         return None
     counts = {str(state): count for state, count in view.counts.items()}
-    return {"id": view.row.id, "name": view.row.name, "counts": counts, "source": source_view(view.source)}
+    found: dict[str, Any] = {"id": view.row.id, "name": view.row.name, "counts": counts}
+    return found if view.source is None else found | {"source": source_view(view.source)}

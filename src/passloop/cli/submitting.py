@@ -100,6 +100,10 @@ def _command_request(words: tuple[str, ...], said: dict[str, Any], home: str, ve
     from passloop.apps.queue.documents import document_bytes
     from passloop.apps.queue.options import SubmitOptions, document_of
 
+    if any(said.get(name) for name in ("after", "after_any")):
+        from passloop.cli.coming_after import with_named_tasks
+
+        said = with_named_tasks(said, home)
     options = SubmitOptions(**with_chosen_spans(said))
     document = document_of(options, words, _place(home), verb=verb)
     return Request(document_bytes(document), commands=tuple(list(task["command"]) for task in document["tasks"]))

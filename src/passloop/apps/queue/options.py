@@ -132,7 +132,9 @@ def read_after(text: str) -> tuple[int, ...]:
 
 def _task_id(word: str, part: str) -> int:
     if not (word.isascii() and word.isdecimal()) or not 0 < int(word[:20]) < 2**62:
-        raise BadValue(f"{shown(part)} is not a task id", "give ids as passloop ls shows them: --after 12,13 or 12-40")
+        raise BadValue(
+            f"{shown(part)} is not a task id", "give ids, a run or the newest task: --after 12,20-40, @RUN, last"
+        )
     return int(word)
 
 
@@ -232,7 +234,9 @@ def _directory(cwd: str | None, place: Place, found: ProblemList) -> str:
         found.add(f"the directory {shown(cwd)} has a NUL character", fix="give another", where="--cwd")
         return place.cwd
     path = os.path.join(place.cwd, cwd)
-    if not os.path.isdir(path):
+    if os.path.exists(path) and not os.path.isdir(path):
+        found.add(f"{shown(cwd)} is no directory", fix="name the folder that it lies in", where="--cwd")
+    elif not os.path.isdir(path):
         found.add(f"the directory {shown(cwd)} does not exist", fix="create it or name another", where="--cwd")
     return os.path.realpath(path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -100,9 +100,14 @@ def _failures(report: Report) -> Iterator[Text]:
             yield Text(f"  {row.id}  {plain_text(_label(row))}  {plain_text(_why(row))}")
         if len(rows) > MOST_FAILURES:
             yield Text(
-                f"  ... and {len(rows) - MOST_FAILURES} more: `passloop ls @{report.run} --failed`",
+                f"  ... and {len(rows) - MOST_FAILURES} more: `passloop ls @{report.run} {_states_of(rows)}`",
                 style="dim",
             )
+
+
+def _states_of(rows: Iterable[Row]) -> str:
+    """The words that select these among the tasks of their run."""
+    return " ".join(f"state:{state}" for state in sorted({row.state for row in rows}))
 
 
 def _label(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -59,10 +60,9 @@ def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None, 
     report = report_of(home_of(ctx), run)
     try:
         if out is None:
-            write_export(report, chosen, sys.stdout.buffer)
+            _to_stdout(lambda file: write_export(report, chosen, file))
             return
-        with _opened(out) as file:
-            write_export(report, chosen, file)
+        _to_file(out, lambda file: write_export(report, chosen, file))
     except BadValue as bad:
         raise CliError(bad.what, hint=bad.fix) from None
     streams.say(f"written: {out}")
@@ -78,8 +78,17 @@ def _by_ending(out: str | None) -> str:
     return ending or "csv"
 
 
-def _opened(path: str) -> IO[bytes]:
+def _to_stdout(write: Callable[[IO[bytes]], None]) -> None:
     try:
-        return open(path, "wb")
+        write(sys.stdout.buffer)
     except OSError as refused:
-        raise CliError(f"{path} cannot be written: {refused.strerror}", hint="passloop export --out FILE") from None
+        raise streams.unwritable(refused) from None
+
+
+def _to_file(path: str, write: Callable[[IO[bytes]], None]) -> None:
+    try:
+        with open(path, "wb") as file:
+            write(file)
+    except OSError as refused:
+        what = f"{streams.clean(path)} cannot be written: {refused.strerror}"
+        raise CliError(what, hint="passloop export --out FILE") from None

@@ -12,7 +12,7 @@ from passloop.cli.options import json_option
 from passloop.cli.picking import id_argument, one_task
 from passloop.cli.reads import open_reads
 from passloop.cli.spans import local_time, millis_of, since, span_text, task_span
-from passloop.cli.wording import STATE_COLOURS, command_text, plain_text, request_text, result_text
+from passloop.cli.wording import STATE_COLOURS, command_text, ids_text, plain_text, request_text, result_text
 
 __all__ = ["command"]
 
@@ -54,7 +54,8 @@ def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     params = task.get("params")
     if isinstance(params, dict):
         yield "params", streams.clean(", ".join(f"{name}={plain_text(value)}" for name, value in params.items()))
-    yield "after", " ".join(map(_dependency_text, task.get("after") or []))
+    yield "after", ids_text(task.get("after") or [])
+    yield "after any", ids_text(task.get("after_any") or [])
     yield "gpus", " ".join(task.get("gpus") or [])
     yield "submitted", local_time(task.get("submitted_at"))
     yield "started", local_time(task.get("started_at"))
@@ -63,12 +64,6 @@ def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "retried by", str(task.get("retried_by") or "")
     for name, value in (task.get("results") or {}).items():
         yield f"  {streams.clean(name)}", streams.clean(plain_text(value))
-
-
-def _dependency_text(entry: object) -> str:
-    if isinstance(entry, dict):
-        return f"{entry.get('task')}{' (any end)' if entry.get('any_end') else ''}"
-    return str(entry)
 
 
 def _attempt_line(attempt: dict[str, Any]) -> str:

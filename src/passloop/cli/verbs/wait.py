@@ -11,7 +11,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client, no_engine
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.options import group_option, json_option, selectors_argument
-from passloop.cli.picking import require_named
+from passloop.cli.picking import require_named, standing
 from passloop.cli.reads import Ask, Reads, open_reads, selectors_of
 from passloop.cli.wording import FINAL, command_text, counted, ids_text
 
@@ -71,7 +71,7 @@ def _found(reads: Reads, words: tuple[str, ...]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = reads.tasks(Ask(words))["tasks"]
     if not words:
         return [task for task in found if task["state"] not in FINAL]
-    return _standing(found) if any(_is_run(word) or _is_group(word) for word in words) else found
+    return standing(found) if any(_is_run(word) or _is_group(word) for word in words) else found
 
 
 def _wait_for_all(
@@ -104,11 +104,13 @@ def _more_comes(reads: Reads, whole: tuple[str, ...]) -> bool:
 
 def _say_how_to_go_on(words: tuple[str, ...], ids: list[int]) -> None:
     """Interrupted: the tasks are the engine's and go on."""
-    again = command_text(["passloop", "wait", *words])
     folded = ids_text(ids).split()
-    chosen = words or (tuple(folded) if len(folded) <= _FOLDED else (f"{min(ids)}-{max(ids)}",))
-    end = command_text(["passloop", "cancel", *chosen])
-    streams.say(f"\ninterrupted; {counted(len(ids), 'task')} of them had not ended and go on as before")
+    told = tuple(folded) if len(folded) <= _FOLDED else (f"{min(ids)}-{max(ids)}",)
+    lasting = ids and (not words or "last" in words)  # `last` may mean another task by then
+    again = command_text(["passloop", "wait", *(told if lasting and words else words)])
+    end = command_text(["passloop", "cancel", *(told if lasting else words)])
+    goes = "goes" if len(ids) == 1 else "go"
+    streams.say(f"\ninterrupted; {counted(len(ids), 'task')} had not ended and {goes} on as before")
     streams.say(f"  wait again: {again}\n  end them:   {end}")
 
 
@@ -176,17 +178,6 @@ def _refuse_unless_runs(words: tuple[str, ...]) -> None:
     """A known run may have no tasks left; anything else that matches nothing is not found."""
     if not all(_is_run(word) for word in words):
         raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
-
-
-def _standing(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each key the newest task; of the others those that were not retried."""
-    there = {task["id"] for task in tasks}
-    newest = {task["key"]: task["id"] for task in sorted(tasks, key=lambda task: int(task["id"]))}
-    return [
-        task
-        for task in tasks
-        if (newest[task["key"]] == task["id"] if task["key"] else task["retried_by"] not in there)
-    ]
 
 
 def _settled(tasks: list[dict[str, Any]]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _NAMED = 4
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, task: str, as_json: bool) -> None:
-    """Say why a task does not run, with numbers, and what would change that; of @RUN, why no more of it comes."""
+    """Say why a task does not run, with numbers, and what would change that; of @RUN, what its tasks wait for."""
     reads = open_reads(ctx)
     run = run_why(reads, task)
     if run is not None:

@@ -107,6 +107,13 @@ def test_failures_are_listed_by_class_with_the_last_line_of_the_log() -> None:
     assert "7  depth=-1  exit code 3: ValueError: depth must be positive" in out.getvalue()
 
 
+def test_what_is_left_out_is_named_by_the_states_that_it_is_in() -> None:
+    out = io.StringIO()
+    many = (task(at, state="cancelled", outcome="cancelled", message="cancelled by user") for at in range(1, 13))
+    print_report(report_of(*many), Console(file=out, width=120))
+    assert "... and 2 more: `passloop ls @7 state:cancelled`" in out.getvalue()
+
+
 def test_the_table_says_how_many_repeats_succeeded() -> None:
     out = io.StringIO()
     print_report(sweep(), Console(file=out, width=120))
