@@ -60,6 +60,16 @@ def rows(said: str) -> list[list[str]]:
     return [line.split() for line in said.split("\n\n")[0].splitlines()]
 
 
+def test_a_command_that_failed_is_told_with_its_last_words(box: Box) -> None:
+    text = "bench: b\nadapter: command\ncommand: [sh, -c, 'echo no kernel for {model} >&2; exit 3']\nmodels: [a]\n"
+    spec = written(box, text + "benchmarks: [d]\n")
+    told = box.run("plan", spec).out
+    assert "1 to run, 4 at once: how long a cell takes is known once one is complete" in told
+    said = box.run("bench", spec)
+    assert said.code == 1, said
+    assert "  a / dense / d: the command ended with exit code 3: no kernel for a\n" in said.out
+
+
 def test_a_matrix_runs_what_is_missing_and_only_that(box: Box) -> None:
     spec = written(box, SPEC)
     said = box.run("bench", spec)

@@ -227,6 +227,22 @@ async def test_the_command_makes_a_file_and_tells_what_came_of_it(box: Box) -> N
         assert len(rows_of(box.folder / "made.parquet")) == 6
 
 
+def test_a_dataset_that_asks_nobody_is_made_without_a_run(box: Box) -> None:
+    columns = [
+        {"name": "size", "kind": "sampler", "integer": {"low": 1, "high": 9}},
+        {"name": "twice", "kind": "expression", "expr": "{{ 2 * size }}"},
+    ]
+    (box.folder / "s.yaml").write_text(json.dumps({"generate": "s", "rows": 3, "out": "s.parquet", "columns": columns}))
+    said = box.run("generate", "s.yaml")
+    assert (said.code, said.out) == (0, f"3 rows -> {box.folder / 's.parquet'}\n"), said
+    assert "no column asks anybody" in said.err
+    assert [row["twice"] // 2 for row in rows_of(box.folder / "s.parquet")] == [
+        row["size"] for row in rows_of(box.folder / "s.parquet")
+    ]
+    assert "row 1 (kept)" in box.run("generate", "s.yaml", "--preview", "2").out
+    assert box.run("ls").err == "no tasks\n"
+
+
 @pytest.mark.timeout(60)
 def test_a_plan_is_made_without_its_key_and_says_what_would_be_missing(box: Box) -> None:
     spec = json.loads(dataset_from(box.folder).wire())["spec"]

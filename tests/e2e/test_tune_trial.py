@@ -168,6 +168,7 @@ def test_the_lines_that_show_it_are_kept(trials: dict[str, RunningTrial], name: 
     failure = trials[name].document.failure
     assert failure is not None
     assert any(line in shown for shown in failure.lines)
+    assert line in trials[name].said
 
 
 def test_points_that_were_measured_before_a_death_are_kept(trials: dict[str, RunningTrial]) -> None:

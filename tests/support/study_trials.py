@@ -63,7 +63,8 @@ def failed(
     study: Study, number: int, params: Params, kind: str = "crash", message: str = "it broke", **facts: Any
 ) -> Trial:
     """A trial that failed."""
-    failure = Failure(kind=kind, message=message, phase="starting", lines=("a line of the log",))
+    lines = facts.pop("lines", ("a line of the log",))
+    failure = Failure(kind=kind, message=message, phase="starting", lines=lines)
     document = _document(study, number, params, state="failed", failure=failure)
     told = {"outcome": OutcomeKind.FAILURE, "document": document} | facts
     return trial_of(study, number, params, TaskState.FAILED, **told)

@@ -81,7 +81,8 @@ def export_run(dataset: Dataset, out: str | None, form: str | None) -> None:
 def show_row(home: str, dataset: Dataset, row: int, *, as_json: bool) -> None:
     """Print one row with its prompts, answers and attempts."""
     if row >= dataset.spec.rows:
-        raise CliError(f"there is no row {row}: they are 0 to {dataset.spec.rows - 1}", exit_code=Exit.NOT_FOUND)
+        what = f"there is no row {row}: they are 0 to {dataset.spec.rows - 1}"
+        raise CliError(what, hint="passloop generate SPEC --row 0", exit_code=Exit.NOT_FOUND)
     if not Home(Path(home)).database.exists():
         raise CliError(
             "nothing was generated in this home yet", hint="passloop generate SPEC", exit_code=Exit.NOT_FOUND

@@ -33,6 +33,8 @@ _COMING = ("open", "asked", "resting")
 _LOOK_SECONDS = 0.3
 _MOST_SECONDS = 2.0
 _LINE_SECONDS = 5.0
+_BLOCKERS = 2
+"""Reasons why no more comes that a line of progress tells."""
 
 
 class Generate:
@@ -57,6 +59,9 @@ class Generate:
         if self._writes and self._is_written():
             streams.say("every row is in the file: nothing is asked")
             return self.settle()
+        if not self.dataset.tasks:
+            streams.say("no column asks anybody: the rows are made here, without a run")
+            return self.settle() if self._writes else None
         with client.events(form="marks") as events:
             self.run = self._declare(client)
             note(int(self.run["id"]))
@@ -115,7 +120,7 @@ class Generate:
         while True:
             began = time.monotonic()
             found = client.get(f"/runs/{self.run['id']}")["run"]
-            self._show(found["counts"])
+            self._show(found)
             if self._writes and self.dataset.spec.target is None:
                 self._write_parts(reader)
             if is_over(found) and self._has_files(reader):
@@ -142,10 +147,14 @@ class Generate:
         self._files_are_there = task is not None and task.state == "succeeded"
         return task is not None and task.state in FINAL
 
-    def _show(self, counts: Mapping[str, int]) -> None:
-        """Say how far it is, every few seconds; what is new meanwhile is due then, though nothing else happens."""
+    def _show(self, found: Mapping[str, Any]) -> None:
+        """Say how far a run (JSON shape) is and what holds it, every few seconds; what is new meanwhile is due then,
+        though nothing else happens.
+        """
         now = time.monotonic()
-        told = ", ".join(f"{number:,} {state}" for state, number in sorted(counts.items()) if number)
+        told = ", ".join(f"{number:,} {state}" for state, number in sorted(found["counts"].items()) if number)
+        blockers = (found.get("source") or {}).get("blockers") or ()
+        told = "; ".join([told, *(streams.clean(one["sentence"]) for one in blockers[:_BLOCKERS])])
         self._due = None
         if told == self._told:
             return

@@ -26,8 +26,8 @@ BUILT_IN = (*AXES, "python", "samples")
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """What would happen. `millis` is the time of all missing cells one after another, `at_once` how many fit together;
-    memory in MiB by cell.
+    """What would happen. `millis` is the time of all missing cells one after another (0: nothing is known), `at_once`
+    how many fit together; memory in MiB by cell.
     """
 
     bench: str
@@ -80,17 +80,26 @@ class BenchPlan:
         if self.equal:
             lines.append(f"  {self.equal:,} cells equal others and are run once")
         if self.to_run:
-            work, wall = span_text(self.millis / 1000), span_text(self.wall_ms / 1000)
-            lines.append(f"  {self.to_run:,} to run: about {work} of work, {wall} with {self.at_once} at once")
-            lines.append(f"  estimate by {self.basis}")
+            lines += self._time_lines()
         if self.vram_mib is not None:
-            lines.append(f"  memory of a GPU for one cell: {self.vram_mib[0]:,} to {self.vram_mib[1]:,} MiB")
+            least, most = self.vram_mib
+            lines.append(f"  memory of a GPU for one cell: {f'{least:,} to ' if least < most else ''}{most:,} MiB")
         lines += [f"  {place}: {each.name}" for place, each in enumerate(self.first)]
         if self.to_run > len(self.first):
             lines.append(f"  ... and {self.to_run - len(self.first):,} more")
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"never fits here: {sentence}" for sentence in self.impossible]
         return "\n".join(lines)
+
+    def _time_lines(self) -> list[str]:
+        """How long it takes, as far as anything is known."""
+        if not self.millis:
+            return [f"  {self.to_run:,} to run, {self.at_once} at once: {self.basis}"]
+        work, wall = span_text(self.millis / 1000), span_text(self.wall_ms / 1000)
+        return [
+            f"  {self.to_run:,} to run: about {work} of work, {wall} with {self.at_once} at once",
+            f"  estimate by {self.basis}",
+        ]
 
 
 def plan_of(session: Session, looked: Looked, box: Box, *, cpus_milli: int, first: int = FIRST_CELLS) -> BenchPlan:
@@ -99,6 +108,7 @@ def plan_of(session: Session, looked: Looked, box: Box, *, cpus_milli: int, firs
     maker = session.maker(looked, box)
     missing = looked.missing
     tasks = sorted(maker.tasks(missing), key=lambda each: (each.rank, each.cell.index))
+    unknown = not session.learned.known and any(cell.point.adapter.kind.free_names for cell in missing)
     vram = [mib for task in tasks if task.forms[0].gpus + task.forms[0].share and (mib := task.forms[0].vram_mib)]
     return BenchPlan(
         bench=matrix.spec.bench,
@@ -108,12 +118,18 @@ def plan_of(session: Session, looked: Looked, box: Box, *, cpus_milli: int, firs
         statuses=Counter(each.status for each in looked.standings),
         first=tuple(tasks[:first]),
         to_run=len(tasks),
-        millis=sum(session.learned.millis(cell) for cell in missing),
-        basis="what such cells took so far" if session.learned.known else "tokens x parameters, a rough guess",
+        millis=0 if unknown else sum(session.learned.millis(cell) for cell in missing),
+        basis=_basis(session, unknown=unknown),
         at_once=_at_once(tasks, box, cpus_milli),
         vram_mib=(min(vram), max(vram)) if vram else None,
         warnings=tuple(_warnings(session, looked, tasks, box)),
     )
+
+
+def _basis(session: Session, *, unknown: bool) -> str:
+    if unknown:
+        return "how long a cell takes is known once one is complete"
+    return "what such cells took so far" if session.learned.known else "tokens x parameters, a rough guess"
 
 
 def _at_once(tasks: Sequence[BenchTask], box: Box, cpus_milli: int) -> int:

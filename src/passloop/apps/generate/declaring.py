@@ -72,7 +72,8 @@ def check_keys(dataset: Dataset, environ: Mapping[str, str]) -> None:
             if entry.api_key is not None:
                 resolve(entry.api_key, environ)
         except KeyMissing as missing:
-            problems.append(Problem(str(missing), "or say api_key: file:PATH", f"endpoints.{name}.api_key"))
+            fix = "passloop down --leave, then the same command again where it is set"
+            problems.append(Problem(str(missing), fix, f"endpoints.{name}.api_key"))
     if problems:
         raise SpecError(problems)
 

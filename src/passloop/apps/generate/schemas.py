@@ -33,7 +33,9 @@ def schema_of(column: Column, folder: Path) -> Mapping[str, Any]:
         try:
             schema = json.loads((folder / schema).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise BadValue(f"the schema {shown(column.schema_)} cannot be read: {error}", "name a JSON file") from None
+            why = (error.strerror if isinstance(error, OSError) else None) or error
+            what = f"the schema {shown(column.schema_)} cannot be read: {why}"
+            raise BadValue(what, "name a JSON file beside the spec") from None
     if not isinstance(schema, dict):
         raise BadValue("the schema is no JSON Schema", "write a mapping, or the name of a file with one")
     _check(schema)

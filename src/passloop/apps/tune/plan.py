@@ -133,7 +133,8 @@ class TunePlan:
     def _search(self) -> str:
         search = self.study.spec.search
         least, most = self.gpus
-        gpus = "no GPU" if not most else f"{least} to {most} GPUs each" if least < most else f"{most} GPUs each"
+        span = f"{least} to {most}" if least < most else f"{most}"
+        gpus = f"{span} {'GPU' if most == 1 else 'GPUs'} each" if most else "no GPU"
         return f"at most {self.trials:,} trials by {search.sampler}, {search.max_parallel} at once, {gpus}"
 
     def _estimate(self) -> str:

@@ -108,6 +108,10 @@ def test_all_mistakes_come_together_in_the_order_of_the_file(tmp_path: Path) -> 
         ('name: a, kind: python, call: "m:f", needs: [zz]', "there is no column `zz`"),
         ("name: a, kind: llm_text, model: m", "says no prompt"),
         ('name: a, kind: llm_structured, model: m, prompt: x, schema: {type: "nothing"}', "no JSON Schema"),
+        (
+            "name: a, kind: llm_structured, model: m, prompt: x, schema: gone.json",
+            "the schema `gone.json` cannot be read: No such file or directory; name",
+        ),
         ('name: a, kind: sampler, date: {first: "2026-02-30", last: "2026-03-01"}', "no date"),
         ("name: a, kind: sampler, conditional: {on: q, cases: {x: {uuid: {}}}}", "no sampler or seed `q`"),
         ('name: a, kind: llm_text, model: m, prompt: x, promt: "y"', "unknown key `promt`"),

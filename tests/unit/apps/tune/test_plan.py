@@ -50,6 +50,7 @@ def test_what_cannot_run_is_told_with_the_reason() -> None:
 def test_gpus_and_memory_of_each_candidate_are_told() -> None:
     text = plan_of(study(FAMILY, resources={"vram": "auto"})).as_text()
     assert "--tensor-parallel-size 2  (2 GPUs, 10,050 MiB each)" in text
+    assert "at once, 1 GPU each\n" in plan_of(study(resources={"gpus": 1})).as_text()
 
 
 def test_the_time_is_what_trials_took_or_a_guess() -> None:

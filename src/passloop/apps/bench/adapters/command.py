@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ from passloop.apps.errors import BadValue
 from passloop.apps.templates import Template, scalar_text
 
 __all__ = ["KIND", "CommandKind", "filled"]
+
+LONGEST_LINE = 300
+"""Bytes at the end of a log among which the last line is looked for."""
 
 
 class CommandKind(FreeNames):
@@ -65,12 +69,13 @@ class CommandAdapter:
         """Run the program to its end and read what it left."""
         words = filled(self._command, cell)
         record.note("command", command=json.dumps(words))
+        written = _written()
         try:
             ended = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, env=_environment(cell.out))
         except OSError as error:
             raise CellError(f"{words[0]} cannot be started: {error.strerror}", exit_code=127) from None
         if ended.returncode != 0:
-            raise _failure(ended.returncode, cell.out)
+            raise _failure(ended.returncode, cell.out, said=_last_line(written))
         _take_samples(cell.out, record)
         return CellReport(metrics=_metrics(cell.out))
 
@@ -109,12 +114,31 @@ def _environment(out: Path) -> dict[str, str]:
     return {**os.environ, "PASSLOOP_OUT": str(out)}
 
 
-def _failure(code: int, out: Path) -> CellError:
+def _written() -> int | None:
+    """How long the log is that the program writes its errors to; None where they go elsewhere."""
+    found = os.fstat(sys.stderr.fileno())
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _last_line(since: int | None) -> str:
+    """The last thing that was written to the log after its first so many bytes: most programs say there what is wrong.
+    It is for people; what becomes of the cell never follows from it.
+    """
+    if since is None:
+        return ""
+    with open(f"/proc/self/fd/{sys.stderr.fileno()}", "rb") as log:
+        log.seek(max(since, os.fstat(log.fileno()).st_size - LONGEST_LINE))
+        lines = [line.strip() for line in log.read(LONGEST_LINE).decode("utf-8", "replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")
+
+
+def _failure(code: int, out: Path, *, said: str) -> CellError:
     """What a bad end means: by the program's own word, else by its exit code."""
-    said = read_json(out / "outcome.json")
-    word = said if isinstance(said, dict) else {}
+    told = read_json(out / "outcome.json")
+    word = told if isinstance(told, dict) else {}
     exit_code = 128 - code if code < 0 else code
-    message = str(word.get("message") or f"the command ended with exit code {exit_code}")
+    ended = f"the command ended with exit code {exit_code}"
+    message = str(word.get("message") or (f"{ended}: {said}" if said else ended))
     if word.get("outcome") == "out_of_memory":
         return OutOfMemory(message, exit_code=exit_code)
     if word.get("outcome") == "device_fault":

@@ -29,6 +29,7 @@ COLOURS = {
     "queued": "dim",
 }
 MOST_REASONS = 3
+LONGEST_LINE = 160
 MOST_NAMED = 10
 OWN = "all as the engine has it"
 """What a baseline without any parameter is."""
@@ -100,7 +101,8 @@ def why_not(standing: Standing, trial: Trial) -> str:
     """Why a trial is no candidate for the best."""
     failure = trial.failure
     if failure is not None:
-        return f"{failure.kind}: {failure.message}"
+        last = failure.lines[-1][:LONGEST_LINE] if failure.lines else ""
+        return f"{failure.kind}: {failure.message}" + (f": {last}" if last and last not in failure.message else "")
     if trial.document is not None and trial.document.pruned:
         aims = standing.study.slo, standing.study.objectives
         same = (trial.order.slo, trial.order.objectives) == aims

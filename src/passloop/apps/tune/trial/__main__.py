@@ -77,7 +77,7 @@ async def _run(order: Order, folder: Path) -> int:
     if trial.failure is None:
         return 0
     _leave_word(folder, trial.failure)
-    print(f"passloop: {_sentence(document)}", file=sys.stderr)
+    print("\n".join([*trial.failure.lines, f"passloop: {_sentence(document)}"]), file=sys.stderr)
     return FAILED
 
 

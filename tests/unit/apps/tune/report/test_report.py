@@ -131,6 +131,14 @@ def test_a_trial_given_up_under_other_limits_says_so() -> None:
     assert why_not(Standing(stricter, aims_of(stricter), [trial]), trial) == "under other limits: cannot beat 120"
 
 
+def test_a_failed_trial_is_told_with_the_last_line_of_its_log() -> None:
+    made = standing()
+    told = failed(MADE, 6, {"batch": 256, "slots": 1}, kind="crash", message="it ended", lines=("first", "no weights"))
+    assert why_not(made, told) == "crash: it ended: no weights"
+    said = failed(MADE, 7, {"batch": 256, "slots": 2}, kind="crash", message="it refuses --x", lines=("refuses --x",))
+    assert why_not(made, said) == "crash: it refuses --x"
+
+
 def test_a_baseline_without_parameters_is_named() -> None:
     told = Standing(MADE, aims_of(MADE), [measured(MADE, 0, {}, 100.0, ttft_p95=500.0)])
     assert "best: trial 0 (all as the engine has it)" in list(closing_lines(told))
@@ -150,7 +158,7 @@ def test_why_a_trial_is_not_the_best_stands_in_its_row() -> None:
     told = standing()
     said = [trial_cells(told, trial)[-1].text for trial in told.trials]
     assert said[2] == "ttft p95 900 ms at concurrency=4"
-    assert said[3] == "bad_flag: unknown <flag> --x"
+    assert said[3] == "bad_flag: unknown <flag> --x: a line of the log"
     assert said[4] == "cannot beat 120"
     assert trial_cells(told, told.trials[5], note="measuring, point 1 of 2")[-1].text == "measuring, point 1 of 2"
 
