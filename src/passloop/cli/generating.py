@@ -152,9 +152,10 @@ class Generate:
         though nothing else happens.
         """
         now = time.monotonic()
-        told = ", ".join(f"{number:,} {state}" for state, number in sorted(found["counts"].items()) if number)
+        counts = ", ".join(f"{number:,} {state}" for state, number in sorted(found["counts"].items()) if number)
         blockers = (found.get("source") or {}).get("blockers") or ()
-        told = "; ".join([told, *(streams.clean(one["sentence"]) for one in blockers[:_BLOCKERS])])
+        held = [streams.clean(one["sentence"]) for one in blockers[:_BLOCKERS]]
+        told = "; ".join(filter(None, [f"tasks: {counts}" if counts else "", *held]))
         self._due = None
         if told == self._told:
             return
@@ -162,7 +163,7 @@ class Generate:
             self._due = self._said + _LINE_SECONDS
             return
         self._said, self._told = now, told
-        streams.say(f"tasks: {told}")
+        streams.say(told)
 
 
 def is_over(found: Mapping[str, Any]) -> bool:
