@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 
-from passloop.kernel.events import StartRefused
+from passloop.kernel.events import DeviceSeen, StartRefused
 from passloop.kernel.instructions import Start
 from passloop.kernel.resources import Allocation, Grant
 
@@ -58,6 +58,10 @@ class StartGate:
         """Look at these devices at a low rate from now on, at no others."""
         self._watch.watch(uuids)
 
+    def overtaken(self, seen: Collection[DeviceSeen]) -> None:
+        """Another look than the watch's is being told."""
+        self._watch.overtaken(seen)
+
     def descriptors(self, allocation: Allocation) -> Sequence[int]:
         """The locks that the attempt's processes must keep open; empty for virtual devices."""
         if self._locks is None:
@@ -91,6 +95,7 @@ class StartGate:
         if not look.reason:
             go()
             return
+        self.overtaken(look.seen)
         self._report(StartRefused(order.attempt, order.epoch, look.seen, look.reason))
         refused()
 

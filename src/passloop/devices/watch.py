@@ -1,7 +1,8 @@
 """Looks again, every 5 s, at devices that somebody waits for and that are vetoed, quarantined or faulty.
 
 It looks only while the machine names such devices (`WatchDevices`), and reports only what became different:
-an event is written to the journal, a look is not.
+an event is written to the journal, a look is not. Different from what was told last, by whomever: a refused start and
+the look after an end tell of devices too.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class DeviceWatch:
         elif not self._watched and self._watching is not None:
             self._watching.cancel()
             self._watching = None
+
+    def overtaken(self, seen: Collection[DeviceSeen]) -> None:
+        """Somebody else has told this of devices: what was told here before is not what is known now."""
+        self._told.update({device.uuid: _what_matters(device) for device in seen if device.uuid in self._watched})
 
     async def stop(self) -> None:
         """Stop looking."""

@@ -189,6 +189,8 @@ class DeviceDesk:
                 self.gate.ended(row.id)
             elif row.state == "running":
                 self._sampler.hold(row.id, _uuids(row.allocation))
+        if self._going:
+            self._going.intersection_update(worker.id for worker in self._attempts.workers())
 
     async def _look_then_tell(
         self, uuids: Collection[str], event: Exited | StrayGone | WorkerGone, before: asyncio.Task[None] | None
@@ -205,6 +207,7 @@ class DeviceDesk:
             self.gate.adopt(row.id, _uuids(row.allocation))
 
     def _tell(self, seen: tuple[DeviceSeen, ...], *, complete: bool) -> None:
+        self.gate.overtaken(seen)
         self._report(DevicesSeen(devices=seen, complete=complete))
 
 

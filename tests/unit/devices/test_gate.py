@@ -14,10 +14,11 @@ from passloop.devices.locks import DeviceLocks
 from passloop.devices.ownership import Holding
 from passloop.devices.virtual import VirtualInventory
 from passloop.devices.watch import DeviceWatch
-from passloop.kernel.events import Foreign, StartRefused
+from passloop.kernel.events import DevicesSeen, Foreign, StartRefused
 from passloop.kernel.ids import AttemptId, RunId, TaskId
 from passloop.kernel.instructions import Start
 from passloop.kernel.resources import Allocation, Grant
+from tests.unit.devices.support import HandTick
 
 A, B = "GPU-virtual-0", "GPU-virtual-1"
 
@@ -32,7 +33,9 @@ class Bench:
         self.holdings: list[Holding] = []
         self.refusals: list[StartRefused] = []
         check = DeviceCheck(self.inventory, self.locks)
-        self.watch = DeviceWatch(check, report=lambda _seen: None)
+        self.ticks = HandTick()
+        self.told: list[DevicesSeen] = []
+        self.watch = DeviceWatch(check, report=self.told.append, pause=self.ticks.pause)
         self.gate = StartGate(
             check,
             locks=self.locks,
@@ -160,4 +163,16 @@ async def test_stopping_waits_for_the_look_under_way_and_ends_the_watch(bench: B
     await bench.gate.stop()
     assert went == ["went"]
     assert bench.watch.watched == frozenset()
+    await bench.gate.stop()
+
+
+async def test_what_a_refused_start_has_told_is_what_the_watch_compares_with(bench: Bench) -> None:
+    """A device that is watched all along, since some of its memory is another's, was free, is taken, is free again."""
+    bench.watch.watch([A])
+    await bench.ticks.tick()
+    bench.inventory.put_foreign(A, Foreign(9, "ann", "train"))
+    assert await bench.start(order(1, *whole(A))) == "refused"
+    bench.inventory.put_foreign(A)
+    await bench.ticks.tick()
+    assert [len(one.devices[0].foreign) for one in bench.told] == [0, 0]
     await bench.gate.stop()

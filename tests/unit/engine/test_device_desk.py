@@ -142,6 +142,25 @@ async def test_the_processes_of_a_parked_worker_are_ours_until_its_end_is_told(t
         assert not desk.takes_over(Exited(AttemptId(1), 1, SUCCESS, parked=Parked(AttemptId(7))))
         one.engine.attempts.follow([parked()])
         assert not desk.takes_over(WorkerGone(AttemptId(7)))
+        one.engine.attempts.follow([nobody := PoolChanged(WORKERS, WORKERS, Workers().text())])
+        desk.follow([nobody])
+        assert desk._going == set()
+
+
+async def test_what_the_look_after_an_end_has_told_is_what_the_watch_compares_with(tmp_path: Path) -> None:
+    """As a look of the watch's own would be: told once is not told again, but for what was told in between."""
+    inventory = AsIfReal((80_000,))
+    async with with_gpus(tmp_path, inventory) as one:
+        await one.engine.submit(commands(1, spec=one_gpu()))
+        await one.until(lambda: one.store.states_of([1]) == {1: TaskState.RUNNING})
+        desk = one.engine.desk
+        assert desk is not None
+        overtaken: list[int] = []
+        desk.gate.overtaken = lambda seen: overtaken.extend(len(one.foreign) for one in seen)  # type: ignore[method-assign]
+        inventory.put_foreign(FIRST, STRANGER)
+        one.driver.finish_task(1)
+        await one.engine.wait_final([TaskId(1)])
+        assert overtaken == [1]
 
 
 async def test_an_attempt_on_a_warm_worker_has_the_workers_processes_from_its_admission_on(tmp_path: Path) -> None:
