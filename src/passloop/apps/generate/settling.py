@@ -205,11 +205,13 @@ class Settling:
         return self._parts.path(unit, self._identity(unit))
 
     def _identity(self, unit: int) -> str:
-        """What a part is made of: its cells, what is kept of its rows, and what is written of these."""
+        """What a part is made of: its cells, what its rows are given (a seed or a draw that no cell uses is in no key),
+        what is kept of them, and what is written of these.
+        """
         if unit not in self._identities:
-            keys = [cell.key for cell in self._cells(unit).cells]
-            rows = list(self._dataset.rows_of(unit))
-            told = [keys, rows, self._dataset.spec.keep, self._dataset.outputs, self._columns]
+            cells = self._cells(unit)
+            keys = [cell.key for cell in cells.cells]
+            told = [keys, cells.givens, self._dataset.spec.keep, self._dataset.outputs, self._columns]
             self._identities[unit] = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         return self._identities[unit]
 

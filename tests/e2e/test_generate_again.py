@@ -1,0 +1,59 @@
+"""A dataset's second run, after its spec or a seed file was edited: what is there counts only if it is the same, and
+what was paid for is not paid for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from passloop.apps.generate.dataset import Dataset
+from passloop.cli.client import Client
+from passloop.cli.generating import Generate
+from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.generating import GenerateStand, generating
+
+pytestmark = pytest.mark.timeout(60)
+QUICK = Script(default=ModelScript(latency=0))
+
+
+async def followed(stand: GenerateStand, dataset: Dataset) -> int:
+    """Start a spec as the command does, to its end; its exit code."""
+    home = str(stand.folder / "home")
+    summary = await asyncio.to_thread(Generate(dataset, home=home).work, Client(home), lambda _run: None)
+    assert summary is not None
+    return summary.exit_code
+
+
+def written(folder: Path, column: str) -> list[Any]:
+    return list(pq.read_table(folder / "made.parquet")[column].to_pylist())
+
+
+BESIDE = [
+    {"name": "who", "kind": "seed", "file": "who.csv", "order": "cycled"},
+    {"name": "die", "kind": "sampler", "uniform": {}},
+    {"name": "text", "kind": "llm_text", "model": "m", "prompt": "say something"},
+]
+
+
+async def test_values_that_no_cell_uses_are_those_of_the_seed_file_and_the_seed_as_they_are_now(tmp_path: Path) -> None:
+    first_failures = Script(default=ModelScript(latency=0, faults=(Fault(status=400, last=1),)))
+    (tmp_path / "who.csv").write_text("who\nann\nbob\n")
+    async with generating(tmp_path, first_failures) as stand:
+        assert await followed(stand, stand.dataset(columns=BESIDE)) == 1  # parts of whole row groups stay
+        draws = written(tmp_path, "die")
+        (tmp_path / "who.csv").write_text("who\neve\nian\n")
+        assert await followed(stand, stand.dataset(columns=BESIDE)) == 0
+        assert written(tmp_path, "who") == ["eve", "ian"] * 3
+        (tmp_path / "who.csv").write_text("who\nkim\nlea\n")
+        assert await followed(stand, stand.dataset(columns=BESIDE, seed=1)) == 0
+        assert written(tmp_path, "who") == ["kim", "lea"] * 3
+        assert not set(draws) & set(written(tmp_path, "die"))
+        (tmp_path / "who.csv").write_text("who\nmia\nnoa\n")
+        assert await followed(stand, stand.dataset(columns=BESIDE, seed=1)) == 0
+        assert written(tmp_path, "who") == ["mia", "noa"] * 3
+        assert stand.endpoint.count("answered") == 6
