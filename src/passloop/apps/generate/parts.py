@@ -18,6 +18,8 @@ from passloop.apps.errors import BadValue
 __all__ = ["METADATA", "PartStore", "WrittenAside", "lazily", "parquet", "read_rows", "table_of", "write_file"]
 
 METADATA = b"passloop"
+DEEPEST = 20
+"""Lists and objects in each other that become types; deeper ones become text."""
 
 
 def parquet() -> Any:
@@ -68,17 +70,29 @@ class PartStore:
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:
-    """Rows as a table, each column of one type; what has none becomes JSON text."""
+    """Rows as a table, each column of one type; what has none that a file can hold becomes JSON text."""
     import pyarrow as pa
 
     arrays = []
     for name in columns:
         values = [row.get(name) for row in rows]
         try:
-            arrays.append(pa.array(values))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            arrays.append(pa.array([_as_text(value) for value in values], pa.string()))
+            made = pa.array(values)
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+            made = None
+        arrays.append(made if made is not None and _is_held(made.type) else _texts(values))
     return pa.Table.from_arrays(arrays, names=list(columns))
+
+
+def _is_held(kind: Any, depth: int = 0) -> bool:
+    """Whether Parquet holds this type and gives it back: not objects without any key, nor what is nested too deep."""
+    import pyarrow as pa
+
+    if depth > DEEPEST:
+        return False
+    if pa.types.is_struct(kind):
+        return kind.num_fields > 0 and all(_is_held(field.type, depth + 1) for field in kind)
+    return not pa.types.is_list(kind) or _is_held(kind.value_type, depth + 1)
 
 
 def write_file(path: Path, tables: Iterable[Any], told: object, *, untyped: bool = False) -> None:
@@ -89,7 +103,7 @@ def write_file(path: Path, tables: Iterable[Any], told: object, *, untyped: bool
     import pyarrow as pa
 
     pieces = list(tables) if not isinstance(tables, _Tables) else tables
-    schema = _one_schema([table.schema for table in pieces])
+    schema = _one_schema(pieces)
     if not untyped:
         schema = _typed(schema)
     metadata = {**(schema.metadata or {}), METADATA: json.dumps(told, sort_keys=True).encode()}
@@ -115,18 +129,33 @@ def lazily(makers: Sequence[Any]) -> _Tables:
     return _Tables(makers)
 
 
-def _one_schema(schemas: Sequence[Any]) -> Any:
-    """The types that hold all tables; a column whose types do not go together becomes text."""
+def _one_schema(tables: Iterable[Any]) -> Any:
+    """The types that hold all tables; a column whose types or values do not go together becomes text."""
     import pyarrow as pa
 
+    schemas = [table.schema for table in tables]
     fields = []
     for place, field in enumerate(schemas[0]):
         try:
             parts = [pa.schema([each.field(place)]) for each in schemas]
-            fields.append(pa.unify_schemas(parts, promote_options="permissive").field(0))
+            made = pa.unify_schemas(parts, promote_options="permissive").field(0)
         except (pa.ArrowInvalid, pa.ArrowTypeError):
-            fields.append(pa.field(field.name, pa.string()))
+            made = pa.field(field.name, pa.string())
+        is_mixed = any(each.field(place).type != made.type for each in schemas)
+        fields.append(pa.field(field.name, pa.string()) if is_mixed and not _holds(made, tables) else made)
     return pa.schema(fields)
+
+
+def _holds(field: Any, tables: Iterable[Any]) -> bool:
+    """Whether the values of all tables can be had in a type: beside fractions, a whole number may be too long."""
+    import pyarrow as pa
+
+    try:
+        for table in tables:
+            _fitted(table.column(field.name), field.type)
+    except (pa.ArrowException, OverflowError):
+        return False
+    return True
 
 
 def _typed(schema: Any) -> Any:
@@ -145,13 +174,21 @@ def _fitted(column: Any, wanted: Any) -> Any:
             return column.cast(wanted)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return pa.array(column.to_pylist(), wanted)
-    return pa.array([_as_text(value) for value in column.to_pylist()], wanted)
+    return _texts(column.to_pylist())
+
+
+def _texts(values: Iterable[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.array([_as_text(value) for value in values], pa.string())
 
 
 def _as_text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    """The value as text, that of a text itself; halves of a character, which no file can hold, as question marks."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text.encode(errors="replace").decode()
 
 
 class WrittenAside:
