@@ -92,8 +92,8 @@ class Home:
 
         `magic` tells the type of the file system under a path; the system is asked if it is not given.
         """
-        new = [path for path in (self.path, *self.path.parents) if not path.exists()]
         try:
+            new = [path for path in (self.path, *self.path.parents) if not path.exists()]
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path in new:  # or a power cut could take the home with all that was acknowledged
                 with contextlib.suppress(PermissionError):  # who may write there need not be able to read
