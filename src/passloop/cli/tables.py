@@ -1,4 +1,5 @@
-"""Tables for people: columns as wide as their text, shrunk to the screen, colours outside the widths.
+"""Tables for people: columns as wide as their text, shrunk to the screen and left out where that does not do, colours
+outside the widths.
 
 A table is no interface; scripts read `--json`. It never writes; it returns lines.
 """
@@ -14,15 +15,22 @@ from passloop.cli.streams import clean, paint
 __all__ = ["Column", "cell_width", "fitted", "table"]
 
 _LEAST = 6
+_GAP = "  "
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading; `right` aligns numbers, `shrinks` lets a crowded table cut this column's text."""
+    """A heading; `right` aligns numbers, `shrinks` lets a crowded table cut this column's text; `wraps`, of the last
+    column, lets the text go on below instead.
+
+    Where that does not do, columns with a `spare` are left out, the highest first.
+    """
 
     heading: str
     right: bool = False
     shrinks: bool = False
+    wraps: bool = False
+    spare: int = 0
 
 
 def table(
@@ -36,10 +44,16 @@ def table(
     texts = [[clean(cell) for cell in row] for row in rows]
     headings = [column.heading for column in columns]
     widths = [max(map(cell_width, cells)) for cells in zip(headings, *texts, strict=True)]
+    empty = {at for at in range(len(columns)) if texts and not any(row[at] for row in texts)}
+    kept = _kept(widths, columns, width, empty)
+    columns = [columns[at] for at in kept]
+    headings = [headings[at] for at in kept]
+    widths = [widths[at] for at in kept]
     _shrink(widths, columns, width)
     lines = [_line(columns, headings, widths, ["dim"] * len(columns))]
     for place, row in enumerate(texts):
-        lines.append(_line(columns, row, widths, colours[place] if colours else [""] * len(columns)))
+        chosen = [colours[place][at] if colours else "" for at in kept]
+        lines += _lines(columns, [row[at] for at in kept], widths, chosen)
     return lines
 
 
@@ -61,10 +75,31 @@ def fitted(text: str, width: int) -> str:
     return kept + "~"
 
 
+def _kept(widths: Sequence[int], columns: Sequence[Column], width: int | None, empty: set[int]) -> list[int]:
+    """The places of the columns to show, in their order: in a crowded table not those that are `empty`, and in a small
+    one those that fit when all are shrunk as far as may be.
+    """
+    kept = list(range(len(columns)))
+    if width is None or _total(widths) <= width:
+        return kept
+    kept = [at for at in kept if at not in empty]
+    while kept:
+        least = _total([min(widths[at], _LEAST) if columns[at].shrinks else widths[at] for at in kept])
+        spare = max(kept, key=lambda at: columns[at].spare)
+        if least <= width or not columns[spare].spare:
+            break
+        kept.remove(spare)
+    return kept
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
 def _shrink(widths: list[int], columns: Sequence[Column], width: int | None) -> None:
     if width is None:
         return
-    over = sum(widths) + 2 * (len(widths) - 1) - width
+    over = _total(widths) - width
     while over > 0:
         places = [at for at, column in enumerate(columns) if column.shrinks and widths[at] > _LEAST]
         if not places:
@@ -74,6 +109,18 @@ def _shrink(widths: list[int], columns: Sequence[Column], width: int | None) -> 
         over -= 1
 
 
+def _lines(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], colours: Sequence[str]) -> list[str]:
+    """A row: one line, or more where its last text goes on below."""
+    if not columns[-1].wraps or cell_width(cells[-1]) <= widths[-1]:
+        return [_line(columns, cells, widths, colours)]
+    import textwrap
+
+    first, *more = textwrap.wrap(cells[-1], widths[-1])
+    empty = [""] * (len(columns) - 1)
+    rows = [[*cells[:-1], first], *([*empty, part] for part in more)]
+    return [_line(columns, row, widths, colours) for row in rows]
+
+
 def _line(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int], colours: Sequence[str]) -> str:
     parts = []
     for column, text, room, colour in zip(columns, cells, widths, colours, strict=True):
@@ -81,4 +128,4 @@ def _line(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int]
         gap = " " * max(0, room - cell_width(shown))
         painted = paint(shown, colour)
         parts.append(gap + painted if column.right else painted + gap)
-    return "  ".join(parts).rstrip()
+    return _GAP.join(parts).rstrip()

@@ -36,6 +36,34 @@ def test_a_screen_too_narrow_cuts_no_more_than_it_may() -> None:
     assert "xxxxx~" in line
 
 
+def test_a_screen_too_narrow_for_all_columns_leaves_out_what_can_be_spared() -> None:
+    columns = (*COLUMNS, Column("GROUP", shrinks=True, spare=2), Column("TRY", right=True, spare=1))
+    row = ["1", "x" * 50, "ready", "default", "3"]
+    wide, less, least = (table(columns, [row], width=width, colours=[["red"] * 5]) for width in (35, 28, 21))
+    assert wide[0].split() == ["ID", "NAME", "STATE", "GROUP", "TRY"]
+    assert (less[0].split(), less[1].split()[-1]) == (["ID", "NAME", "STATE", "TRY"], "3")
+    assert least[0].split() == ["ID", "NAME", "STATE"]
+    assert [max(map(cell_width, lines)) for lines in (wide, less, least)] == [35, 28, 21]
+
+
+def test_a_crowded_table_has_no_room_for_an_empty_column() -> None:
+    columns = (*COLUMNS, Column("HELD BY", shrinks=True))
+    row = ["1", "x" * 20, "ready", ""]
+    assert "HELD BY" in table(columns, [row], width=60)[0]
+    assert table(columns, [row], width=31) == ["ID  NAME" + " " * 18 + "STATE", f" 1  {'x' * 20}  ready"]
+    assert "HELD" in table(columns, [], width=10)[0]
+
+
+def test_a_last_column_that_wraps_goes_on_below() -> None:
+    columns = (Column("ID"), Column("ABOUT", shrinks=True, wraps=True))
+    assert table(columns, [["1", "what it is for"], ["2", "short"]], width=14) == [
+        "ID  ABOUT",
+        "1   what it is",
+        "    for",
+        "2   short",
+    ]
+
+
 def test_wide_and_combining_characters_count_as_they_show() -> None:
     assert cell_width("日本") == 4
     assert cell_width("e\u0301") == 1

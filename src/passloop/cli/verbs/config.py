@@ -16,8 +16,8 @@ __all__ = ["command"]
 _COLUMNS = (
     Column("SETTING"),
     Column("VALUE", shrinks=True),
-    Column("FROM", shrinks=True),
-    Column("WHAT FOR", shrinks=True),
+    Column("FROM", shrinks=True, spare=1),
+    Column("WHAT FOR", shrinks=True, wraps=True),
 )
 
 

@@ -19,10 +19,10 @@ __all__ = ["command"]
 
 _COLUMNS = (
     Column("GPU", right=True),
-    Column("NAME", shrinks=True),
+    Column("NAME", shrinks=True, spare=3),
     Column("STATE"),
-    Column("VRAM", right=True),
-    Column("FREE", right=True),
+    Column("VRAM", right=True, spare=2),
+    Column("FREE", right=True, spare=1),
     Column("HELD BY", shrinks=True),
     Column("UUID"),
 )

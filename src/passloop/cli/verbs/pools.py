@@ -20,12 +20,12 @@ __all__ = ["command"]
 
 _COLUMNS = (
     Column("POOL", shrinks=True),
-    Column("KIND"),
+    Column("KIND", spare=3),
     Column("STATE"),
-    Column("USED", right=True),
+    Column("USED", right=True, spare=2),
     Column("FREE", right=True),
     Column("OF", right=True),
-    Column("UNTIL"),
+    Column("UNTIL", spare=1),
     Column("HELD BY", shrinks=True),
 )
 
