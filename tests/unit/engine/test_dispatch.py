@@ -9,9 +9,9 @@ import pytest
 
 from passloop.engine.dispatch import Dispatch
 from passloop.engine.writer import Loaded
-from passloop.kernel.events import Event, Exited
+from passloop.kernel.events import Event, Exited, WorkerGone
 from passloop.kernel.ids import AttemptId, RunId, TaskId
-from passloop.kernel.instructions import Start, Stop, WatchDevices
+from passloop.kernel.instructions import Evict, Start, Stop, WatchDevices
 from passloop.kernel.resources import CPU, MEMORY, Allocation
 from passloop.kernel.tasks import OutcomeKind
 from tests.support.scripted import Outside, ScriptedDriver
@@ -67,6 +67,12 @@ class Bench:
 
 def test_a_start_without_devices_goes_straight_to_its_driver() -> None:
     assert Bench().carry_out(START, STOP) == [("launch", 1), ("halt cancelled", 1)]
+
+
+def test_a_worker_of_a_driver_that_keeps_none_is_gone() -> None:
+    bench = Bench()
+    bench.carry_out(Evict(AttemptId(7), "processes"), Evict(AttemptId(8), "removed"))
+    assert bench.reported == [WorkerGone(AttemptId(7)), WorkerGone(AttemptId(8))]
 
 
 def test_a_stop_waits_behind_the_start_that_is_being_looked_at() -> None:

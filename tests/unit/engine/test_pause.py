@@ -110,6 +110,21 @@ async def test_writing_is_tried_again_after_1_2_4_4_seconds(tmp_path: Path) -> N
         await big
 
 
+async def test_a_pause_after_a_good_turn_is_a_new_one(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        for _ in range(2):
+            fill(one)
+            big = asyncio.ensure_future(one.engine.submit(commands(3_000)))
+            await paused(one)
+            pause = one.engine.turns.pause
+            assert pause is not None
+            assert (pause.since, pause.retry_at) == (one.clock.now(), one.clock.now() + 1_000)
+            make_room(one)
+            one.alarm.advance(1_000)
+            await big
+            await one.engine.submit(commands(1))
+
+
 async def test_the_ballast_is_given_up_and_laid_down_again(tmp_path: Path) -> None:
     async with rig(tmp_path) as one:
         assert one.home.ballast.stat().st_size > 0

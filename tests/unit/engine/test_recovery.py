@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from passloop.kernel.events import Cancelled, Exited, StrayGone
+from passloop.kernel.events import Cancelled, DrainChanged, Exited, StrayGone
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.tasks import Outcome, OutcomeKind, TaskState
 from tests.support.engines import Rig, commands
@@ -76,6 +76,21 @@ async def test_a_stop_that_did_not_reach_its_driver_is_given_again(tmp_path: Pat
         assert await one.engine.wait_final([TaskId(1)], timeout_ms=10_000)
         assert ("halt cancelled", 1) in one.driver.calls
         assert one.store.states_of([1]) == {1: TaskState.CANCELLED}
+    finally:
+        await one.close()
+
+
+async def test_what_was_being_ended_for_a_drain_is_kept_for_later_though_the_engine_died(tmp_path: Path) -> None:
+    one = Rig(tmp_path)
+    await one.open().start()
+    await one.engine.submit(commands(1))
+    one.driver.halt = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    await one.engine.send(DrainChanged(draining=True, stop_running=True))
+    await one.kill()
+    await reopened(one)
+    try:
+        assert ("halt down", 1) in one.driver.calls
+        assert one.store.states_of([1]) == {1: TaskState.RUNNING}
     finally:
         await one.close()
 

@@ -497,3 +497,23 @@ def test_outcomes_that_an_old_store_kept_one_by_one_count_as_before() -> None:
         closure = Machine.restore(Saved(pools=(row,))).state.pools["model"].closure
         assert closure is not None
         assert closure.fail(outcome("rate_limited", status=429), admitted_at=1, now=2, seed=0) is not keeps_open
+
+
+def test_one_burst_lowers_the_limit_once_though_its_last_refusal_comes_after_the_probe() -> None:
+    world = endpoint(limit=8)
+    first, second, *_ = calls(world, 20)
+    limited(world, first)
+    world.advance(2 * SECOND)
+    world.finish(world.started[-1])
+    world.end(second, "rate_limited", status=401)
+    model = next(pool for pool in world.machine.pools(world.now) if pool.name == "model")
+    assert (model.gate, model.limit) == ("cooling", 6)
+
+
+def test_the_only_model_of_an_endpoint_closes_alone() -> None:
+    world = World(gpus=0)
+    world.declare("endpoint", PoolKind.LIMIT, 100)
+    world.declare("model", PoolKind.LIMIT, 8, parent="endpoint")
+    limited(world, *calls(world, 1))
+    gates = {pool.name: pool.gate for pool in world.machine.pools(world.now)}
+    assert (gates["model"], gates["endpoint"]) == ("cooling", "open")

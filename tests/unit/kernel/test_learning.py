@@ -155,3 +155,15 @@ def test_a_leak_is_an_event_of_its_own_in_the_story_of_the_workers_last_task() -
     kept = world.rows.attempts[row.id].outcome
     assert kept is not None
     assert kept.growth == Growth(2_500, 9)
+
+
+def test_how_long_leases_lasted_says_nothing_about_tasks() -> None:
+    world = World(gpus=1)
+    for driver, bound in (("leases", None), ("processes", SECOND)):
+        for _ in range(10):
+            task = world.submit(gpus=1, driver=driver)
+            world.advance(SECOND)
+            world.finish(task)
+        task = world.submit(gpus=1)
+        assert world.rows.attempt_of(task).bound == bound
+        world.finish(task)

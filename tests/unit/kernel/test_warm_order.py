@@ -202,3 +202,11 @@ def test_a_dead_worker_takes_nobody_with_it() -> None:
     row = world.rows.attempt_of(tasks[1])
     world.send(Exited(row.id, row.epoch, Outcome(OutcomeKind.LOST, engine_lost=True)))
     assert world.row(tasks[1]).losses == 0
+
+
+def test_who_waits_behind_a_task_is_called_back_after_a_restart_too() -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    tasks = quick(world, 3)
+    world.restart()
+    world.advance(2 * SECOND)
+    assert all(world.stopped(task) for task in tasks[1:])
