@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from passloop.drivers.base import LiveWorker
+from passloop.drivers.base import LiveWorker, Report
 from passloop.drivers.identity import open_process, process_from_json, ticks_of
+from passloop.drivers.processes.driver import ProcessDriver
 from passloop.drivers.workers.driver import WorkerDriver
-from passloop.kernel.events import Exited, Started, WorkerGone, WorkerGrew
+from passloop.kernel.events import Exited, PauseChanged, Started, WorkerGone, WorkerGrew
 from passloop.kernel.ids import CPU, AttemptId
 from passloop.kernel.resources import Allocation, Grant
 from passloop.kernel.tasks import OutcomeKind
@@ -272,3 +274,35 @@ async def test_an_interpreter_that_is_not_there_is_the_tasks_own_failure(stage: 
 async def test_nothing_is_made_in_the_home_before_a_worker_is_needed(stage: WarmStage, tmp_path: Path) -> None:
     await stage.driver.reattach_workers([])
     assert os.listdir(tmp_path) == []
+
+
+async def test_workers_that_cannot_be_started_lose_their_calls_and_the_next_one_tries_again(stage: WarmStage) -> None:
+    """Once in vain is not for ever: nothing would be told of a call, nor of any after it."""
+    in_the_way = stage.home / "workers"
+    in_the_way.write_text("")
+    lost = (await stage.run(1, "nothing")).outcome
+    assert (lost.kind, lost.engine_lost) == (OutcomeKind.LOST, False)
+    assert lost.message.startswith("no worker can be started: ")
+    await stage.gone()
+    in_the_way.unlink()
+    assert (await stage.run(2, "nothing", own=True)).outcome.kind is OutcomeKind.SUCCESS
+
+
+async def test_a_stop_is_no_error_though_workers_could_not_be_started(tmp_path: Path) -> None:
+    (tmp_path / "workers").write_text("")
+    driver, heard = WorkerDriver(tmp_path), Heard()
+    await driver.start(heard)
+    driver.launch(call_order(tmp_path, 1, call_of("nothing")))
+    await driver.stop()
+    assert heard.of(1) == ["Exited"]
+
+
+async def test_no_room_for_workers_pauses_the_engine_and_costs_their_calls_nothing(
+    stage: WarmStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start(self: ProcessDriver, report: Report) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(ProcessDriver, "start", start)
+    assert (await stage.run(1, "nothing")).outcome.engine_lost
+    assert [event.paused for event in stage.heard.events if isinstance(event, PauseChanged)] == [True]

@@ -114,6 +114,7 @@ class ProcessDriver:
         for hold in list(self._shims.values()):
             self._let_go(hold)
         self._watches.clear()
+        self._environments.clear()
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -36,6 +37,7 @@ EVICTION_GRACE = 5_000
 """How long in ms an idle worker gets to end politely."""
 
 STOPPED_WORKER = Outcome(OutcomeKind.LOST, message="its worker had ended", engine_lost=True)
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _UNKNOWN_ENDS_WITHIN = 30.0
 
 
@@ -71,7 +73,7 @@ class WorkerDriver:
     async def stop(self) -> None:
         """Stop watching. Busy workers go on; idle ones are told to end."""
         if self._opening is not None:
-            await self._opening
+            await asyncio.wait([self._opening])
         for hold in self._holds.values():
             if hold.alive and not hold.orders:
                 self._processes.halt(hold.worker, 1, grace=EVICTION_GRACE, reason="down")
@@ -82,9 +84,8 @@ class WorkerDriver:
             channel.close()
         if self._door is not None:
             self._door.close()
-            await self._processes.stop()
-            os.close(self._folder)
             self._door = None
+            await self._close_up()
 
     def launch(self, order: Launch) -> None:
         """Give a cell to its worker, or to a new one."""
@@ -234,25 +235,61 @@ class WorkerDriver:
             act()
             return
         self._waiting.append(act)
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
+        self._begin_to_open()
 
     async def _open_once(self) -> None:
+        await self._begin_to_open()
+
+    def _begin_to_open(self) -> asyncio.Task[None]:
         if self._opening is None:
             self._opening = asyncio.get_running_loop().create_task(self._open())
-        await self._opening
+            self._opening.add_done_callback(self._opened)
+        return self._opening
 
     async def _open(self) -> None:
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._processes.start(self._hear_processes)
-        self._folder = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        (self._home / DOOR).unlink(missing_ok=True)
+        """Make what workers stand on, or leave nothing of it."""
+        try:
+            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            await self._processes.start(self._hear_processes)
+            self._folder = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            (self._home / DOOR).unlink(missing_ok=True)
+            self._door = await self._listen(f"/proc/self/fd/{self._folder}/{DOOR}")
+        except BaseException:
+            await self._close_up()
+            raise
+
+    async def _listen(self, path: str) -> asyncio.Server:
         door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        door.bind(f"/proc/self/fd/{self._folder}/{DOOR}")
-        self._door = await asyncio.get_running_loop().create_unix_server(self._channel, sock=door)
+        try:
+            door.bind(path)
+            return await asyncio.get_running_loop().create_unix_server(self._channel, sock=door)
+        except BaseException:
+            door.close()
+            raise
+
+    async def _close_up(self) -> None:
+        await self._processes.stop()
+        if self._folder >= 0:
+            os.close(self._folder)
+            self._folder = -1
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        """Do what waited for it. If it could not be opened, what waits ends, and the next worker tries again."""
         waiting, self._waiting = self._waiting, []
-        for act in waiting:
-            act()
+        error = None if opening.cancelled() else opening.exception()
+        if error is None:
+            for act in waiting:
+                act()
+            return
+        self._opening = None
+        is_full = isinstance(error, OSError) and error.errno in NO_ROOM
+        if is_full:
+            self._report(PauseChanged(paused=True, reason=f"disk full: no room for workers in {self._home}"))
+        lost = Outcome(OutcomeKind.LOST, message=f"no worker can be started: {error}", engine_lost=is_full)
+        for hold in list(self._holds.values()):
+            for order in list(hold.orders.values()):
+                self._tell_end(hold, order, lost, kept=False)
+            self._gone(hold)
 
     def _hear(self, channel: Channel, message: dict[str, Any]) -> None:
         """A worker says something."""
