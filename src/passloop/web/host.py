@@ -41,12 +41,16 @@ _URGENCY = {DownMode.DRAIN: 0, DownMode.NOW: 1, DownMode.LEAVE: 2}
 
 
 class EngineHost:
-    """An engine that runs in this process and may be told to go down."""
+    """An engine that runs in this process and may be told to go down.
+
+    `declaring` is held from the look whether a dataset or a study has a run under way until it has one.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.page = Page(absent="the page is not served yet")
         self.files = FileTasks(engine, home=str(engine.home.path))
+        self.declaring = asyncio.Lock()
         self._mode: DownMode | None = None
         self._going: asyncio.Task[None] | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from passloop.apps.errors import BadValue
 __all__ = ["METADATA", "PartStore", "WrittenAside", "lazily", "parquet", "read_rows", "table_of", "write_file"]
 
 METADATA = b"passloop"
+_NUMBERS = count()
 DEEPEST = 20
 """Lists and objects in each other that become types; deeper ones become text."""
 
@@ -196,7 +198,7 @@ class WrittenAside:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._aside = path.parent / f".{path.name}.{os.getpid()}.aside"
+        self._aside = path.parent / f".{path.name}.{os.getpid()}-{next(_NUMBERS)}.aside"
 
     def __enter__(self) -> Path:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -39,13 +39,14 @@ async def generate(request: Request, host: HostHere) -> Response:
     asked = await asyncio.to_thread(decode_request, body)
     dataset = await asyncio.to_thread(asked.read)
     check_keys(dataset, os.environ)
-    live = await engine.read(lambda reader: live_run(reader, dataset))
-    if live is not None:
-        return json_reply(document(run={"id": live.row.id, "name": live.row.name}, joined=True))
-    declared = await asyncio.to_thread(declared_of, dataset, environment=asked.environment, files=asked.files)
-    for pool in declarations(dataset.models.values()):
-        await engine.send(pool)
-    answer = await engine.declare_source(declared)
+    async with host.declaring:
+        live = await engine.read(lambda reader: live_run(reader, dataset))
+        if live is not None:
+            return json_reply(document(run={"id": live.row.id, "name": live.row.name}, joined=True))
+        declared = await asyncio.to_thread(declared_of, dataset, environment=asked.environment, files=asked.files)
+        for pool in declarations(dataset.models.values()):
+            await engine.send(pool)
+        answer = await engine.declare_source(declared)
     if asked.files:
         host.files.follow(answer.run)
     return json_reply(document(run={"id": answer.run, "name": declared.name}, joined=False))
