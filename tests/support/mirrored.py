@@ -2,7 +2,7 @@
 
 Laws that hold in both are not enough: a machine may agree with itself and yet remember something else than was true.
 Each field is compared, or stands in `_UNLIKE` with the reason why it may differ; so a field that is added is compared
-from then on. It changes nothing.
+from then on. It changes nothing, but draws that count no more are dropped.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ def _compare(where: str, restored: object, live: object) -> Iterator[str]:
 
 def _plain_state(state: State) -> dict[str, object]:
     """The state, without what is forgotten with the next turn and without what means nothing."""
+    for pool in state.pools.values():
+        if isinstance(pool, RatePool):
+            pool.draws(state.now)  # those that count no more are forgotten whenever somebody looks
     known: dict[str, Any] = {name: value for name, value in vars(state).items() if name not in _UNLIKE[State]}
     live = {number: task for number, task in state.tasks.items() if not task.final}
     known["tasks"] = live

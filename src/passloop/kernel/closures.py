@@ -120,7 +120,7 @@ def _close_parent(state: State, pool: ScalarPool, outcome: Outcome) -> None:
         return
     if parent.closure.fail(outcome, admitted_at=state.now, now=state.now, seed=state.seed):
         plan_wake_up(state, parent, parent.closure)
-        state.touch_pool(parent.name)
+    state.touch_pool(parent.name)
 
 
 def plan_wake_up(state: State, pool: ScalarPool, closure: Closure) -> None:

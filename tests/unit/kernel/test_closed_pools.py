@@ -13,6 +13,7 @@ from passloop.kernel.pools import RATE_MARGIN
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import TaskState
 from tests.support.builders import HOUR, MINUTE, SECOND, World, ask, outcome
+from tests.support.mirrored import differences
 
 
 def endpoint(limit: int = 8) -> World:
@@ -497,6 +498,19 @@ def test_outcomes_that_an_old_store_kept_one_by_one_count_as_before() -> None:
         closure = Machine.restore(Saved(pools=(row,))).state.pools["model"].closure
         assert closure is not None
         assert closure.fail(outcome("rate_limited", status=429), admitted_at=1, now=2, seed=0) is not keeps_open
+
+
+def test_an_endpoint_that_stays_open_beside_closed_models_knows_so_after_a_restart() -> None:
+    world = endpoint()
+    world.finish(*calls(world, 8))
+    limited(world, *calls(world, 1, "other"))
+    for task in calls(world, 3):
+        limited(world, task)
+    gates = {pool.name: pool.gate for pool in world.machine.pools(world.now)}
+    assert (gates["model"], gates["other"], gates["endpoint"]) == ("cooling", "cooling", "open")
+    restored = world.restored()
+    restored.handle((), world.now)
+    assert differences(restored, world.machine) == []
 
 
 def test_one_burst_lowers_the_limit_once_though_its_last_refusal_comes_after_the_probe() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from passloop.kernel.events import PoolKind
 from passloop.kernel.state import State
-from tests.support.builders import World, ask
+from tests.support.builders import MINUTE, World, ask
 from tests.support.mirrored import differences
 
 
@@ -65,3 +65,15 @@ def test_what_a_restart_forgets_is_told(harm: Callable[[State], None]) -> None:
     assert differences(restored, world.machine) == []
     harm(restored.state)
     assert differences(restored, world.machine) != []
+
+
+def test_a_draw_that_counts_no_more_is_no_difference() -> None:
+    world = World(gpus=0, cpus=1)
+    world.declare("tokens", PoolKind.RATE, 80)
+    world.finish(world.submit(ask(tokens=8)))
+    world.advance(2 * MINUTE)
+    world.submit(cpus=1)
+    restored = world.restored()
+    restored.handle((), world.now)
+    assert restored.state.pools["tokens"].most(world.now) == 80
+    assert differences(restored, world.machine) == []
