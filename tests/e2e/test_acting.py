@@ -24,7 +24,10 @@ def test_cancel_lists_what_it_touched_and_what_not(shared: Box) -> None:
     assert states(shared, f"{first}-{last}") == ["cancelled", "cancelled"]
     again = shared.run("cancel", str(first))
     assert again.code == 0
-    assert f"task {first} is as it was" in again.err
+    assert again.err == f"task {first} is as it was: it is cancelled already\n"
+    (other,) = held(shared)
+    again = shared.run("cancel", f"{first}-{last}", str(other))
+    assert again.err == f"tasks {first}-{last} are as they were, each of them: it is cancelled already\n"
 
 
 def test_cancel_ends_a_running_tree(box: Box, tmp_path: Path) -> None:

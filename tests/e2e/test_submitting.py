@@ -200,3 +200,17 @@ def test_snapshot_runs_the_code_of_the_moment(box: Box) -> None:
     box.run("release", "1")
     box.run("wait", "1")
     assert box.run("logs", "1").out == "old\n"
+
+
+@pytest.mark.parametrize("words", [["submit", "-g"], ["wait", "--timeout"]])
+def test_an_option_without_its_value_is_told_with_the_help_of_its_verb(box: Box, words: list[str]) -> None:
+    said = box.run(*words)
+    assert said.code == 2
+    assert said.err.endswith(f"requires an argument\n  hint: passloop {words[0]} --help\n")
+
+
+def test_a_file_is_no_directory_to_run_in(box: Box) -> None:
+    (box.folder / "train.py").touch()
+    said = box.run("submit", "--cwd", "train.py", "--", "true")
+    assert said.code == 2
+    assert "`train.py` is no directory" in said.err

@@ -128,7 +128,7 @@ def run_program(words: list[str]) -> int:
         streams.say(error.format_message())
         return int(Exit.USAGE)
     except click.ClickException as error:
-        raise _usage(error) from None
+        raise _usage(error, words) from None
     except click.Abort:
         raise KeyboardInterrupt from None
     return int(answer) if isinstance(answer, int) else int(Exit.OK)
@@ -145,8 +145,10 @@ def _invoke(words: list[str]) -> object:
         return ended.exit_code
 
 
-def _usage(error: click.ClickException) -> CliError:
+def _usage(error: click.ClickException, words: list[str]) -> CliError:
+    """In our words. Click does not tell of which verb an option lacks its value; then the first word names it."""
     context = getattr(error, "ctx", None)
-    hint = f"{context.command_path} --help" if context is not None else "passloop --help"
+    verb = words[0] if words and words[0] in VERBS else ""
+    hint = f"{context.command_path if context is not None else f'passloop {verb}'.strip()} --help"
     text = error.format_message().strip().rstrip(".")
     return CliError(text[:1].lower() + text[1:], hint=hint, exit_code=Exit.USAGE)

@@ -103,11 +103,31 @@ def _show(answer: dict[str, Any], done: str) -> None:
         streams.emit(f"as {ids_text(created)}")
     for run in answer.get("sources") or []:
         streams.emit(f"{done} what is still to come of run {run}")
-    unchanged = answer.get("unchanged") or []
-    for entry in unchanged[:_LISTED]:
-        streams.say(f"task {entry['task']} is as it was: {streams.clean(str(entry['reason']))}")
-    if len(unchanged) > _LISTED:
-        streams.say(f"... and {len(unchanged) - _LISTED:,} more that are as they were")
+    for line in _unchanged_lines(answer.get("unchanged") or []):
+        streams.say(line)
+
+
+def _unchanged_lines(unchanged: list[dict[str, Any]]) -> list[str]:
+    """Tasks that are as they were, those with the same reason together."""
+    alike: dict[str, list[int]] = {}
+    for entry in unchanged:
+        alike.setdefault(str(entry["reason"]), []).append(int(entry["task"]))
+    lines = []
+    for reason, tasks in list(alike.items())[:_LISTED]:
+        who = (
+            f"task {tasks[0]} is as it was"
+            if len(tasks) == 1
+            else f"tasks {_few(tasks)} are as they were, each of them"
+        )
+        lines.append(f"{who}: {streams.clean(reason)}")
+    left = sum(map(len, list(alike.values())[_LISTED:]))
+    return [*lines, f"... and {left:,} more that are as they were"] if left else lines
+
+
+def _few(tasks: list[int]) -> str:
+    """Ids with neighbours folded; of very many parts the first."""
+    parts = ids_text(tasks).split()
+    return " ".join(parts[:_LISTED]) + (" ..." if len(parts) > _LISTED else "")
 
 
 def touch_group(ctx: click.Context, verb: str, done: str, choice: Choice) -> None:
