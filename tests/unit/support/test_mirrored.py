@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from passloop.kernel.events import PoolKind
+from passloop.kernel.events import Held, PoolKind
 from passloop.kernel.state import State
 from tests.support.builders import MINUTE, World, ask
 from tests.support.mirrored import differences
@@ -72,7 +72,7 @@ def test_a_draw_that_counts_no_more_is_no_difference() -> None:
     world.declare("tokens", PoolKind.RATE, 80)
     world.finish(world.submit(ask(tokens=8)))
     world.advance(2 * MINUTE)
-    world.submit(cpus=1)
+    world.send(Held(()))
     restored = world.restored()
     restored.handle((), world.now)
     assert restored.state.pools["tokens"].most(world.now) == 80
