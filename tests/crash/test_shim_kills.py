@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from passloop.drivers.identity import process_from_json
+from passloop.drivers.identity import boot_id, process_from_json, ticks_of
+from passloop.drivers.processes.keeper.records import claim_start
 from passloop.drivers.processes.strays import find, wait_gone
 from passloop.kernel.events import Exited, Started, StrayGone
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -119,6 +120,55 @@ async def test_a_zygote_that_never_comes_up_loses_the_attempts_with_its_last_wor
     assert outcome.message == "the process that starts attempts does not come up: no such luck"
     monkeypatch.undo()
     assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
+
+
+async def test_a_zygote_that_never_comes_up_is_started_again_for_the_next_attempt_alone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without anything to start it would be started some hundred times a second."""
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit('no such luck')")
+    monkeypatch.setattr("passloop.drivers.processes.launcher._BOOT", broken)
+    os.kill(zygote_of(stage), signal.SIGKILL)
+    for attempt in (1, 2):
+        assert (await stage.run(["true"], attempt)).outcome.kind is OutcomeKind.LOST
+        assert stage.driver._launcher is not None
+        assert stage.driver._launcher.pid is None
+
+
+async def test_a_zygote_that_cannot_be_made_loses_the_attempt_and_the_next_tries_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its interpreter is away, as during an upgrade."""
+    monkeypatch.setattr(sys, "executable", "/not/there/python")
+    os.kill(zygote_of(stage), signal.SIGKILL)
+    for attempt in (1, 2):
+        outcome = (await stage.run(["true"], attempt)).outcome
+        assert outcome.kind is OutcomeKind.LOST
+        assert outcome.message.startswith("the process that starts attempts does not come up: ")
+    monkeypatch.undo()
+    assert (await stage.run(["true"], 3)).outcome.kind is OutcomeKind.SUCCESS
+
+
+async def test_an_attempt_that_a_killed_zygotes_shim_has_begun_is_not_lost_though_no_other_comes_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit('no such luck')")
+    monkeypatch.setattr("passloop.drivers.processes.launcher._BOOT", broken)
+    os.kill(zygote_of(stage), signal.SIGKILL)
+    order = stage.launch(["true"])
+    shim = await asyncio.create_subprocess_exec("sleep", "600")
+    order.directory.mkdir(parents=True)
+    folder = os.open(order.directory, os.O_RDONLY)
+    record = {"name": order.name, "pid": shim.pid, "ticks": ticks_of(shim.pid), "boot": boot_id()}
+    assert claim_start(folder, json.dumps(record).encode())
+    os.close(folder)
+    await stage.heard.until(Started, 1)
+    shim.kill()
+    await shim.wait()
+    assert (await stage.ended()).outcome.kind is OutcomeKind.LOST
+    assert stage.heard.of(1) == ["Started", "Exited"]
 
 
 async def test_attempts_survive_the_engine_and_are_taken_up_by_the_next(tmp_path: Path) -> None:

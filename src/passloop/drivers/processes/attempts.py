@@ -31,7 +31,7 @@ class Watch:
     `process` is the shim's even after its death. `halted` is the reason of a stop, "" for none; `forced`
     says that the wish to stop could not be left in its folder, so that its shim is killed. `settling` holds
     while its records are being read, `unsettled` says that they must be (again). `adopted` says that an
-    earlier engine launched it.
+    earlier engine launched it. `unstarted` says why nothing starts it any more, "" if something may.
     """
 
     attempt: AttemptId
@@ -49,6 +49,7 @@ class Watch:
     settling: bool = False
     unsettled: bool = False
     adopted: bool = False
+    unstarted: str = ""
 
     @classmethod
     def of_launch(cls, launch: Launch, cgroup: Path | None) -> Watch:

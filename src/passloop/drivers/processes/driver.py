@@ -46,6 +46,7 @@ LockFds = Callable[[Allocation], Sequence[int]]
 _DATAGRAM = 1 << 16
 _KEPT_ENVIRONMENTS = 64
 _ZYGOTE_TRIES = 3
+_NO_ZYGOTE = "the process that starts attempts does not come up"
 
 
 def _no_check(_launch: Launch) -> StartRefused | None:
@@ -129,7 +130,11 @@ class ProcessDriver:
             self._report(refusal)
             return
         try:
+            self._need_zygote()
             watch = self._prepare(order)
+        except OSError as error:
+            self._refuse(order, Outcome(OutcomeKind.LOST, message=f"{_NO_ZYGOTE}: {error}"))
+            return
         except ValueError as error:
             self._refuse(order, Outcome(OutcomeKind.FAILURE, exit_code=126, message=str(error)))
             return
@@ -192,9 +197,21 @@ class ProcessDriver:
         self._report(Exited(order.attempt, order.epoch, outcome))
 
     def _start_zygote(self) -> None:
+        """Start one and send it what it must know. Raises `OSError`."""
         assert self._launcher is not None
         self._counts["zygote_starts"] += 1
         self._launcher.start()
+        for frame in self._environments.values():
+            self._launcher.send(frame)
+        for watch in self._watches.values():
+            if watch.phase is Phase.ORDERED:
+                self._send_order(watch)
+
+    def _need_zygote(self) -> None:
+        """Start one if the last one was given up. Raises `OSError`."""
+        assert self._launcher is not None
+        if self._launcher.pid is None:
+            self._start_zygote()
 
     def _hear_zygote(self, word: list[bytes]) -> None:
         what, attempt, why = word
@@ -204,29 +221,34 @@ class ProcessDriver:
         elif watch is None:
             return
         elif what == b"unforked":
-            self._end(watch, Outcome(OutcomeKind.LOST, message=f"no process could be made: {why.decode()}"))
+            self._settle_unstarted(watch, f"no process could be made: {why.decode()}")
         elif what == b"gone":
             self._settle_soon(watch)
 
     def _zygote_ended(self, last_words: str) -> None:
         """Start another one and send again what has not begun: whichever shim makes the start record first
-        runs.
+        runs. If none comes up, the next launch tries again.
         """
         self._failed_starts += 1
         self._hear_shims()
-        ordered = [watch for watch in self._watches.values() if watch.phase is Phase.ORDERED]
         if self._failed_starts > _ZYGOTE_TRIES:
-            self._failed_starts = 0
-            for watch in ordered:
-                message = f"the process that starts attempts does not come up: {last_words}"
-                self._end(watch, Outcome(OutcomeKind.LOST, message=message))
-            ordered = []
-        self._start_zygote()
-        assert self._launcher is not None
-        for frame in self._environments.values():
-            self._launcher.send(frame)
-        for watch in ordered:
-            self._send_order(watch)
+            self._give_up_zygote(last_words)
+            return
+        try:
+            self._start_zygote()
+        except OSError as error:
+            self._give_up_zygote(str(error))
+
+    def _give_up_zygote(self, why: str) -> None:
+        self._failed_starts = 0
+        for watch in self._watches.values():
+            if watch.phase is Phase.ORDERED:
+                self._settle_unstarted(watch, f"{_NO_ZYGOTE}: {why}")
+
+    def _settle_unstarted(self, watch: Watch, why: str) -> None:
+        """Nothing starts an attempt any more, but a shim of an earlier zygote may: its records tell."""
+        watch.unstarted = why
+        self._settle_soon(watch)
 
     def _hear_shims(self) -> None:
         assert self._socket is not None
@@ -352,6 +374,8 @@ class ProcessDriver:
         outcome = finding.outcome or Outcome(OutcomeKind.LOST, message="its shim is gone")
         if watch.adopted and not finding.begun:
             outcome = replace(outcome, engine_lost=True)
+        if watch.unstarted and not finding.begun:
+            outcome = replace(outcome, message=watch.unstarted)
         if watch.forced:
             outcome = Outcome(_HALTED[watch.halted], message="killed: no wish to stop could be left in its folder")
         self._end(watch, outcome, stray=bool(left))

@@ -49,23 +49,30 @@ class Launcher:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Start the zygote; what is sent meanwhile waits for it."""
+        """Start the zygote; what is sent meanwhile waits for it. Raises `OSError`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         fds = (theirs.fileno(), self._home)
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_BOOT), *map(str, fds)],
-                env=handed_on(),
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._last_words,
-                pass_fds=fds,
-                start_new_session=True,
-            )
+            try:
+                self._process = self._begun(fds)
+            except BaseException:
+                ours.close()
+                raise
         ours.setblocking(False)
         self._socket = ours
         asyncio.get_running_loop().add_reader(ours, self._hear)
+
+    def _begun(self, fds: Sequence[int]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_BOOT), *map(str, fds)],
+            env=handed_on(),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._last_words,
+            pass_fds=fds,
+            start_new_session=True,
+        )
 
     def stop(self) -> None:
         """Let the zygote end; running shims are not affected."""
