@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -23,6 +24,7 @@ class Host(Protocol):
     engine: Engine
     page: Page
     files: FileTasks
+    declaring: asyncio.Lock
 
     def go_down(self, mode: DownMode) -> None:
         """Begin to go down; returns at once."""
