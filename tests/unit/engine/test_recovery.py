@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from passloop.engine.recovery import live_attempts
+from passloop.kernel.changes import PoolChanged
 from passloop.kernel.events import Cancelled, DrainChanged, Exited, StrayGone
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.tasks import Outcome, OutcomeKind, TaskState
-from tests.support.engines import Rig, commands
+from passloop.kernel.workers import WORKERS, Worker, Workers
+from tests.support.builders import World
+from tests.support.engines import Rig, commands, rig
 
 
 async def reopened(one: Rig) -> None:
@@ -93,6 +98,18 @@ async def test_what_was_being_ended_for_a_drain_is_kept_for_later_though_the_eng
         assert one.store.states_of([1]) == {1: TaskState.RUNNING}
     finally:
         await one.close()
+
+
+async def test_who_waits_behind_another_is_found_again_with_the_worker_of_both(tmp_path: Path) -> None:
+    world = World(gpus=0, cpus=2)
+    tasks = world.submit_many(cpus=1, n=2, driver="workers")
+    known = Workers()
+    known.add(worker := Worker(AttemptId(7), "workers", 1, "key", ""))
+    for task in tasks:
+        known.give(worker, world.attempt(task))
+    saved = replace(world.rows.saved(), pools=(PoolChanged(WORKERS, WORKERS, known.text()),))
+    async with rig(tmp_path) as one:
+        assert [live.worker for live in live_attempts(one.store, saved)["workers"]] == [7, 7]
 
 
 async def test_ready_work_starts_after_a_restart_without_anything_being_released(tmp_path: Path) -> None:
