@@ -107,6 +107,7 @@ class Engine:
         self.expanding = SourceWaiting()
         self.quiet = Quiet(self.attempts)
         self.backups = Backups(store, clock)
+        self.retries = asyncio.Lock()  # held from the look at what is to be retried until it is committed
         self._roles = Roles()
         self._alarm = alarm or LoopAlarm(clock)
         self._started_at = clock.wall()
@@ -245,6 +246,7 @@ class Engine:
             source = await self.read(lambda reader: reader.source(run))
             if source is None or source.row.ended_at is not None:
                 self.expanding.note_there((TaskId(run),))
+            self.expanding.looked(waiter)
             async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
                 await waiter.done
         except TimeoutError:
@@ -258,6 +260,7 @@ class Engine:
         try:
             states = await self.states_of(ids)
             waiting.note_there(task for task in ids if task not in states or states[task] in waiting.states)
+            waiting.looked(waiter)
             async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1000):
                 await waiter.done
         except TimeoutError:

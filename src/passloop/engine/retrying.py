@@ -42,7 +42,15 @@ class _Plan:
 
 
 async def retry(engine: Engine, tasks: Sequence[TaskId]) -> Retried:
-    """Retry these tasks. Durable when it returns; raises as `Engine.submit` does."""
+    """Retry these tasks. Durable when it returns; raises as `Engine.submit` does.
+
+    Of two who retry a task at once, one is told that the other did.
+    """
+    async with engine.retries:
+        return await _retry(engine, tasks)
+
+
+async def _retry(engine: Engine, tasks: Sequence[TaskId]) -> Retried:
     plan = await engine.read(lambda reader: _plan(reader, tasks))
     made: dict[int, int] = {}
     for (run, group, priority), views in groupby(plan.views, key=_place_of):

@@ -25,11 +25,12 @@ class _Waiter:
 class Waiting:
     """Waiters by task, for any of `states`. All methods are called on the loop thread."""
 
-    __slots__ = ("_waiters", "states")
+    __slots__ = ("_closed", "_waiters", "states")
 
     def __init__(self, states: Collection[TaskState]) -> None:
         self.states = frozenset(states)
         self._waiters: dict[TaskId, set[_Waiter]] = {}
+        self._closed: Exception | None = None
 
     def __len__(self) -> int:
         return len(self._waiters)
@@ -69,8 +70,14 @@ class Waiting:
                 if not others:
                     del self._waiters[task]
 
+    def looked(self, waiter: _Waiter) -> None:
+        """What is there already was noted: the rest is still to come, or never will."""
+        if self._closed is not None and not waiter.done.done():
+            waiter.done.set_exception(self._closed)
+
     def close(self, error: Exception) -> None:
-        """No state is committed here any more: every waiter is told so."""
+        """No state is committed here any more: every waiter is told so, those to come too."""
+        self._closed = error
         for waiter in {waiter for waiters in self._waiters.values() for waiter in waiters}:
             if not waiter.done.done():
                 waiter.done.set_exception(error)

@@ -76,3 +76,16 @@ async def test_who_waits_for_tasks_is_told_that_the_engine_stopped(tmp_path: Pat
     with pytest.raises(EngineStopped):
         await waiting
     one.store.close()
+
+
+async def test_who_begins_to_wait_when_the_engine_has_hung_up_is_told_at_once(tmp_path: Path) -> None:
+    """Those who waited before were told once; nobody would ever tell those who come after."""
+    async with rig(tmp_path) as one:
+        await one.engine.submit(commands(2))
+        one.driver.finish_task(1)
+        await one.engine.wait_final([TaskId(1)])
+        one.engine.hang_up()
+        assert await one.engine.wait_final([TaskId(1)])
+        for waiting in (one.engine.wait_final([TaskId(2)]), one.engine.wait_final([TaskId(1), TaskId(2)])):
+            with pytest.raises(EngineStopped):
+                await asyncio.wait_for(waiting, 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from passloop.engine.retrying import retry
@@ -106,3 +107,12 @@ async def test_a_dependency_that_was_retried_is_followed_to_its_newest_task(tmp_
         view = await one.engine.read(lambda reader: reader.task(int(retried.created[1])))
         assert view is not None
         assert view.after == (Dependency(retried.created[0]),)
+
+
+async def test_of_two_who_retry_a_task_at_once_one_is_told_that_the_other_did(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain(()))
+        await failed(one, 1)
+        done = await asyncio.gather(*(retry(one.engine, [TaskId(1)]) for _ in range(3)))
+        assert [made.created for made in done] == [(2,), (), ()]
+        assert done[2].unchanged == ((1, "it was retried already, by task 2"),)
