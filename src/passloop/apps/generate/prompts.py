@@ -19,7 +19,7 @@ __all__ = ["BadAnswer", "messages_for", "tokens_estimate", "value_of"]
 
 CHARS_PER_TOKEN = 4
 TOKENS_UNSAID = 256
-_SCORE = re.compile(r"-?\d+")
+_SCORE = re.compile(r"(?<!\d)-?\d{1,18}(?!\d)")
 
 
 class BadAnswer(Exception):
@@ -46,7 +46,7 @@ def value_of(dataset: Dataset, column: Column, text: str) -> Any:
     if not text.strip():
         raise BadAnswer("the answer is empty")
     if column.kind == "llm_text":
-        return text.strip()
+        return text.strip().encode(errors="replace").decode()  # half of a character can be stored nowhere
     if column.kind == "llm_judge":
         return _score(column, text)
     try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = ["NoJson", "json_in", "schema_of", "violation"]
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 _LONGEST = 300
 _MOST_TRIES = 100
+_DATA = frozenset({"const", "default", "enum", "examples"})
+"""Keys of a schema whose values are no schemas."""
 
 
 class NoJson(ValueError):
@@ -48,6 +51,38 @@ def _check(schema: Mapping[str, Any]) -> None:
         jsonschema.validators.validator_for(schema).check_schema(schema)
     except jsonschema.SchemaError as error:
         raise BadValue(f"the schema is no JSON Schema: {error.message}", "see json-schema.org") from None
+    for reference in _references(schema):
+        if not _leads_somewhere(reference, schema):
+            what = f"the schema has nothing at {shown(reference)}"
+            raise BadValue(what, "define it in the schema itself, or mend the $ref: nothing is fetched")
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """What a schema refers to; what has an id of its own in it is left to be judged later."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _references(each)
+    elif isinstance(schema, dict):
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            yield reference
+        for key, told in schema.items():
+            if key not in _DATA and not (isinstance(told, dict) and "$id" in told):
+                yield from _references(told)
+
+
+def _leads_somewhere(reference: str, schema: Mapping[str, Any]) -> bool:
+    from referencing import Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    resource = Resource.from_contents(schema, default_specification=DRAFT202012)
+    base = resource.id() or ""
+    try:
+        _drafts().with_resource(base, resource).resolver(base_uri=base).lookup(reference)
+    except Unresolvable:
+        return False
+    return True
 
 
 def json_in(text: str) -> Any:
@@ -55,23 +90,42 @@ def json_in(text: str) -> Any:
 
     Raises `NoJson`.
     """
+    decoder = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)
     for candidate in (text, *_FENCED.findall(text)):
         try:
-            return json.loads(candidate)
+            return _sayable(decoder.decode(candidate))
         except (ValueError, RecursionError):
             continue
-    decoder = json.JSONDecoder()
     for found in islice(re.finditer(r"[{\[]", text), _MOST_TRIES):
         try:
-            return decoder.raw_decode(text, found.start())[0]
+            return _sayable(decoder.raw_decode(text, found.start())[0])
         except (ValueError, RecursionError):
             continue
     raise NoJson("the answer holds no JSON")
 
 
+def _refused(word: str) -> Any:
+    """NaN and the infinities, which Python reads and JSON does not know."""
+    raise ValueError(f"{word} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if isfinite(number) else _refused(digits)
+
+
+def _sayable(value: Any) -> Any:
+    """The value, if it can be stored: half of a character, written as an escape, cannot."""
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
 def violation(value: Any, schema: Mapping[str, Any]) -> str | None:
     """What a value does against a schema, in one sentence; None if nothing."""
-    error = next(iter(_validator(json.dumps(schema, sort_keys=True)).iter_errors(value)), None)
+    try:
+        error = next(iter(_validator(json.dumps(schema, sort_keys=True)).iter_errors(value)), None)
+    except RecursionError:
+        return "it is nested too deep"
     if error is None:
         return None
     place = ".".join(str(part) for part in error.absolute_path) or "the whole"
@@ -80,9 +134,20 @@ def violation(value: Any, schema: Mapping[str, Any]) -> str | None:
 
 @lru_cache(maxsize=100)
 def _validator(schema: str) -> Any:
-    jsonschema = _library()
-    decoded = json.loads(schema)
-    return jsonschema.validators.validator_for(decoded)(decoded)
+    return _made(json.loads(schema))
+
+
+def _made(schema: Mapping[str, Any]) -> Any:
+    """Who judges by a schema. It knows the drafts of JSON Schema and fetches nothing."""
+    return _library().validators.validator_for(schema)(schema, registry=_drafts())
+
+
+def _drafts() -> Any:
+    """The drafts of JSON Schema: all that a schema may refer to outside itself."""
+    _library()
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
+
+    return REGISTRY
 
 
 def _library() -> Any:

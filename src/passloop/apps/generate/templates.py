@@ -66,7 +66,15 @@ def _run(text: str, values: Mapping[str, Any], *, as_text: bool) -> Any:
     template, expression = _compiled(text)
     try:
         return template(**values) if as_text or expression is None else _plain(expression(**values))
-    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except (
+        TemplateError,
+        ArithmeticError,
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise TemplateFailed(f"{type(error).__name__}: {error}") from None
 
 
