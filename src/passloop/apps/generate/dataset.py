@@ -160,7 +160,7 @@ class Dataset:
         if column.model is None:
             return None
         entry = self.spec.models[column.model]
-        return [self.spec.endpoints[entry.endpoint].base_url, entry.model, entry.params]
+        return [self.models[column.model].endpoint.address, entry.model, entry.params]
 
     def _schema_told(self, column: Column) -> Any:
         return self._schemas.get(column.name)

@@ -19,12 +19,16 @@ __all__ = ["NO_LIMIT", "Endpoint", "Model", "declarations", "draws_of", "limits_
 NO_LIMIT = 512
 """Calls in flight where the user names no limit: a pool has a capacity, and so has a process in open sockets."""
 
+_PORTS = {"http": ":80", "https": ":443"}
+"""What a URL means that names no port."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One OpenAI-compatible endpoint under one key. Spans in ms, rates per minute, None = no limit is known.
 
     `base_url` is what `/chat/completions` is appended to. `api_key` is a reference: `env:NAME` or `file:PATH`.
+    `address` is the URL as it is written best: the same for all spellings of one place.
     `headers` go with each call and are no secrets. With `discovers` the limits that the endpoint tells in
     `x-ratelimit-limit-*` are kept, too. Raises `ValueError` for a URL that is none, or that holds a password.
     """
@@ -38,6 +42,7 @@ class Endpoint:
     max_in_flight: int | None = None
     dead_after: int = 120_000
     discovers: bool = False
+    address: str = field(init=False)
     pool: PoolName = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,8 +51,12 @@ class Endpoint:
             raise ValueError(f"{self.base_url!r} is no URL of an endpoint: write it like http://127.0.0.1:8080/v1")
         if parts.username or parts.password:
             raise ValueError("a key does not belong into base_url: name it in api_key, as env:NAME or file:PATH")
+        if parts.query or parts.fragment:
+            raise ValueError(f"{self.base_url!r} has a ? or a #, and paths are appended to it: leave it out")
         key = "" if self.api_key is None else "@" + self.api_key.partition(":")[2].rpartition("/")[2]
-        object.__setattr__(self, "pool", PoolName(parts.netloc + parts.path.rstrip("/") + key))
+        place = parts.netloc.lower().removesuffix(_PORTS[parts.scheme]) + parts.path.rstrip("/")
+        object.__setattr__(self, "address", f"{parts.scheme}://{place}")
+        object.__setattr__(self, "pool", PoolName(place + key))
 
     @property
     def requests(self) -> PoolName:
