@@ -116,3 +116,17 @@ async def test_of_two_who_retry_a_task_at_once_one_is_told_that_the_other_did(tm
         done = await asyncio.gather(*(retry(one.engine, [TaskId(1)]) for _ in range(3)))
         assert [made.created for made in done] == [(2,), (), ()]
         assert done[2].unchanged == ((1, "it was retried already, by task 2"),)
+
+
+async def test_a_dependent_is_remade_once_and_with_whom_it_was_aborted_for(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        either = (Dependency(-1, any_end=True), Dependency(-2))
+        await one.engine.submit(chain((), (), either, (Dependency(-1), Dependency(-2))))
+        await failed(one, 1)
+        await failed(one, 2)
+        assert one.store.states_of([3, 4]) == {3: TaskState.ABORTED, 4: TaskState.ABORTED}
+        first = await retry(one.engine, [TaskId(1)])
+        assert (first.changed, first.created) == ((1, 4), (5, 6))
+        assert one.store.states_of([6]) == {6: TaskState.ABORTED}
+        second = await retry(one.engine, [TaskId(2)])
+        assert second.changed == (2, 3, 6)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from passloop.kernel.changes import DurationLearned
-from passloop.kernel.events import Started
+from passloop.kernel.changes import DurationLearned, TasksAnswer
+from passloop.kernel.events import DrainChanged, Started
 from passloop.kernel.tasks import RetryBudgets, TaskState
 from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
 
@@ -455,3 +455,14 @@ def test_a_start_that_is_refused_after_the_deadline_is_not_made_again() -> None:
     world.refuse_start(task, world.taken(0))
     assert world.state(task) is TaskState.FAILED
     assert "deadline" in world.row(task).message
+
+
+def test_a_task_that_is_being_ended_for_a_drain_can_still_be_cancelled() -> None:
+    world = World(gpus=1)
+    task = world.submit(gpus=1)
+    world.send(DrainChanged(draining=True, stop_running=True))
+    answer = world.cancel(task).answers[0]
+    assert isinstance(answer, TasksAnswer)
+    assert answer.changed == (task,)
+    world.end(task, "lost", engine_lost=True)
+    assert world.state(task) is TaskState.CANCELLED

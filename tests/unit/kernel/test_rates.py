@@ -87,3 +87,15 @@ def test_a_call_reserves_of_a_rate_only_while_it_is_known() -> None:
     world.declare("tokens", PoolKind.RATE, 16)
     world.finish(world.running[0])
     assert sum(one.row.reservation is not None for one in world.rows.saved().tasks) == 1
+
+
+def test_a_draw_counts_for_the_window_and_a_margin_whoever_looks_meanwhile() -> None:
+    world = World(gpus=0)
+    world.declare("tokens", PoolKind.RATE, 80)
+    world.finish(world.submit(ask(tokens=80), driver="calls"))
+    later = world.submit(ask(tokens=80), driver="calls")
+    world.advance(MINUTE)
+    world.submit(cpus=1)
+    assert later not in world.started
+    world.advance(RATE_MARGIN)
+    assert later in world.started
