@@ -7,6 +7,7 @@ Must never send to a bare pid.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _DEAD = b"ZX"
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ def process_from_json(text: str) -> Process:
 
 
 def ticks_of(pid: int) -> int | None:
-    """Start ticks of the living process `pid`; None if there is none, or only a zombie."""
+    """Start ticks of the living process `pid`; None if there is none, or only a zombie. Raises `OSError` for want of
+    descriptors.
+    """
     fields = _stat(pid)
     if fields is None or fields[0] in _DEAD:
         return None
@@ -76,14 +80,24 @@ def own_process() -> Process:
 
 
 def open_process(process: Process) -> int | None:
-    """A descriptor of `process`, readable when it ends; None if it is gone. The caller closes it."""
+    """A descriptor of `process`, readable when it ends; None if it is gone. The caller closes it.
+
+    Raises `OSError` if nobody can tell, for want of descriptors: that it is gone must not be taken from that.
+    """
     if process.boot != boot_id() or process.pid <= 0:
         return None
     try:
         held = os.pidfd_open(process.pid)
-    except OSError:
+    except OSError as error:
+        if error.errno in _NO_DESCRIPTOR:
+            raise
         return None
-    if ticks_of(process.pid) == process.ticks:
+    try:
+        is_it = ticks_of(process.pid) == process.ticks
+    except BaseException:
+        os.close(held)
+        raise
+    if is_it:
         return held
     os.close(held)
     return None
@@ -101,6 +115,8 @@ def _stat(pid: int) -> list[bytes] | None:
     """The fields of /proc/PID/stat from the state on."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+    except OSError as error:
+        if error.errno in _NO_DESCRIPTOR:
+            raise
         return None
     return text[text.rindex(b")") + 2 :].split()

@@ -60,7 +60,12 @@ class LeaseDriver:
         fields = order.payload
         holder = Process(int(fields.get("pid", 0)), int(fields.get("ticks", 0)), boot_id())
         self._counts["launched"] += 1
-        if not self._watch(order, holder):
+        try:
+            is_there = self._watch(order, holder)
+        except OSError as error:
+            self._tell_end(order, OutcomeKind.LOST, f"its holder cannot be watched: {error.strerror}")
+            return
+        if not is_there:
             self._tell_end(order, OutcomeKind.SUCCESS, "its holder was gone before it began")
             return
         self._report(Started(order.attempt, order.epoch, process_json(holder)))

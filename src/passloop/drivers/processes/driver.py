@@ -153,7 +153,10 @@ class ProcessDriver:
             ask_to_stop(watch.directory, grace=grace, reason=reason)
         except OSError:
             watch.forced = True  # no wish can be left there, so there is no polite way
-        self._signal_halt(watch)
+        if watch.shim is None and watch.phase is Phase.RUNNING and watch.process is not None:
+            self._watch_process(watch, Finding(watch.process))
+        else:
+            self._signal_halt(watch)
 
     def _signal_halt(self, watch: Watch) -> None:
         if watch.halted and watch.shim is not None:
@@ -262,7 +265,8 @@ class ProcessDriver:
                 record = json.loads(text)
             except ValueError:
                 continue  # not from a shim of ours
-            self._hear_shim(kind, record)
+            if isinstance(record, dict):
+                self._hear_shim(kind, record)
 
     def _hear_shim(self, kind: bytes, record: dict[str, Any]) -> None:
         watch = self._watches.get(record.get("attempt", 0))
@@ -294,8 +298,11 @@ class ProcessDriver:
         assert process is not None
         if watch.shim is not None:
             return
-        hold = self._shims.get(process) or self._hold(process)
         watch.process = process
+        try:
+            hold = self._shims.get(process) or self._hold(process)
+        except OSError:
+            return  # no descriptor is left for it: its shim tells its end all the same
         if hold is None:
             self._settle_soon(watch)
             return
