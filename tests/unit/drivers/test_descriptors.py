@@ -1,4 +1,4 @@
-"""An engine without a descriptor left takes nobody for gone: what it cannot watch goes on, and is heard all the same."""
+"""An engine without a descriptor left takes nobody for gone: what it cannot watch goes on and is heard all the same."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def none_left() -> Iterator[None]:
 
 
 def test_a_process_that_cannot_be_opened_is_not_called_gone() -> None:
+    own = own_process()
     with none_left(), pytest.raises(OSError, match="Too many open files"):
-        open_process(own_process())
+        open_process(own)
 
 
 async def test_a_lease_whose_holder_cannot_be_watched_is_lost_and_not_called_done(tmp_path: Path) -> None:
