@@ -204,10 +204,20 @@ def test_wait_that_is_interrupted_says_how_to_go_on(box: Box, tmp_path: Path) ->
     assert box.run("wait").code == 0
 
 
+def test_a_dry_run_retries_nothing_that_was_retried_already(shared: Box) -> None:
+    (bad,) = shared.submit("--", "false")
+    shared.run("wait", "--quiet", str(bad))
+    assert shared.run("retry", "-n", str(bad)).out.startswith("would retry 1 task:")
+    assert shared.run("retry", str(bad)).code == 0
+    said = shared.run("retry", "-n", str(bad))
+    assert (said.out, said.err) == ("would retry 0 tasks\n", "1 task would stay as it is\n")
+
+
 def test_wait_gives_up_after_its_timeout(shared: Box) -> None:
     (task,) = held(shared)
     said = shared.run("wait", str(task), "--timeout", "50ms")
     assert said.code == 124
+    assert said.err.startswith(f"1 task is held and goes on only when released: passloop why {task}\n")
     (ended,) = shared.submit("--", "true")
     shared.run("wait", str(ended))
     for one in (task, ended):

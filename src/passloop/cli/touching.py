@@ -20,7 +20,6 @@ from passloop.cli.wording import FINAL, counted, ids_text
 __all__ = ["Choice", "touch", "touch_group"]
 
 _LISTED = 20
-_ON_ENDED = ("retry", "rm")
 """Verbs for tasks that have ended; all others are for tasks that have not."""
 
 
@@ -77,7 +76,7 @@ def touch(
 def _list_plan(verb: str, tasks: list[dict[str, Any]], *, as_json: bool) -> None:
     if not tasks:
         raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
-    would = [task for task in tasks if _may_touch(verb, task["state"])]
+    would = [task for task in tasks if _may_touch(verb, task)]
     if as_json:
         streams.emit_json({"schema_version": 1, "would": verb, "tasks": [task["id"] for task in would]})
         return
@@ -91,8 +90,11 @@ def _list_plan(verb: str, tasks: list[dict[str, Any]], *, as_json: bool) -> None
         streams.say(f"{counted(left, 'task')} would stay as {'it is' if left == 1 else 'they are'}")
 
 
-def _may_touch(verb: str, state: str) -> bool:
-    return state in FINAL and (verb == "rm" or state != "succeeded") if verb in _ON_ENDED else state not in FINAL
+def _may_touch(verb: str, task: dict[str, Any]) -> bool:
+    is_final = task["state"] in FINAL
+    if verb == "retry":
+        return is_final and task["state"] != "succeeded" and task["retried_by"] is None
+    return is_final if verb == "rm" else not is_final
 
 
 def _show(answer: dict[str, Any], done: str) -> None:

@@ -146,6 +146,8 @@ def _wait(reads: Reads, tasks: list[dict[str, Any]], span: float | None, *, quie
     if not reads.running:
         raise no_engine(reads.home)
     ids = [task["id"] for task in tasks]
+    if not quiet:
+        _say_held([task["id"] for task in tasks if task["state"] == "held"])
     client = Client(reads.home)
     if quiet or span is not None:
         deadline = None if span is None else time.monotonic() + span
@@ -153,6 +155,13 @@ def _wait(reads: Reads, tasks: list[dict[str, Any]], span: float | None, *, quie
     from passloop.cli.progress import watch_tasks
 
     return _settled(watch_tasks(client, ids))
+
+
+def _say_held(ids: list[int]) -> None:
+    """Who waits for these waits for whoever releases them."""
+    if ids:
+        what = "is held and goes" if len(ids) == 1 else "are held and go"
+        streams.say(f"{counted(len(ids), 'task')} {what} on only when released: passloop why {min(ids)}")
 
 
 def _told(ended: dict[str, Any], tasks: list[dict[str, Any]], *, quiet: bool) -> dict[str, Any]:
