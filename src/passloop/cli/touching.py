@@ -20,7 +20,7 @@ from passloop.cli.wording import FINAL, counted, ids_text
 __all__ = ["Choice", "touch", "touch_group"]
 
 _LISTED = 20
-"""Verbs for tasks that have ended; all others are for tasks that have not."""
+"""How many reasons, and how many parts of folded ids, are told one by one."""
 
 
 class Choice(NamedTuple):
