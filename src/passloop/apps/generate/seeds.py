@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from .spec import Column
 __all__ = ["check_seed", "seeded"]
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
+LONGEST_FIELD = 2**24
+"""Characters of a field of a CSV file: a seed may be a whole document."""
 
 
 def seeded(column: Column, folder: Path, *, seed: int, row: int) -> Any:
@@ -51,24 +54,48 @@ def _read(path: Path, field: str, _version: tuple[int, int]) -> list[Any]:
     if not records:
         raise BadValue(f"the file {path.name} has no records", "give it at least one")
     if field not in records[0]:
-        known = ", ".join(map(shown, records[0]))
+        known = ", ".join(shown(each) for each in records[0] if each is not None)
         raise BadValue(f"{path.name} has no column {shown(field)}", f"say `field:`, one of {known}")
-    return [record.get(field) for record in records]
+    values = [None if (value := record.get(field)) != value else value for record in records]  # NaN: it is missing
+    try:
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        what = f"{path.name} has values in {shown(field)} that JSON does not say: {error}"
+        raise BadValue(what, "write them as text or as numbers") from None
+    return values
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
     try:
         if path.suffix == ".csv":
             with path.open(encoding="utf-8-sig", newline="") as file:
-                return list(csv.DictReader(file))
+                return _csv(file)
         if path.suffix == ".jsonl":
-            lines = path.read_text(encoding="utf-8").splitlines()
-            return [dict(json.loads(line)) for line in lines if line.strip()]
+            with path.open(encoding="utf-8-sig") as file:
+                return [_object(line) for line in file if line.strip()]
         if path.suffix == ".parquet":
             return _parquet(path)
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise BadValue(f"the file {path.name} cannot be read: {error}", "check that it is what its name says") from None
     raise BadValue(f"{path.name} is no seed file", f"use one of {', '.join(ENDINGS)}")
+
+
+def _csv(file: Iterable[str]) -> list[dict[str, Any]]:
+    """The records. Raises `ValueError` for columns of one name, of which only one could be had."""
+    csv.field_size_limit(max(LONGEST_FIELD, csv.field_size_limit()))
+    reader = csv.DictReader(file)
+    names = reader.fieldnames or ()
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        raise ValueError(f"it has two columns {shown(twice[0])}")
+    return list(reader)
+
+
+def _object(line: str) -> dict[str, Any]:
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError(f"{shown(line.strip())} is no JSON object")
+    return record
 
 
 def _parquet(path: Path) -> list[dict[str, Any]]:
