@@ -77,7 +77,13 @@ PROMISES = (
         "running work survives the engine's death and upgrade",
         "all found again, 0 restarted",
         "10 / 100 cycles of 8",
-        (CRASH_POINTS, "crash/test_shim_kills.py", "unit/drivers/test_keeper_parts.py"),
+        (
+            CRASH_POINTS,
+            "crash/test_shim_kills.py",
+            "unit/drivers/test_find.py",
+            "unit/drivers/test_keeper_parts.py",
+            "unit/drivers/test_reattach.py",
+        ),
     ),
     Promise(
         6,
@@ -126,7 +132,7 @@ PROMISES = (
         "limits hold across runs, crashes, restarts",
         "0 over, 0 before a Retry-After was over",
         "50 / 1,000 seeds",
-        ("unit/kernel/test_closed_pools.py", "unit/kernel/test_probing.py"),
+        ("unit/kernel/test_closed_pools.py", "unit/kernel/test_declared_again.py", "unit/kernel/test_probing.py"),
     ),
     Promise(
         14,
