@@ -58,6 +58,14 @@ def test_why_of_a_run_that_is_over_counts_its_ends(box: Box) -> None:
         box.run("down")
 
 
+def test_why_of_a_run_counts_what_was_retried_once(shared: Box) -> None:
+    first, _ = shared.submit("--name", "again", "--array", "1-2", "--", "sh", "-c", "exit $((PASSLOOP_INDEX - 1))")
+    shared.run("wait", "@again")
+    assert shared.run("retry", "--failed", "@again").code == 0
+    shared.run("wait", "@again")
+    assert shared.run("why", "@again").out == f"run {shared.task(first)['run']['id']} again: 1 failed, 1 succeeded\n"
+
+
 @pytest.mark.parametrize("words", [["export"], ["export", "-o", "/dev/full"]])
 def test_an_export_onto_a_full_disk_is_no_crash(shared: Box, words: list[str]) -> None:
     shared.submit("--hold", "--array", "1-2", "--", "true")

@@ -14,6 +14,7 @@ from typing import Any
 from passloop.apps.text import without_unit
 from passloop.cli import streams
 from passloop.cli.client import Client, quoted
+from passloop.cli.picking import standing
 from passloop.cli.reads import Ask, Reads
 from passloop.cli.spans import local_time
 from passloop.cli.wording import counted
@@ -73,8 +74,10 @@ def _found(reads: Reads, word: str) -> dict[str, Any] | None:
 
 
 def _of_tasks(reads: Reads, word: str, found: dict[str, Any]) -> dict[str, Any] | None:
-    """Of a run whose tasks are all there: of those that wait alike the first, and how many they are."""
-    tasks = reads.tasks(Ask((word,)))["tasks"]
+    """Of a run whose tasks are all there: of those that wait alike the first, and how many they are. A task that was
+    retried or submitted again counts as its newest one.
+    """
+    tasks = standing(reads.tasks(Ask((word,)))["tasks"])
     if len(tasks) == 1:
         return None
     alike: dict[str, list[dict[str, Any]]] = {}
