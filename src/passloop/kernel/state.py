@@ -156,10 +156,14 @@ class State:
         return group
 
     def _part(self, group: Group) -> Group:
-        """There are groups inside this one: its own tasks share with them, as a group with a name of no user's."""
+        """There are groups inside this one: its own tasks share with them, as a group with a name of no user's.
+
+        It was charged what these are, and that will be corrected when they end.
+        """
         if group.path is group.chain:
             own = self.groups[f"{group.name}/"] = Group(f"{group.name}/", group)
             own.work = group.work
+            own.virtual_time = sum(attempt.charged for attempt in self.attempts.values() if attempt.group is group)
             if own.work:
                 group.busy[own.name] = own
             group.path = (*group.chain, own)

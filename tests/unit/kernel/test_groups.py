@@ -68,15 +68,15 @@ def test_a_restart_changes_nobodys_turn() -> None:
     assert [task for _, task in steady.starts] == [task for _, task in restarted.starts]
 
 
-def test_a_group_that_is_owed_time_is_owed_it_after_a_restart_too() -> None:
+def test_a_group_that_others_came_to_be_inside_of_has_its_time_after_a_restart_too() -> None:
     world = World(gpus=2)
     first, _second = (world.submit(gpus=1, group="lab") for _ in range(2))
     world.submit(gpus=1, group="lab/night")
     world.finish(first)
-    owed = world.machine.state.groups["lab/"].virtual_time
-    assert owed < 0, "it was charged before its own tasks were a part of it"
+    own = world.machine.state.groups["lab/"].virtual_time
+    assert own == 30_000, "the one that ended took no time, the other is charged as before"
     world.restart()
-    assert world.machine.state.groups["lab/"].virtual_time == owed
+    assert world.machine.state.groups["lab/"].virtual_time == own
 
 
 def test_to_hold_a_group_holds_what_is_inside_it_now_and_later() -> None:
@@ -122,3 +122,11 @@ def test_columns_whose_models_are_full_cost_one_walk_a_turn(monkeypatch: pytest.
     world.finish(world.running[0])
     assert len(world.running) == 6
     assert True not in walks
+
+
+def test_what_ran_before_others_came_to_be_inside_a_group_gives_it_no_start_over_them() -> None:
+    world = World(gpus=0, cpus=1)
+    first = world.submit(cpus=1, group="a")
+    world.submit(cpus=1, group="a/b")
+    world.finish(first)
+    assert world.rows.groups["a/"].virtual_time == 0
