@@ -110,6 +110,7 @@ def fill(box: Box, url: str) -> None:
     assert box.run("tune", "tune.yaml").code == 0
     box.run("wait", "@digits", "@breaks")
     box.submit("--name", "never-yet", "-g", "2", "--hold", "--", "true")
+    assert box.run("submit", "sweep.yaml").err.startswith("4 of 4 tasks were there already")
 
 
 @pytest.fixture

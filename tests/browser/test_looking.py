@@ -85,6 +85,12 @@ def test_a_run_of_each_kind_has_its_views(looker: Visit, name: str) -> None:
     looker.check_calm()
 
 
+def test_a_run_that_found_all_there_is_promised_no_tasks(looker: Visit) -> None:
+    looker.go("#/runs", "table.grid tbody tr")
+    looker.see("no tasks")
+    assert looker.page.get_by_text("no tasks yet").count() == 0
+
+
 def test_a_task_has_its_request_attempts_results_and_output(looker: Visit) -> None:
     looker.go("#/tasks/1", ".log .row")
     for text in ("Asks for", "1 GPU", "Attempts", "Results", "accuracy", "Environment"):

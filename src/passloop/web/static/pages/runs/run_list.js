@@ -49,11 +49,13 @@ function HowFar({ run }) {
   return html`<${Meter} parts=${parts} whole=${whole} label=${standText(run)} />`;
 }
 
+const COMING = new Set(["open", "asked", "resting"]);
+
 /** How a run stands, in words. */
 export function standText(run) {
   const parts = STATES.filter((state) => run.counts[state]).map((state) => `${countText(run.counts[state])} ${state}`);
   if (run.source?.to_come) parts.push(`${countText(run.source.to_come)} to come`);
-  return parts.join(", ") || "no tasks yet";
+  return parts.join(", ") || (COMING.has(run.source?.state) ? "no tasks yet" : "no tasks");
 }
 
 /** Whether nothing of a run is left to do. */
