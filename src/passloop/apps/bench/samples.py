@@ -52,13 +52,15 @@ class SampleLog:
 
 
 def answers_of(path: Path) -> list[StoredAnswer]:
-    """Every whole line of a log, the first of each sample; none if there is no log."""
+    """Every whole line of a log, the first of each sample; none if there is no log. The last one may lack its newline:
+    other programs write such logs.
+    """
     try:
         data = path.read_bytes()
     except OSError:
         return []
     found: dict[str, StoredAnswer] = {}
-    for line in data.split(b"\n")[:-1]:
+    for line in data.split(b"\n"):
         answer = _answer(line)
         if answer is not None:
             found.setdefault(answer.sample, answer)

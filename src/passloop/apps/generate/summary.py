@@ -75,8 +75,10 @@ class Summary(NamedTuple):
         lines = [head, *(_usage_line(name, each) for name, each in self.usage.items())]
         if self.unknown:
             lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
-        if not self.whole:
+        if self.incomplete_out is not None:
             lines.append(f"partial: {counts['incomplete']:,} rows lack something -> {self.incomplete_out}")
+        elif not self.whole:
+            lines.append("partial: the candidates are used up before the target: say a larger `rows:`")
         lines += [failure.line() for failure in self.failures]
         if self.failures:
             lines.append("run the same spec again to ask only for what is missing")

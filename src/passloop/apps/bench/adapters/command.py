@@ -76,8 +76,9 @@ class CommandAdapter:
             raise CellError(f"{words[0]} cannot be started: {error.strerror}", exit_code=127) from None
         if ended.returncode != 0:
             raise _failure(ended.returncode, cell.out, said=_last_line(written))
+        metrics = _metrics(cell.out)  # first: answers of an attempt that left none are not kept for the next one
         _take_samples(cell.out, record)
-        return CellReport(metrics=_metrics(cell.out))
+        return CellReport(metrics=metrics)
 
     def reset(self) -> None:
         """Nothing is kept."""

@@ -35,7 +35,11 @@ class Row(NamedTuple):
 def rows_of(path: Path) -> Iterator[Row]:
     """The rows of a file (`.gz` too). Raises `DatasetError` with the line."""
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig")
+            if path.suffix == ".gz"
+            else path.open(encoding="utf-8-sig") as file
+        ):
             yield from (_row(number, line, path) for number, line in enumerate(file) if line.strip())
     except (OSError, UnicodeDecodeError, EOFError) as wrong:
         raise DatasetError(f"{path} cannot be read: {wrong}") from wrong

@@ -119,13 +119,13 @@ def _read(path: Path) -> list[Prompt]:
             text = file.read(LARGEST_FILE + 1)
         if len(text) > LARGEST_FILE:
             raise BadValue(f"the prompts {path} are over {LARGEST_FILE >> 20} MiB", "take a part of them")
-        lines = [line for line in text.decode("utf-8").splitlines() if line.strip()]
+        lines = [line for line in text.decode("utf-8-sig").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise BadValue(f"the prompts {path} cannot be read: {error}", fix) from None
     if path.suffix == ".jsonl":
         found = [_parsed(line, number, path) for number, line in enumerate(lines, 1)]
     else:
-        found = [Prompt(line) for line in lines]
+        found = [Prompt(line.rstrip("\r")) for line in lines]
     if not found:
         raise BadValue(f"the file {path} holds no prompt", fix)
     return found

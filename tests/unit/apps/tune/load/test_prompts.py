@@ -57,6 +57,15 @@ def test_a_json_lines_file_may_hold_chats_and_lengths(tmp_path: Path) -> None:
     assert prompt.body("completions") == {"prompt": "hi"}
 
 
+@pytest.mark.parametrize(
+    ("name", "data"), [("p.txt", "\ufeffone\u2028line\r\n"), ("p.jsonl", '\ufeff{"prompt": "one\u2028line"}\r\n')]
+)
+def test_files_of_other_programs_are_read_as_they_are_meant(tmp_path: Path, name: str, data: str) -> None:
+    (tmp_path / name).write_text(data, encoding="utf-8", newline="")
+    made = prompts_of(str(tmp_path / name), seed=1)
+    assert {made.prompt("rate=1", number).text for number in range(3)} == {"one\u2028line"}
+
+
 def test_a_plain_prompt_becomes_a_chat_of_one_message() -> None:
     prompt = prompts_of("builtin:3", seed=1).prompt("rate=1", 0)
     assert prompt.body("chat") == {"messages": [{"role": "user", "content": prompt.text}]}
