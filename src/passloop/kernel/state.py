@@ -81,9 +81,7 @@ class State:
         self.seed = 0
         self.next_run = self.next_task = self.next_attempt = 1
         self.draining = False
-        self.stopping = False
         self.paused = ""
-        self.runs: dict[int, str] = {}
         self.tasks: dict[int, Task] = {}
         self.keys: dict[str, int] = {}
         self.dependents: dict[int, list[int]] = {}
