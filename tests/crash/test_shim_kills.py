@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from passloop.drivers.identity import boot_id, process_from_json, ticks_of
+from passloop.drivers.identity import Process, boot_id, process_from_json, ticks_of
+from passloop.drivers.processes import strays
 from passloop.drivers.processes.keeper.records import claim_start
 from passloop.drivers.processes.strays import find, wait_gone
 from passloop.kernel.events import Exited, Started, StrayGone
@@ -248,6 +249,35 @@ async def test_a_stray_of_an_earlier_engine_is_ended_and_said_to_be_gone(stage: 
     assert stage.heard.of(1) == ["StrayGone"]
     assert not lifeline.survivors()
     stage.heard(Exited(order.attempt, 1, Outcome(OutcomeKind.LOST)))  # as the earlier engine had
+
+
+@pytest.mark.parametrize("state", ["stray", "running"])
+async def test_an_engine_starts_though_a_stray_does_not_die(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """It has a process in uninterruptible sleep, as far as it knows: nothing that it does ends that one."""
+    stuck = await asyncio.create_subprocess_exec("sleep", "600")
+    left = Process(stuck.pid, ticks_of(stuck.pid) or 0, boot_id())
+
+    async def in_vain(*_: object) -> list[Process]:
+        return [left]
+
+    lifeline = stage.lifeline()
+    order = stage.launch(waiting_command(lifeline, stage.gate()))
+    await lifeline.until(1)
+    os.kill(shim_of(stage.heard), signal.SIGKILL)
+    await stage.ended()
+    await stage.renew()
+    monkeypatch.setattr(strays, "end_all", in_vain)
+    stage.heard(Exited(order.attempt, 1, Outcome(OutcomeKind.LOST)))  # as the earlier engine had
+    try:
+        await asyncio.wait_for(stage.driver.reattach([live_of(order, state=state)]), 10)
+        assert stage.heard.find(StrayGone, 1) is None
+    finally:
+        stuck.kill()
+        await stuck.wait()
+    await stage.heard.until(StrayGone, 1)
+    assert stage.heard.of(1)[1:] == (["StrayGone"] if state == "stray" else ["Exited", "StrayGone"])
 
 
 async def test_what_is_left_of_an_attempt_is_found_by_its_name(stage: Stage) -> None:

@@ -31,7 +31,8 @@ class Watch:
     `process` is the shim's even after its death. `halted` is the reason of a stop, "" for none; `forced`
     says that the wish to stop could not be left in its folder, so that its shim is killed. `settling` holds
     while its records are being read, `unsettled` says that they must be (again). `adopted` says that an
-    earlier engine launched it. `unstarted` says why nothing starts it any more, "" if something may.
+    earlier engine launched it. `unstarted` says why nothing starts it any more, "" if something may;
+    `outlasted` that only the end of what SIGKILL did not end is waited for.
     """
 
     attempt: AttemptId
@@ -50,6 +51,7 @@ class Watch:
     unsettled: bool = False
     adopted: bool = False
     unstarted: str = ""
+    outlasted: bool = False
 
     @classmethod
     def of_launch(cls, launch: Launch, cgroup: Path | None) -> Watch:

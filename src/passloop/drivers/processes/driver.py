@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -342,15 +342,18 @@ class ProcessDriver:
     def _settle_soon(self, watch: Watch) -> None:
         watch.unsettled = True
         if not watch.settling:
-            task = asyncio.get_running_loop().create_task(self._settle(watch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._settle(watch))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _settle(self, watch: Watch) -> None:
         """Find out from the records how it stands with an attempt; bring it to its end if its shim is gone."""
         watch.settling = watch.unsettled = True
         try:
-            while watch.unsettled and watch.phase is not Phase.ENDED:
+            while watch.unsettled and watch.phase is not Phase.ENDED and not watch.outlasted:
                 watch.unsettled = False
                 finding = await asyncio.to_thread(look, watch.directory, watch.name)
                 self._hear_shims()
@@ -387,11 +390,16 @@ class ProcessDriver:
             outcome = Outcome(_HALTED[watch.halted], message="killed: no wish to stop could be left in its folder")
         self._end(watch, outcome, stray=bool(left))
         if watch.phase is Phase.STRAY:
-            await strays.wait_gone(left)
-            strays.remove_group(watch.name, watch.cgroup)
-            watch.phase = Phase.ENDED
-            self._forget(watch)
-            self._report(StrayGone(watch.attempt, watch.epoch))
+            watch.outlasted = True
+            self._spawn(self._outlast(watch, left))
+
+    async def _outlast(self, watch: Watch, left: Sequence[Process]) -> None:
+        """Wait for what does not die. Nobody waits for this, the start of an engine least of all."""
+        await strays.wait_gone(left)
+        strays.remove_group(watch.name, watch.cgroup)
+        watch.phase = Phase.ENDED
+        self._forget(watch)
+        self._report(StrayGone(watch.attempt, watch.epoch))
 
     def _forget(self, watch: Watch) -> None:
         if watch.shim is not None:
