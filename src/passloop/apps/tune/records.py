@@ -58,7 +58,8 @@ class Point(Record, frozen=True, kw_only=True):
 
 
 class LoadOrder(Record, frozen=True, kw_only=True):
-    """How a server is loaded. `client` names who does it; `prompts` is `builtin:NAME` or the path of a file.
+    """How a server is loaded. `client` names who does it; `prompts` is `builtin:NAME` or the path of a file, then with
+    the `prompts_digest` that it had when the study was declared.
 
     `model` is the name to ask for; None takes the first of the server's `/v1/models`. `timeout` is of one request, in
     ms. `options` are the client's own.
@@ -72,6 +73,7 @@ class LoadOrder(Record, frozen=True, kw_only=True):
     seed: int = 0
     timeout: int = 120_000
     options: dict[str, Any] = {}
+    prompts_digest: str | None = None
 
 
 class Slo(Record, frozen=True, kw_only=True):

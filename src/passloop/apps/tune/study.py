@@ -173,7 +173,7 @@ class Study:
             params=candidate.params,
             hash=candidate.hash,
             engine=self.engine_order(candidate.argv, candidate.env),
-            load=self.load,
+            load=self._load_told,
             slo=self.slo,
             objectives=self.objectives,
             limits=self.limits,
@@ -226,6 +226,14 @@ class Study:
     @cached_property
     def _maker(self) -> CandidateMaker:
         return replace(self._parts.maker, box=self._box)
+
+    @cached_property
+    def _load_told(self) -> LoadOrder:
+        """The load as trials are told it: with a file of prompts that is edited meanwhile none of them measures."""
+        import msgspec
+
+        is_file = self._prompts_told != self.load.prompts
+        return msgspec.structs.replace(self.load, prompts_digest=self._prompts_told) if is_file else self.load
 
     @cached_property
     def _prompts_told(self) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from passloop.apps.errors import BadValue
 from passloop.apps.spec_file import load_spec
+from passloop.apps.tune.load.prompts import prompts_of
 from passloop.apps.tune.records import Objective, Order, Point
 from passloop.apps.tune.study import study_of_file, study_of_text
 from tests.unit.apps.tune.studies import FAMILY, GOOD, mistakes, study
@@ -146,6 +148,17 @@ def test_prompts_are_known_by_what_is_in_them(tmp_path: Path) -> None:
     one = study(folder=tmp_path, load=load).id
     (tmp_path / "p.txt").write_text("two\n")
     assert study(folder=tmp_path, load=load).id != one
+
+
+def test_no_trial_measures_with_prompts_that_were_edited_since_the_study_began(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("one\n")
+    told = study(folder=tmp_path, load={"points": [{"concurrency": 4}], "prompts": "p.txt"}).wire()
+    order = study_of_text(told).order(study().candidate({"batch": 64, "slots": 1}), trial=1).load
+    asked = prompts_of(order.prompts, seed=0, digest=order.prompts_digest)
+    assert asked.prompt("concurrency=4", 0).text == "one"
+    (tmp_path / "p.txt").write_text("two\n")
+    with pytest.raises(BadValue, match="the study began with"):
+        prompts_of(order.prompts, seed=0, digest=order.prompts_digest)
 
 
 @pytest.mark.parametrize("key", ["argv", "env"])

@@ -55,7 +55,7 @@ async def outside_repeats(
     """All repeats of a point by the client that the order names. Raises `BadValue`, `ClientFailed`."""
     adapter, options = _adapter(order.client), read_outside(order.options)
     program = _program(adapter, options)
-    prompts = prompts_of(order.prompts, seed=order.seed)
+    prompts = prompts_of(order.prompts, seed=order.seed, digest=order.prompts_digest)
     count = point.warmup + point.requests
     repeats = []
     for number in range(point.repeats):

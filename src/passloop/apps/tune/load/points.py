@@ -96,7 +96,7 @@ async def _built_in(
     progress: Callable[[Progress], None] | None,
 ) -> list[Repeat]:
     """All repeats of a point, up to the one that was given up."""
-    prompts = prompts_of(order.prompts, seed=order.seed)
+    prompts = prompts_of(order.prompts, seed=order.seed, digest=order.prompts_digest)
     key = _key(options.api_key)
     repeats: list[Repeat] = []
     async with AsyncExitStack() as opened:

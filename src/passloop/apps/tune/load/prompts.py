@@ -6,6 +6,7 @@ long common beginning on purpose. The same seed, point and number always give th
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -95,14 +96,14 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     max_tokens: int | None = None
 
 
-def prompts_of(reference: str, *, seed: int) -> Prompts:
+def prompts_of(reference: str, *, seed: int, digest: str | None = None) -> Prompts:
     """The prompts that an order names: `builtin:NAME`, `builtin:N`, a .jsonl file, or one with a prompt a line.
 
-    Raises `BadValue`, also for a file that cannot be read.
+    Raises `BadValue`, also for a file that cannot be read, or that has not this `digest` (SHA-256 in hex) any more.
     """
     kind, _, name = reference.partition(":")
     if kind != "builtin":
-        return _Listed(_read(Path(reference).expanduser()), seed)
+        return _Listed(_read(Path(reference).expanduser(), digest), seed)
     if name == "shared":
         return _Made(BUILTIN["short"], seed, shared=SHARED)
     words = BUILTIN.get(name) or (int(name) if name.isascii() and name.isdigit() else 0)
@@ -112,13 +113,16 @@ def prompts_of(reference: str, *, seed: int) -> Prompts:
     return _Made(words, seed)
 
 
-def _read(path: Path) -> list[Prompt]:
+def _read(path: Path, digest: str | None) -> list[Prompt]:
     fix = "name a .jsonl file with `prompt` or `messages` in each line, or one with a prompt a line"
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_FILE + 1)
         if len(text) > LARGEST_FILE:
             raise BadValue(f"the prompts {path} are over {LARGEST_FILE >> 20} MiB", "take a part of them")
+        if digest is not None and hashlib.sha256(text).hexdigest() != digest:
+            again = "cancel its run, then the same command again: other prompts are another study"
+            raise BadValue(f"the prompts {path} are not those that the study began with", again)
         lines = [line for line in text.decode("utf-8-sig").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise BadValue(f"the prompts {path} cannot be read: {error}", fix) from None
