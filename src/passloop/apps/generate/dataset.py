@@ -30,6 +30,8 @@ from .spec import Column, GenerateSpec, read_generate
 __all__ = ["Dataset", "dataset_of_file", "dataset_of_text"]
 
 FORMAT = 1
+LONGEST_NAME = 220
+"""Bytes of the file's name: what is written aside and beside it adds to it, and no name has more than 255."""
 
 
 class Dataset:
@@ -189,6 +191,11 @@ def dataset_of_file(
 def _wrong_out(cwd: Path, out: str) -> tuple[str, str] | None:
     """Why no file can be written there, as far as that is to be seen now, and what to do."""
     told = shown(out)[1:-1]
+    if len(os.fsencode(Path(out).name)) > LONGEST_NAME:
+        return (
+            f"the name of {told} is too long",
+            f"at most {LONGEST_NAME} bytes: other files beside it have longer ones",
+        )
     try:
         mode = os.stat(cwd / out).st_mode
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import pytest
 
 from passloop.apps.errors import SpecError
 from passloop.apps.generate.dataset import dataset_of_file
+from passloop.apps.generate.parts import table_of, write_file
 from passloop.apps.generate.templates import TemplateFailed, evaluate
 from passloop.apps.spec_file import parse_spec
 
@@ -47,6 +48,14 @@ def test_what_is_no_path_is_no_file_to_write_to(tmp_path: Path, out: str) -> Non
     (found,) = mistakes(tmp_path, column, tail=f'out: "{out}"\n')
     assert "is no place for a file" in found
     assert "\0" not in found
+
+
+def test_a_name_that_leaves_no_room_for_the_files_beside_it_is_told(tmp_path: Path) -> None:
+    column = 'name: a, kind: llm_text, model: m, prompt: "hi"'
+    (found,) = mistakes(tmp_path, column, tail=f'out: "{"ä" * 111}"\n')
+    assert "too long; at most 220 bytes" in found
+    out = tmp_path / ("a" * 220)
+    write_file(out.with_name(f"{out.stem}.incomplete{out.suffix}"), [table_of([{"a": 1}], ["a"])], {})
 
 
 def test_two_columns_of_one_name_are_told(tmp_path: Path) -> None:
