@@ -109,6 +109,18 @@ async def test_orders_sent_to_a_killed_zygote_run_exactly_once(stage: Stage) -> 
     assert sorted(map(int, ran.read_text().split())) == list(range(1, count + 1))
 
 
+async def test_the_next_zygote_is_told_the_environments_of_all_that_has_not_begun(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than are kept for the attempts to come, each with one of its own."""
+    monkeypatch.setattr("passloop.drivers.processes.driver._KEPT_ENVIRONMENTS", 1)
+    os.kill(zygote_of(stage), signal.SIGKILL)
+    for attempt in (1, 2, 3):
+        stage.launch(["sh", "-c", 'exit "$OWN"'], attempt, environment={**os.environ, "OWN": str(attempt)})
+    endings = [(await stage.ended(attempt)).outcome.exit_code for attempt in (1, 2, 3)]
+    assert endings == [1, 2, 3]
+
+
 async def test_a_zygote_that_never_comes_up_loses_the_attempts_with_its_last_words(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

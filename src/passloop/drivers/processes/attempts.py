@@ -25,8 +25,8 @@ class Phase(Enum):
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """One attempt. `frame` is its order, kept until it has begun; `shim` is what stands over it, while it
-    lives.
+    """One attempt. `frame` is its order and `environment` the frame of that, both kept until it has begun;
+    `shim` is what stands over it, while it lives.
 
     `process` is the shim's even after its death. `halted` is the reason of a stop, "" for none; `forced`
     says that the wish to stop could not be left in its folder, so that its shim is killed. `settling` holds
@@ -42,6 +42,7 @@ class Watch:
     phase: Phase = Phase.ORDERED
     cgroup: Path | None = None
     frame: bytes = b""
+    environment: bytes = b""
     lock_fds: Sequence[int] = ()
     process: Process | None = None
     shim: ShimHold | None = None

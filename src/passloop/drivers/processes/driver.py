@@ -181,6 +181,7 @@ class ProcessDriver:
         watch.lock_fds = lock_fds
         if order.environment_id not in self._environments:
             self._keep_environment(order.environment_id, join(environment_fields(order)))
+        watch.environment = self._environments[order.environment_id]
         return watch
 
     def _keep_environment(self, name: str, frame: bytes) -> None:
@@ -204,11 +205,12 @@ class ProcessDriver:
         assert self._launcher is not None
         self._counts["zygote_starts"] += 1
         self._launcher.start()
-        for frame in self._environments.values():
+        ordered = [watch for watch in self._watches.values() if watch.phase is Phase.ORDERED]
+        environments = [*self._environments.values(), *(watch.environment for watch in ordered)]
+        for frame in filter(None, dict.fromkeys(environments)):
             self._launcher.send(frame)
-        for watch in self._watches.values():
-            if watch.phase is Phase.ORDERED:
-                self._send_order(watch)
+        for watch in ordered:
+            self._send_order(watch)
 
     def _need_zygote(self) -> None:
         """Start one if the last one was given up. Raises `OSError`."""
@@ -288,7 +290,7 @@ class ProcessDriver:
         if watch.phase is not Phase.ORDERED or finding.process is None:
             return
         watch.phase = Phase.RUNNING
-        watch.frame = b""
+        watch.frame = watch.environment = b""
         self._report(Started(watch.attempt, watch.epoch, process_json(finding.process)))
         self._watch_process(watch, finding)
 
