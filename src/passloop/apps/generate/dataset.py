@@ -191,11 +191,9 @@ def dataset_of_file(
 def _wrong_out(cwd: Path, out: str) -> tuple[str, str] | None:
     """Why no file can be written there, as far as that is to be seen now, and what to do."""
     told = shown(out)[1:-1]
-    if len(os.fsencode(Path(out).name)) > LONGEST_NAME:
-        return (
-            f"the name of {told} is too long",
-            f"at most {LONGEST_NAME} bytes: other files beside it have longer ones",
-        )
+    if len(Path(out).name.encode(errors="replace")) > LONGEST_NAME:
+        fix = f"at most {LONGEST_NAME} bytes: files beside it have longer ones"
+        return f"{told} is no place for a file: its name is too long", fix
     try:
         mode = os.stat(cwd / out).st_mode
     except FileNotFoundError:
