@@ -6,6 +6,7 @@ share its limits: `HOST/PATH@KEY` is an endpoint under one key, `.../MODEL` a mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ __all__ = ["NO_LIMIT", "Endpoint", "Model", "declarations", "draws_of", "limits_
 NO_LIMIT = 512
 """Calls in flight where the user names no limit: a pool has a capacity, and so has a process in open sockets."""
 
+_OF_A_PLACE = re.compile("[./:]")
 _PORTS = {"http": ":80", "https": ":443"}
 """What a URL means that names no port."""
 
@@ -56,6 +58,8 @@ class Endpoint:
         key = "" if self.api_key is None else "@" + self.api_key.partition(":")[2].rpartition("/")[2]
         place = parts.netloc.lower().removesuffix(_PORTS[parts.scheme]) + parts.path.rstrip("/")
         object.__setattr__(self, "address", f"{parts.scheme}://{place}")
+        if not _OF_A_PLACE.search(place):
+            place += "/"  # or a host called cpu would draw on the CPUs
         object.__setattr__(self, "pool", PoolName(place + key))
 
     @property

@@ -29,3 +29,8 @@ def test_another_spelling_of_a_url_is_the_same_endpoint_and_asks_nothing_again(t
 def test_another_place_is_another_endpoint(tmp_path: Path, url: str) -> None:
     first, again = (dataset_from(tmp_path, one) for one in ("http://box/v1", url))
     assert first.fingerprints != again.fingerprints
+
+
+def test_a_host_named_as_a_resource_of_the_machine_is_not_it(tmp_path: Path) -> None:
+    dataset = dataset_from(tmp_path, "http://cpu")
+    assert str(dataset.models["m"].endpoint.pool) == "cpu/"
