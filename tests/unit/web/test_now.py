@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from passloop.apps.queue.gaps import REASONS
 from passloop.kernel.events import DeviceSeen, DevicesSeen, Foreign, PoolDeclared, PoolKind
 from passloop.kernel.ids import PoolName
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -132,6 +133,21 @@ async def test_a_gap_in_front_of_blocked_work_says_what_it_needs(tmp_path: Path)
         gap = (await lanes(one))["GPU-a"]["gaps"][-1]
         assert gap["reason"] in ("blocked", "reserved")
         assert f"task {waiting}" in gap["sentence"]
+
+
+async def test_work_that_can_never_fit_blocks_no_gap(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await see(one, GPU, TAKEN)
+        began = one.rig.clock.now()
+        await submit(one, gpus=9, wait_for_capacity=True)
+        one.rig.clock.advance(10_000)
+        lane = (await lanes(one, f"from={began}"))["GPU-a"]
+        assert [(gap["reason"], gap["sentence"]) for gap in lane["gaps"]] == [("unfit", REASONS["unfit"])]
+        other = await submit(one, gpus=2)
+        one.rig.clock.advance(10_000)
+        gap = (await lanes(one, f"from={began}"))["GPU-a"]["gaps"][-1]
+        assert gap["reason"] in ("blocked", "reserved")
+        assert f"task {other}" in gap["sentence"]
 
 
 async def test_an_endpoint_has_a_lane_of_its_own(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ REASONS = {
     "backoff": "pause before a retry",
     "dependency": "waiting for other tasks",
     "held": "held",
+    "unfit": "only work that can never fit on this machine waits",
     "idle": "nothing to start",
 }
 

@@ -13,17 +13,19 @@ from typing import Any
 from passloop.apps.queue.gaps import REASONS, Gap, Wait, first_reasons, gaps_of
 from passloop.apps.queue.views import Json, document
 from passloop.engine.engine import Engine
-from passloop.kernel.blockers import closed_pool, unusable_device
+from passloop.kernel.blockers import BlockerCode, closed_pool, unusable_device
 from passloop.kernel.cooldowns import Gate
 from passloop.kernel.device_pool import DeviceState
 from passloop.kernel.ids import TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.overview import DeviceView, PoolView
+from passloop.kernel.resources import Request
 from passloop.kernel.tasks import AttemptRow, TaskSpec
 from passloop.store.filters import TaskFilter
 from passloop.store.reader import Reader
 from passloop.store.spans import Span, WaitingTask
 
+from .fitting import can_ever_fit
 from .lanes import Bar, merged, packed
 from .past import Kept, closed, cut, seen_away
 
@@ -33,6 +35,8 @@ DAY = 86_400_000
 MOST = 20_000
 """Attempts and tasks that are looked at; of more the newest."""
 CPU_LANE = "cpu"
+HEADS = 20
+"""Ready tasks among which the first is sought that can fit here."""
 DEVICES = ("GPU-", "MIG-")
 PROVIDER = "provider/"
 LIVE_REASONS = {
@@ -59,14 +63,14 @@ class Live:
 
 async def timeline(engine: Engine, since: int, until: int, *, width: int) -> Json:
     """The document for the time from `since` to `until` in ms, for a drawing `width` pixels wide."""
-    heads = await engine.read(_head)
+    heads = await engine.read(_heads)
     live = await engine.look(lambda machine, now: _live(machine, now, heads))
     return await engine.read(lambda reader: _Drawing(reader, live, since, until, width=width).document())
 
 
-def _head(reader: Reader) -> tuple[int, ...]:
-    """The ready task that comes first, if there is any."""
-    return reader.page(TaskFilter(), states=("ready",), order="priority", limit=1).ids
+def _heads(reader: Reader) -> tuple[int, ...]:
+    """The ready tasks that come first."""
+    return reader.page(TaskFilter(), states=("ready",), order="priority", limit=HEADS).ids
 
 
 def _live(machine: Machine, now: int, heads: Sequence[int]) -> Live:
@@ -77,9 +81,15 @@ def _live(machine: Machine, now: int, heads: Sequence[int]) -> Live:
         for each in devices
         if each.reserved_for is not None and each.uuid not in why
     }
-    blockers = [blocker for task in heads for blocker in machine.explain(TaskId(task), now)]
-    waiting = f"task {heads[0]} {blockers[0].sentence}" if blockers else ""
-    return Live(now, devices, {pool.name: pool for pool in pools}, why, waiting)
+    return Live(now, devices, {pool.name: pool for pool in pools}, why, next(_blocked(machine, heads, now), ""))
+
+
+def _blocked(machine: Machine, heads: Sequence[int], now: int) -> Iterator[str]:
+    """What the first ready tasks wait for, of those that can fit here at all."""
+    for task in heads:
+        blockers = machine.explain(TaskId(task), now)
+        if blockers and not any(blocker.code is BlockerCode.CAPACITY for blocker in blockers):
+            yield f"task {task} {blockers[0].sentence}"
 
 
 def _unusable(machine: Machine) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -115,6 +125,7 @@ class _Drawing:
         self._attempts: dict[int, list[Span]] = defaultdict(list)
         for span in reversed(self._spans):
             self._attempts[span.attempt.task].append(span)
+        self._fit: dict[Request, bool] = {}
         self._kept = {**seen_away(reader.looks(until), live.now), **dict(self._pauses())}
 
     def document(self) -> Json:
@@ -221,23 +232,35 @@ class _Drawing:
 
     def _waits_where(self, wanted: Any) -> Iterator[Wait]:
         """What the tasks waited for whose spec is one of those wanted."""
-        asks: dict[int, bool] = {}
+        asks: dict[int, TaskSpec | None] = {}
         ends = {task.task: task.ended_at or self._live.now for task in self._waits}
         for task in self._waits:
             if task.spec not in asks:
-                asks[task.spec] = wanted(self._reader.spec(task.spec))
-            if asks[task.spec]:
-                yield from _waits_of(task, self._attempts.get(task.task, []), ends, self._live.now)
+                spec = self._reader.spec(task.spec)
+                asks[task.spec] = spec if wanted(spec) else None
+            asked = asks[task.spec]
+            if asked is not None:
+                spans = self._attempts.get(task.task, [])
+                ready = "blocked" if spans or self._fits(asked) else "unfit"
+                yield from _waits_of(task, spans, ends, self._live.now, ready=ready)
+
+    def _fits(self, spec: TaskSpec) -> bool:
+        """Whether a task that never ran can fit on this machine as it is now."""
+        if spec.request not in self._fit:
+            self._fit[spec.request] = can_ever_fit(spec, self._live.devices, self._live.pools.values())
+        return self._fit[spec.request]
 
 
-def _waits_of(task: WaitingTask, spans: Sequence[Span], ends: Mapping[int, int], now: int) -> Iterator[Wait]:
-    """Everything that one task waited for, as far as the records of this time say."""
+def _waits_of(
+    task: WaitingTask, spans: Sequence[Span], ends: Mapping[int, int], now: int, *, ready: str
+) -> Iterator[Wait]:
+    """Everything that one task waited for, as far as the records of this time say; `ready` is why it did when ready."""
     at = max([task.submitted_at, *(ends.get(need.task, 0) for need in task.after)])
     if not spans or spans[0].attempt.epoch == 1:
         claimed = spans[0].attempt.admitted_at if spans else (task.ended_at or now)
         freed = min(at, claimed)
         yield Wait(task.submitted_at, freed, "dependency")
-        yield Wait(freed, claimed, "held" if not spans and task.state == "held" else "blocked")
+        yield Wait(freed, claimed, "held" if not spans and task.state == "held" else ready)
     for place, span in enumerate(spans):
         attempt = span.attempt
         yield Wait(attempt.admitted_at, attempt.started_at or attempt.ended_at or now, "starting")
