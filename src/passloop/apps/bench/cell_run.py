@@ -191,6 +191,8 @@ class _Running:
         work = self._work(number, benchmark)
         with self._timed("run", Phase.RUN):
             report = self._warm.adapter.run_cell(work, CellRecorder(self._answers, self._log))
+        if report.samples is not None:
+            self._answers.replace(report.samples)
         expected = self._expected(work, benchmark)
         with self._timed("score", Phase.SCORE):
             metrics = storable(self._metrics(report, benchmark))

@@ -37,6 +37,10 @@ class SampleLog:
             self._write(lines_of([answer]))
             self.answers[answer.sample] = answer
 
+    def replace(self, answers: Iterable[StoredAnswer]) -> None:
+        """Let these be the answers; they are written when the cell is finished, and not kept for another attempt."""
+        self.answers = {each.sample: each for each in answers}
+
     def rescore(self, sample: str, score: float) -> None:
         """Give a kept answer its score; it is written with all others when the cell is finished."""
         self.answers[sample] = replace(self.answers[sample], score=score)

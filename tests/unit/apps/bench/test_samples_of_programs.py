@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from passloop.apps.bench.errors import Phase
 from passloop.apps.bench.samples import answers_of
 
 from .test_cell_run import Lab
@@ -19,17 +20,34 @@ first = not before.exists()
 before.touch()
 said = "first" if first else "second"
 (out / "samples.jsonl").write_text('{"sample": "a", "answer": "%s"}\\n{"sample": "b", "answer": "%s"}' % (said, said))
-if not first:
-    (out / "metrics.json").write_text('{"score": 1}')
+if not first or sys.argv[2] == "always":
+    (out / "metrics.json").write_text('{"score": %d}' % (0 if first else 1))
 """
 
 
-def test_answers_of_an_attempt_without_metrics_are_not_those_of_the_next(tmp_path: Path) -> None:
-    (tmp_path / "eval.py").write_text(PROGRAM)
-    command = [sys.executable, str(tmp_path / "eval.py"), str(tmp_path / "before")]
+def lab_of(folder: Path, *, metrics: str) -> Lab:
+    """A matrix of one cell, whose program leaves other answers and metrics the first time than the second."""
+    (folder / "eval.py").write_text(PROGRAM)
+    command = [sys.executable, str(folder / "eval.py"), str(folder / "before"), metrics]
     spec = {"bench": "b", "adapter": "command", "command": command, "models": ["m"], "benchmarks": ["x"]}
-    lab = Lab(tmp_path, json.dumps(spec))
+    return Lab(folder, json.dumps(spec))
+
+
+def answers_in(lab: Lab) -> list[tuple[str, str]]:
+    return [(each.sample, each.answer) for each in answers_of(lab.place() / "samples.jsonl")]
+
+
+def test_answers_of_an_attempt_without_metrics_are_not_those_of_the_next(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path, metrics="second")
     assert lab.run().metrics is None
     assert lab.run().metrics == {"score": 1}
-    done = answers_of(lab.place() / "samples.jsonl")
-    assert [(each.sample, each.answer) for each in done] == [("a", "second"), ("b", "second")]
+    assert answers_in(lab) == [("a", "second"), ("b", "second")]
+
+
+def test_answers_of_an_attempt_whose_results_could_not_be_stored_are_not_those_of_the_next(tmp_path: Path) -> None:
+    lab = lab_of(tmp_path, metrics="always")
+    (lab.place() / "metrics.json").mkdir(parents=True)  # so that the last write of the cell fails
+    assert lab.run().reason.phase is Phase.STORE
+    (lab.place() / "metrics.json").rmdir()
+    assert lab.run().metrics == {"score": 1}
+    assert answers_in(lab) == [("a", "second"), ("b", "second")]

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from passloop.apps.bench.benchmarks.base import Context, Question, Tokenizer
+from passloop.apps.bench.benchmarks.base import Context, Question, StoredAnswer, Tokenizer
 
 __all__ = [
     "NOTHING",
@@ -217,10 +217,13 @@ class CellWork:
 class CellReport:
     """How a cell went. `metrics` None: the benchmark's scorer scores the answers recorded. `usage` has figures that are
     no result: `peak_vram_mib`, `peak_mib` (host), `context_tokens`, `new_tokens`, `kept` (share of the cache).
+    `samples` are for who asks all questions anew in each attempt: all answers of the cell, in place of those recorded
+    in this attempt and earlier ones (None: the recorded ones count).
     """
 
     metrics: Mapping[str, Scalar] | None = None
     usage: Mapping[str, float] = field(default_factory=dict)
+    samples: tuple[StoredAnswer, ...] | None = None
 
 
 class Adapter(Protocol):

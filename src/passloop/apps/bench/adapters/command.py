@@ -18,7 +18,6 @@ from typing import Any
 
 from passloop.apps.bench.adapters.base import CellReport, CellWork, Granted, LoadNeeds, Recorder
 from passloop.apps.bench.adapters.plain import FreeNames
-from passloop.apps.bench.benchmarks.base import Question
 from passloop.apps.bench.durable import read_json
 from passloop.apps.bench.errors import CellError, DeviceFault, OutOfMemory
 from passloop.apps.bench.samples import answers_of
@@ -76,9 +75,7 @@ class CommandAdapter:
             raise CellError(f"{words[0]} cannot be started: {error.strerror}", exit_code=127) from None
         if ended.returncode != 0:
             raise _failure(ended.returncode, cell.out, said=_last_line(written))
-        metrics = _metrics(cell.out)  # first: answers of an attempt that left none are not kept for the next one
-        _take_samples(cell.out, record)
-        return CellReport(metrics=metrics)
+        return CellReport(metrics=_metrics(cell.out), samples=tuple(answers_of(cell.out / "samples.jsonl")))
 
     def reset(self) -> None:
         """Nothing is kept."""
@@ -152,12 +149,6 @@ def _metrics(out: Path) -> Mapping[str, Any]:
     if found is None:
         raise CellError("the command ended well but left no metrics.json in PASSLOOP_OUT", exit_code=1)
     return found if isinstance(found, dict) else {"result": found}
-
-
-def _take_samples(out: Path, record: Recorder) -> None:
-    for each in answers_of(out / "samples.jsonl"):
-        question = Question(id=each.sample, text="", reference=each.reference)
-        record.answer(question, each.answer, score=each.score, **each.extra)
 
 
 KIND = CommandKind()
