@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,34 @@ def test_up_returns_when_the_socket_answers_and_twice_is_fine(box: Box) -> None:
     first, second = box.run("up"), box.run("up", "--json")
     assert (first.code, second.code) == (0, 0)
     assert second.json()["engine"]["pid"] == box.engine_pid()
+
+
+LOWER = 'ulimit -Sn 300; exec "$0" -m passloop.cli "$@"'
+LIMIT = ["sh", "-c", "ulimit -Sn"]
+
+
+def with_few_files(box: Box, *words: str) -> str:
+    """What a command says that was started with a soft limit of 300 open files."""
+    line = ["sh", "-c", LOWER, sys.executable, *words]
+    return subprocess.run(line, env=box.environment, capture_output=True, text=True, timeout=40, check=True).stdout
+
+
+def soft_limit_of(pid: int) -> int:
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]
+
+
+def test_an_engine_opens_as_many_files_as_it_may_and_tasks_get_the_limit_of_their_user(box: Box) -> None:
+    with_few_files(box, "up")
+    engine = box.engine_pid()
+    assert engine is not None
+    assert soft_limit_of(engine) == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    (task,) = box.submit("--", *LIMIT)
+    box.run("wait", str(task))
+    assert box.run("logs", str(task)).out == "300\n"
+
+
+def test_a_command_that_is_the_engine_itself_gives_its_tasks_their_users_limit_too(box: Box) -> None:
+    assert with_few_files(box, "run", "--", *LIMIT).startswith("300\n")
 
 
 def test_many_at_once_start_one_engine(box: Box) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -79,6 +80,7 @@ def surroundings() -> dict[str, Any]:
         "same": same,
         "out": cell.out.is_dir(),
         "cwd": os.getcwd(),
+        "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
 
 

@@ -18,6 +18,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.launching import start_daemon
+from passloop.cli.open_files import all_open_files
 from passloop.cli.serving import collect_seldom, settings_errors, wait_for_engine
 from passloop.cli.wording import FINAL, ids_text
 from passloop.engine.drain import DownMode
@@ -88,16 +89,16 @@ class Foreground:
     def run(self) -> int:
         """Be the engine until the work is done. Raises `HomeBusy` if another process became it first."""
         try:
-            with settings_errors():
-                return asyncio.run(self._serve())
+            with settings_errors(), all_open_files() as before:
+                return asyncio.run(self._serve(EngineSettings(environ=self._environment, open_files=before)))
         finally:
             if self._hand_over:
                 start_daemon(self._home, self._environment)
                 streams.say("other work remains: a daemon goes on with it (passloop status)")
 
-    async def _serve(self) -> int:
+    async def _serve(self, settings: EngineSettings) -> int:
         collect_seldom()
-        async with open_host(Path(self._home), EngineSettings(environ=self._environment)) as host:
+        async with open_host(Path(self._home), settings) as host:
             self._take_signals(host)
             loop = asyncio.get_running_loop()
             thread = ThreadPoolExecutor(1, thread_name_prefix="passloop-own-work")

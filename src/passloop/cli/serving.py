@@ -17,6 +17,7 @@ from pathlib import Path
 
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
+from passloop.cli.open_files import all_open_files
 from passloop.devices.errors import DeviceError
 from passloop.engine.capacity import CapacityError
 from passloop.engine.drain import DownMode
@@ -51,8 +52,9 @@ def serve(
 
     SIGTERM ends it and leaves running work to the next engine. `on_interrupt` says what the n-th Ctrl-C means.
     """
-    with settings_errors():
-        asyncio.run(_serve(home, EngineSettings(environ=environment), on_ready, on_interrupt))
+    with settings_errors(), all_open_files() as before:
+        settings = EngineSettings(environ=environment, open_files=before)
+        asyncio.run(_serve(home, settings, on_ready, on_interrupt))
 
 
 @contextmanager

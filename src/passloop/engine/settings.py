@@ -19,7 +19,8 @@ class EngineSettings:
     """`linger_ms` is how long the record of a start may wait for the next commit. `environ` has PASSLOOP_* settings.
 
     `seed` gives each turn its seed; it is stored with the turn, so that a replay sees the same. `ballast_bytes` of the
-    disk are kept for the record of a pause.
+    disk are kept for the record of a pause. `open_files` is the soft limit of open files for what the engine runs, None
+    for the engine's own.
     """
 
     linger_ms: int = 4
@@ -27,3 +28,4 @@ class EngineSettings:
     kernel: KernelSettings = field(default_factory=KernelSettings)
     seed: Callable[[], int] = lambda: secrets.randbits(31)
     ballast_bytes: int = BALLAST_BYTES
+    open_files: int | None = None

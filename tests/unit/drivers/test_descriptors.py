@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ import pytest
 
 from passloop.drivers.identity import open_process, own_process
 from passloop.drivers.leases import LeaseDriver
+from passloop.drivers.workers.driver import WorkerDriver
 from passloop.kernel.events import Exited, Started
 from passloop.kernel.tasks import OutcomeKind
 from tests.support.attempts import Heard, Stage, order_for, waiting_command
+from tests.support.warm import call_of, call_order
 
 
 @contextmanager
@@ -29,6 +32,19 @@ def none_left() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_workers_and_commands_have_the_limit_that_they_are_given(tmp_path: Path) -> None:
+    async with Stage(tmp_path, open_files=300) as stage:
+        await stage.run(["sh", "-c", 'ulimit -Sn > "$PASSLOOP_OUT/limit"'])
+        assert (stage.order().directory / "out" / "limit").read_text() == "300\n"
+    driver, heard = WorkerDriver(tmp_path, open_files=301), Heard()
+    await driver.start(heard)
+    order = call_order(tmp_path, 2, call_of("surroundings"))
+    driver.launch(order)
+    await heard.until(Exited, 2)
+    assert json.loads((order.directory / "out" / "result.json").read_text())["open_files"] == 301
+    await driver.stop()
 
 
 def test_a_process_that_cannot_be_opened_is_not_called_gone() -> None:

@@ -80,9 +80,14 @@ def _clock(_place: Place) -> Finding:
 
 
 def _open_files(_place: Place) -> Finding:
+    """An engine takes the hard limit for itself; tasks get the soft one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    text = f"{soft:,} open files (hard limit {hard:,})"
-    return ok(text) if soft > _FEW_FILES or soft == resource.RLIM_INFINITY else warn(text, "ulimit -n 65536")
+    text = f"{hard:,} open files for the engine, {soft:,} for a task unless it asks for more"
+    return (
+        ok(text)
+        if hard > _FEW_FILES or hard == resource.RLIM_INFINITY
+        else warn(text, "raise the hard limit: nofile in /etc/security/limits.conf")
+    )
 
 
 def _processes(_place: Place) -> Finding:

@@ -63,18 +63,26 @@ class ProcessDriver:
     `home` is the engine's home, an existing folder; the shims report to the socket `reports` in it. `check`
     takes a second look right before a launch and may refuse it. `inherit_fds` gives descriptors that the
     attempt's whole tree keeps open (device locks); they stay the caller's, who keeps them open at least
-    until the attempt started.
+    until the attempt started. `open_files` is the soft limit of open files for shims and what they run, None
+    for the engine's.
     """
 
     name = "processes"
 
     def __init__(
-        self, home: Path, *, check: Check = _no_check, inherit_fds: LockFds = _no_fds, name: str = "processes"
+        self,
+        home: Path,
+        *,
+        check: Check = _no_check,
+        inherit_fds: LockFds = _no_fds,
+        open_files: int | None = None,
+        name: str = "processes",
     ) -> None:
         self.name = name
         self._home = home
         self._check = check
         self._inherit_fds = inherit_fds
+        self._open_files = open_files
         self._folder = -1
         self._launcher: Launcher | None = None
         self._socket: socket.socket | None = None
@@ -96,7 +104,9 @@ class ProcessDriver:
         self._socket.setblocking(False)
         self._socket.bind(path)
         asyncio.get_running_loop().add_reader(self._socket, self._hear_shims)
-        self._launcher = Launcher(self._folder, on_word=self._hear_zygote, on_end=self._zygote_ended)
+        self._launcher = Launcher(
+            self._folder, on_word=self._hear_zygote, on_end=self._zygote_ended, open_files=self._open_files
+        )
         self._start_zygote()
 
     async def stop(self) -> None:

@@ -30,11 +30,20 @@ _CHUNK = 1 << 16
 class Launcher:
     """One zygote. `on_word` gets each thing it says, `on_end` its last words when it has ended by itself.
 
-    `home` is the home as an open folder, which the shims report to.
+    `home` is the home as an open folder, which the shims report to; `open_files` their soft limit of open
+    files, None for the zygote's own.
     """
 
-    def __init__(self, home: int, *, on_word: Callable[[list[bytes]], None], on_end: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        home: int,
+        *,
+        on_word: Callable[[list[bytes]], None],
+        on_end: Callable[[str], None],
+        open_files: int | None = None,
+    ) -> None:
         self._home = home
+        self._open_files = open_files
         self._on_word = on_word
         self._on_end = on_end
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,7 +73,7 @@ class Launcher:
 
     def _begun(self, fds: Sequence[int]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_BOOT), *map(str, fds)],
+            [sys.executable, "-I", "-S", str(_BOOT), *map(str, fds), str(self._open_files or 0)],
             env=handed_on(),
             cwd="/",
             stdin=subprocess.DEVNULL,

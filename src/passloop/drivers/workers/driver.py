@@ -46,14 +46,19 @@ def _no_fds(_allocation: Allocation) -> Sequence[int]:
 
 
 class WorkerDriver:
-    """Runs calls on Python workers that stay. `home` is the engine's; nothing is made in it before it is needed."""
+    """Runs calls on Python workers that stay. `home` is the engine's; nothing is made in it before it is needed.
+
+    `inherit_fds` and `open_files` are as for processes.
+    """
 
     name = "workers"
 
-    def __init__(self, home: Path, *, inherit_fds: LockFds = _no_fds, name: str = "workers") -> None:
+    def __init__(
+        self, home: Path, *, inherit_fds: LockFds = _no_fds, open_files: int | None = None, name: str = "workers"
+    ) -> None:
         self.name = name
         self._home = home / "workers"
-        self._processes = ProcessDriver(self._home, inherit_fds=inherit_fds)
+        self._processes = ProcessDriver(self._home, inherit_fds=inherit_fds, open_files=open_files)
         self._folder = -1
         self._door: asyncio.Server | None = None
         self._opening: asyncio.Task[None] | None = None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import signal
 import time
 
@@ -51,13 +52,22 @@ _STOPPED = {
 }
 
 
-def settle_in() -> None:
+def settle_in(open_files: int) -> None:
     """Make this fork of the zygote a shim: its own session, a name in the process table, parent of all
-    orphans below.
+    orphans below, and the soft limit of open files that its commands are to have (0 leaves it).
     """
     os.setsid()
+    if open_files:
+        _limit_open_files(open_files)
     _libc.prctl(_PR_SET_NAME, b"passloop-shim", 0, 0, 0)
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _limit_open_files(soft: int) -> None:
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    except (ValueError, OSError):
+        return  # a hard limit that the system does not take any more: nobody could have raised the soft one
 
 
 def run(order: Order, environment: dict[bytes, bytes], reporter: Reporter, boot: str, lock_fds: list[int]) -> bool:

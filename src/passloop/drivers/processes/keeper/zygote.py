@@ -34,7 +34,7 @@ _NOTICE = 4
 
 class Zygote:
     """Takes orders from `orders` and has them carried out by shims that report to the home at the folder
-    `home`.
+    `home`, and may have `open_files` open (0 for as many as the zygote).
     """
 
     __slots__ = (
@@ -44,14 +44,16 @@ class Zygote:
         "_forks",
         "_lock_fds",
         "_notices",
+        "_open_files",
         "_orders",
         "_posts",
         "_reporter",
         "_rested",
     )
 
-    def __init__(self, orders: socket.socket, home: int) -> None:
+    def __init__(self, orders: socket.socket, home: int, open_files: int) -> None:
         self._orders = orders
+        self._open_files = open_files
         self._reporter = Reporter(home)
         self._buffer = bytearray()
         self._environments: dict[bytes, tuple[int, dict[bytes, bytes]]] = {}
@@ -152,7 +154,7 @@ class Zygote:
 
     def _live_as_shim(self, first: Order, orders: socket.socket, lock_fds: list[int]) -> None:
         """Carry out orders one after the other, resting between them."""
-        shim.settle_in()
+        shim.settle_in(self._open_files)
         order: Order | None = first
         notice = os.getpid().to_bytes(_NOTICE, sys.byteorder)
         for _ in range(shim.MOST_ATTEMPTS):
@@ -215,11 +217,14 @@ def _wake_only(_number: int, _frame: object) -> None:
     """The byte in the wake-up pipe is all that is wanted of a SIGCHLD."""
 
 
-def main(*, orders: int, home: int) -> None:
-    """Serve the driver at the other end of descriptor `orders`; `home` is the home as an open folder."""
+def main(*, orders: int, home: int, open_files: int) -> None:
+    """Serve the driver at the other end of descriptor `orders`; `home` is the home as an open folder.
+
+    Shims, and so what they run, get `open_files` as their soft limit; 0 leaves them the zygote's.
+    """
     for fd in (orders, home):
         os.set_inheritable(fd, False)
-    zygote = Zygote(socket.socket(fileno=orders), home)
+    zygote = Zygote(socket.socket(fileno=orders), home, open_files)
     gc.collect()
     gc.freeze()
     gc.disable()
