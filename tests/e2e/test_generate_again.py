@@ -11,11 +11,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from passloop.apps.generate.costs import UNIT, CostGate
 from passloop.apps.generate.dataset import Dataset
+from passloop.apps.generate.parts import PartStore
 from passloop.cli.client import Client
 from passloop.cli.generating import Generate
+from passloop.store.home import Home
+from passloop.store.reader import Reader
 from passloop.testing.script import Fault, ModelScript, Script
-from tests.support.generating import GenerateStand, generating
+from tests.support.generating import GenerateStand, generating, summary_from
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -60,3 +64,21 @@ async def test_two_commands_at_once_make_one_run(tmp_path: Path) -> None:
         assert {str(one.run and one.run["id"]) for one in made} == {"1"}
         assert [end is not None and end.exit_code for end in ends] == [0] * 4
         assert stand.endpoint.count("answered") == 6
+
+
+async def test_what_is_told_was_paid_in_all_runs_and_is_what_the_cost_limit_counts(tmp_path: Path) -> None:
+    priced = {"m": {"endpoint": "here", "model": "m", "price": {"input": 1, "output": 3}}}
+    first = Script(default=ModelScript(latency=0, faults=(Fault(status=400, last=2),)))
+    async with generating(tmp_path, first) as stand:
+        for prompt in ("say something", "say something else", "say something else"):
+            dataset = stand.dataset(models=priced, columns=[{**BESIDE[2], "prompt": prompt}], limits={"max_cost": 1})
+            await followed(stand, dataset)
+        bills = [bill["tokens"] for bill in stand.bills if "tokens" in bill]
+        assert len(bills) == 10  # of the first run four were answered
+        read, written_out = (sum(int(bill[side]) for bill in bills) for side in (0, 1))
+        cost = (read * 1 + written_out * 3) / 10**6
+        told = summary_from(tmp_path / "home", dataset).usage["text"]
+        assert told == {"input": read, "output": written_out, "cost": cost}
+        with Reader.open(Home(tmp_path / "home")) as reader:
+            assert CostGate.of_store(reader, dataset).spent / UNIT == cost
+        assert PartStore(dataset.out).told(dataset.out)["cost"] == {"text": cost}

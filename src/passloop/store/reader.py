@@ -38,7 +38,7 @@ from .samples import Sample, read_device, read_samples
 from .sources import SourceView, sources_of
 from .spans import Span, WaitingTask, read_looks, read_spans, read_waits
 from .sql import statement
-from .tallies import Call, CallCount, NodeCount, NodeSpent, calls_like, calls_of, nodes_of, spent_of
+from .tallies import Call, CallCount, NodeCount, NodeSpent, calls_like, calls_of, nodes_of, spent_of, spent_under
 
 __all__ = ["Reader", "RunView", "TaskView"]
 
@@ -250,6 +250,11 @@ class Reader:
         """The tasks of a run's source by node; lately means after the engine time `since` in ms."""
         with self._asking() as connection:
             return nodes_of(connection, run, since=since)
+
+    def spent_under(self, prefix: str) -> dict[str, tuple[int, int]]:
+        """Tokens (in, out) that calls of tasks spent whose key begins so, by the second word of the rest of the key."""
+        with self._asking() as connection:
+            return spent_under(connection, prefix)
 
     def spent(self, kind: str, *, since: int) -> list[NodeSpent]:
         """Tokens that calls of all sources of a kind spent; lately means after the engine time `since` in ms."""

@@ -10,15 +10,24 @@ import apsw
 from .records import Values, encode_json
 from .sql import statement
 
-__all__ = ["Call", "CallCount", "NodeCount", "NodeSpent", "calls_like", "calls_of", "nodes_of", "spent_of"]
+__all__ = [
+    "Call",
+    "CallCount",
+    "NodeCount",
+    "NodeSpent",
+    "calls_like",
+    "calls_of",
+    "nodes_of",
+    "spent_of",
+    "spent_under",
+]
 
 
 class NodeCount(NamedTuple):
-    """The tasks of one node of a source: by state, how many succeeded lately, and tokens (in, out) that calls spent."""
+    """The tasks of one node of a source: by state, and how many succeeded lately."""
 
     counts: dict[str, int]
     lately: int
-    spent: tuple[int, int]
 
 
 class NodeSpent(NamedTuple):
@@ -58,11 +67,9 @@ def calls_like(connection: apsw.Connection, keys: str) -> list[Call]:
 def nodes_of(connection: apsw.Connection, run: int, *, since: int) -> dict[int, NodeCount]:
     """The nodes of a run's source; lately means after the time `since` in ms."""
     rows: list[Values] = connection.execute(statement("count_node_states"), {"run": run, "since": since}).fetchall()
-    tokens = connection.execute(statement("sum_node_tokens"), (run,))
-    spent = {int(str(node)): (_whole(read), _whole(written)) for node, read, written in tokens}
     found: dict[int, NodeCount] = {}
     for node, state, count, lately in rows:
-        known = found.get(node, NodeCount({}, 0, spent.get(node, (0, 0))))
+        known = found.get(node, NodeCount({}, 0))
         found[node] = known._replace(counts={**known.counts, state: count}, lately=known.lately + int(lately or 0))
     return found
 
@@ -78,6 +85,13 @@ def spent_of(connection: apsw.Connection, kind: str, *, since: int) -> list[Node
     rows = connection.execute(statement("sum_spent_tokens"), {"kind": kind, "since": since})
     told = ((int(str(run)), int(str(node)), [_whole(each) for each in sums]) for run, node, *sums in rows)
     return [NodeSpent(run, node, (sums[0], sums[1]), (sums[2], sums[3])) for run, node, sums in told]
+
+
+def spent_under(connection: apsw.Connection, prefix: str) -> dict[str, tuple[int, int]]:
+    """Tokens (in, out) that calls of tasks spent whose key begins so, by the second word of the rest of the key."""
+    bindings = {"skipped": len(prefix), "keys": f"{prefix}*"}
+    rows = connection.execute(statement("sum_key_tokens"), bindings)
+    return {str(word): (_whole(read), _whole(written)) for word, read, written in rows}
 
 
 def _whole(value: object) -> int:

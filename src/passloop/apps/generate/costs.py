@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from passloop.store.filters import TaskFilter
-
-from .answers import answer_of
 from .dataset import Dataset
 from .spec import Column
 
 if TYPE_CHECKING:
     from passloop.store.reader import Reader
 
-__all__ = ["UNIT", "CostGate", "cost_of", "cost_text"]
+__all__ = ["UNIT", "CostGate", "cost_of", "cost_text", "spent_of"]
 
 UNIT = 10**12
 
@@ -36,31 +33,37 @@ def cost_text(cost: float) -> str:
     return f"{cost:.4f}" if cost >= 0.0001 or not cost else "under 0.0001"
 
 
+def spent_of(reader: Reader, dataset: Dataset) -> dict[str, tuple[int, int]]:
+    """What was paid for so far: (input, output) tokens by column, of every try in every run of the dataset, cells that
+    its rows no longer have among them. A column that is no longer in the spec is left out; calls whose answer never
+    came are in no sum.
+    """
+    spent = reader.spent_under(f"generate:{dataset.root}:")
+    return {name: spent.get(name, (0, 0)) for name, column in dataset.columns.items() if column.model is not None}
+
+
 class CostGate:
     """What one dataset has cost, and whether its limit is reached. Calls that are under way come on top."""
 
     def __init__(self, most: float, spent: int = 0) -> None:
         self._most = most
-        self._spent = spent
+        self.spent = spent
 
     @classmethod
     def of_store(cls, reader: Reader, dataset: Dataset) -> CostGate:
         """The gate with what is committed so far, by all runs of the dataset."""
         gate = cls(dataset.spec.limits.max_cost or 0.0)
-        for view in reader.tasks(TaskFilter(keys=(f"generate:{dataset.root}:*",))):
-            answer = answer_of(view.results)
-            column = dataset.columns.get(str(view.row.key).split(":")[3])
-            if answer is not None and column is not None:
-                gate.add(dataset, column, answer.spent)
+        for name, spent in spent_of(reader, dataset).items():
+            gate.add(dataset, dataset.columns[name], spent)
         return gate
 
     def add(self, dataset: Dataset, column: Column, spent: tuple[int, int]) -> None:
         """An answer was paid for."""
-        self._spent += cost_of(dataset, column, spent)
+        self.spent += cost_of(dataset, column, spent)
 
     @property
     def passed(self) -> str:
         """Why nothing more may be asked; empty below the limit."""
-        if self._spent < self._most * UNIT:
+        if self.spent < self._most * UNIT:
             return ""
-        return f"the cost limit is reached: {self._spent / UNIT:.4f} of max_cost {self._most:g}"
+        return f"the cost limit is reached: {self.spent / UNIT:.4f} of max_cost {self._most:g}"

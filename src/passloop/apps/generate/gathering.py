@@ -27,10 +27,7 @@ _FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 
 @dataclass(slots=True)
 class GatheredRow:
-    """One row. `reason` says why it was dropped; `missing` are the columns without a value, with their task if any.
-
-    `spent` are (input, output) tokens by column.
-    """
+    """One row. `reason` says why it was dropped; `missing` are the columns without a value, with their task if any."""
 
     row: int
     status: Status
@@ -38,7 +35,6 @@ class GatheredRow:
     reason: str = ""
     missing: dict[str, int | None] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
-    spent: dict[str, tuple[int, int]] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
 
 
@@ -71,8 +67,6 @@ def _gathered(
         task, answer = known.get(cell.key), answers.get(cell.key)
         if task is not None:
             found.tasks[cell.column.name] = task.task
-        if answer is not None and cell.row == row:
-            found.spent[cell.column.name] = answer.spent
         if task is not None and task.state == "succeeded" and answer is not None:
             answered |= answer.values if answer.rows is None else answer.rows[place]
         else:

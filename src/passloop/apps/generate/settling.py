@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .cells import UnitCells, cells_of
-from .costs import UNIT, cost_of
+from .costs import UNIT, cost_of, spent_of
 from .dataset import Dataset
 from .gathering import GatheredRow, gather_unit
 from .parts import PartStore, lazily, parquet, table_of, write_file
@@ -21,22 +21,18 @@ if TYPE_CHECKING:
 
     from passloop.store.reader import Reader
 
-__all__ = ["Settled", "Settling"]
+__all__ = ["Settled", "Settling", "cost_told"]
 
 _SAMPLES = 3
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts over rows. `spent` is (input, output) tokens by column, `missing` how many cells by column lack a value
-    and the tasks of the first of them.
-    """
+    """Counts over rows. `missing` is how many cells lack a value by column, `samples` the tasks of the first."""
 
     kept: int = 0
     incomplete: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    input: Counter[str] = field(default_factory=Counter)
-    output: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[int]] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
@@ -49,9 +45,6 @@ class Tally:
             self.dropped[row.reason] += 1
         else:
             self.incomplete += 1
-        for name, (read, written) in row.spent.items():
-            self.input[name] += read
-            self.output[name] += written
         for name, task in row.missing.items():
             self.missing[name] += 1
             tasks = self.samples.setdefault(name, [])
@@ -63,12 +56,10 @@ class Tally:
         """Count what a part tells of its rows."""
         self.kept += told["kept"]
         self.dropped.update(told["dropped"])
-        self.input.update(told["input"])
-        self.output.update(told["output"])
 
     def told(self) -> dict[str, Any]:
         """What a part tells."""
-        return {"kept": self.kept, "dropped": self.dropped, "input": self.input, "output": self.output}
+        return {"kept": self.kept, "dropped": self.dropped}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +120,7 @@ class Settling:
             pieces.append(lambda kept=kept: table_of(kept, self._dataset.outputs))
         whole = not tally.incomplete if target is None else tally.kept >= target
         if writes:
-            self._write(tally, pieces, lacking, whole=whole)
+            self._write(reader, tally, pieces, lacking, whole=whole)
         tally.kept = tally.kept if target is None else min(tally.kept, target)
         return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, whole)
 
@@ -152,13 +143,15 @@ class Settling:
     def _part_told(self, reader: Reader, unit: int) -> Any:
         return self._parts.told(self._path(unit)) if self.write_part(reader, unit) else None
 
-    def _write(self, tally: Tally, pieces: list[Any], lacking: list[GatheredRow], *, whole: bool) -> None:
+    def _write(
+        self, reader: Reader, tally: Tally, pieces: list[Any], lacking: list[GatheredRow], *, whole: bool
+    ) -> None:
         dataset = self._dataset
         target = dataset.spec.target
         if target is not None and tally.kept > target:
             pieces = _first(pieces, target)
         out, beside = dataset.out, self._beside
-        write_file(out, lazily(pieces), self._metadata(tally))
+        write_file(out, lazily(pieces), self._metadata(reader, tally))
         if lacking and not whole:
             columns = ["row", *(name for name in dataset.outputs if name != "row"), "lacks"]
             rows = [{**row.values, "row": row.row, "lacks": ", ".join(row.missing)} for row in lacking]
@@ -173,7 +166,8 @@ class Settling:
         out = self._dataset.out
         return out.with_name(f"{out.stem}.incomplete{out.suffix}")
 
-    def _metadata(self, tally: Tally) -> dict[str, Any]:
+    def _metadata(self, reader: Reader, tally: Tally) -> dict[str, Any]:
+        spent = spent_of(reader, self._dataset)
         return {
             "generate": self._dataset.spec.generate,
             "spec_hash": self._dataset.hash,
@@ -181,7 +175,9 @@ class Settling:
             "cells": self._made_of,
             **tally.told(),
             "incomplete": tally.incomplete,
-            "cost": cost_told(self._dataset, tally),
+            "input": {name: read for name, (read, _) in spent.items()},
+            "output": {name: written for name, (_, written) in spent.items()},
+            "cost": cost_told(self._dataset, spent),
         }
 
     def _reading(self, path: Path) -> Any:
@@ -220,14 +216,13 @@ class Settling:
         return list(self._dataset.fingerprints.values())
 
 
-def cost_told(dataset: Dataset, tally: Tally) -> dict[str, float]:
+def cost_told(dataset: Dataset, spent: Mapping[str, tuple[int, int]]) -> dict[str, float]:
     """The cost by column, in the currency of the prices; columns without a price are left out."""
-    found = {}
-    for name in {*tally.input, *tally.output}:
-        column = dataset.columns.get(name)
-        if column is not None and column.model is not None and dataset.spec.models[column.model].price is not None:
-            found[name] = cost_of(dataset, column, (tally.input[name], tally.output[name])) / UNIT
-    return dict(sorted(found.items()))
+    priced = {name for name, model in dataset.spec.models.items() if model.price is not None}
+    columns = (dataset.columns[name] for name in sorted(spent))
+    return {
+        column.name: cost_of(dataset, column, spent[column.name]) / UNIT for column in columns if column.model in priced
+    }
 
 
 def _first(pieces: list[Any], count: int) -> list[Any]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .costs import UNIT, cost_of, cost_text
+from .costs import cost_text, spent_of
 from .dataset import Dataset
-from .settling import Settled
+from .settling import Settled, cost_told
 
 if TYPE_CHECKING:
     from passloop.store.reader import Reader
@@ -98,7 +98,7 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
     return Summary(
         counts=counts,
         dropped=dropped,
-        usage=_usage(dataset, settled),
+        usage=_usage(reader, dataset),
         failures=tuple(_failures(reader, dataset, settled)) if _is_held(dataset, settled) else (),
         unknown=unknown,
         out=str(settled.out),
@@ -113,16 +113,18 @@ def _is_held(dataset: Dataset, settled: Settled) -> bool:
     return not settled.whole or (drops and bool(settled.tally.missing))
 
 
-def _usage(dataset: Dataset, settled: Settled) -> dict[str, dict[str, float]]:
-    tally = settled.tally
+def _usage(reader: Reader, dataset: Dataset) -> dict[str, dict[str, float]]:
+    """What was paid for, by column that asks a model: the same sums as the cost limit counts."""
+    spent = spent_of(reader, dataset)
+    cost = cost_told(dataset, spent)
     found: dict[str, dict[str, float]] = {}
     for column in dataset.tasks:
         if column.model is None:
             continue
-        spent = (tally.input[column.name], tally.output[column.name])
-        found[column.name] = {"input": spent[0], "output": spent[1]}
-        if dataset.spec.models[column.model].price is not None:
-            found[column.name]["cost"] = cost_of(dataset, column, spent) / UNIT
+        read, written = spent[column.name]
+        found[column.name] = {"input": read, "output": written}
+        if column.name in cost:
+            found[column.name]["cost"] = cost[column.name]
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from passloop.apps.generate.costs import UNIT, cost_of
+from passloop.apps.generate.costs import UNIT, cost_of, spent_of
 from passloop.apps.generate.dataset import Dataset, dataset_of_text
 from passloop.apps.generate.gathering import GatheredRow, gather_unit
 from passloop.apps.generate.graph import outputs_of
@@ -20,15 +20,19 @@ from passloop.store.tallies import NodeCount
 __all__ = ["dataset", "one_row", "rows"]
 
 MINUTE = 60_000
-NOTHING = NodeCount({}, 0, (0, 0))
+NOTHING = NodeCount({}, 0)
 
 
 def dataset(reader: Reader, run: RunView, *, now: int, pools: Mapping[str, PoolView]) -> Json:
-    """The document of a dataset's run. Raises `NotFound`."""
+    """The document of a dataset's run; tokens and cost are those of all its runs. Raises `NotFound`."""
     made = _dataset(run)
     nodes = reader.nodes(run.row.id, since=now - MINUTE)
     places = {column.name: place for place, column in enumerate(made.tasks)}
-    columns = [_column(made, column, nodes.get(places.get(column.name, -1), NOTHING)) for column in made.graph.order]
+    spent = spent_of(reader, made)
+    columns = [
+        _column(made, column, nodes.get(places.get(column.name, -1), NOTHING), spent.get(column.name, (0, 0)))
+        for column in made.graph.order
+    ]
     names = {name for model in made.models.values() for name in (model.pool, model.endpoint.pool)}
     return document(
         run={"id": run.row.id, "name": run.row.name},
@@ -70,7 +74,7 @@ def _dataset(run: RunView) -> Dataset:
     return dataset_of_text(run.source.spec)
 
 
-def _column(made: Dataset, column: Column, node: NodeCount) -> dict[str, Any]:
+def _column(made: Dataset, column: Column, node: NodeCount, spent: tuple[int, int]) -> dict[str, Any]:
     model = made.models[column.model] if column.model is not None else None
     return {
         "name": column.name,
@@ -82,8 +86,8 @@ def _column(made: Dataset, column: Column, node: NodeCount) -> dict[str, Any]:
         "needs": sorted(made.graph.needs[column.name]),
         "counts": node.counts,
         "done_last_minute": node.lately,
-        "tokens": {"input": node.spent[0], "output": node.spent[1]},
-        "cost": cost_of(made, column, node.spent) / UNIT,
+        "tokens": {"input": spent[0], "output": spent[1]},
+        "cost": cost_of(made, column, spent) / UNIT,
     }
 
 
