@@ -27,11 +27,14 @@ from .schemas import schema_of
 from .seeds import seeded
 from .spec import Column, GenerateSpec, read_generate
 
-__all__ = ["Dataset", "dataset_of_file", "dataset_of_text"]
+__all__ = ["BESIDE", "Dataset", "dataset_of_file", "dataset_of_text"]
 
 FORMAT = 1
 LONGEST_NAME = 220
 """Bytes of the file's name: what is written aside and beside it adds to it, and no name has more than 255."""
+
+BESIDE = ".incomplete"
+"""What the name of the file for rows that lack something has more than the dataset's own."""
 
 
 class Dataset:
@@ -174,9 +177,9 @@ def dataset_of_file(
     """The dataset that a spec file means. Raises `SpecError` with all mistakes; see `check_spec` for `environ`."""
     spec = read_generate(file)
     complaints = check_spec(file, spec, environ=environ)
-    wrong = None if spec.out is None else _wrong_out(cwd, spec.out)
+    wrong = _wrong_out(cwd, _named_out(spec))
     if wrong is not None:
-        complaints.append(file.complaint(("out",), *wrong))
+        complaints.append(file.complaint(("generate",) if spec.out is None else ("out",), *wrong))
     if complaints:
         raise file.error(complaints)
     plain = dict(file.root.plain())
@@ -184,14 +187,23 @@ def dataset_of_file(
         plain |= {"rows": min(rows, spec.rows)}
         plain.pop("target", None)
         spec = GenerateSpec.model_validate(plain)
-    out = Path(spec.out or f"{place_name(spec.generate)}.parquet")
-    return Dataset(plain, spec, folder=file.folder, out=(cwd / out).absolute(), cwd=cwd)
+    out = (cwd / _named_out(spec)).absolute()
+    out = out.parent.resolve() / out.name  # a dataset is its file, by whatever way one comes to it
+    return Dataset(plain, spec, folder=file.folder, out=out, cwd=cwd)
+
+
+def _named_out(spec: GenerateSpec) -> str:
+    return spec.out or f"{place_name(spec.generate)}.parquet"
 
 
 def _wrong_out(cwd: Path, out: str) -> tuple[str, str] | None:
     """Why no file can be written there, as far as that is to be seen now, and what to do."""
     told = shown(out)[1:-1]
-    if len(Path(out).name.encode(errors="replace")) > LONGEST_NAME:
+    name = Path(out)
+    if BESIDE in (name.suffix, Path(name.stem).suffix):
+        whose = name.name.replace(BESIDE, "")
+        return f"{told} is where {whose} leaves rows that lack something", f"a name without {BESIDE}"
+    if len(name.name.encode(errors="replace")) > LONGEST_NAME:
         fix = f"at most {LONGEST_NAME} bytes: files beside it have longer ones"
         return f"{told} is no place for a file: its name is too long", fix
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cells import UnitCells, cells_of
 from .costs import UNIT, cost_of, spent_of
-from .dataset import Dataset
+from .dataset import BESIDE, Dataset
 from .gathering import GatheredRow, gather_unit
 from .parts import PartStore, lazily, parquet, table_of, write_file
 
@@ -164,7 +164,7 @@ class Settling:
     @property
     def _beside(self) -> Path:
         out = self._dataset.out
-        return out.with_name(f"{out.stem}.incomplete{out.suffix}")
+        return out.with_name(f"{out.stem}{BESIDE}{out.suffix}")
 
     def _metadata(self, reader: Reader, tally: Tally) -> dict[str, Any]:
         spent = spent_of(reader, self._dataset)

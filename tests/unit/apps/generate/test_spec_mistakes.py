@@ -12,6 +12,7 @@ from passloop.apps.generate.dataset import dataset_of_file
 from passloop.apps.generate.parts import table_of, write_file
 from passloop.apps.generate.templates import TemplateFailed, evaluate
 from passloop.apps.spec_file import parse_spec
+from tests.support.generating import dataset_from
 
 HEAD = """\
 generate: x
@@ -48,6 +49,23 @@ def test_what_is_no_path_is_no_file_to_write_to(tmp_path: Path, out: str) -> Non
     (found,) = mistakes(tmp_path, column, tail=f'out: "{out}"\n')
     assert "is no place for a file" in found
     assert "\0" not in found
+
+
+@pytest.mark.parametrize("tail", ["out: t.incomplete.parquet\n", "out: t.incomplete\n", ""])
+def test_a_dataset_is_not_named_as_what_another_leaves_beside_it(tmp_path: Path, tail: str) -> None:
+    text = HEAD.replace("generate: x", "generate: t.incomplete") + "  - {name: a, kind: sampler, uniform: {}}\n" + tail
+    file = parse_spec(text.encode(), name="s.yaml", folder=tmp_path)
+    with pytest.raises(SpecError) as refused:
+        dataset_of_file(file, cwd=tmp_path, environ={"SOME_KEY": "k"})
+    [problem] = refused.value.problems
+    assert "is where t" in problem.what
+    assert problem.where == ("s.yaml:7:6" if tail else "s.yaml:1:11")
+
+
+@pytest.mark.parametrize("out", ["a/../t.parquet", "./t.parquet", "link/t.parquet"])
+def test_a_dataset_is_its_file_however_that_is_written(tmp_path: Path, out: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert dataset_from(tmp_path, out=out).root == dataset_from(tmp_path, out="t.parquet").root
 
 
 def test_a_name_that_leaves_no_room_for_the_files_beside_it_is_told(tmp_path: Path) -> None:
