@@ -244,7 +244,11 @@ def test_home_may_be_named_before_and_after_the_verb(box: Box) -> None:
     elsewhere = box.folder / "elsewhere"
     assert box.run("--home", str(elsewhere), "run", "--", "true").code == 0
     assert len(json.loads(box.run("ls", "--home", str(elsewhere), "--json").out)["tasks"]) == 1
-    assert box.run("ls").err.startswith("no tasks")
+    said = box.run("ls")
+    assert said.err.startswith(f"no tasks: nothing was ever stored in the home {box.home} ")
+    for words in (("ls", "@digits"), ("show", "7")):
+        assert f"in the home {elsewhere}s " in box.run("--home", f"{elsewhere}s", *words).err
+    assert box.json("ls") == {"schema_version": 1, "tasks": []}
 
 
 def test_settings_files_hold_for_commands_too(box: Box) -> None:

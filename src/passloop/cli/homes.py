@@ -11,7 +11,7 @@ from passloop.cli.defaults import chosen_setting
 if TYPE_CHECKING:
     import click
 
-__all__ = ["client_of", "home_of", "home_with_origin", "named_home"]
+__all__ = ["client_of", "home_of", "home_with_origin", "named_home", "no_store_text"]
 
 
 def home_of(ctx: click.Context) -> str:
@@ -37,6 +37,13 @@ def named_home(chosen: str | None) -> tuple[str, str]:
     from platformdirs import user_state_dir
 
     return user_state_dir("passloop"), "default"
+
+
+def no_store_text(home: str) -> str:
+    """Which home has nothing, and how another is named: most often its name is misspelt."""
+    from passloop.cli import streams
+
+    return f"nothing was ever stored in the home {streams.clean(home)} (another one: --home or PASSLOOP_HOME)"
 
 
 def client_of(ctx: click.Context) -> Client:

@@ -27,10 +27,11 @@ class Ask(NamedTuple):
 
 
 class Reads(Protocol):
-    """What can be asked. `running` tells whether an engine answers."""
+    """What can be asked. `running` tells whether an engine answers, `stored` whether the home has a store."""
 
     home: str
     running: bool
+    stored: bool
 
     def tasks(self, ask: Ask) -> dict[str, Any]:
         """`{"schema_version", "tasks", "total"}`, oldest first."""
@@ -53,6 +54,7 @@ class EngineReads:
     """Asks the engine that owns the home."""
 
     running = True
+    stored = True
 
     def __init__(self, client: Client) -> None:
         self.home = client.home

@@ -10,6 +10,7 @@ from passloop.apps.queue.find import filter_of
 from passloop.apps.queue.selectors import parse_selectors
 from passloop.apps.queue.views import document, run_view, shown_task, task_view
 from passloop.cli.exits import CliError, Exit
+from passloop.cli.homes import no_store_text
 from passloop.cli.logfiles import attempt_folder
 from passloop.cli.reads import Ask
 from passloop.kernel.tasks import FINAL_STATES, TaskState
@@ -29,12 +30,13 @@ class StoreReads:
     def __init__(self, home: str) -> None:
         self.home = home
         self._reader = _opened(home)
+        self.stored = self._reader is not None
 
     def tasks(self, ask: Ask) -> dict[str, Any]:
         """As `Reads.tasks`."""
         words = ask.selectors if ask.group is None else (*ask.selectors, f"group:{ask.group}")
         if self._reader is None:
-            _refuse_runs(words)
+            self._refuse_runs(words)
             return document(tasks=[], total=0)
         wanted = filter_of(parse_selectors(words), self._reader)
         rows = self._reader.tasks(wanted, limit=-1 if ask.limit is None else ask.limit)
@@ -65,8 +67,16 @@ class StoreReads:
     def _view(self, task: int) -> TaskView:
         view = None if self._reader is None else self._reader.task(task)
         if view is None:
-            raise CliError(f"there is no task {task}", hint="passloop ls", exit_code=Exit.NOT_FOUND)
+            raise CliError(f"there is no task {task}", hint=self._where_to_look(), exit_code=Exit.NOT_FOUND)
         return view
+
+    def _refuse_runs(self, words: tuple[str, ...]) -> None:
+        """Where nothing was ever stored no run is known."""
+        for run in parse_selectors(words).runs:
+            raise CliError(f"there is no run {run}", hint=self._where_to_look(), exit_code=Exit.NOT_FOUND)
+
+    def _where_to_look(self) -> str:
+        return "passloop ls" if self.stored else no_store_text(self.home)
 
     def _shown(self, view: TaskView) -> dict[str, Any]:
         assert self._reader is not None
@@ -92,12 +102,6 @@ class StoreReads:
             "until": None,
             "sentence": sentence,
         }
-
-
-def _refuse_runs(words: tuple[str, ...]) -> None:
-    """Where nothing was ever stored no run is known."""
-    for run in parse_selectors(words).runs:
-        raise CliError(f"there is no run {run}", hint="passloop ls", exit_code=Exit.NOT_FOUND)
 
 
 def _opened(home: str) -> Reader | None:

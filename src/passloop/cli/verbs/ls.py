@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from passloop.cli import streams
+from passloop.cli.homes import no_store_text
 from passloop.cli.options import group_option, json_option, selectors_argument
 from passloop.cli.picking import require_named
 from passloop.cli.reads import Ask, open_reads, selectors_of
@@ -62,6 +63,8 @@ def command(
         streams.emit_json({"schema_version": 1, "tasks": found["tasks"]})
     elif jsonl:
         _emit_lines(found["tasks"])
+    elif not reads.stored:
+        streams.say(f"no tasks: {no_store_text(reads.home)}")
     else:
         _show(found["tasks"], int(found.get("total", len(found["tasks"]))), running=reads.running)
 
