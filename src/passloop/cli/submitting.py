@@ -13,6 +13,7 @@ from passloop.cli.client import Client
 from passloop.cli.defaults import with_chosen_spans
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.pausing import told_of_a_pause
+from passloop.cli.programs import refuse_what_is_no_program
 from passloop.cli.wording import command_text, counted, ids_text
 
 __all__ = ["Request", "is_spec", "next_selector", "post_submission", "request_of", "say_other_command", "say_rejected"]
@@ -40,7 +41,10 @@ def request_of(words: tuple[str, ...], said: dict[str, Any], *, home: str, verb:
     if not words:
         raise CliError("there is no command", hint=f"passloop {verb} --help")
     _refuse_words_after_a_spec(words, verb)
-    return _spec_request(words[0], said, home) if is_spec(words) else _command_request(words, said, home, verb)
+    if is_spec(words):
+        return _spec_request(words[0], said, home)
+    refuse_what_is_no_program(words, said, verb)
+    return _command_request(words, said, home, verb)
 
 
 def _refuse_words_after_a_spec(words: tuple[str, ...], verb: str) -> None:

@@ -43,3 +43,37 @@ def test_a_spec_can_be_submitted_held(spec: str) -> None:
 def test_an_option_that_a_spec_would_pass_over_is_refused(spec: str, said: dict[str, Any], option: str) -> None:
     with pytest.raises(CliError, match=f"{option} does not go with a spec"):
         request_of((spec,), said, home="/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("train.py", "passloop run -- python train.py --lr 1"),
+        ("own.py", "passloop run -- ./own.py --lr 1"),
+        ("go.sh", "passloop run -- sh go.sh --lr 1"),
+        (".", "name a program in it, like ./PROGRAM"),
+        ("./parts", "name a program in it, like ./parts/PROGRAM"),
+        ("parts/", "name a program in it, like parts/PROGRAM"),
+    ],
+)
+def test_a_file_or_folder_that_is_no_command_is_refused_with_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, fix: str
+) -> None:
+    for name in ("train.py", "own.py", "go.sh"):
+        (tmp_path / name).touch(mode=0o755 if name == "own.py" else 0o644)
+    (tmp_path / "parts").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CliError) as refused:
+        request_of((word, "--lr", "1"), {}, home="/nowhere", verb="run")
+    assert refused.value.hint == fix
+
+
+def test_a_command_of_path_is_taken_though_a_file_here_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "true").mkdir()
+    (tmp_path / "mine").touch()
+    monkeypatch.chdir(tmp_path)
+    assert request_of(("true",), {}, home="/nowhere").commands == (["true"],)
+    assert request_of(("mine",), {"env": ("PATH=/elsewhere",)}, home="/nowhere").commands == (["mine"],)
+    assert request_of(("not-here-yet",), {}, home="/nowhere").commands == (["not-here-yet"],)

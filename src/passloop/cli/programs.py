@@ -1,0 +1,47 @@
+"""What a command's first word cannot be: a file of the current folder that is not in PATH, or a folder. It is refused
+before anything is stored, with the words that were meant; every other word is the task's own matter.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from passloop.cli import streams
+from passloop.cli.exits import CliError
+from passloop.cli.wording import command_text
+
+__all__ = ["refuse_what_is_no_program"]
+
+_INTERPRETERS = {".py": "python", ".sh": "sh"}
+
+
+def refuse_what_is_no_program(words: tuple[str, ...], said: dict[str, Any], verb: str) -> None:
+    """Raise `CliError` if the first word can only be a slip. Where PATH is given by `--env`, nobody here knows."""
+    word, cwd = words[0], os.path.expanduser(said.get("cwd") or ".")
+    path = os.path.join(cwd, word)
+    is_folder = os.path.isdir(path)
+    if not is_folder and ("/" in word or not os.path.isfile(path)):
+        return
+    if any(given.startswith("PATH=") for given in said.get("env") or ()) or _is_in_path(word):
+        return
+    shown = streams.clean(word)
+    if is_folder:
+        slash = "" if word.endswith("/") else "/"
+        raise CliError(
+            f"`{shown}` is a folder and no command", hint=f"name a program in it, like {shown}{slash}PROGRAM"
+        )
+    fix = command_text(["passloop", verb, "--", *_meant(word, path), *words[1:]])
+    raise CliError(f"`{shown}` is in no folder of PATH; it is a file here", hint=streams.clean(fix))
+
+
+def _meant(word: str, path: str) -> list[str]:
+    if os.access(path, os.X_OK):
+        return [f"./{word}"]
+    return [_INTERPRETERS.get(os.path.splitext(word)[1], "sh"), word]
+
+
+def _is_in_path(word: str) -> bool:
+    import shutil  # here, because few words get this far
+
+    return "/" not in word and shutil.which(word) is not None
