@@ -111,6 +111,11 @@ def _said(value: str, word: str) -> str:
 
 def _state(value: str, word: str) -> str:
     if value not in STATES:
+        several = value.split(",")
+        if len(several) > 1 and set(several) <= set(STATES):
+            raise BadValue(
+                f"the selector {shown(word)} names several states", " ".join(f"state:{each}" for each in several)
+            )
         raise BadValue(f"the selector {shown(word)} names no state", did_you_mean(value, STATES))
     return value
 

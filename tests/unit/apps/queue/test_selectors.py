@@ -63,6 +63,12 @@ def test_words_become_a_selection(words: list[str], selection: Selection) -> Non
     assert parse_selectors(words) == selection
 
 
+def test_several_states_in_one_word_are_told_as_several_words() -> None:
+    with pytest.raises(SpecError) as refused:
+        parse_selectors(["state:running,ready"])
+    assert refused.value.problems[0].fix == "state:running state:ready"
+
+
 @pytest.mark.parametrize(
     "word",
     [
