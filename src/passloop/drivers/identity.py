@@ -18,6 +18,7 @@ from pathlib import Path
 __all__ = [
     "Process",
     "boot_id",
+    "lacks_descriptor",
     "open_process",
     "own_process",
     "process_from_json",
@@ -38,6 +39,11 @@ class Process:
     pid: int
     ticks: int
     boot: str
+
+
+def lacks_descriptor(error: OSError) -> bool:
+    """Whether nothing could be opened for want of descriptors or memory, which says nothing of what was asked about."""
+    return error.errno in _NO_DESCRIPTOR
 
 
 @cache
@@ -89,7 +95,7 @@ def open_process(process: Process) -> int | None:
     try:
         held = os.pidfd_open(process.pid)
     except OSError as error:
-        if error.errno in _NO_DESCRIPTOR:
+        if lacks_descriptor(error):
             raise
         return None
     try:
@@ -116,7 +122,7 @@ def _stat(pid: int) -> list[bytes] | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError as error:
-        if error.errno in _NO_DESCRIPTOR:
+        if lacks_descriptor(error):
             raise
         return None
     return text[text.rindex(b")") + 2 :].split()

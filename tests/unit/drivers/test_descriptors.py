@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,10 +16,13 @@ import pytest
 
 from passloop.drivers.identity import open_process, own_process
 from passloop.drivers.leases import LeaseDriver
+from passloop.drivers.processes.cgroups import memory_parent
 from passloop.drivers.workers.driver import WorkerDriver
-from passloop.kernel.events import Exited, Started
+from passloop.drivers.workers.endings import Ending, look_at
+from passloop.drivers.workers.pool import Order
+from passloop.kernel.events import Exited, Started, WorkerGone
 from passloop.kernel.tasks import OutcomeKind
-from tests.support.attempts import Heard, Stage, order_for, waiting_command
+from tests.support.attempts import Heard, Stage, live_of, order_for, waiting_command
 from tests.support.warm import call_of, call_order
 
 
@@ -65,6 +70,45 @@ async def test_a_lease_whose_holder_cannot_be_watched_is_lost_and_not_called_don
         OutcomeKind.LOST,
         "its holder cannot be watched: Too many open files",
     )
+    await driver.stop()
+
+
+async def test_an_attempt_whose_records_cannot_be_opened_is_looked_at_later_and_not_called_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.drivers.processes.driver._LOOK_AGAIN", 0.05)
+    memory_parent()  # read once for all
+    async with Stage(tmp_path) as stage:
+        lifeline, gate = stage.lifeline(), stage.gate()
+        order = stage.launch(waiting_command(lifeline, gate))
+        await stage.heard.until(Started, 1)
+        await lifeline.until(1)
+        await stage.renew()
+        with none_left():
+            await stage.adopt(live_of(order), orders=[order])
+        assert stage.heard.of(1) == []
+        stage.driver.halt(order.attempt, 1, grace=0, reason="cancelled")
+        assert (await stage.ended()).outcome.kind is OutcomeKind.CANCELLED
+
+
+async def test_a_call_whose_records_cannot_be_opened_ends_as_they_say_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.drivers.workers.driver._LOOK_AGAIN", 0.05)
+    driver, heard, tried = WorkerDriver(tmp_path), Heard(), []
+
+    def look(order: Order) -> Ending:
+        tried.append(order.attempt)
+        if len(tried) == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return look_at(order)
+
+    monkeypatch.setattr("passloop.drivers.workers.driver.look_at", look)
+    await driver.start(heard)
+    driver.launch(call_order(tmp_path, 1, call_of("die", signal.SIGKILL)))
+    ended = await heard.until(Exited, 1)
+    assert (ended.outcome.kind, ended.outcome.signal, len(tried)) == (OutcomeKind.LOST, signal.SIGKILL, 2)
+    await heard.until(WorkerGone, 1)
     await driver.stop()
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.drivers.base import Launch, LiveAttempt, Report
-from passloop.drivers.identity import Process, open_process, process_json, send
+from passloop.drivers.identity import Process, lacks_descriptor, open_process, process_json, send
 from passloop.kernel.events import Exited, PauseChanged, Started, StartRefused, StrayGone
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.resources import Allocation
@@ -46,6 +46,8 @@ LockFds = Callable[[Allocation], Sequence[int]]
 _DATAGRAM = 1 << 16
 _KEPT_ENVIRONMENTS = 64
 _ZYGOTE_TRIES = 3
+_LOOK_AGAIN = 1.0
+"""Seconds after which records are read again that could not be opened for want of descriptors."""
 _NO_ZYGOTE = "the process that starts attempts does not come up"
 
 
@@ -362,7 +364,10 @@ class ProcessDriver:
         task.add_done_callback(self._tasks.discard)
 
     async def _settle(self, watch: Watch) -> None:
-        """Find out from the records how it stands with an attempt; bring it to its end if its shim is gone."""
+        """Find out from the records how it stands with an attempt; bring it to its end if its shim is gone.
+
+        Where no descriptor is left to look with, it stays as it is until a later try.
+        """
         watch.settling = watch.unsettled = True
         try:
             while watch.unsettled and watch.phase is not Phase.ENDED and not watch.outlasted:
@@ -370,8 +375,16 @@ class ProcessDriver:
                 finding = await asyncio.to_thread(look, watch.directory, watch.name)
                 self._hear_shims()
                 await self._settle_by(watch, finding)
+        except OSError as error:
+            if not lacks_descriptor(error):
+                raise
+            asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._settle_if_watched, watch)
         finally:
             watch.settling = False
+
+    def _settle_if_watched(self, watch: Watch) -> None:
+        if self._watches.get(watch.attempt) is watch:
+            self._settle_soon(watch)
 
     async def _settle_by(self, watch: Watch, finding: Finding) -> None:
         watch.process = finding.process or watch.process

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.crashpoints import crashpoint
-from passloop.drivers.identity import Process, boot_id, ticks_of
+from passloop.drivers.identity import Process, boot_id, lacks_descriptor, ticks_of
 from passloop.kernel.tasks import Growth, Outcome, OutcomeKind
 
 from .keeper.records import EXIT_FILE, START_FILE, STOP_LINK, TOMBSTONE, sealed, unsealed
@@ -47,10 +47,13 @@ def look(directory: Path, name: str) -> Finding:
     """Read the records of the attempt called `name`. Without a start record, makes the tombstone first.
 
     Records that cannot be read or made lose the attempt; what lives of it must then be found and ended by its name.
+    Raises `OSError` for want of descriptors: that says nothing of the attempt.
     """
     try:
         return _look(directory, name)
     except OSError as error:
+        if lacks_descriptor(error):
+            raise
         return Finding(outcome=_lost(f"its records are not readable: {error.strerror}: {directory}"))
 
 

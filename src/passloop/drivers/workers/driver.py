@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.drivers.base import Launch, LiveAttempt, LiveWorker, Report
+from passloop.drivers.identity import lacks_descriptor
 from passloop.drivers.processes.driver import LockFds, ProcessDriver
 from passloop.kernel.events import Event, Exited, PauseChanged, Started, StrayGone, WorkerGone, WorkerGrew
 from passloop.kernel.ids import AttemptId
@@ -39,10 +40,31 @@ EVICTION_GRACE = 5_000
 STOPPED_WORKER = Outcome(OutcomeKind.LOST, message="its worker had ended", engine_lost=True)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _UNKNOWN_ENDS_WITHIN = 30.0
+_LOOK_AGAIN = 1.0
+"""Seconds after which records are read again that could not be opened for want of descriptors."""
 
 
 def _no_fds(_allocation: Allocation) -> Sequence[int]:
     return ()
+
+
+def _may_have_begun(order: Order) -> bool:
+    """Whether a cell has begun, as far as one can see; if not, it never will."""
+    try:
+        return look_at(order).begun
+    except OSError:
+        return True
+
+
+async def _looked_at(order: Order) -> Ending:
+    """How an attempt ended by its records; they are tried again while no descriptor is left to read them with."""
+    while True:
+        try:
+            return await asyncio.to_thread(look_at, order)
+        except OSError as error:
+            if not lacks_descriptor(error):
+                raise
+        await asyncio.sleep(_LOOK_AGAIN)
 
 
 class WorkerDriver:
@@ -132,7 +154,7 @@ class WorkerDriver:
             self._forbidden.add(attempt)
             return
         order = hold.orders[attempt]
-        if hold.alive and not order.started and not look_at(order).begun:
+        if hold.alive and not order.started and not _may_have_begun(order):
             self._tell_end(hold, order, halted(reason), kept=True)
         elif reason == "recall":
             self._begin(hold, order)
@@ -330,7 +352,7 @@ class WorkerDriver:
 
     async def _settle(self, hold: Hold, order: Order) -> None:
         """Find out by its records what became of an attempt that nothing was heard of."""
-        ending = await asyncio.to_thread(look_at, order)
+        ending = await _looked_at(order)
         if order.attempt not in hold.orders:
             return
         if ending.outcome is not None:
@@ -391,7 +413,7 @@ class WorkerDriver:
         What is left of it is charged to the attempt that it ran, or to the first if it had begun none.
         """
         needed = stray or not hold.came_up
-        endings = [(order, await asyncio.to_thread(look_at, order)) for order in list(hold.orders.values())]
+        endings = [(order, await _looked_at(order)) for order in list(hold.orders.values())]
         if stray and hold.stray is None:
             hold.stray = next((order for order, ending in endings if ending.begun), endings[0][0] if endings else None)
         for order, ending in endings:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passloop.drivers.identity import lacks_descriptor
 from passloop.drivers.processes.keeper.records import EXIT_FILE, START_FILE
 from passloop.drivers.processes.own_word import explained
 from passloop.drivers.processes.reattach import look, outcome_of
@@ -37,7 +38,10 @@ class Ending:
 
 
 def look_at(order: Order) -> Ending:
-    """Read the records of an attempt; one that was not begun never will be after this. Not for the engine's loop."""
+    """Read the records of an attempt; one that was not begun never will be after this. Not for the engine's loop.
+
+    Raises `OSError` for want of descriptors: that says nothing of the attempt.
+    """
     finding = look(order.directory, order.name)
     if not finding.begun:
         return Ending(begun=False)
@@ -104,6 +108,8 @@ def record_name(directory: Path) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and lacks_descriptor(error):
+            raise
         return {}
     return found if isinstance(found, dict) else {}
