@@ -31,6 +31,7 @@ _KINDS = {
     OutcomeKind.OUT_OF_MEMORY: "out_of_memory",
     OutcomeKind.DEVICE_FAULT: "device",
 }
+_FOUND = ("complete", "pruned")
 _STATES = {
     TaskState.ADMITTED: "running",
     TaskState.RUNNING: "running",
@@ -97,14 +98,12 @@ class Trial:
 
     @cached_property
     def state(self) -> str:
-        """queued, running, complete, pruned, failed, cancelled or rejected."""
-        if self.task_state in _STATES:
-            return _STATES[self.task_state]
-        if not self.is_final:
-            return "queued"
-        if self.task_state is TaskState.SUCCEEDED and self.document is not None:
+        """queued, running, complete, pruned, failed, cancelled or rejected. What a trial found stands, though its
+        process was stopped after it: it tells once its server is gone.
+        """
+        if self.document is not None and (self.document.state in _FOUND or self.task_state is TaskState.SUCCEEDED):
             return self.document.state
-        return "failed"
+        return _STATES.get(self.task_state, "failed" if self.is_final else "queued")
 
     @cached_property
     def failure(self) -> Failure | None:
