@@ -25,7 +25,10 @@ ELSEWHERE = "another passloop home took the device first"
 
 
 class StartGate:
-    """Lets starts pass or refuses them. `holdings` are the live attempts, this start's among them or not."""
+    """Lets starts pass or refuses them. `holdings` are the live attempts, this start's among them or not.
+
+    `failed` gets the error of a start that can neither pass nor be refused.
+    """
 
     def __init__(
         self,
@@ -35,12 +38,14 @@ class StartGate:
         holdings: Holdings,
         watch: DeviceWatch,
         report: Callable[[StartRefused], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         self._check = check
         self._locks = locks
         self._holdings = holdings
         self._watch = watch
         self._report = report
+        self._failed = failed
         self._locked: dict[int, tuple[str, ...]] = {}
         self._passing: set[asyncio.Task[None]] = set()
 
@@ -52,7 +57,7 @@ class StartGate:
         """Lock and look, then call `go`; or let go again, report `StartRefused`, and call `refused`."""
         task = asyncio.get_running_loop().create_task(self._pass(order, go, refused))
         self._passing.add(task)
-        task.add_done_callback(self._passing.discard)
+        task.add_done_callback(self._passed)
 
     def watch(self, uuids: tuple[str, ...]) -> None:
         """Look at these devices at a low rate from now on, at no others."""
@@ -89,6 +94,12 @@ class StartGate:
         await self._watch.stop()
         if self._passing:
             await asyncio.wait(self._passing)
+
+    def _passed(self, task: asyncio.Task[None]) -> None:
+        self._passing.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(error)
 
     async def _pass(self, order: Start, go: Callable[[], None], refused: Callable[[], None]) -> None:
         look = await asyncio.to_thread(self._lock_and_look, order)

@@ -96,11 +96,14 @@ class DeviceDesk:
         self._going: set[AttemptId] = set()
         self._looks: set[asyncio.Task[None]] = set()
 
-    def connect(self, report: Report, deliver: Deliver) -> None:
-        """Say where events and samples go; before `start`."""
+    def connect(self, report: Report, deliver: Deliver, *, failed: Callable[[BaseException], None]) -> None:
+        """Say where events and samples go, and errors after which an attempt would never end; before `start`."""
         self._report = report
+        self._failed = failed
         watch = DeviceWatch(self._check, report=report, period_ms=self._watch_ms)
-        self.gate = StartGate(self._check, locks=self._locks, holdings=self.holdings, watch=watch, report=report)
+        self.gate = StartGate(
+            self._check, locks=self._locks, holdings=self.holdings, watch=watch, report=report, failed=failed
+        )
         self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver, pause=self._pause)
 
     async def start(self) -> None:
@@ -163,7 +166,7 @@ class DeviceDesk:
         telling = self._look_then_tell(_uuids(under_way.row.allocation), event, before)
         look = self._ending[event.attempt] = asyncio.get_running_loop().create_task(telling)
         self._looks.add(look)
-        look.add_done_callback(self._looks.discard)
+        look.add_done_callback(self._looked)
         return True
 
     def _takes_over_worker(self, event: WorkerGone) -> bool:
@@ -174,7 +177,7 @@ class DeviceDesk:
         uuids = tuple(grant.uuid for grant in worker.devices)
         look = asyncio.get_running_loop().create_task(self._look_then_tell(uuids, event, None))
         self._looks.add(look)
-        look.add_done_callback(self._looks.discard)
+        look.add_done_callback(self._looked)
         return True
 
     def follow(self, changes: Iterable[Change]) -> None:
@@ -201,6 +204,12 @@ class DeviceDesk:
             await asyncio.wait([before])
         self._tell(seen, complete=False)
         self._report(event)
+
+    def _looked(self, look: asyncio.Task[None]) -> None:
+        self._looks.discard(look)
+        error = None if look.cancelled() else look.exception()
+        if error is not None:
+            self._failed(error)
 
     def _adopt(self, rows: Iterable[AttemptRow]) -> None:
         for row in rows:

@@ -134,7 +134,7 @@ class Engine:
         self.attempts.load(saved)
         self.turns = Turns(Machine.restore(saved, self._kernel), self._restored, self._ports())
         if self.desk is not None:
-            self.desk.connect(self.inbox.put, self._keep_samples)
+            self.desk.connect(self.inbox.put, self._keep_samples, failed=self.turns.fail)
         gate = self.desk.gate if self.desk is not None else None
         self.dispatch = Dispatch(self.drivers, gate=gate, report=self.report, place=self._place_of)
         await self.writer.run(lambda _store: lay_ballast(self.home.ballast, self.settings.ballast_bytes))

@@ -69,6 +69,7 @@ class Turns:
         self._before: Pause | None = None
         self._leaving = False
         self._pass_owed = True
+        self._failure: BaseException | None = None
 
     async def run(self) -> None:
         """Make turns until `leave`. Whoever still waits for an answer then is told that the engine has stopped."""
@@ -86,8 +87,15 @@ class Turns:
         self._leaving = True
         self._ports.inbox.hurry()
 
+    def fail(self, error: BaseException) -> None:
+        """Something beside the turns went wrong and will never tell what a turn waits for: the next step raises it."""
+        self._failure = self._failure or error
+        self._ports.inbox.hurry()
+
     async def step(self) -> bool:
         """Make one turn of what is there, if there is anything or a wake-up is due; True if a turn was committed."""
+        if self._failure is not None:
+            raise self._failure
         now = self._ports.clock.now()
         if self.pause is not None and not await self._writable(self.pause, now):
             self._ports.inbox.wake.clear()

@@ -32,6 +32,7 @@ class Bench:
         self.theirs = DeviceLocks("bbbb2222", folder)
         self.holdings: list[Holding] = []
         self.refusals: list[StartRefused] = []
+        self.failures: list[BaseException] = []
         check = DeviceCheck(self.inventory, self.locks)
         self.ticks = HandTick()
         self.told: list[DevicesSeen] = []
@@ -42,6 +43,7 @@ class Bench:
             holdings=lambda: tuple(self.holdings),
             watch=self.watch,
             report=self.refusals.append,
+            failed=self.failures.append,
         )
 
     async def start(self, order: Start) -> str:
@@ -145,12 +147,13 @@ async def test_without_locks_the_gate_only_looks(tmp_path: Path) -> None:
     check = DeviceCheck(inventory)
     refusals: list[StartRefused] = []
     watch = DeviceWatch(check, report=lambda _seen: None)
-    gate = StartGate(check, locks=None, holdings=tuple, watch=watch, report=refusals.append)
+    failures: list[BaseException] = []
+    gate = StartGate(check, locks=None, holdings=tuple, watch=watch, report=refusals.append, failed=failures.append)
     start = order(1, *whole(A))
     went = asyncio.Event()
     gate.pass_or_refuse(start, went.set, went.clear)
     await asyncio.wait_for(went.wait(), 20)
-    assert gate.descriptors(start.allocation) == ()
+    assert (gate.descriptors(start.allocation), failures) == ((), [])
     gate.adopt(1, [A])
     gate.ended(1)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from passloop.devices.base import Sample
+from passloop.devices.check import DeviceCheck
 from passloop.devices.locks import DeviceLocks
 from passloop.devices.sampler import AttemptSample
 from passloop.devices.virtual import VirtualInventory
 from passloop.engine.device_desk import holdings_of
+from passloop.engine.errors import EngineStopped
 from passloop.kernel.changes import AttemptChanged, PoolChanged
 from passloop.kernel.device_pool import DeviceState
 from passloop.kernel.events import Cancelled, DeviceSeen, Exited, Foreign, Parked, StrayGone, WorkerGone
@@ -86,6 +90,29 @@ async def test_a_cancel_during_the_second_look_forbids_the_attempt(tmp_path: Pat
         assert await one.engine.wait_final([TaskId(1)], timeout_ms=10_000)
         assert one.store.states_of([1]) == {1: TaskState.CANCELLED}
         assert one.outside.live == {}
+
+
+@pytest.mark.parametrize("when", ["before a start", "after an end"])
+async def test_a_look_that_fails_ends_the_engine_with_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """The attempt would else be under way for ever."""
+
+    def fail(*_args: object, **_words: object) -> None:
+        raise RuntimeError("no such answer of the driver")
+
+    one = Rig(tmp_path, cpus=8)
+    await one.open(inventory=AsIfReal((80_000,))).start()
+    if when == "before a start":
+        monkeypatch.setattr(DeviceCheck, "second_look", fail)
+    with suppress(EngineStopped):
+        await one.engine.submit(commands(1, spec=one_gpu()))
+        assert await one.engine.wait_started(TaskId(1), timeout_ms=10_000)
+        monkeypatch.setattr(DeviceCheck, "look", fail)
+        one.outside.end(AttemptId(1))
+    with pytest.raises(RuntimeError, match="no such answer"):
+        await asyncio.wait_for(one.engine.ended(), 10)
+    await one.kill()
 
 
 async def test_a_device_is_quarantined_before_the_end_that_would_free_it(tmp_path: Path) -> None:

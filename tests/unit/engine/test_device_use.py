@@ -22,13 +22,17 @@ from tests.support.scripted import SUCCESS
 from tests.unit.devices.support import HandTick
 
 
+def _never(error: BaseException) -> None:
+    raise error
+
+
 class Desk:
     """A desk over the stand-in, whose samples are taken when a test says so."""
 
     def __init__(self) -> None:
         self.ticks = HandTick()
         self.desk = DeviceDesk(NvmlInventory(), None, attempts=Attempts(), clock=FakeClock(0), pause=self.ticks.pause)
-        self.desk.connect(lambda _event: None, lambda _batch: None)
+        self.desk.connect(lambda _event: None, lambda _batch: None, failed=_never)
 
     def runs(self, attempt: int, *uuids: str) -> None:
         grants = tuple(Grant(uuid, 10_000, 80_000) for uuid in uuids)
