@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def export_dataset(made: Path, target: Path, form: str) -> None:
     elif form == "jsonl":
         with WrittenAside(target) as aside, aside.open("w", encoding="utf-8") as file:
             for row in _rows(made):
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.write(_json(row) + "\n")
     else:
         _csv(made, target)
 
@@ -63,4 +64,20 @@ def _told(made: Path) -> Any:
 
 
 def _flat(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    return _json(value) if isinstance(value, dict | list) else value
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_sayable(value), ensure_ascii=False, allow_nan=False)
+
+
+def _sayable(value: Any) -> Any:
+    """The same without NaN and the infinities, which JSON does not know: null, so that a column keeps one type."""
+    if isinstance(value, dict):
+        return {name: _sayable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_sayable(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
