@@ -109,7 +109,7 @@ async def test_a_look_that_fails_ends_the_engine_with_its_error(
         await one.engine.submit(commands(1, spec=one_gpu()))
         assert await one.engine.wait_started(TaskId(1), timeout_ms=10_000)
         monkeypatch.setattr(DeviceCheck, "look", fail)
-        one.outside.end(AttemptId(1))
+        one.driver.finish_task(1)
     with pytest.raises(RuntimeError, match="no such answer"):
         await asyncio.wait_for(one.engine.ended(), 10)
     await one.kill()
