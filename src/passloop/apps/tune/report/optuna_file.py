@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,27 @@ from .standing import Standing
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.storages import RDBStorage
 
 __all__ = ["MissingPart", "write_optuna"]
 
 
 def write_optuna(standing: Standing, path: Path) -> int:
-    """Write all trials with their true values; gives how many. Raises `MissingPart` without optuna."""
+    """Write all trials with their true values; gives how many. The name means a whole file: it is written aside. Raises
+    `MissingPart` without optuna.
+    """
     check_parts("random")
+    aside = path.with_name(f".{path.name}.new")
+    aside.unlink(missing_ok=True)  # of a command that was killed
+    try:
+        _write(standing, aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return len(standing.trials)
+
+
+def _write(standing: Standing, path: Path) -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -31,18 +46,25 @@ def write_optuna(standing: Standing, path: Path) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
-        study = optuna.create_study(
-            study_name=standing.study.name,
-            storage=storage,
-            directions=[objective.direction for objective in standing.aims.objectives],
-        )
-        study.set_metric_names([objective_name(objective) for objective in standing.aims.objectives])
-        distributions = {each.name: _distribution(each) for each in standing.study.space.parameters}
-        for trial in standing.trials:
-            study.add_trial(_frozen(standing, trial, distributions))
-        storage.remove_session()
-        storage.engine.dispose()
-    return len(standing.trials)
+        try:
+            _fill(standing, storage)
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+def _fill(standing: Standing, storage: RDBStorage) -> None:
+    import optuna
+
+    study = optuna.create_study(
+        study_name=standing.study.name,
+        storage=storage,
+        directions=[objective.direction for objective in standing.aims.objectives],
+    )
+    study.set_metric_names([objective_name(objective) for objective in standing.aims.objectives])
+    distributions = {each.name: _distribution(each) for each in standing.study.space.parameters}
+    for trial in standing.trials:
+        study.add_trial(_frozen(standing, trial, distributions))
 
 
 def _frozen(standing: Standing, trial: Trial, distributions: dict[str, BaseDistribution]) -> Any:

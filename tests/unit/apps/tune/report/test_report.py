@@ -193,6 +193,17 @@ def test_optuna_opens_the_exported_study_with_true_values(tmp_path: Path) -> Non
     storage.engine.dispose()
 
 
+def test_an_optuna_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    (tmp_path / ".study.db.new").write_text("what a killed command left")
+    broken = measured(MADE, 7, {"batch": 64, "slots": 9}, 1.0)  # no point of the space
+    with pytest.raises(ValueError, match="9"):
+        write_optuna(standing(MADE, broken), path)
+    assert list(tmp_path.iterdir()) == []
+    assert write_optuna(standing(), path) == 7
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_the_page_has_everything_and_takes_nothing_for_markup() -> None:
     page = report_html(standing(), made_at=0)
     text = html.unescape(re.sub(r"<[^>]+>", " ", page))
