@@ -1,14 +1,15 @@
 """A study as read from the store: each trial with what it was given, how it stands and what it left. It decides nothing
 about what comes next, and holds nothing that the store does not.
 
-A trial is the newest task of its key, so a trial that was tried again is one trial. Parameters are those of the task's
-own order; a document that speaks of others is not taken for the trial's.
+A trial is the newest task of its key, so a trial that was tried again is one trial; one that was measured whole stays
+so, though a later try fails. Parameters are those of the task's own order; a document that speaks of others is not
+taken for the trial's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -131,7 +132,9 @@ def trials_of(reader: Reader, study: str) -> tuple[Trial, ...]:
         order = _order_of(view)
         if order is not None:
             before = newest.get(order.hash)
-            newest[order.hash] = _trial(view, order, before.gpu_ms if before is not None else 0)
+            found = _trial(view, order, before.gpu_ms if before is not None else 0)
+            kept = before is not None and before.state == "complete" and found.is_final and found.state != "complete"
+            newest[order.hash] = replace(before, gpu_ms=found.gpu_ms) if before is not None and kept else found
     return tuple(sorted(newest.values(), key=lambda trial: (trial.number, trial.task)))
 
 

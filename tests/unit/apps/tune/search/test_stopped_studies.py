@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from passloop.apps.tune.records import Document, Order
+from passloop.engine.retrying import retry
 from passloop.kernel.events import Cancelled
 from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -90,3 +91,22 @@ async def test_what_was_measured_before_its_trial_was_stopped_stands_and_is_not_
         assert 0 not in [order.trial for order in made.asked]
         assert made.standing().best is not None
         assert made.standing().exit_code == 0
+
+
+async def test_the_best_stays_the_best_though_its_repeat_fails(tmp_path: Path) -> None:
+    async with tuning(tmp_path) as made:
+        await made.until_live(2)
+        leave(made, 0, 1_000.0)
+        made.rig.driver.finish(made.live[0].attempt, Outcome(OutcomeKind.FAILURE, signal=9))
+        await made.rig.heard()
+        await cancel(made)
+        first = made.trials()[0]
+        await retry(made.rig.engine, [TaskId(first.task)])
+        await made.rig.until(lambda: 0 in made.live)
+        assert made.trials()[0].state == "running"
+        made.end(0, None)
+        await made.rig.heard()
+        best = made.standing().best
+        assert best is not None
+        assert (best.number, best.task, best.failure) == (0, first.task, None)
+        assert best.document == first.document
