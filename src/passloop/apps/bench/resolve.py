@@ -14,18 +14,21 @@ from typing import Any, NamedTuple, TypeVar
 
 from passloop.apps.errors import BadValue
 from passloop.apps.secrecy import looks_secret
+from passloop.apps.text import shown
 
 from .adapters.base import AdapterKind, MethodAsk, ModelAsk, ResolvedMethod, ResolvedModel
 from .benchmarks.base import BenchmarkAsk, BenchmarkKind, ResolvedBenchmark, ResolvedSubset
 from .identity import canonical
 from .plugins import adapter_kind, adapter_names, benchmark_kind
-from .spec import BenchSpec
+from .spec import Benchmark, BenchSpec
 from .spec_checks import check_arguments
 
 __all__ = ["FoundAdapter", "FoundBenchmark", "Mistake", "Resolver"]
 
 T = TypeVar("T")
 Path_ = tuple[str | int, ...]
+_SLIP = 0.8
+"""How near (difflib) an option's name is to a key of ours to be taken for it misspelt."""
 
 
 class Mistake(NamedTuple):
@@ -167,6 +170,7 @@ class Resolver:
         check_arguments(entry.options)
         ask = BenchmarkAsk(name=name, subsets=tuple(entry.subsets), options=entry.options, folder=self._folder)
         if spec_kind is None or spec_kind.free_names:
+            self._note_near_keys(name, entry)
             free = free_benchmark(ask)
             return FoundBenchmark(name, None, free, canonical({"name": name, "options": free.options}))
         kind = benchmark_kind(name)
@@ -175,6 +179,14 @@ class Resolver:
             return None
         part = {"name": name, "options": resolved.options, "version": kind.version}
         return FoundBenchmark(name, kind, resolved, canonical(part))
+
+    def _note_near_keys(self, name: str, entry: Benchmark) -> None:
+        """Where options have free names, one that is nearly a key of ours is a slip, and would be passed over."""
+        for option in entry.options:
+            near = get_close_matches(option, Benchmark.model_fields, n=1, cutoff=_SLIP)
+            if near:
+                bad = BadValue(f"unknown key {shown(option)}", f"did you mean {shown(near[0])}?", path=(option,))
+                self.note(("benchmarks", name), bad)
 
     def _resolved(self, kind: BenchmarkKind, ask: BenchmarkAsk) -> ResolvedBenchmark | None:
         """What a benchmark resolves to. Of a subset or option with a mistake the others are looked at without it."""

@@ -159,6 +159,8 @@ cwd: nowhere
         ("models: {}", "there is no name; name at least one"),
         ("models: {a: {sorce: x}}", "unknown key `sorce`; did you mean `source`?"),
         ("benchmarks: {b: {subsets: [x, x]}}", "the subset `x` is there twice; name it once"),
+        ("benchmarks: {b: {subset: [x]}}", "m.yaml:1:31 unknown key `subset`; did you mean `subsets`?"),
+        ("benchmarks: {b: {seed_file: x, metrics: y}}", "unknown key `metrics`; did you mean `metric`?"),
         ("seeds: [1, 1]", "the seed 1 is there twice"),
         ("first: longst", "first is `longst`; did you mean `longest`?"),
         ("exclude: [{modle: a}]", "`modle` is no axis; did you mean `model`?"),
