@@ -120,7 +120,8 @@ def _check_column(checker: _Checker, place: int, column: Column) -> None:
     said = {("schema" if key == "schema_" else key) for key in column.model_fields_set} - {"name", "kind"}
     allowed, wanted = _ALLOWED[column.kind], _WANTED[column.kind]
     for key in sorted(said - set(allowed)):
-        what = f"a {column.kind} column has no {shown(key)}"
+        article = "an" if column.kind[0] in "aeiou" else "a"
+        what = f"{article} {column.kind} column has no {shown(key)}"
         checker.say(("columns", place, key), what, did_you_mean(key, allowed))
     for key in wanted:
         if key not in said:

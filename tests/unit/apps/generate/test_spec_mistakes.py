@@ -129,7 +129,7 @@ def test_all_mistakes_come_together_in_the_order_of_the_file(tmp_path: Path) -> 
     [
         ("name: a, kind: sampler", "names one distribution, not none"),
         ("name: a, kind: sampler, uuid: {}, bernoulli: {p: 0.5}", "not bernoulli and uuid"),
-        ('name: a, kind: expression, expr: "1", model: m', "a expression column has no `model`"),
+        ('name: a, kind: expression, expr: "1", model: m', "an expression column has no `model`"),
         ("name: a, kind: seed, file: none.csv", "cannot be read"),
         ('name: a, kind: python, call: "no function", needs: []', "names no function"),
         ('name: a, kind: python, call: "m:f", needs: [zz]', "there is no column `zz`"),
