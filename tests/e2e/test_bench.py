@@ -199,6 +199,15 @@ def test_words_that_can_be_no_path_are_no_run(box: Box) -> None:
         assert said.code == 3, said
 
 
+def test_the_newest_matrix_is_named_to_who_names_none(box: Box) -> None:
+    box.run("bench", written(box, SPEC))
+    box.run("run", "--", "true")
+    said = box.run("bench", "verify")
+    assert (said.code, "passloop bench verify small\n" in said.err) == (2, True), said
+    said = box.run("bench", "rescore", "last")
+    assert (said.code, "the newest matrix is small\n" in said.err) == (3, True), said
+
+
 def test_a_file_that_is_no_spec_is_told_how_a_matrix_begins(box: Box) -> None:
     assert "begin with `run: NAME`, or with bench" in box.run("bench", written(box, "")).err
     assert "begin with `bench: NAME`" in box.run("bench", written(box, "[]")).err

@@ -29,7 +29,10 @@ from passloop.engine.errors import NotFound
 from passloop.store.home import Home
 from passloop.store.reader import Reader
 
-__all__ = ["Found", "find_bench", "is_bench", "write_report"]
+__all__ = ["Found", "find_bench", "is_bench", "newest_matrix", "write_report"]
+
+_LOOKED_AT = 1_000
+"""Runs among which the newest matrix is sought."""
 
 
 class Found(NamedTuple):
@@ -57,7 +60,9 @@ def find_bench(home: str, word: str) -> Found:
     if not _holds_results(word):
         about = _about(home, word)
         if about.get("kind") != "bench":
-            raise CliError(f"{word} is no run of a matrix and no folder of results", hint="passloop ls", exit_code=3)
+            newest = newest_matrix(home)
+            fix = f"the newest matrix is {streams.clean(newest)}" if newest else "passloop bench SPEC.yaml"
+            raise CliError(f"{word} is no run of a matrix and no folder of results", hint=fix, exit_code=3)
         root, run = Path(str(about["out"])), f"@{about['name']}"
     planned = read_planned(root)
     if planned is not None:
@@ -91,6 +96,16 @@ def write_report(home: str, found: Found, html: str | None, *, files: bool = Tru
         streams.say(f"written: {page} (and report.md, report.csv, execution_summary.json in {folder})")
     for line in [*table_lines(table, width=streams.width()), "", *failure_lines(found.results)]:
         streams.emit(line)
+
+
+def newest_matrix(home: str) -> str | None:
+    """The name of the newest run that is a matrix."""
+    place = Home(Path(home))
+    if not place.database.exists():
+        return None
+    with Reader.open(place) as reader:
+        runs = reader.runs(limit=_LOOKED_AT)
+    return next((run.row.name for run in runs if run_view(run)["kind"] == "bench"), None)
 
 
 def _about(home: str, word: str) -> dict[str, Any]:

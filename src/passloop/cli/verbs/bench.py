@@ -16,7 +16,7 @@ from passloop.cli.exits import CliError, Exit
 from passloop.cli.homes import home_of
 from passloop.cli.launching import client_with_engine, engine_environment
 from passloop.cli.options import engine_options, json_option
-from passloop.cli.wording import ids_text
+from passloop.cli.wording import command_text, ids_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,10 @@ def _act(home: str, words: tuple[str, ...], *, as_json: bool) -> int:
     from passloop.cli.bench_actions import rescore_results, verify_results
 
     if len(words) != 2:
-        raise CliError(f"bench {words[0]} takes one run or folder", hint=f"passloop bench {words[0]} last")
+        from passloop.cli.bench_reports import newest_matrix
+
+        fix = command_text(["passloop", "bench", words[0], newest_matrix(home) or "RUN"])
+        raise CliError(f"bench {words[0]} takes one run or folder", hint=streams.clean(fix))
     act = verify_results if words[0] == "verify" else rescore_results
     return act(home, words[1], as_json=as_json)
 
