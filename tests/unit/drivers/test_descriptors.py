@@ -7,7 +7,8 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from passloop.drivers.identity import open_process, own_process
 from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.processes.cgroups import memory_parent
+from passloop.drivers.processes.launcher import Launcher
 from passloop.drivers.workers.driver import WorkerDriver
 from passloop.drivers.workers.endings import Ending, look_at
 from passloop.drivers.workers.pool import Order
@@ -110,6 +112,37 @@ async def test_a_call_whose_records_cannot_be_opened_ends_as_they_say_later(
     assert (ended.outcome.kind, ended.outcome.signal, len(tried)) == (OutcomeKind.LOST, signal.SIGKILL, 2)
     await heard.until(WorkerGone, 1)
     await driver.stop()
+
+
+async def test_an_order_whose_descriptors_are_closed_is_refused_and_holds_up_no_other(tmp_path: Path) -> None:
+    closed = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1
+    locks: list[list[int]] = [[closed], []]
+    async with Stage(tmp_path, inherit_fds=lambda _allocation: locks.pop(0)) as stage:
+        stage.launch(["true"])
+        stage.launch(["true"], 2)
+        assert (await stage.ended(2)).outcome.kind is OutcomeKind.SUCCESS
+        outcome = (await stage.ended()).outcome
+    assert (outcome.kind, outcome.message) == (
+        OutcomeKind.LOST,
+        "its device locks were let go: Bad file descriptor",
+    )
+
+
+async def test_an_order_with_too_many_descriptors_under_way_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, tried = Launcher._send_some, []
+
+    def too_many(ours: socket.socket, rest: memoryview, lock_fds: Sequence[int]) -> int:
+        tried.append(bytes(rest))
+        if len(tried) == 1:
+            raise OSError(errno.ETOOMANYREFS, "Too many references")
+        return send(ours, rest, lock_fds)
+
+    monkeypatch.setattr(Launcher, "_send_some", staticmethod(too_many))
+    async with Stage(tmp_path) as stage:
+        assert (await stage.run(["true"])).outcome.kind is OutcomeKind.SUCCESS
+    assert tried[0] == tried[1]
 
 
 async def test_an_attempt_whose_shim_cannot_be_watched_goes_on_and_can_be_stopped_later(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,7 @@ class ProcessDriver:
 
     def _send_order(self, watch: Watch) -> None:
         assert self._launcher is not None
-        self._launcher.send(watch.frame, watch.lock_fds)
+        self._launcher.send(watch.frame, watch.lock_fds, refused=partial(self._settle_unstarted, watch))
 
     def _refuse(self, order: Launch, outcome: Outcome) -> None:
         self._report(Exited(order.attempt, order.epoch, outcome))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import errno
 import os
 import socket
 import subprocess
@@ -25,6 +26,12 @@ __all__ = ["Launcher"]
 
 _BOOT = Path(__file__).parent / "keeper" / "boot.py"
 _CHUNK = 1 << 16
+_TOO_MANY_AGAIN = 0.1
+"""Seconds until a frame is sent again for which too many descriptors were under way; the zygote takes these."""
+
+
+def _nobody(_why: str) -> None:
+    """Nobody waits for what becomes of a frame without descriptors."""
 
 
 class Launcher:
@@ -48,7 +55,7 @@ class Launcher:
         self._on_end = on_end
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._waiting: deque[tuple[memoryview, Sequence[int]]] = deque()
+        self._waiting: deque[tuple[memoryview, Sequence[int], Callable[[str], None]]] = deque()
         self._heard = bytearray()
         self._last_words = tempfile.TemporaryFile()  # noqa: SIM115  closed in `stop`
 
@@ -88,9 +95,12 @@ class Launcher:
         self._close()
         self._last_words.close()
 
-    def send(self, frame: bytes, lock_fds: Sequence[int] = ()) -> None:
-        """Send `frame`, with descriptors if there are any; both must stay as they are until they are sent."""
-        self._waiting.append((memoryview(frame), lock_fds))
+    def send(self, frame: bytes, lock_fds: Sequence[int] = (), *, refused: Callable[[str], None] = _nobody) -> None:
+        """Send `frame`, with descriptors if there are any; both must stay as they are until they are sent.
+
+        A frame with descriptors that are closed by then is never sent, and `refused` is told why.
+        """
+        self._waiting.append((memoryview(frame), lock_fds, refused))
         if len(self._waiting) == 1:
             self._flush()
 
@@ -98,15 +108,22 @@ class Launcher:
         if self._socket is None:
             return
         while self._waiting:
-            rest, lock_fds = self._waiting[0]
+            rest, lock_fds, refused = self._waiting[0]
             try:
                 sent = self._send_some(self._socket, rest, lock_fds)
             except BlockingIOError:
                 asyncio.get_running_loop().add_writer(self._socket, self._flush_late)
                 return
-            except OSError:
-                return  # the zygote is gone; its end of the socket says so to `_hear`
-            self._waiting[0] = (rest[sent:], ())
+            except OSError as error:
+                if error.errno == errno.ETOOMANYREFS:
+                    asyncio.get_running_loop().call_later(_TOO_MANY_AGAIN, self._flush)
+                    return
+                if error.errno != errno.EBADF:
+                    return  # the zygote is gone; its end of the socket says so to `_hear`
+                self._waiting.popleft()
+                refused(f"its device locks were let go: {error.strerror}")
+                continue
+            self._waiting[0] = (rest[sent:], (), refused)
             if sent == len(rest):
                 self._waiting.popleft()
 
