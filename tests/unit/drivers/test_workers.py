@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -16,6 +17,8 @@ from passloop.drivers.base import LiveWorker, Report
 from passloop.drivers.identity import open_process, process_from_json, ticks_of
 from passloop.drivers.processes.driver import ProcessDriver
 from passloop.drivers.workers.driver import WorkerDriver
+from passloop.drivers.workers.endings import Ending
+from passloop.drivers.workers.pool import Order
 from passloop.kernel.events import Exited, PauseChanged, Started, WorkerGone, WorkerGrew
 from passloop.kernel.ids import CPU, AttemptId
 from passloop.kernel.resources import Allocation, Grant
@@ -295,6 +298,25 @@ async def test_a_stop_is_no_error_though_workers_could_not_be_started(tmp_path: 
     driver.launch(call_order(tmp_path, 1, call_of("nothing")))
     await driver.stop()
     assert heard.of(1) == ["Exited"]
+
+
+async def test_an_end_that_is_found_while_its_worker_is_buried_is_told_once(
+    stage: WarmStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, loop, looks = stage.driver, asyncio.get_running_loop(), []
+
+    def look(order: Order) -> Ending:
+        looks.append(order)
+        if len(looks) == 1:
+            settled = driver._settle(driver._holds[AttemptId(1)], order)
+            asyncio.run_coroutine_threadsafe(settled, loop).result(20)
+        return Ending(begun=False)
+
+    monkeypatch.setattr("passloop.drivers.workers.driver.look_at", look)
+    stage.launch(1, "die", signal.SIGKILL)
+    await stage.gone()
+    assert stage.heard.of(1).count("Exited") == 1
+    assert len(looks) == 2
 
 
 async def test_no_room_for_workers_pauses_the_engine_and_costs_their_calls_nothing(

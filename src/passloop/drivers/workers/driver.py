@@ -418,6 +418,8 @@ class WorkerDriver:
             hold.stray = next((order for order, ending in endings if ending.begun), endings[0][0] if endings else None)
         for order, ending in endings:
             needed = needed or (ending.begun and ending.outcome is None)
+            if order.attempt not in hold.orders:
+                continue  # its end was told meanwhile
             self._tell_end(hold, order, outcome_after(hold, order, ending), kept=False, stray=order is hold.stray)
         if not needed:
             await asyncio.to_thread(remove_blank, hold.directory)
