@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from passloop.engine.engine import Engine
-from passloop.engine.errors import EngineStopped
+from passloop.engine.errors import EngineError, EngineStopped
 from passloop.kernel.ids import TaskId
 from passloop.store.artifacts import open_artifact
 from passloop.store.errors import ArtifactRefused
 from passloop.store.inotify import CREATED, MODIFIED, Watcher
 
-__all__ = ["Followed", "follow_log", "read_log"]
+__all__ = ["Followed", "Unfollowable", "check_followable", "follow_log", "read_log"]
 
 PIECE = 65_536
 EXIT_RECORD = "exit.json"
@@ -62,6 +62,22 @@ class Followed:
         with suppress(EngineStopped):
             if not self.path.parent.is_dir():
                 await self._engine.wait_started(TaskId(self._task))
+
+
+class Unfollowable(EngineError):
+    """The system lets this user wait for no more files."""
+
+    code = "unfollowable"
+    exit_code = 5
+
+
+def check_followable() -> None:
+    """Raise `Unfollowable` if one log more cannot be followed: later there is no way to tell it."""
+    try:
+        Watcher().close()
+    except OSError as error:
+        what = f"the log cannot be followed: {error.strerror}"
+        raise Unfollowable(what, hint="follow fewer at once, or raise fs.inotify.max_user_instances") from None
 
 
 async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:

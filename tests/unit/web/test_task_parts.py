@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,22 @@ def test_a_log_that_is_a_link_is_empty(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "stdout.log").symlink_to("../secret")
     assert read_log(folder / "stdout.log", 0, 100) == (0, 0, b"")
+
+
+async def test_a_log_that_cannot_be_followed_is_told_before_its_first_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who follows has an inotify instance each, of which a user has 128."""
+
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, "inotify_init1 failed: fs.inotify.max_user_instances is reached")
+
+    async with served(tmp_path) as one:
+        append(await running(one), b"one\n")
+        monkeypatch.setattr("passloop.web.following.Watcher", none_left)
+        reply = await one.get("/tasks/1/log/follow")
+    assert reply.status == 503
+    assert "max_user_instances is reached" in reply.body.decode()
 
 
 class Follower:

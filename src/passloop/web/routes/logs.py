@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
 from passloop.web import read_models
-from passloop.web.following import Followed, follow_log, read_log
+from passloop.web.following import Followed, check_followable, follow_log, read_log
 from passloop.web.port import EngineHere
 
 __all__ = ["router"]
@@ -53,6 +53,7 @@ async def follow(
     place = await engine.read(
         lambda reader: read_models.log_file(reader, task, engine.home, stream=stream, attempt=attempt)
     )
+    check_followable()
     followed = Followed(engine, task, place.path, is_latest=place.is_latest)
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
     return StreamingResponse(follow_log(followed, offset), media_type=BYTES, headers=headers)
