@@ -145,6 +145,8 @@ def work_of(subject: Subject, out: Path, *, method: int = 0, seed: int = 0) -> C
 def run(adapter: Adapter, work: CellWork) -> tuple[Mapping[str, Any] | None, Kept]:
     kept = Kept()
     report = adapter.run_cell(work, kept)
+    if report.samples is not None:  # all answers of the cell, in place of those recorded
+        kept.answers = {each.sample: (each.answer, each.score) for each in report.samples}
     return report.metrics, kept
 
 
