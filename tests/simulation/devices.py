@@ -142,9 +142,9 @@ def _is_given(one: Occupant, device: DeviceSeen, ours: Mapping[int, Collection[s
 class Desk(DeviceDesk):
     """The engine's way to the devices, which samples nobody."""
 
-    def connect(self, report: Report, deliver: Callable[..., None]) -> None:
-        """Say where events go; before `start`."""
-        super().connect(report, deliver)
+    def connect(self, report: Report, deliver: Callable[..., None], *, failed: Callable[[BaseException], None]) -> None:
+        """Say where events and errors go; before `start`."""
+        super().connect(report, deliver, failed=failed)
         self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver, pause=_for_ever)
 
 
