@@ -9,14 +9,17 @@ __all__ = ["Value", "lower_is_better", "number_text", "span_text", "value_text"]
 
 Value = str | int | float | bool | None
 
+A_TIME = re.compile(r"(per|/)[ _]?(seconds?|minutes?|hours?|ms|s)(?![a-z])")
+"""Of a rate the time does not count: `tokens_per_second` is better when higher, `errors_per_second` is not."""
 LOWER_IS_BETTER = re.compile(
-    r"loss|error|perplexity|latency|second|duration|(^|[^a-z])(ppl|mse|rmse|mae|wer|cer|time|ms|bytes)([^a-z]|$)"
+    r"loss|error|perplexity|latency|second|duration|bits_per_|entropy"
+    r"|(^|[^a-z])(ppl|mse|rmse|mae|wer|cer|nll|bpb|bpc|time|ms|bytes)([^a-z]|$)"
 )
 
 
 def lower_is_better(metric: str) -> bool:
     """Whether a metric of this name is read as better when lower (losses, errors, times, sizes)."""
-    return LOWER_IS_BETTER.search(metric.lower()) is not None
+    return LOWER_IS_BETTER.search(A_TIME.sub("", metric.lower())) is not None
 
 
 def value_text(value: Value) -> str:

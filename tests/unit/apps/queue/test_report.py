@@ -100,6 +100,18 @@ def test_a_loss_is_better_when_lower() -> None:
     assert not lower_is_better("timely")
 
 
+@pytest.mark.parametrize("metric", ["tokens_per_second", "requests/second", "samples per second", "it/s", "MB_per_s"])
+def test_a_rate_is_better_when_higher(metric: str) -> None:
+    assert not lower_is_better(metric)
+    tasks = [task(n, attempt(1, 2), params={"n": n}, results={metric: n}) for n in (1, 3, 2)]
+    assert [cell.params["n"] for cell in report_of(*tasks).cells] == [3, 2, 1]
+
+
+@pytest.mark.parametrize("metric", ["seconds_per_token", "ms_per_step", "errors_per_second", "bits_per_byte", "nll"])
+def test_what_each_takes_or_loses_is_better_when_lower(metric: str) -> None:
+    assert lower_is_better(metric)
+
+
 def test_failures_are_listed_by_class_with_the_last_line_of_the_log() -> None:
     out = io.StringIO()
     print_report(sweep(), Console(file=out, width=120))
