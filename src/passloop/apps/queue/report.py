@@ -25,6 +25,7 @@ __all__ = [
     "Row",
     "Spread",
     "build_report",
+    "is_number",
     "merged_spans",
 ]
 
@@ -106,7 +107,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """All repeats (seeds, replicas) of one point of the matrix."""
+    """All repeats (seeds, replicas) of one point of the matrix; `metrics` are of those that succeeded."""
 
     params: Mapping[str, Value]
     rows: tuple[Row, ...]
@@ -116,6 +117,13 @@ class Cell:
     def succeeded(self) -> int:
         """How many repeats succeeded."""
         return sum(row.state == "succeeded" for row in self.rows)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long a repeat ran, in seconds, as the mean of those that succeeded; where none did, of all."""
+        done = [row for row in self.rows if row.state == "succeeded"] or self.rows
+        known = [row.seconds for row in done if row.seconds is not None]
+        return statistics.fmean(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +338,7 @@ def _cells(rows: Iterable[Row], axes: Sequence[str]) -> list[Cell]:
         Cell(
             {axis: some[0].params[axis] for axis in axes if axis in some[0].params},
             tuple(some),
-            _spreads(some),
+            _spreads([row for row in some if row.state == "succeeded"]),
         )
         for some in together.values()
     ]
@@ -339,13 +347,14 @@ def _cells(rows: Iterable[Row], axes: Sequence[str]) -> list[Cell]:
 def _spreads(rows: Sequence[Row]) -> dict[str, Spread]:
     spreads = {}
     for name in _union(row.results for row in rows):
-        values = [float(value) for row in rows if _is_number(value := row.results.get(name))]
+        values = [float(value) for row in rows if is_number(value := row.results.get(name))]
         if values:
             spreads[name] = Spread(statistics.fmean(values), _deviation(values), len(values))
     return spreads
 
 
-def _is_number(value: Value) -> TypeGuard[int | float]:
+def is_number(value: Value) -> TypeGuard[int | float]:
+    """Whether a result can be averaged and compared: a number that is finite."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -12,8 +12,8 @@ from passloop.apps.figures import Value, lower_is_better, number_text, span_text
 from passloop.apps.markup import Markup, element, plain_log
 from passloop.apps.page import grid, moment_text, page_of
 
-from .report import Cell, Report, Row
-from .report_text import spread_text
+from .report import Cell, Report, Row, is_number
+from .report_text import metric_text, order_text
 from .timeline import build_timeline
 from .timeline_html import timeline_section
 
@@ -102,7 +102,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         best = report.cells[0]
         where = ", ".join(f"{axis} {value_text(value)}" for axis, value in best.params.items())
         word = "lowest" if lower_is_better(report.ranked_by) else "highest"
-        yield f"{word} {report.ranked_by}", f"{spread_text(best.metrics[report.ranked_by])} ({where})"
+        yield f"{word} {report.ranked_by}", f"{metric_text(best, report.ranked_by)} ({where})"
     yield "group", report.group
 
 
@@ -117,11 +117,12 @@ def _cells(report: Report) -> Markup:
     for cell in report.cells:
         fields = [_field(cell.params.get(axis)) for axis in axes]
         fields.append(_done(cell))
-        fields += [element("td", spread_text(cell.metrics.get(name)), class_="number") for name in metrics]
+        fields += [element("td", metric_text(cell, name), class_="number") for name in metrics]
         if bounds:
             fields.append(element("td", _strip(cell, report.ranked_by or "", bounds), class_="strip"))
         rows.append(fields)
-    order = f"By {report.ranked_by}, best first; mean ± standard deviation over repeats." if report.ranked_by else ""
+    told = "mean ± standard deviation over the repeats that succeeded"
+    order = f"Cells {order_text(report.ranked_by)}; {told}." if report.ranked_by else ""
     return element("section", element("h2", "Results"), element("p", order, class_="note"), grid(headings, rows))
 
 
@@ -134,8 +135,8 @@ def _bounds(report: Report) -> tuple[float, float] | None:
 def _values(cell: Cell, metric: str | None) -> list[tuple[float, Row]]:
     if metric is None or metric not in cell.metrics:
         return []
-    found = [(row.results.get(metric), row) for row in cell.rows]
-    return [(float(value), row) for value, row in found if isinstance(value, int | float)]
+    found = [(row.results.get(metric), row) for row in cell.rows if row.state == "succeeded"]
+    return [(float(value), row) for value, row in found if is_number(value)]
 
 
 def _strip(cell: Cell, metric: str, bounds: tuple[float, float]) -> Markup:
@@ -163,11 +164,11 @@ def _failures(report: Report) -> Markup:
     shown = 0
     for name, rows in report.failures.items():
         parts.append(element("h3", f"{len(rows)} {name}"))
-        for row in rows[: max(0, MOST_LOGS - shown)]:
-            parts.append(_failure(row, opened=shown < 3))
-            shown += 1
-        if len(rows) > MOST_LOGS:
-            parts.append(element("p", f"and {len(rows) - MOST_LOGS} more of this class", class_="note"))
+        told = rows[: max(0, MOST_LOGS - shown)]
+        parts += [_failure(row, opened=place < 3) for place, row in enumerate(told, start=shown)]
+        shown += len(told)
+        if len(rows) > len(told):
+            parts.append(element("p", f"and {len(rows) - len(told)} more of this class", class_="note"))
     return element("section", element("h2", "What failed, and why"), *parts)
 
 

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from passloop.apps.counting import counted
-from passloop.apps.figures import number_text, span_text, value_text
+from passloop.apps.figures import lower_is_better, number_text, span_text, value_text
 from passloop.apps.markup import plain_text
 
 from .report import Cell, Report, Row, Spread
 
-__all__ = ["cells_table", "print_report", "spread_text"]
+__all__ = ["cells_table", "metric_text", "order_text", "print_report", "spread_text"]
 
 STATE_STYLES = {
     "succeeded": "green",
@@ -37,6 +37,9 @@ def print_report(report: Report, console: Console) -> None:
             f"... and {len(report.cells) - MOST_CELLS} more cells: `passloop export {report.run}`",
             style="dim",
         )
+    left = len(_metrics(report)) - MOST_METRICS
+    if left > 0:
+        console.print(f"... and {counted(left, 'more metric')}: `passloop export {report.run}`", style="dim")
     for line in _failures(report):
         console.print(line)
     console.print(Text(_facts(report), style="dim"))
@@ -45,8 +48,8 @@ def print_report(report: Report, console: Console) -> None:
 def cells_table(report: Report) -> Table:
     """One line per cell: its parameters, how many repeats succeeded, its metrics, its time."""
     axes = [axis for axis in report.axes if any(axis in cell.params for cell in report.cells)]
-    metrics = [name for name in report.metrics if any(name in cell.metrics for cell in report.cells)][:MOST_METRICS]
-    order = f", by {report.ranked_by}" if report.ranked_by else ""
+    metrics = _metrics(report)[:MOST_METRICS]
+    order = f", {order_text(report.ranked_by)}" if report.ranked_by else ""
     title = Text(plain_text(f"{report.name or 'run'} (run {report.run}){order}"))
     table = Table(title=title, title_justify="left", box=None)
     for axis in axes or ["task"]:
@@ -61,6 +64,11 @@ def cells_table(report: Report) -> Table:
     return table
 
 
+def _metrics(report: Report) -> list[str]:
+    """The metrics that some cell has a figure of."""
+    return [name for name in report.metrics if any(name in cell.metrics for cell in report.cells)]
+
+
 def spread_text(spread: Spread | None) -> str:
     """`0.9731 ± 0.0021`, to two digits of the deviation; a single value as it is."""
     if spread is None:
@@ -73,14 +81,25 @@ def spread_text(spread: Spread | None) -> str:
     return f"{spread.mean:.{digits}f} ± {spread.deviation:.{digits}f}"
 
 
+def metric_text(cell: Cell, metric: str) -> str:
+    """The metric of a cell; of one that some repeats have no number for, with how many have one: `0.5 (2 of 3)`."""
+    spread = cell.metrics.get(metric)
+    text = spread_text(spread)
+    return f"{text} ({spread.count} of {cell.succeeded})" if spread and spread.count < cell.succeeded else text
+
+
+def order_text(metric: str) -> str:
+    """How cells are ranked, and which way."""
+    return f"by {metric}, {'lowest' if lower_is_better(metric) else 'highest'} first"
+
+
 def _line(cell: Cell, axes: list[str], metrics: list[str]) -> list[Text]:
     names = [value_text(cell.params.get(axis)) for axis in axes] or [cell.rows[0].name]
-    seconds = [row.seconds for row in cell.rows if row.seconds is not None]
     return [
         *(Text(plain_text(name)) for name in names),
         Text(f"{cell.succeeded}/{len(cell.rows)}"),
-        *(Text(spread_text(cell.metrics.get(metric))) for metric in metrics),
-        Text(span_text(sum(seconds) / len(seconds)) if seconds else ""),
+        *(Text(metric_text(cell, metric)) for metric in metrics),
+        Text(span_text(cell.seconds)),
         _states(cell),
     ]
 
