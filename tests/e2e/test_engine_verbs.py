@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,6 +172,36 @@ def test_damaged_store_is_exit_4_and_doctor_repairs_it(box: Box) -> None:
         assert box.run(verb).code == 4, verb
     assert "doctor --repair" in box.run("ls").err
     assert box.run("doctor", "--repair").code in (0, 4)
+
+
+def test_a_copy_made_beside_an_engine_is_a_whole_store_and_can_be_put_back(box: Box) -> None:
+    box.submit("--name", "kept", "--", "true")
+    box.run("wait")
+    assert box.run("doctor", "--backup", "copy.sqlite").code == 0
+    box.submit("--name", "newer", "--", "true")
+    box.run("down")
+    copy = box.folder / "copy.sqlite"
+    elsewhere = box.folder / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    shutil.copy(copy, elsewhere / "store.sqlite")
+    tasks = box.json("--home", str(elsewhere), "ls")["tasks"]
+    assert [(task["name"], task["state"]) for task in tasks] == [("kept", "succeeded")]
+
+    for path in box.home.glob("*.sqlite*"):
+        path.unlink()
+    shutil.copy(copy, box.home / "store.sqlite")
+    assert box.run("ls").code == 4  # it knows that newer work was stored here
+    assert box.run("doctor", "--repair").code == 0
+    assert [task["name"] for task in box.json("ls")["tasks"]] == ["kept"]
+
+
+def test_a_copy_goes_neither_over_the_store_nor_where_no_file_can_be(box: Box) -> None:
+    assert box.run("doctor", "--backup", "copy.sqlite").code == 3  # nothing was ever stored here
+    box.run("run", "--", "true")
+    for place in (str(box.home / "store.sqlite"), str(box.folder), "no/where.sqlite"):
+        assert box.run("doctor", "--backup", place).code == 2, place
+    assert box.run("doctor", "--repair", "--backup", "x").code == 2
+    assert box.run("ls").code == 0
 
 
 def test_home_longer_than_a_socket_address_works(tmp_path: Path) -> None:

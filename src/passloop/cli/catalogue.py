@@ -53,7 +53,7 @@ VERBS: dict[str, Verb] = {
         Verb("up", "The engine", "Start the daemon."),
         Verb("down", "The engine", "Stop the engine: drain, leave work running, or end it now."),
         Verb("serve", "The engine", "Be the engine in the foreground."),
-        Verb("doctor", "The engine", "Check everything passloop relies on; repair a damaged store."),
+        Verb("doctor", "The engine", "Check everything passloop relies on; repair or copy the store."),
         Verb("config", "The engine", "Show every setting and where it comes from."),
         Verb("schema", "The engine", "Print the JSON Schema of a spec."),
         Verb("completion", "The engine", "Print the completion script of a shell."),

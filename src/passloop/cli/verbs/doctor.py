@@ -1,4 +1,6 @@
-"""`passloop doctor`: looks at everything passloop relies on; `--repair` puts a whole store in a damaged one's place."""
+"""`passloop doctor`: looks at everything passloop relies on; `--repair` puts a whole store in a damaged one's
+place, and `--backup` copies one, also while an engine writes to it.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,16 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.command("doctor")
 @click.option("--repair", is_flag=True, help="Repair a damaged store; the damaged files are kept.")
+@click.option("--backup", metavar="FILE", help="Copy the store to FILE, also while an engine runs.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, *, repair: bool, as_json: bool) -> int:
+def command(ctx: click.Context, *, repair: bool, backup: str | None, as_json: bool) -> int:
     """Check everything: exit 0 if all is well or only limited, 4 for a damaged store, 1 for anything else."""
     home = home_of(ctx)
+    if repair and backup is not None:
+        raise CliError("--repair and --backup are two things", hint="passloop doctor --repair")
+    if backup is not None:
+        return _back_up(home, Path(backup), as_json=as_json)
     if repair:
         return _repair(home, as_json=as_json)
     from passloop.cli.checks.finding import Place
@@ -102,4 +109,26 @@ def _repair(home: str, *, as_json: bool) -> int:
         return int(Exit.OK)
     for sentence in report.sentences():
         streams.emit(sentence)
+    return int(Exit.OK)
+
+
+def _back_up(home: str, target: Path, *, as_json: bool) -> int:
+    """By SQLite's online backup: a plain copy of a store in use may be half of a transaction, and what other programs
+    write of it lacks our page checksums.
+    """
+    from passloop.store.backup import copy_store
+    from passloop.store.home import Home
+    from passloop.store.integrity import open_checked
+
+    place = Home(Path(home))
+    open_checked(place).close()
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise CliError(f"--backup: {target} is no place for a file", hint="name a file in a folder that exists")
+    if target.exists() and target.samefile(place.database):
+        raise CliError(f"--backup: {target} is the store itself", hint="name another file")
+    copy_store(place.database, target)
+    if as_json:
+        streams.emit_json({"schema_version": 1, "written": str(target.absolute())})
+    else:
+        streams.say(f"written: {target}")
     return int(Exit.OK)
