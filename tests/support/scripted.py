@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from passloop.drivers.base import Launch, LiveAttempt, Report
+from passloop.drivers.base import Fail, Launch, LiveAttempt, Report
 from passloop.kernel.events import Exited, Started
 from passloop.kernel.ids import AttemptId, TaskId
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -64,8 +64,9 @@ class ScriptedDriver:
         self._report: Report | None = None
         self._epochs: dict[AttemptId, int] = {}
 
-    async def start(self, report: Report) -> None:
+    async def start(self, report: Report, *, failed: Fail) -> None:
         self._report = report
+        self.fail = failed
 
     async def stop(self) -> None:
         self._report = None

@@ -28,10 +28,15 @@ from passloop.kernel.events import Event
 from passloop.kernel.ids import AttemptId, RunId, TaskId
 from passloop.kernel.resources import Allocation
 
-__all__ = ["Driver", "Launch", "LiveAttempt", "LiveWorker", "Report", "WarmDriver"]
+__all__ = ["Driver", "Fail", "Launch", "LiveAttempt", "LiveWorker", "Report", "WarmDriver"]
 
 Report = Callable[[Event], None]
 """Puts an event into the engine's inbox; callable from the engine's loop thread only."""
+
+Fail = Callable[[BaseException], None]
+"""Takes an error that no attempt can be told of and after which one might never end: it ends the engine loudly, and the
+next one looks again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,8 @@ class Driver(Protocol):
 
     name: str
 
-    async def start(self, report: Report) -> None:
-        """Get ready; events go to `report` from now on."""
+    async def start(self, report: Report, *, failed: Fail) -> None:
+        """Get ready; events go to `report` from now on, errors of the driver's own work to `failed`."""
         ...
 
     async def stop(self) -> None:

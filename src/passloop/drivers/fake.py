@@ -15,7 +15,8 @@ from passloop.kernel.events import Event, Exited, Started, StartRefused, StrayGo
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
-from .base import Launch, LiveAttempt, Report
+from .background import to_the_loop
+from .base import Fail, Launch, LiveAttempt, Report
 
 __all__ = ["Act", "FakeDriver", "FakeWorld", "Play", "begin", "outcome_of_halt"]
 
@@ -93,8 +94,8 @@ class FakeDriver:
         self._forbidden: set[AttemptId] = set()
         self._launched = 0
 
-    async def start(self, report: Report) -> None:
-        """Report to `report` from now on."""
+    async def start(self, report: Report, *, failed: Fail = to_the_loop) -> None:
+        """Report to `report` from now on. There is no work of its own that could fail unheard."""
         self._report = report
 
     async def stop(self) -> None:

@@ -7,7 +7,6 @@ Must never send to a bare pid.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -15,10 +14,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from .descriptors import lacks_descriptor
+
 __all__ = [
     "Process",
     "boot_id",
-    "lacks_descriptor",
     "open_process",
     "own_process",
     "process_from_json",
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 _DEAD = b"ZX"
-_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,6 @@ class Process:
     pid: int
     ticks: int
     boot: str
-
-
-def lacks_descriptor(error: OSError) -> bool:
-    """Whether nothing could be opened for want of descriptors or memory, which says nothing of what was asked about."""
-    return error.errno in _NO_DESCRIPTOR
 
 
 @cache

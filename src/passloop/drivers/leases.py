@@ -15,7 +15,8 @@ from passloop.kernel.events import Exited, Started
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
-from .base import Launch, LiveAttempt, Report
+from .background import to_the_loop
+from .base import Fail, Launch, LiveAttempt, Report
 from .identity import Process, boot_id, open_process, process_from_json, process_json
 
 __all__ = ["LeaseDriver"]
@@ -43,8 +44,8 @@ class LeaseDriver:
         self._forbidden: set[int] = set()
         self._counts = {"launched": 0, "ended": 0}
 
-    async def start(self, report: Report) -> None:
-        """Report to `report` from now on."""
+    async def start(self, report: Report, *, failed: Fail = to_the_loop) -> None:
+        """Report to `report` from now on. There is no work of its own that could fail unheard."""
         self._report = report
 
     async def stop(self) -> None:

@@ -140,7 +140,7 @@ class Engine:
         await self.writer.run(lambda _store: lay_ballast(self.home.ballast, self.settings.ballast_bytes))
         await self._roles.start(self.backups)
         for driver in self.drivers.values():
-            await self._roles.start(DriverRole(driver, self.report))
+            await self._roles.start(DriverRole(driver, self.report, self.turns.fail))
         declare_box(self.inbox, self.settings.environ)
         if self.desk is not None:
             await self._roles.start(self.desk)

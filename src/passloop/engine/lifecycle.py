@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from passloop.drivers.base import Driver, Report
+from passloop.drivers.base import Driver, Fail, Report
 
 __all__ = ["DriverRole", "Role", "Roles"]
 
@@ -22,15 +22,16 @@ class Role(Protocol):
 
 
 class DriverRole:
-    """A driver, started with the engine's inbox to report to."""
+    """A driver, started with the engine's inbox to report to, and the engine's end for its errors."""
 
-    def __init__(self, driver: Driver, report: Report) -> None:
+    def __init__(self, driver: Driver, report: Report, failed: Fail) -> None:
         self._driver = driver
         self._report = report
+        self._failed = failed
 
     async def start(self) -> None:
         """Get the driver ready."""
-        await self._driver.start(self._report)
+        await self._driver.start(self._report, failed=self._failed)
 
     async def stop(self) -> None:
         """Let the driver stop watching; what runs goes on."""

@@ -8,22 +8,25 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from passloop.drivers.identity import open_process, own_process
+from passloop.drivers.identity import Process, open_process, own_process
 from passloop.drivers.leases import LeaseDriver
+from passloop.drivers.processes import strays
 from passloop.drivers.processes.cgroups import memory_parent
 from passloop.drivers.processes.launcher import Launcher
+from passloop.drivers.processes.own_word import explained
 from passloop.drivers.workers.driver import WorkerDriver
-from passloop.drivers.workers.endings import Ending, look_at
+from passloop.drivers.workers.endings import Ending, look_at, said_outcome
 from passloop.drivers.workers.pool import Order
-from passloop.kernel.events import Exited, Started, WorkerGone
-from passloop.kernel.tasks import OutcomeKind
+from passloop.kernel.events import Exited, Started, StrayGone, WorkerGone
+from passloop.kernel.tasks import Outcome, OutcomeKind
 from tests.support.attempts import Heard, Stage, live_of, order_for, waiting_command
 from tests.support.warm import call_of, call_order
 
@@ -39,6 +42,23 @@ def none_left() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+WORD = '{"outcome": "out_of_memory", "message": "too large"}'
+
+
+def first_in_vain(monkeypatch: pytest.MonkeyPatch, name: str, real: Callable[..., Any]) -> list[object]:
+    """Let the function of this name find no descriptor at its first call; what it was called with is noted."""
+    calls: list[object] = []
+
+    def tried(*args: object) -> object:
+        calls.append(args)
+        if len(calls) == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(*args)
+
+    monkeypatch.setattr(name, tried)
+    return calls
 
 
 async def test_workers_and_commands_have_the_limit_that_they_are_given(tmp_path: Path) -> None:
@@ -78,7 +98,7 @@ async def test_a_lease_whose_holder_cannot_be_watched_is_lost_and_not_called_don
 async def test_an_attempt_whose_records_cannot_be_opened_is_looked_at_later_and_not_called_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("passloop.drivers.processes.driver._LOOK_AGAIN", 0.05)
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
     memory_parent()  # read once for all
     async with Stage(tmp_path) as stage:
         lifeline, gate = stage.lifeline(), stage.gate()
@@ -96,7 +116,7 @@ async def test_an_attempt_whose_records_cannot_be_opened_is_looked_at_later_and_
 async def test_a_call_whose_records_cannot_be_opened_ends_as_they_say_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("passloop.drivers.workers.driver._LOOK_AGAIN", 0.05)
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
     driver, heard, tried = WorkerDriver(tmp_path), Heard(), []
 
     def look(order: Order) -> Ending:
@@ -112,6 +132,81 @@ async def test_a_call_whose_records_cannot_be_opened_ends_as_they_say_later(
     assert (ended.outcome.kind, ended.outcome.signal, len(tried)) == (OutcomeKind.LOST, signal.SIGKILL, 2)
     await heard.until(WorkerGone, 1)
     await driver.stop()
+
+
+async def test_the_own_word_of_a_command_that_cannot_be_opened_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
+    first_in_vain(monkeypatch, "passloop.drivers.processes.driver.explained", explained)
+    async with Stage(tmp_path) as stage:
+        ended = await stage.run(["sh", "-c", f"echo '{WORD}' > $PASSLOOP_OUT/outcome.json; exit 1"])
+    assert (ended.outcome.kind, ended.outcome.message) == (OutcomeKind.OUT_OF_MEMORY, "too large")
+
+
+async def test_the_own_word_of_a_call_that_cannot_be_opened_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_in_vain(monkeypatch, "passloop.drivers.workers.driver.said_outcome", said_outcome)
+    driver, heard = WorkerDriver(tmp_path), Heard()
+    await driver.start(heard)
+    driver.launch(call_order(tmp_path, 1, call_of("fail", "refused", "no such set")))
+    ended = await heard.until(Exited, 1)
+    assert (ended.outcome.kind, ended.outcome.final, ended.parked is not None) == (OutcomeKind.FAILURE, True, True)
+    await driver.stop()
+
+
+def test_a_word_that_cannot_be_opened_for_want_of_descriptors_is_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "outcome.json").write_text(WORD)
+    with none_left(), pytest.raises(OSError, match="Too many open files"):
+        explained(Outcome(OutcomeKind.FAILURE, exit_code=1), tmp_path)
+
+
+async def test_what_outlives_its_end_is_waited_for_again_when_there_is_a_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
+    waits: list[int] = []
+
+    async def in_vain_once(_processes: object) -> None:
+        waits.append(1)
+        if len(waits) == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    async def lives_on(*_about: object) -> list[Process]:
+        return [own_process()]
+
+    monkeypatch.setattr(strays, "end_all", lives_on)
+    monkeypatch.setattr(strays, "wait_gone", in_vain_once)
+    async with Stage(tmp_path) as stage:
+        lifeline, gate = stage.lifeline(), stage.gate()
+        stage.launch(waiting_command(lifeline, gate))
+        await lifeline.until(1)
+        started = await stage.heard.until(Started, 1)
+        os.kill(json.loads(started.process)["pid"], signal.SIGKILL)
+        await stage.heard.until(StrayGone, 1)
+        gate.open()
+    assert len(waits) == 2
+
+
+async def test_a_shim_that_could_not_be_watched_is_watched_when_there_is_a_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The zygote tells of its own shims' deaths, but nobody of one that an earlier engine started."""
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
+    async with Stage(tmp_path) as stage:
+        lifeline, gate = stage.lifeline(), stage.gate()
+        order = stage.launch(waiting_command(lifeline, gate))
+        started = await stage.heard.until(Started, 1)
+        await lifeline.until(1)
+        await stage.renew()
+        opened = first_in_vain(monkeypatch, "passloop.drivers.processes.driver.open_process", open_process)
+        await stage.adopt(live_of(order), orders=[order])
+        os.kill(json.loads(started.process)["pid"], signal.SIGKILL)
+        assert (await stage.ended()).outcome.kind is OutcomeKind.LOST
+        assert len(opened) >= 2
+        assert not lifeline.survivors()
 
 
 async def test_an_order_whose_descriptors_are_closed_is_refused_and_holds_up_no_other(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from passloop.drivers.base import LiveWorker, Report
+from passloop.drivers.base import Fail, LiveWorker, Report
 from passloop.drivers.identity import open_process, process_from_json, ticks_of
 from passloop.drivers.processes.driver import ProcessDriver
 from passloop.drivers.workers.driver import WorkerDriver
@@ -322,7 +322,7 @@ async def test_an_end_that_is_found_while_its_worker_is_buried_is_told_once(
 async def test_no_room_for_workers_pauses_the_engine_and_costs_their_calls_nothing(
     stage: WarmStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def start(self: ProcessDriver, report: Report) -> None:
+    async def start(self: ProcessDriver, report: Report, *, failed: Fail) -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
     monkeypatch.setattr(ProcessDriver, "start", start)

@@ -93,7 +93,7 @@ async def test_a_driver_that_cannot_start_leaves_nothing_open(tmp_path: Path) ->
     one = Rig(tmp_path)
     engine = one.open()
 
-    async def broken(_report: object) -> None:
+    async def broken(_report: object, *, failed: object) -> None:
         raise OSError("no zygote")
 
     one.driver.start = broken  # type: ignore[method-assign]

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from passloop.clock import Clock
 from passloop.crashpoints import crashpoint
-from passloop.drivers.base import Launch, LiveAttempt, Report
+from passloop.drivers.background import Background, to_the_loop
+from passloop.drivers.base import Fail, Launch, LiveAttempt, Report
 from passloop.kernel.events import Event, Exited, PoolDeclared, PoolKind, Started
 from passloop.kernel.ids import AttemptId, PoolName
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -113,6 +114,7 @@ class CallDriver:
         self._connect = connect
         self._client: CallClient | None = None
         self._opening = asyncio.Lock()
+        self._background = Background()
         self._rates: dict[PoolName, int] = {}
         self._counts = {"launched": 0, "ended": 0, "unknown": 0}
 
@@ -122,19 +124,17 @@ class CallDriver:
             raise ValueError(f"there is a caller {name!r} already")
         self._callers[name] = caller
 
-    async def start(self, report: Report) -> None:
+    async def start(self, report: Report, *, failed: Fail = to_the_loop) -> None:
         """Report to `report` from now on."""
         self._report = report
+        self._background.failed = failed
 
     async def stop(self) -> None:
         """Give up what is under way, without a word: the next engine reports it as unknown."""
-        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
         for flight in self._flights.values():
             _let_be(flight)
         self._flights.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._background.stop()
         if self._client is not None:
             await self._client.close()
             self._client = None
@@ -148,7 +148,7 @@ class CallDriver:
         loop = asyncio.get_running_loop()
         ends = None if order.time_limit is None else loop.time() + order.time_limit / 1000
         flight = self._flights[order.attempt] = _Flight(order, ends)
-        flight.task = loop.create_task(self._fly(flight))
+        flight.task = self._background.spawn(self._fly(flight))
         soon = loop.time() + SHORT_MS / 1000
         self._look_at(flight, soon if ends is None else min(soon, ends))
 

@@ -14,14 +14,16 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from passloop.drivers.base import Launch, LiveAttempt, Report
-from passloop.drivers.identity import Process, lacks_descriptor, open_process, process_json, send
+from passloop.drivers import descriptors
+from passloop.drivers.background import Background, to_the_loop
+from passloop.drivers.base import Fail, Launch, LiveAttempt, Report
+from passloop.drivers.identity import Process, open_process, process_json, send
 from passloop.kernel.events import Exited, PauseChanged, Started, StartRefused, StrayGone
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.resources import Allocation
@@ -47,8 +49,6 @@ LockFds = Callable[[Allocation], Sequence[int]]
 _DATAGRAM = 1 << 16
 _KEPT_ENVIRONMENTS = 64
 _ZYGOTE_TRIES = 3
-_LOOK_AGAIN = 1.0
-"""Seconds after which records are read again that could not be opened for want of descriptors."""
 _NO_ZYGOTE = "the process that starts attempts does not come up"
 
 
@@ -93,13 +93,14 @@ class ProcessDriver:
         self._shims: dict[Process, ShimHold] = {}
         self._forbidden: set[int] = set()
         self._environments: dict[str, bytes] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._failed_starts = 0
         self._counts = dict.fromkeys(("launched", "ended", "lost", "zygote_starts"), 0)
 
-    async def start(self, report: Report) -> None:
+    async def start(self, report: Report, *, failed: Fail = to_the_loop) -> None:
         """Bind the socket for reports and start the zygote."""
         self._report = report
+        self._background.failed = failed
         self._folder = open_home(self._home)
         path = socket_path(self._folder)
         (self._home / "reports").unlink(missing_ok=True)
@@ -114,9 +115,7 @@ class ProcessDriver:
 
     async def stop(self) -> None:
         """Stop watching. Attempts go on under their shims."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
         if self._launcher is not None:
             self._launcher.stop()
             self._launcher = None
@@ -294,9 +293,18 @@ class ProcessDriver:
             if record.get("full") is True:
                 self._report(PauseChanged(paused=True, reason=f"disk full: no room for attempts in {self._home}/runs"))
             if outcome is not None:
-                self._end(watch, explained(outcome, watch.directory), stray=bool(record.get("stray")))
+                self._end_as_told(watch, outcome, stray=bool(record.get("stray")))
         elif kind == b"taken" and watch.phase is Phase.ORDERED:
             self._settle_soon(watch)
+
+    def _end_as_told(self, watch: Watch, outcome: Outcome, *, stray: bool) -> None:
+        """Its shim has told its end; where the application's own word on it cannot be opened now, later."""
+        try:
+            outcome = explained(outcome, watch.directory)
+        except OSError:
+            self._settle_soon(watch)
+        else:
+            self._end(watch, outcome, stray=stray)
 
     def _begin(self, watch: Watch, finding: Finding) -> None:
         """The shim exists and has made the start record."""
@@ -316,13 +324,18 @@ class ProcessDriver:
         watch.process = process
         try:
             hold = self._shims.get(process) or self._hold(process)
-        except OSError:
-            return  # no descriptor is left for it: its shim tells its end all the same
+        except OSError:  # no descriptor is left for it; its shim tells its end all the same, unless that is killed
+            asyncio.get_running_loop().call_later(descriptors.AGAIN_S, self._watch_again, watch, finding)
+            return
         if hold is None:
             self._settle_soon(watch)
             return
         hold.watch, watch.shim = watch, hold
         self._signal_halt(watch)
+
+    def _watch_again(self, watch: Watch, finding: Finding) -> None:
+        if self._watches.get(watch.attempt) is watch:
+            self._watch_process(watch, finding)
 
     def _hold(self, process: Process) -> ShimHold | None:
         pidfd = open_process(process)
@@ -357,12 +370,7 @@ class ProcessDriver:
     def _settle_soon(self, watch: Watch) -> None:
         watch.unsettled = True
         if not watch.settling:
-            self._spawn(self._settle(watch))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._background.spawn(self._settle(watch))
 
     async def _settle(self, watch: Watch) -> None:
         """Find out from the records how it stands with an attempt; bring it to its end if its shim is gone.
@@ -377,9 +385,9 @@ class ProcessDriver:
                 self._hear_shims()
                 await self._settle_by(watch, finding)
         except OSError as error:
-            if not lacks_descriptor(error):
+            if not descriptors.lacks_descriptor(error):
                 raise
-            asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._settle_if_watched, watch)
+            asyncio.get_running_loop().call_later(descriptors.AGAIN_S, self._settle_if_watched, watch)
         finally:
             watch.settling = False
 
@@ -417,15 +425,25 @@ class ProcessDriver:
         self._end(watch, outcome, stray=bool(left))
         if watch.phase is Phase.STRAY:
             watch.outlasted = True
-            self._spawn(self._outlast(watch, left))
+            self._background.spawn(self._outlast(watch, left))
 
     async def _outlast(self, watch: Watch, left: Sequence[Process]) -> None:
         """Wait for what does not die. Nobody waits for this, the start of an engine least of all."""
-        await strays.wait_gone(left)
+        try:
+            await strays.wait_gone(left)
+        except OSError as error:
+            if not descriptors.lacks_descriptor(error):
+                raise
+            asyncio.get_running_loop().call_later(descriptors.AGAIN_S, self._outlast_again, watch, left)
+            return
         strays.remove_group(watch.name, watch.cgroup)
         watch.phase = Phase.ENDED
         self._forget(watch)
         self._report(StrayGone(watch.attempt, watch.epoch))
+
+    def _outlast_again(self, watch: Watch, left: Sequence[Process]) -> None:
+        if self._watches.get(watch.attempt) is watch:
+            self._background.spawn(self._outlast(watch, left))
 
     def _forget(self, watch: Watch) -> None:
         if watch.shim is not None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from passloop.crashpoints import handed_on
+from passloop.drivers import descriptors
 
 from .keeper.frames import split, take_frames
 
@@ -26,8 +27,6 @@ __all__ = ["Launcher"]
 
 _BOOT = Path(__file__).parent / "keeper" / "boot.py"
 _CHUNK = 1 << 16
-_TOO_MANY_AGAIN = 0.1
-"""Seconds until a frame is sent again for which too many descriptors were under way; the zygote takes these."""
 
 
 def _nobody(_why: str) -> None:
@@ -116,7 +115,7 @@ class Launcher:
                 return
             except OSError as error:
                 if error.errno == errno.ETOOMANYREFS:
-                    asyncio.get_running_loop().call_later(_TOO_MANY_AGAIN, self._flush)
+                    asyncio.get_running_loop().call_later(descriptors.AGAIN_S, self._flush)
                     return
                 if error.errno != errno.EBADF:
                     return  # the zygote is gone; its end of the socket says so to `_hear`

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from passloop.drivers.descriptors import lacks_descriptor
 from passloop.kernel.tasks import Outcome, OutcomeKind
 
 __all__ = ["explained", "storable_text"]
@@ -28,7 +29,10 @@ _KINDS = {kind.value: kind for kind in (OutcomeKind.OUT_OF_MEMORY, OutcomeKind.D
 
 
 def explained(outcome: Outcome, directory: Path) -> Outcome:
-    """The outcome of the attempt in `directory`, in the application's own words if it left any."""
+    """The outcome of the attempt in `directory`, in the application's own words if it left any.
+
+    Raises `OSError` for want of descriptors: that says nothing of what it left.
+    """
     if outcome.kind is not OutcomeKind.FAILURE:
         return outcome
     word = _word(directory / "out" / "outcome.json")
@@ -55,6 +59,8 @@ def _word(path: Path) -> dict[str, Any]:
         with os.fdopen(os.open(path, _PLAIN), "rb") as file:
             text = file.read(_LONGEST + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
         found = json.loads(text) if len(text) <= _LONGEST else None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, OSError) and lacks_descriptor(error):
+            raise
         return {}
     return found if isinstance(found, dict) else {}

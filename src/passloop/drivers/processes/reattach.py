@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from passloop.crashpoints import crashpoint
-from passloop.drivers.identity import Process, boot_id, lacks_descriptor, ticks_of
+from passloop.drivers.descriptors import lacks_descriptor
+from passloop.drivers.identity import Process, boot_id, ticks_of
 from passloop.kernel.tasks import Growth, Outcome, OutcomeKind
 
 from .keeper.records import EXIT_FILE, START_FILE, STOP_LINK, TOMBSTONE, sealed, unsealed

@@ -13,12 +13,13 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from passloop.drivers.base import Launch, LiveAttempt, LiveWorker, Report
-from passloop.drivers.identity import lacks_descriptor
+from passloop.drivers import descriptors
+from passloop.drivers.background import Background, to_the_loop
+from passloop.drivers.base import Fail, Launch, LiveAttempt, LiveWorker, Report
 from passloop.drivers.processes.driver import LockFds, ProcessDriver
 from passloop.kernel.events import Event, Exited, PauseChanged, Started, StrayGone, WorkerGone, WorkerGrew
 from passloop.kernel.ids import AttemptId
@@ -40,8 +41,6 @@ EVICTION_GRACE = 5_000
 STOPPED_WORKER = Outcome(OutcomeKind.LOST, message="its worker had ended", engine_lost=True)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _UNKNOWN_ENDS_WITHIN = 30.0
-_LOOK_AGAIN = 1.0
-"""Seconds after which records are read again that could not be opened for want of descriptors."""
 
 
 def _no_fds(_allocation: Allocation) -> Sequence[int]:
@@ -62,9 +61,9 @@ async def _looked_at(order: Order) -> Ending:
         try:
             return await asyncio.to_thread(look_at, order)
         except OSError as error:
-            if not lacks_descriptor(error):
+            if not descriptors.lacks_descriptor(error):
                 raise
-        await asyncio.sleep(_LOOK_AGAIN)
+        await asyncio.sleep(descriptors.AGAIN_S)
 
 
 class WorkerDriver:
@@ -89,13 +88,14 @@ class WorkerDriver:
         self._of: dict[AttemptId, Hold] = {}
         self._channels: set[Channel] = set()
         self._forbidden: set[AttemptId] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._were_found = False
         self._counts = dict.fromkeys(("launched", "ended", "workers"), 0)
 
-    async def start(self, report: Report) -> None:
+    async def start(self, report: Report, *, failed: Fail = to_the_loop) -> None:
         """Report to `report` from now on. What workers stand on is opened with the first of them."""
         self._report = report
+        self._background.failed = failed
 
     async def stop(self) -> None:
         """Stop watching. Busy workers go on; idle ones are told to end."""
@@ -104,9 +104,7 @@ class WorkerDriver:
         for hold in self._holds.values():
             if hold.alive and not hold.orders:
                 self._processes.halt(hold.worker, 1, grace=EVICTION_GRACE, reason="down")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
         for channel in list(self._channels):
             channel.close()
         if self._door is not None:
@@ -243,7 +241,7 @@ class WorkerDriver:
         await self._processes.reattach(lives)
         for live in lives:
             if live.attempt in self._holds:
-                self._spawn(self._connect(self._holds[live.attempt]))
+                self._background.spawn(self._connect(self._holds[live.attempt]))
 
     async def _connect(self, hold: Hold) -> None:
         """Call at a worker's own socket. One that does not listen yet will come to the door."""
@@ -277,7 +275,7 @@ class WorkerDriver:
         """Make what workers stand on, or leave nothing of it."""
         try:
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            await self._processes.start(self._hear_processes)
+            await self._processes.start(self._hear_processes, failed=self._background.failed)
             self._folder = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             (self._home / DOOR).unlink(missing_ok=True)
             self._door = await self._listen(f"/proc/self/fd/{self._folder}/{DOOR}")
@@ -333,7 +331,7 @@ class WorkerDriver:
         elif "exited" in message:
             self._hear_end(hold, order, message)
         else:
-            self._spawn(self._settle(hold, order))
+            self._background.spawn(self._settle(hold, order))
 
     def _greet(self, channel: Channel, message: dict[str, Any]) -> None:
         hold = self._holds.get(message["worker"])
@@ -347,7 +345,7 @@ class WorkerDriver:
             hold.life = Life.UP
         for order in list(hold.orders.values()):
             if order.started:
-                self._spawn(self._settle(hold, order))
+                self._background.spawn(self._settle(hold, order))
         hold.connect(channel)
 
     async def _settle(self, hold: Hold, order: Order) -> None:
@@ -372,7 +370,12 @@ class WorkerDriver:
             self._begin(hold, order)
         elif record["full"]:
             self._report(PauseChanged(paused=True, reason="disk full: no room for attempts"))
-        self._end(hold, order, said_outcome(record, order.directory), kept=message["kept"])
+        try:
+            outcome = said_outcome(record, order.directory)
+        except OSError:  # no descriptor is left to read its own word with: its records say the same later
+            self._background.spawn(self._settle(hold, order))
+        else:
+            self._end(hold, order, outcome, kept=message["kept"])
 
     def _end(self, hold: Hold, order: Order, outcome: Outcome, *, kept: bool) -> None:
         """An attempt has ended. If its worker ends with it, that is told when its tree is gone."""
@@ -403,7 +406,7 @@ class WorkerDriver:
             hold.process = event.process
         elif isinstance(event, Exited):
             hold.life, hold.ended = Life.ENDING, event.outcome
-            self._spawn(self._bury(hold, stray=event.stray))
+            self._background.spawn(self._bury(hold, stray=event.stray))
         elif isinstance(event, StrayGone):
             self._gone(hold)
 
@@ -438,8 +441,3 @@ class WorkerDriver:
             self._tell_end(hold, order, STOPPED_WORKER, kept=False)
         self._report(WorkerGone(hold.worker))
         hold.gone.set()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passloop.drivers.identity import lacks_descriptor
+from passloop.drivers.descriptors import lacks_descriptor
 from passloop.drivers.processes.keeper.records import EXIT_FILE, START_FILE
 from passloop.drivers.processes.own_word import explained
 from passloop.drivers.processes.reattach import look, outcome_of
@@ -55,7 +55,10 @@ _START = START_FILE.decode()
 
 
 def said_outcome(record: dict[str, Any], directory: Path) -> Outcome:
-    """The outcome that a worker told, in the application's own words if it left any."""
+    """The outcome that a worker told, in the application's own words if it left any.
+
+    Raises `OSError` for want of descriptors.
+    """
     outcome = outcome_of(record)
     if outcome is None:
         return Outcome(OutcomeKind.LOST, message="its exit record is damaged")
