@@ -32,6 +32,8 @@ HOUR_MS = 3_600_000
 START_MS = 60_000
 TOKEN_MS = 30
 """Guesses, where nothing is learned yet: of a start, and of a token of an answer."""
+FEWEST = {"p90": 10, "p95": 20, "p99": 100}
+"""From so many requests on a percentile does not lie between the two slowest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ def _each(study: Study, learned: Mapping[str, int]) -> tuple[int, str]:
 def _point_ms(point: Point, tokens: int) -> int:
     """A guess of a point: its requests one after another, or at its rate."""
     answer = tokens * TOKEN_MS
-    requests = point.requests * point.repeats + point.warmup
+    requests = (point.requests + point.warmup) * point.repeats
     each = answer / point.concurrency if point.concurrency is not None else 1_000 / (point.rate or 1.0)
     whole = int(requests * each) + answer
     return whole if point.seconds is None else min(whole, int(point.seconds * 1_000) * point.repeats + answer)
@@ -217,6 +219,20 @@ def _warnings(study: Study, able: list[Candidate]) -> Iterator[str]:
     least = min((each.gpus for each in able), default=0)
     if box.gpus is not None and least and search.max_parallel > box.gpus // least:
         yield f"{search.max_parallel} trials at once never fit on {box.gpus} GPUs: at most {box.gpus // least} do"
+    yield from _few_requests(study)
+
+
+def _few_requests(study: Study) -> Iterator[str]:
+    """Percentiles that lie between the two slowest requests of a repeat, which chance decides."""
+    asked = {(each.stat, each.at) for each in study.objectives} | {(each.stat, each.at) for each in study.slo}
+    for stat, at in sorted(asked, key=str):
+        for point in study.load.points:
+            many = point.requests
+            if point.seconds is not None and point.rate is not None:
+                many = min(many, int(point.seconds * point.rate))
+            fewest = FEWEST.get(stat, 0)
+            if at in (None, point.name) and many < fewest:
+                yield f"{stat} of {many} requests at {point.name} is about their slowest one: say {fewest} or more"
 
 
 def _most_common(reasons: Counter[str]) -> str:

@@ -14,9 +14,9 @@ from passloop.apps.tune.study_view import Trial
 
 from .document import objective_name
 from .standing import Standing
-from .units import figure_text, gain_text, short_name, slo_text, unit_of
+from .units import bare_text, figure_text, gain_text, short_name, slo_text
 
-__all__ = ["COLOURS", "TableCell", "closing_lines", "headings", "params_text", "trial_cells", "why_not"]
+__all__ = ["COLOURS", "TableCell", "closing_lines", "headings", "params_text", "rivals_text", "trial_cells", "why_not"]
 
 COLOURS = {
     "complete": "green",
@@ -71,8 +71,7 @@ def trial_cells(standing: Standing, trial: Trial, *, note: str = "", now: int | 
     if any(each.gpus for each in standing.trials):
         cells.append(TableCell(str(len(trial.gpus)) if trial.gpus else ""))
     for objective in standing.aims.objectives:
-        text = figure_text(objective.metric, standing.value(trial, objective))
-        cells.append(TableCell(text.rpartition(" ")[0] if unit_of(objective.metric) and text else text, bold))
+        cells.append(TableCell(bare_text(objective.metric, standing.value(trial, objective)), bold))
     if standing.study.baseline is not None:
         cells.append(TableCell(_gain(standing, trial), bold))
     cells.append(TableCell(span_text(_seconds(trial, now))))
@@ -137,7 +136,14 @@ def closing_lines(standing: Standing) -> Iterator[str]:
         found = standing.gain(best, objective)
         against = f", {gain_text(*found)} against the baseline" if found is not None else ""
         yield f"  {objective_name(objective)}: {value}{against}"
+    if standing.rivals:
+        yield f"  {rivals_text(standing)}"
     yield f"  {shlex.join(standing.command(best))}"
+
+
+def rivals_text(standing: Standing) -> str:
+    """Which trials may be as good as the best, by chance."""
+    return f"not told apart by its repeats (95 %): {_numbers(standing.rivals)}"
 
 
 def params_text(trial: Trial) -> str:
@@ -147,11 +153,15 @@ def params_text(trial: Trial) -> str:
 
 def _unfinished(trials: Sequence[Trial]) -> str:
     """What is left to do, so that the exit code is 1."""
-    many = len(trials) > 1
+    again = f"the same command tries {'them' if len(trials) > 1 else 'it'} again"
+    return f"not measured: {_numbers(trials)}; {again}, `constraints` leave out what cannot work"
+
+
+def _numbers(trials: Sequence[Trial]) -> str:
+    """`trial 3`, `trials 1, 2, 5 and 4 more`."""
     numbers = ", ".join(str(trial.number) for trial in trials[:MOST_NAMED])
-    numbers += f" and {len(trials) - MOST_NAMED} more" if len(trials) > MOST_NAMED else ""
-    again = f"the same command tries {'them' if many else 'it'} again"
-    return f"not measured: trial{'s' if many else ''} {numbers}; {again}, `constraints` leave out what cannot work"
+    more = f" and {len(trials) - MOST_NAMED} more" if len(trials) > MOST_NAMED else ""
+    return f"trial{'s' if len(trials) > 1 else ''} {numbers}{more}"
 
 
 def _no_best(standing: Standing) -> Iterator[str]:

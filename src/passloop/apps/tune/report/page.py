@@ -17,7 +17,7 @@ from passloop.apps.tune.search.budgets import MS_PER_HOUR
 from passloop.apps.tune.study_view import Trial
 
 from .document import objective_name
-from .lines import headings, trial_cells, why_not
+from .lines import headings, rivals_text, trial_cells, why_not
 from .plots import against, importance, load_curves, parallel, progress
 from .standing import Standing
 from .timeline import timeline
@@ -115,6 +115,7 @@ def _best(standing: Standing) -> Markup:
     parts = [
         element("p", element("b", f"Trial {best.number}"), f": {params or 'no parameter set'}"),
         grid(["objective", "best", "baseline", "gain"], rows),
+        *([element("p", f"{rivals_text(standing)}.", class_="note")] if standing.rivals else []),
         element("h4", "Launch command"),
         element("pre", shlex.join(standing.command(best)), class_="wraps"),
     ]

@@ -10,6 +10,7 @@ from passloop.apps.figures import value_text
 from passloop.apps.markup import Markup, element
 from passloop.apps.plots import WIDTH, Frame, Range, picture
 from passloop.apps.tune.records import Objective, Point, Slo
+from passloop.apps.tune.scoring.objectives import better
 from passloop.apps.tune.study_view import Trial
 
 from .standing import Standing
@@ -44,16 +45,16 @@ def progress(standing: Standing) -> Markup:
 def _best_so_far(
     standing: Standing, known: Sequence[tuple[Trial, float]], objective: Objective
 ) -> Iterator[tuple[float, float]]:
-    """The steps of the best feasible value."""
-    best: float | None = None
+    """The steps of the value of the best feasible trial, as the study judges it: by the penalised value, if so."""
+    best: tuple[float, float] | None = None
     for trial, value in known:
-        if not standing.is_feasible(trial):
+        score = standing.aims.score(trial.document, objective) if trial.document is not None else None
+        if score is None or not standing.is_feasible(trial):
             continue
-        sign = 1 if objective.direction == "maximize" else -1
-        if best is None or value * sign > best * sign:
+        if best is None or better(score, best[0], objective):
             if best is not None:
-                yield trial.number, best
-            best = value
+                yield trial.number, best[1]
+            best = score, value
             yield trial.number, value
 
 

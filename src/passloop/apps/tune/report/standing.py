@@ -143,6 +143,22 @@ class Standing:
             return None
         return gain(trial.document, base.document, objective)
 
+    @cached_property
+    def rivals(self) -> tuple[Trial, ...]:
+        """Feasible trials that the best is not told apart from: its gain over each has an interval (95 %, of repeats on
+        one server) around zero. Empty where points were not repeated, since nothing is known of chance then.
+        """
+        best = self.best
+        if best is None or best.document is None:
+            return ()
+        first = self.aims.objectives[0]
+        gains = [
+            (trial, gain(best.document, trial.document, first))
+            for trial in self.trials
+            if trial is not best and trial.document is not None and self.is_feasible(trial)
+        ]
+        return tuple(trial for trial, found in gains if found and found.low is not None and not found.certain)
+
     def command(self, trial: Trial) -> tuple[str, ...]:
         """The words that started its server, as they were, after the variables that it was given; of one that never
         started, with its braces.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from passloop.apps.tune.records import Objective, Slo
 
-__all__ = ["figure_text", "gain_text", "short_name", "slo_text", "unit_of"]
+__all__ = ["bare_text", "figure_text", "gain_text", "short_name", "slo_text", "unit_of"]
 
 _LATENCIES = ("ttft", "tpot", "e2e")
 _SHARES = ("error_rate", "attainment")
@@ -39,8 +39,19 @@ def figure_text(metric: str, value: float | None) -> str:
         return f"{100 * value:.1f} %"
     if unit == "ms" and value >= 10_000:
         return f"{value / 1000:.1f} s"
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f} {unit}".rstrip()
+    return f"{_digits(value)} {unit}".rstrip()
+
+
+def bare_text(metric: str, value: float | None) -> str:
+    """A value in the unit that `short_name` says in a heading, without it; nothing for None."""
+    if value is None:
+        return ""
+    return f"{100 * value:.1f}" if unit_of(metric) == "%" else _digits(value)
+
+
+def _digits(value: float) -> str:
+    """Three digits of what is small, and whole numbers of the rest."""
+    return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
 
 
 def gain_text(value: float, low: float | None = None, high: float | None = None) -> str:
