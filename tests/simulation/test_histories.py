@@ -84,7 +84,7 @@ def test_who_waits_behind_a_worker_and_is_never_called_back_breaks_one_of_a_few_
 ) -> None:
     monkeypatch.setattr(warm_order, "_wake_to_recall", lambda _state: None)
     with pytest.raises(AssertionError, match="is not called back"):
-        play_all(range(1, 60), 150, "ahead")
+        play_all(range(66, 110), 150, "ahead")
 
 
 def test_a_worker_that_lies_for_ever_breaks_one_of_a_few_histories(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,6 @@ from .resources import Grant
 from .source_rows import SourceState
 from .state import State
 from .supply import Supply
-from .wakeups import WakeUp
 from .warm_order import is_parked_for, note_overtaking, overtaking_lane
 
 __all__ = ["Admission", "patience_of"]
@@ -106,6 +105,7 @@ class Admission:
         its probe is closed to those before. A walk that starts nobody changes no order, so the repetition ends.
         """
         state = self._state
+        state.wakeups.forget_pass()
         if state.draining or state.paused:
             return False
         priorities = set(state.queue.priorities)
@@ -259,7 +259,7 @@ class Admission:
         assert task.patience is not None
         over = task.head_since + task.patience
         if over > self._now:
-            state.wakeups.add(over, WakeUp.PASS)
+            state.wakeups.plan_pass(over)
         return over <= self._now
 
     def _reserve(self, task: Task, blocked: Lack) -> bool:
@@ -296,7 +296,7 @@ class Admission:
         for pool, amount in lacked:
             refill = refill_beside(self._walk.rooms, pool, amount, self._now)
             if refill is not None:
-                self._state.wakeups.add(refill, WakeUp.PASS)
+                self._state.wakeups.plan_pass(refill)
 
     def _plan_wake_ups(self) -> None:
         """Look again at the shadow time of each reservation that keeps somebody out who else would start, and when a
@@ -306,7 +306,7 @@ class Admission:
         for shadow in {room.shadow for room in rooms if room.shadow_time is not None}:
             for time in (shadow[1], self._ends.changes_before(shadow)):
                 if time is not None and time > self._now:
-                    self._state.wakeups.add(time, WakeUp.PASS)
+                    self._state.wakeups.plan_pass(time)
 
     def _keeps_units_out(self) -> bool:
         """Whether reservations may be all that keeps a source from being asked for what could start at once."""

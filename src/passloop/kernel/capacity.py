@@ -105,15 +105,15 @@ def on_pause_changed(state: State, event: PauseChanged) -> None:
 
 
 def on_due(state: State) -> None:
-    """Handle all that is due by time alone."""
+    """Handle all that is due by time alone; workers are looked at in each turn."""
+    if state.wakeups.take_pass(state.now):
+        state.stir()
     for kind, name in state.wakeups.due(state.now):
         if kind is WakeUp.POOL:
             dead = on_pool_due(state, name)
             if dead is not None:
                 fail_parked(state, dead)
-        elif kind is WakeUp.PASS:
-            state.stir()
-        else:
+        elif kind is not WakeUp.WORKER:
             _on_task_due(state, kind, int(name))
 
 

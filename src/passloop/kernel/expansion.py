@@ -18,7 +18,6 @@ from .state import State
 from .submission import Intake, bad_dependency, take_in
 from .tasks import RunRow, TaskSpec
 from .units import end_source, leave_unit
-from .wakeups import WakeUp
 
 __all__ = [
     "ask",
@@ -113,7 +112,7 @@ def ask(state: State) -> None:
             continue
         refill = next_refill(state, source)
         if refill is not None:
-            state.wakeups.add(refill, WakeUp.PASS)
+            state.wakeups.plan_pass(refill)
 
 
 def _may_be_asked(source: Source) -> bool:

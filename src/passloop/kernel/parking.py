@@ -79,7 +79,7 @@ def _park(state: State, worker: Worker, told: Parked, attempt: Attempt) -> None:
     worker.memory = min(told.memory_mib, dict(attempt.allocation.amounts).get(MEMORY, 0))
     worker.since = state.now
     lay_down(state, worker)
-    state.wakeups.add(state.now + IDLE_MOST, WakeUp.PASS)
+    state.wakeups.add(state.now + IDLE_MOST, WakeUp.WORKER)
     state.stir()
 
 
@@ -139,5 +139,5 @@ def restore_workers(state: State, text: str) -> None:
         state.workers.add(worker)
         if worker.lying:
             lay_down(state, worker)
-            state.wakeups.add(worker.since + IDLE_MOST, WakeUp.PASS)
+            state.wakeups.add(worker.since + IDLE_MOST, WakeUp.WORKER)
     state.workers.kept_back.update(dict.fromkeys(body["kept_back"]))

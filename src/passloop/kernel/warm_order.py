@@ -177,7 +177,7 @@ def _wake_to_recall(state: State) -> None:
     """One wake-up for all that wait behind."""
     if state.workers.recall_at is None:
         state.workers.recall_at = state.now + RECALL_AFTER
-        state.wakeups.add(state.workers.recall_at, WakeUp.PASS)
+        state.wakeups.add(state.workers.recall_at, WakeUp.WORKER)
 
 
 def call_back(state: State) -> None:

@@ -18,6 +18,29 @@ def test_nobody_wakes_for_a_reservation_while_all_others_lack_what_is_used() -> 
     assert world.wake_at is None
 
 
+def test_nobody_wakes_for_the_patience_of_a_head_that_started() -> None:
+    world = World(gpus=0, cpus=1)
+    first = world.submit(cpus=1)
+    second = world.submit(cpus=1, patience=MINUTE)
+    assert world.wake_at == world.now + MINUTE
+    world.advance(SECOND)
+    world.finish(first)
+    assert world.started[-1] == second
+    assert world.wake_at is None
+
+
+def test_nobody_wakes_twice_for_the_patience_of_a_head_that_is_held() -> None:
+    world = World(gpus=0, cpus=1)
+    world.submit(cpus=1)
+    head = world.submit(cpus=1, patience=MINUTE)
+    assert world.wake_at is not None
+    world.hold(head)
+    assert world.wake_at is None
+    world.release(head)
+    world.advance(MINUTE)
+    assert world.reserved(head)
+
+
 def test_nobody_wakes_for_a_shadow_time_that_nobody_knows() -> None:
     world = World(gpus=3)
     world.submit(gpus=1)
