@@ -7,16 +7,24 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from passloop.kernel.changes import Turn
+from passloop.kernel.events import Event, PoolKind
 from passloop.kernel.ids import TaskId
+from passloop.kernel.instructions import Start
 from passloop.kernel.resources import Variant
 from tests.support.builders import MINUTE, SECOND, World, ask
+from tests.support.waking import time_alone_changes_nothing
 
 EXAMPLES = 100
+IN_VAIN_MOST = 200
+"""So many wake-ups for each task may change nothing: the end of who outruns a bound is reckoned anew in steps of
+1 in 32, from half a minute to an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,7 @@ class Planned:
     millis: int
     limit: int | None
     priority: int = 0
+    patience: int | None = None
 
 
 def _planned(variants: Sequence[Variant], limits: st.SearchStrategy[bool]) -> st.SearchStrategy[Planned]:
@@ -37,6 +46,19 @@ def _planned(variants: Sequence[Variant], limits: st.SearchStrategy[bool]) -> st
 
     return st.builds(
         make, st.integers(0, 300), st.sampled_from(variants), st.integers(1, 60), limits, st.integers(1, 3)
+    )
+
+
+def _stubborn(variants: Sequence[Variant]) -> st.SearchStrategy[Planned]:
+    """Tasks that come fast, some of which run on beyond their limits."""
+    return st.builds(
+        Planned,
+        gap=st.sampled_from((0, SECOND, 20 * SECOND, MINUTE)),
+        variant=st.sampled_from(variants),
+        millis=st.integers(1, 60).map(lambda minutes: minutes * MINUTE),
+        limit=st.sampled_from((None, 20 * SECOND, MINUTE, 10 * MINUTE, 60 * MINUTE)),
+        priority=st.sampled_from((0, 0, 0, 1)),
+        patience=st.sampled_from((None, 0, 0, 5 * MINUTE)),
     )
 
 
@@ -68,7 +90,7 @@ def play(world: World, plan: Iterable[Planned], how: str = "success") -> dict[in
 
     for step, planned in enumerate(plan):
         run_until(world.now + planned.gap)
-        task = world.submit(planned.variant, limit=planned.limit, priority=planned.priority)
+        task = world.submit(planned.variant, limit=planned.limit, priority=planned.priority, patience=planned.patience)
         spans[task] = planned.millis
         made[step] = task
         note_starts()
@@ -135,6 +157,36 @@ def test_a_head_never_starts_after_its_first_shadow_time_when_limits_are_kept(pl
         started = world.started_at(task)
         assert started is not None
         assert started <= shadow, f"task {task} was promised {shadow} and started at {started}"
+
+
+class WakingWorld(World):
+    """A world that is asked after each turn whether it sleeps too long, and counts what it wakes for in vain."""
+
+    def __init__(self, **words: Any) -> None:
+        self.in_vain = 0
+        self.judged = False
+        super().__init__(**words)
+        self.judged = True
+
+    def _handle(self, events: Sequence[Event], seed: int) -> Turn:
+        turn = super()._handle(events, seed)
+        if self.judged and not any(isinstance(order, Start) for order in turn.instructions):
+            time_alone_changes_nothing(self)
+            self.in_vain += not events and not turn.changes
+        return turn
+
+
+WITH_RATES = (*MIXED, ask(gpus=1, tokens=40), ask(gpus=3, tokens=20), ask(cpus=2, tokens=60), ask(tokens=30))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(plan=st.lists(_stubborn(WITH_RATES), min_size=5, max_size=25))
+def test_nobody_comes_to_fit_between_two_wake_ups_and_few_are_in_vain(plan: list[Planned]) -> None:
+    world = WakingWorld(gpus=4, cpus=8)
+    world.declare("tokens", PoolKind.RATE, 100)
+    play(world, plan)
+    assert world.rows.live() == []
+    assert world.in_vain <= IN_VAIN_MOST * len(plan), f"{world.in_vain} wake-ups of {len(plan)} tasks were in vain"
 
 
 class _Promises:

@@ -2,8 +2,8 @@
 right.
 
 Its witnesses are the kernel's own invariants, the oracle over the rows, a twin machine that never restarts,
-and a machine restored from the rows whose first, full pass must find nothing left to do. `trusted` is false once a turn
-was found wrong: what follows proves nothing.
+and a machine restored from the rows whose first, full pass must find nothing left to do: now, and at any time before
+the next wake-up. `trusted` is false once a turn was found wrong: what follows proves nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .builders import World
 from .mirrored import differences
 from .oracle import Oracle
 from .source_oracle import SourceOracle
+from .waking import time_alone_changes_nothing
 
 __all__ = ["WatchedWorld"]
 
@@ -99,6 +100,7 @@ class WatchedWorld(World):
         if len(self.turns) % EVERY == 0:
             unlike = differences(other, self.machine)
             assert not unlike, f"a restart remembers otherwise: {unlike}"
+        time_alone_changes_nothing(self)
         for task in self.rows.live():
             _same(f"why {task}", other.explain(task, self.now), self.machine.explain(task, self.now))
 
