@@ -26,13 +26,13 @@ import psutil
 
 from benchmarks.support.machine import common_options, described, spread, write_results
 from benchmarks.tune.transports import AIOHTTP, HTTPX2, TransportOf
+from passloop.apps.statistics import percentile
 from passloop.apps.tune.load.client import WARMUP, Asking, RepeatRun
 from passloop.apps.tune.load.options import Options
 from passloop.apps.tune.load.prompts import prompts_of
 from passloop.apps.tune.load.requests import RequestRecord, Sender
 from passloop.apps.tune.load.transport import Transport
 from passloop.apps.tune.records import LoadOrder, Point
-from passloop.apps.tune.scoring.statistics import percentile
 
 TOKENS = 32
 POINTS = (

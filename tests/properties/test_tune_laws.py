@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from passloop.apps.statistics import STATS, percentile, student_mean, summary, wilson
 from passloop.apps.tune.load.requests import RequestRecord
 from passloop.apps.tune.load.results import point_result
 from passloop.apps.tune.records import Document, Objective, Point, Slo
@@ -20,7 +21,6 @@ from passloop.apps.tune.scoring.gain import gain
 from passloop.apps.tune.scoring.penalty import penalty_factor
 from passloop.apps.tune.scoring.saturation import Saturation
 from passloop.apps.tune.scoring.slo import checks
-from passloop.apps.tune.scoring.statistics import STATS, percentile, student_mean, summary, wilson
 from tests.support.trial_documents import complete, failed, point
 
 values = st.lists(st.floats(0, 1e6), min_size=1, max_size=60)

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from passloop.apps.statistics import student_mean, summary, wilson
 from passloop.apps.tune.records import Point, PointResult
-from passloop.apps.tune.scoring.statistics import student_mean, summary, wilson
 
 from .requests import RequestRecord
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from passloop.apps.statistics import student_quantile
 from passloop.apps.tune.records import Document, Objective
 
 from .objectives import objective_value, point_of
-from .statistics import student_quantile
 
 __all__ = ["Gain", "gain"]
 

@@ -1,4 +1,4 @@
-"""Statistics of measurements and the intervals around them. Pure; knows nothing of requests, points or SLOs.
+"""Statistics of measurements and the intervals around them. Pure; knows nothing of what is measured.
 
 Percentiles interpolate between the two closest ranks (definition 7 of Hyndman and Fan 1996, which numpy and with it
 AIPerf and `vllm bench serve` use), so that figures of different clients can be compared.

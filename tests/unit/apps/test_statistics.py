@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from passloop.apps.tune.scoring.statistics import percentile, student_mean, student_quantile, summary, wilson
+from passloop.apps.statistics import percentile, student_mean, student_quantile, summary, wilson
 
 
 @pytest.mark.parametrize(
