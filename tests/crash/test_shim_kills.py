@@ -44,6 +44,14 @@ def zygote_of(stage: Stage) -> int:
     return pid
 
 
+def no_other_comes_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill the zygote; each after it dies at once, with last words."""
+    broken = stage.home / "broken.py"
+    broken.write_text("raise SystemExit('no such luck')")
+    monkeypatch.setattr("passloop.drivers.processes.launcher._BOOT", broken)
+    os.kill(zygote_of(stage), signal.SIGKILL)
+
+
 @pytest.mark.parametrize("shape", ["child", "double_fork", "setsid", "stubborn", "clean_environment", "pipeline"])
 async def test_a_killed_shim_is_noticed_and_its_tree_is_ended(stage: Stage, shape: str) -> None:
     lifeline = stage.lifeline()
@@ -122,12 +130,9 @@ async def test_the_next_zygote_is_told_the_environments_of_all_that_has_not_begu
 
 
 async def test_a_zygote_that_never_comes_up_loses_the_attempts_with_its_last_words(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text("raise SystemExit('no such luck')")
-    monkeypatch.setattr("passloop.drivers.processes.launcher._BOOT", broken)
-    os.kill(zygote_of(stage), signal.SIGKILL)
+    no_other_comes_up(stage, monkeypatch)
     outcome = (await stage.run(["true"])).outcome
     assert outcome.kind is OutcomeKind.LOST
     assert outcome.message == "the process that starts attempts does not come up: no such luck"
@@ -136,13 +141,10 @@ async def test_a_zygote_that_never_comes_up_loses_the_attempts_with_its_last_wor
 
 
 async def test_a_zygote_that_never_comes_up_is_started_again_for_the_next_attempt_alone(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without anything to start it would be started some hundred times a second."""
-    broken = tmp_path / "broken.py"
-    broken.write_text("raise SystemExit('no such luck')")
-    monkeypatch.setattr("passloop.drivers.processes.launcher._BOOT", broken)
-    os.kill(zygote_of(stage), signal.SIGKILL)
+    no_other_comes_up(stage, monkeypatch)
     for attempt in (1, 2):
         assert (await stage.run(["true"], attempt)).outcome.kind is OutcomeKind.LOST
         assert stage.driver._launcher is not None
@@ -164,12 +166,9 @@ async def test_a_zygote_that_cannot_be_made_loses_the_attempt_and_the_next_tries
 
 
 async def test_an_attempt_that_a_killed_zygotes_shim_has_begun_is_not_lost_though_no_other_comes_up(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text("raise SystemExit('no such luck')")
-    monkeypatch.setattr("passloop.drivers.processes.launcher._BOOT", broken)
-    os.kill(zygote_of(stage), signal.SIGKILL)
+    no_other_comes_up(stage, monkeypatch)
     order = stage.launch(["true"])
     shim = await asyncio.create_subprocess_exec("sleep", "600")
     order.directory.mkdir(parents=True)

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from passloop.apps.tune.records import Order
 from passloop.engine.retrying import retry
 from passloop.kernel.events import Cancelled, SourceRetried
 from passloop.kernel.ids import TaskId
 from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import Outcome, OutcomeKind, TaskState
 from tests.support.tuned import Tuned
+from tests.unit.apps.tune.search.by_hand import by_batch, spec, tuning
 from tests.unit.apps.tune.studies import GOOD, study
-
-
-def spec(**search: Any) -> dict[str, Any]:
-    """A good spec with a search; on one CPU each."""
-    told = {"sampler": "grid", "baseline": False, "max_parallel": 2, **search}
-    return {**GOOD, "search": told}
-
-
-@asynccontextmanager
-async def tuning(folder: Path, **search: Any) -> AsyncIterator[Tuned]:
-    made = Tuned(folder, study(spec(**search)))
-    await made.open()
-    await made.declare()
-    try:
-        yield made
-    finally:
-        await made.rig.close()
-
-
-def by_batch(order: Order) -> float:
-    return float(order.params["batch"]) + float(order.params["slots"])
 
 
 async def test_a_study_measures_each_point_once_and_names_the_best(tmp_path: Path) -> None:

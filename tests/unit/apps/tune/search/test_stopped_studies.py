@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from passloop.apps.tune.records import Document, Order
+from passloop.apps.tune.records import Document
 from passloop.engine.retrying import retry
 from passloop.kernel.events import Cancelled
 from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import Outcome, OutcomeKind
 from tests.support.trial_documents import point
 from tests.support.tuned import Tuned, order_of
-from tests.unit.apps.tune.studies import GOOD, study
-
-SPEC = {**GOOD, "search": {"sampler": "grid", "baseline": False, "max_parallel": 2, "same_failures": 0}}
-
-
-@asynccontextmanager
-async def tuning(folder: Path) -> AsyncIterator[Tuned]:
-    made = Tuned(folder, study(SPEC))
-    await made.open()
-    await made.declare()
-    try:
-        yield made
-    finally:
-        await made.rig.close()
-
-
-def by_batch(order: Order) -> float:
-    return float(order.params["batch"]) + float(order.params["slots"])
+from tests.unit.apps.tune.search.by_hand import by_batch, tuning
 
 
 async def cancel(made: Tuned) -> None:
@@ -46,7 +27,7 @@ async def cancel(made: Tuned) -> None:
 
 
 async def test_a_study_that_was_cancelled_goes_on_with_what_it_had_not_measured(tmp_path: Path) -> None:
-    async with tuning(tmp_path) as made:
+    async with tuning(tmp_path, same_failures=0) as made:
         for number in range(3):
             await made.rig.until(lambda number=number: number in made.live)
             made.end(number, by_batch(order_of(made.live[number])))
@@ -76,7 +57,7 @@ def leave(made: Tuned, number: int, value: float) -> None:
 async def test_what_was_measured_before_its_trial_was_stopped_stands_and_is_not_measured_again(
     tmp_path: Path, way: str
 ) -> None:
-    async with tuning(tmp_path) as made:
+    async with tuning(tmp_path, same_failures=0) as made:
         await made.until_live(2)
         leave(made, 0, 1_000.0)
         if way == "killed":
@@ -94,7 +75,7 @@ async def test_what_was_measured_before_its_trial_was_stopped_stands_and_is_not_
 
 
 async def test_the_best_stays_the_best_though_its_repeat_fails(tmp_path: Path) -> None:
-    async with tuning(tmp_path) as made:
+    async with tuning(tmp_path, same_failures=0) as made:
         await made.until_live(2)
         leave(made, 0, 1_000.0)
         made.rig.driver.finish(made.live[0].attempt, Outcome(OutcomeKind.FAILURE, signal=9))
