@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Box
+from tests.support.command_line import Box, Gate
 
 
 def test_ids_are_all_that_stdout_has(shared: Box) -> None:
@@ -214,3 +214,28 @@ def test_a_file_is_no_directory_to_run_in(box: Box) -> None:
     said = box.run("submit", "--cwd", "train.py", "--", "true")
     assert said.code == 2
     assert "`train.py` is no directory" in said.err
+
+
+def test_no_more_than_were_said_run_at_once_also_after_a_restart(box: Box) -> None:
+    gates = Gate(box.folder, "1"), Gate(box.folder, "2")
+    for gate in gates:
+        assert (
+            box.run("submit", "--cpus", "0.1", "--name", "few", "--max-parallel", "1", "--", *gate.command()).code == 0
+        )
+    gates[0].wait_started()
+    assert box.run("down", "--leave").code == 0
+    assert box.run("up").code == 0
+    (blocker,) = box.json("why", "2")["blockers"]
+    assert (blocker["pool"], blocker["holders"]) == ("parallel/few", [1])
+    gates[0].open()
+    gates[1].wait_started()
+    gates[1].open()
+    assert box.run("wait").code == 0
+
+
+def test_a_sweep_says_how_many_of_its_cells_run_at_once(box: Box) -> None:
+    (box.folder / "s.yaml").write_text("run: few\ncommand: [echo, '{x}']\nmatrix: {x: [1, 2]}\nmax_parallel: 1\n")
+    assert box.run("run", "s.yaml").code == 0
+    tasks = [box.json("show", str(task))["task"] for task in (1, 2)]
+    assert [task["request"][0]["need"] for task in tasks] == [{"parallel/few": 1}] * 2
+    assert box.run("submit", "--max-parallel", "0", "--", "true").code == 2

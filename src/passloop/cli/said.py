@@ -54,6 +54,7 @@ TASK_OPTIONS = (
     Option("env", ("--env",), "K[=V]", "A variable; K alone takes yours.", "many"),
     Option("cwd", ("--cwd",), "DIRECTORY", "Where it runs (here)."),
     Option("array", ("--array",), "1-100", "One task per index; {index} is replaced."),
+    Option("max_parallel", ("--max-parallel",), "N", "At most so many of this name run at once."),
     Option("each_line", ("--each-line",), "FILE", "One task per line (-: of stdin); {line} is replaced."),
     Option("snapshot", ("--snapshot",), "", "Run a copy of the directory as it is now.", "flag"),
     Option("wait_for_capacity", ("--wait-for-capacity",), "", "Wait even for what does not fit here yet.", "flag"),

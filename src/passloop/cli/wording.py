@@ -95,8 +95,10 @@ def _variant_text(variant: Mapping[str, Any]) -> str:
 
 
 def _is_our_own(pool: str) -> bool:
-    """Whether it is the pool behind the `max_parallel` of a GpuPool or a study: nobody asked for that by name."""
-    return pool.startswith("trials:") or (pool.startswith("leases-") and pool.removeprefix("leases-").isdecimal())
+    """Whether it is the pool behind the `max_parallel` of a run, a pool or a study: nobody asked for it by name."""
+    if pool.startswith("leases-"):
+        return pool.removeprefix("leases-").isdecimal()
+    return pool.startswith(("trials:", "parallel/"))
 
 
 def _goes_with(pool: str, need: Mapping[str, int]) -> bool:

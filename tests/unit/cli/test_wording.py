@@ -17,6 +17,6 @@ def test_the_rates_of_an_endpoint_are_not_told_beside_a_place_there() -> None:
     assert request_text([{"need": need}]) == "1 h/v1/m, 2 other:tokens"
 
 
-@pytest.mark.parametrize("pool", ["leases-1", "trials:study:93ae5c"])
+@pytest.mark.parametrize("pool", ["leases-1", "trials:study:93ae5c", "parallel/folds"])
 def test_a_pool_that_limits_how_many_run_at_once_is_no_part_of_what_was_asked(pool: str) -> None:
     assert request_text([{"gpus": 1, "need": {pool: 1}}]) == "1 gpu"

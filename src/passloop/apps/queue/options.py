@@ -25,6 +25,7 @@ __all__ = ["Place", "SubmitOptions", "document_of", "read_after"]
 
 MOST_RETRIES = 1_000
 MOST_PRIORITY = 1_000_000
+MOST_AT_ONCE = 1_000_000
 MOST_AFTER = 10_000
 MOST_DEPENDENCIES = 1_000_000
 
@@ -53,6 +54,7 @@ class SubmitOptions(NamedTuple):
     env: tuple[str, ...] = ()
     cwd: str | None = None
     array: str | None = None
+    max_parallel: str | None = None
     each_line: str | None = None
     snapshot: bool = False
     wait_for_capacity: bool = False
@@ -94,6 +96,7 @@ def document_of(
     if len(tasks) * len(after) > MOST_DEPENDENCIES:
         what = f"{len(tasks):,} tasks would each come after {len(after):,}"
         found.add(what, fix="put one task between: --after for it, and it for the others", where="--after")
+    at_once = found.read("--max-parallel", _at_once, options.max_parallel)
     found.read("--group", check_group, options.group)
     found.read("--name", check_run_name, options.name)
     if abs(options.priority) > MOST_PRIORITY:
@@ -112,6 +115,7 @@ def document_of(
         spec=spec,
         after=after,
         held=options.held,
+        max_parallel=at_once,
         about={"kind": "command", "command": list(command), "snapshot": options.snapshot},
     )
 
@@ -246,6 +250,13 @@ def _positive_duration(text: str) -> int:
     if millis == 0:
         raise BadValue("a limit of 0 would end the task at once", "write a longer duration, or leave it out")
     return millis
+
+
+def _at_once(text: str) -> int:
+    count = whole_number(text)
+    if not 1 <= count <= MOST_AT_ONCE:
+        raise BadValue(f"{shown(text)} at once is not possible", f"give a number from 1 to {MOST_AT_ONCE:,}")
+    return count
 
 
 def _retries(text: str) -> int:

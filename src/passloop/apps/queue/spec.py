@@ -154,6 +154,9 @@ class SweepSpec(Model):
     cwd: str | None = Field(None, examples=["."], description="relative to this file; else where you submit from")
     group: Annotated[str, AfterValidator(check_group)] = Field(default="default", examples=["default"])
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = Field(default=0, examples=["10"])
+    max_parallel: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, examples=["4"], description="how many cells run at once; else as many as fit"
+    )
     name: Pattern | None = Field(None, examples=['"depth {depth}"'], description="template of each task's name")
     key: Pattern | None = Field(None, examples=['"digits/{depth}"'], description="template of each task's key")
     after: Ids = Field(default_factory=list, examples=["[12]"], description="tasks that must succeed first")

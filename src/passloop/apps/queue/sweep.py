@@ -121,6 +121,7 @@ class Sweep:
             after=tuple(after),
             held=held,
             refuse_impossible=False,
+            max_parallel=spec.max_parallel,
             about=about,
         )
 

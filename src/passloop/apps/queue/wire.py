@@ -32,10 +32,12 @@ __all__ = [
     "submission_schema",
 ]
 
+MOST_AT_ONCE = 1_000_000
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Amount = Annotated[int, Meta(ge=0, le=10**15)]
 Span = Annotated[int, Meta(ge=0, le=3_650 * 86_400_000)]
 Order = Annotated[int, Meta(ge=-1_000_000_000, le=1_000_000_000)]
+AtOnce = Annotated[int, Meta(ge=1, le=MOST_AT_ONCE)]
 Scalar = str | int | float | bool | None
 
 TARGET = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -111,7 +113,9 @@ class WireTask(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class WireSubmission(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One submission: a run of tasks. `after` pairs a task id with "any final state will do"."""
+    """One submission: a run of tasks. `after` pairs a task id with "any final state will do"; `max_parallel` is how
+    many of its tasks, and of others whose run has this name, may run at once.
+    """
 
     tasks: tuple[WireTask, ...]
     name: str | None = None
@@ -123,6 +127,7 @@ class WireSubmission(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     after: tuple[tuple[Annotated[int, Meta(ge=1, le=2**62)], bool], ...] = ()
     held: bool = False
     refuse_impossible: bool = True
+    max_parallel: AtOnce | None = None
     about: dict[str, Any] = {}
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from passloop.apps.queue.convert import to_submitted
+from passloop.apps.queue.parallel import limited
 from passloop.apps.queue.views import document
 from passloop.apps.queue.wire import decode_submission, submission_schema
 from passloop.engine.engine import Engine
@@ -21,7 +22,10 @@ BODY = {"requestBody": {"content": {"application/json": {"schema": submission_sc
 @router.post("/submit", openapi_extra=BODY)
 async def submit(request: Request, engine: EngineHere) -> Response:
     """Store tasks as one run, all or nothing. `existing` are those that a key had already made."""
-    submitted, environments = to_submitted(decode_submission(await request.body()))
+    wire, limit = limited(decode_submission(await request.body()))
+    submitted, environments = to_submitted(wire)
+    if limit is not None:
+        await engine.send(limit)
     answer = await engine.submit(submitted, environments=environments)
     name = submitted.name or await _run_name(engine, answer.run)
     return json_reply(
