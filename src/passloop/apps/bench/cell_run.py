@@ -138,10 +138,11 @@ class _Running:
         self._asked: set[str] = set()
         self._spans: dict[str, int] = {}
         self._loaded: int | None = None
+        self._kept = len(answers.answers)
 
     def to_the_end(self, number: int, breaker: Breaker, facts: Mapping[str, Any]) -> CellEnd:
         """Run, and turn whatever is raised into a reason."""
-        self._log.say("start", kept_answers=len(self._answers.answers))
+        self._log.say("start", kept_answers=self._kept)
         try:
             metrics = self._run(number)
             breaker.succeeded()
@@ -193,6 +194,7 @@ class _Running:
             report = self._warm.adapter.run_cell(work, CellRecorder(self._answers, self._log))
         if report.samples is not None:
             self._answers.replace(report.samples)
+            self._kept = 0
         expected = self._expected(work, benchmark)
         with self._timed("score", Phase.SCORE):
             metrics = storable(self._metrics(report, benchmark))
@@ -303,7 +305,7 @@ class _Running:
         if benchmark is not None and report.metrics is None:
             scorer = {"name": benchmark.name, "version": benchmark.scorer_version}
         return {
-            "samples": {"expected": expected, "answered": len(self._answers.answers)},
+            "samples": {"expected": expected, "answered": len(self._answers.answers), "kept": self._kept},
             "scorer": scorer,
             "metric": self._order.benchmark.metric,
             "millis": self._spans,

@@ -29,9 +29,10 @@ class Learned:
         self.host_peaks: dict[Bucket, int] = {}
 
     def learn(self, cell: Cell, done: Mapping[str, Any]) -> None:
-        """File what a complete cell took."""
-        millis = done.get("millis")
-        if isinstance(millis, Mapping):
+        """File what a complete cell took; of one that went on with answers of an earlier attempt its memory only."""
+        millis, samples = done.get("millis"), done.get("samples")
+        went_on = isinstance(samples, Mapping) and samples.get("kept")
+        if isinstance(millis, Mapping) and not went_on:
             took = sum(int(each) for each in millis.values() if isinstance(each, int))
             for key in _keys(cell):
                 total, count = self._sums.get(key, (0, 0))

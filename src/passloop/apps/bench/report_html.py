@@ -68,8 +68,9 @@ def _results(table: Table) -> Markup:
     headings += ["mean", "kept cache", "time a cell"]
     rows = [[*_row_fields(row, table)] for row in table.rows]
     note = (
-        "Each field: the mean over seeds, its difference to dense of the same model, and the 95 % bootstrap interval. "
-        "A gap has its reason and is in no mean."
+        "Each field: the mean over seeds, its difference to dense of the same model over the seeds that both have, and "
+        "the 95 % interval: Wilson's of right and wrong answers, the bootstrap of other scores, Student's of few or of "
+        "seeds. A gap has its reason and is in no mean; means over cells are of rows without one."
     )
     return element("section", element("h2", "Results"), element("p", note, class_="note"), grid(headings, rows))
 
@@ -96,6 +97,8 @@ def _field(field: Field | None, lower: bool) -> Markup:
         parts += [" ", element("span", f"{field.difference:+.3g}", class_=tone)]
     if field.low is not None and field.high is not None:
         parts += [" ", element("small", f"[{field.low:.3g}, {field.high:.3g}]")]
+    if field.unlike:
+        parts += [" ", element("span", f"({field.unlike})", class_="gap-field")]
     if not field.complete:
         parts += [" ", element("span", f"{field.done}/{field.planned} {field.why}", class_="gap-field")]
     return element("td", *parts, class_="number")

@@ -35,7 +35,7 @@ FAILED = frozenset({"failed", "rejected", "aborted", "cancelled"})
 class CellResult:
     """One cell. `status` is done, failed, skipped, running or pending; `error_class` and `message` say why it failed.
 
-    `done` is what DONE.json says (empty without a tree); `scores` the score of each sample that has one.
+    `done` is what DONE.json says (empty without a tree); `scores` the score of each sample that has one, by its name.
     """
 
     cell: PlannedCell
@@ -68,7 +68,8 @@ def _of_folder(cell: PlannedCell, folder: Path) -> CellResult:
     state = state_of(folder, cell.cell)
     if state.complete:
         metrics = read_json(folder / METRICS)
-        scores = tuple(each.score for each in answers_of(folder / SAMPLES) if each.score is not None)
+        answers = sorted(answers_of(folder / SAMPLES), key=lambda each: each.sample)
+        scores = tuple(each.score for each in answers if each.score is not None)
         done = _with_seen(state.done, folder)
         return CellResult(cell, "done", metrics if isinstance(metrics, dict) else {}, done=done, scores=scores)
     if _is_locked(folder):

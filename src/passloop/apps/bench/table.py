@@ -1,7 +1,7 @@
 """The table of a matrix: a row for each model and configuration, a column for each benchmark and subset.
 
-A field joins the seeds of a cell. What is missing is marked with its reason, never averaged away: a mean over columns
-exists only for rows without a gap.
+A field joins the seeds of a cell. What is missing is marked with its reason, never averaged away: what is a mean over
+columns exists only for rows without a gap, and a difference to dense is over the seeds that both have.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from passloop.apps.figures import lower_is_better
 
-from .intervals import interval
+from .intervals import interval_of_samples, interval_of_seeds
 from .planned import Planned
 from .results import CellResult
 
@@ -26,8 +26,9 @@ Column = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: the metric's mean over seeds (None: missing, `why` says it), its interval, what it differs from dense,
-    and how many seeds and samples it rests on.
+    """One field: the metric's mean over seeds (None: missing, `why` says it), its interval, what it differs from dense
+    in the seeds that both have, and how many seeds and samples it rests on. `unlike` says where dense has answered
+    another number of samples a seed, so that the two are not quite comparable.
     """
 
     metric: str = ""
@@ -39,6 +40,7 @@ class Field:
     planned: int = 0
     samples: int = 0
     why: str = ""
+    unlike: str = ""
 
     @property
     def complete(self) -> bool:
@@ -48,7 +50,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model under one configuration. `mean` over all columns only if every one of them is complete."""
+    """One model under one configuration. `mean` over all columns, the share of the cache that was `kept` and the
+    `seconds` of a cell (means over its cells) only if every cell is there, and tells them.
+    """
 
     model: str
     sparse_attention: str
@@ -85,10 +89,14 @@ def table_of(planned: Planned, results: Sequence[CellResult]) -> Table:
         key: {column: _field(some, metrics[column]) for column, some in by_column.items()}
         for key, by_column in grouped.items()
     }
-    base = {model: fields[model, name] for model, name in fields if name == _dense(planned, model, fields)}
+    base = {model: grouped[model, name] for model, name in fields if name == _dense(planned, model, fields)}
     rows = [
         _row(
-            key, {c: _against(f, base.get(key[0], {}).get(c)) for c, f in some.items()}, grouped[key], planned, metrics
+            key,
+            {c: _against(f, grouped[key][c], base.get(key[0], {}).get(c, ())) for c, f in some.items()},
+            grouped[key],
+            planned,
+            metrics,
         )
         for key, some in fields.items()
     ]
@@ -126,8 +134,8 @@ def _field(results: Sequence[CellResult], metric: str) -> Field:
     if not done:
         return Field(metric=metric, planned=len(results), why=why)
     values = [figure for _, figure in done]
-    scores = [score for result, _ in done for score in result.scores]
-    between = interval(scores) if len(scores) > 1 and _are_of(scores, values) else interval(values)
+    scores = [result.scores for result, _ in done]
+    between = interval_of_samples(scores) if _are_of(scores, values) else interval_of_seeds(values)
     low, high = between or (None, None)
     return Field(
         metric=metric,
@@ -141,9 +149,12 @@ def _field(results: Sequence[CellResult], metric: str) -> Field:
     )
 
 
-def _are_of(scores: Sequence[float], values: Sequence[float]) -> bool:
-    """Whether the samples' scores are what the metric is the mean of."""
-    return math.isclose(statistics.fmean(scores), statistics.fmean(values), rel_tol=1e-6, abs_tol=1e-9)
+def _are_of(scores: Sequence[Sequence[float]], values: Sequence[float]) -> bool:
+    """Whether the samples' scores are what the metric of each seed is the mean of."""
+    return all(
+        bool(own) and math.isclose(statistics.fmean(own), value, rel_tol=1e-6, abs_tol=1e-9)
+        for own, value in zip(scores, values, strict=True)
+    )
 
 
 def _answered(result: CellResult) -> int:
@@ -160,20 +171,20 @@ def _why(results: Sequence[CellResult], metric: str) -> str:
     return ", ".join(reason if count == 1 else f"{count} {reason}" for reason, count in reasons.items())
 
 
-def _against(field: Field, dense: Field | None) -> Field:
-    if field.value is None or dense is None or dense.value is None or dense.metric != field.metric:
+def _against(field: Field, results: Sequence[CellResult], dense: Sequence[CellResult]) -> Field:
+    """The field with its difference to dense, over the seeds that both have."""
+    own, its = ({each.cell.seed: each for each in some if _has(each, field.metric)} for some in (results, dense))
+    both = [seed for seed in own if seed in its]
+    if not both:
         return field
-    return Field(
-        metric=field.metric,
-        value=field.value,
-        low=field.low,
-        high=field.high,
-        difference=field.value - dense.value,
-        done=field.done,
-        planned=field.planned,
-        samples=field.samples,
-        why=field.why,
-    )
+    mine, others = ([figure_of(some[seed], field.metric) or 0.0 for seed in both] for some in (own, its))
+    answered, asked = (sum(_answered(some[seed]) for seed in both) for some in (own, its))
+    unlike = f"{answered} samples, dense {asked}" if answered != asked and answered and asked else ""
+    return replace(field, difference=statistics.fmean(mine) - statistics.fmean(others), unlike=unlike)
+
+
+def _has(result: CellResult, metric: str) -> bool:
+    return figure_of(result, metric) is not None
 
 
 def _row(
@@ -186,18 +197,22 @@ def _row(
     whole = len(fields) == len(metrics) and all(field.complete for field in fields.values())
     one_way = len({lower_is_better(metric) for metric in metrics.values()}) <= 1
     values = [field.value for field in fields.values() if field.value is not None]
-    done = [each for some in results.values() for each in some if each.status == "done"]
-    kept = [value for each in done if (value := _used(each, "kept")) is not None]
-    seconds = [value for each in done if (value := _seconds(each)) is not None]
+    cells = [each for some in results.values() for each in some] if whole else []
     return Row(
         model=key[0],
         sparse_attention=key[1],
         dense=key[1] in planned.dense,
         fields=fields,
         mean=statistics.fmean(values) if whole and one_way and values else None,
-        kept=statistics.fmean(kept) if kept else None,
-        seconds=statistics.fmean(seconds) if seconds else None,
+        kept=_mean([_used(each, "kept") for each in cells]),
+        seconds=_mean([_seconds(each) for each in cells]),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean, unless one is missing: means over unequal sets of cells are not to be compared."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
 def _used(result: CellResult, name: str) -> float | None:
@@ -207,7 +222,9 @@ def _used(result: CellResult, name: str) -> float | None:
 
 
 def _seconds(result: CellResult) -> float | None:
-    """What answering took, loading apart."""
-    millis = result.done.get("millis")
+    """What answering took, loading apart; None for a cell that went on with answers of an earlier attempt."""
+    millis, samples = result.done.get("millis"), result.done.get("samples")
+    if isinstance(samples, Mapping) and samples.get("kept"):
+        return None
     value = millis.get("run") if isinstance(millis, Mapping) else None
     return value / 1000 if isinstance(value, int) else None

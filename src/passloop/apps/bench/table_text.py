@@ -25,7 +25,9 @@ def column_name(column: Column) -> str:
 
 
 def field_text(field: Field | None) -> str:
-    """`0.75 (-0.25) [0.50, 1.00]`; what is missing is `-` with its reason, what is not in the matrix is empty."""
+    """`0.75 (-0.25) [0.50, 1.00]`; what is missing is `-` with its reason, what is not in the matrix is empty. Where
+    dense has answered another number of samples, it says so.
+    """
     if field is None:
         return ""
     if field.value is None:
@@ -35,6 +37,8 @@ def field_text(field: Field | None) -> str:
         text += f" ({field.difference:+.3g})"
     if field.low is not None and field.high is not None:
         text += f" [{field.low:.3g}, {field.high:.3g}]"
+    if field.unlike:
+        text += f" ({field.unlike})"
     return f"{text} {field.done}/{field.planned} {field.why}".strip() if not field.complete else text
 
 

@@ -176,7 +176,7 @@ def _row(table: Table, row: Row, places: Mapping[tuple[str, str, str, str], list
 
 
 def _field(field: Field, cells: list[str]) -> Json:
-    names = ("metric", "value", "low", "high", "difference", "done", "planned", "samples", "why")
+    names = ("metric", "value", "low", "high", "difference", "done", "planned", "samples", "why", "unlike")
     return {**{name: getattr(field, name) for name in names}, "cells": cells}
 
 

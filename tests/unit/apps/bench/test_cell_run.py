@@ -78,7 +78,7 @@ def test_answers_of_an_interrupted_cell_are_kept(tmp_path: Path) -> None:
     assert lab.run().metrics == whole
     done = answers_of(lab.place() / "samples.jsonl")
     assert [each.answer for each in done] == ["from before"] * 3 + ["yes"]
-    assert state_of(lab.place()).done["samples"] == {"expected": None, "answered": 4}
+    assert state_of(lab.place()).done["samples"] == {"expected": None, "answered": 4, "kept": 3}
     assert not (lab.place() / "answers.jsonl").exists()
 
 

@@ -33,6 +33,7 @@ function fieldOf(field, column, [low, high], row, open) {
     `${rowText(row)}, ${columnText(column)}`,
     field.low !== null && field.low !== undefined && `95 %: ${numberText(field.low)} to ${numberText(field.high)}`,
     `${field.done} of ${field.planned} seeds, ${field.samples} samples`,
+    field.unlike,
     field.why,
   ].filter(Boolean).join("\n");
   if (field.value === null) return { text: "–", small: field.why.slice(0, 14), title, tone: null, open: field.cells?.length ? open(field, row, column) : undefined };
