@@ -118,7 +118,7 @@ class WorkerDriver:
             self._report(Exited(order.attempt, order.epoch, halted("cancelled")))
             return
         hold = None if order.worker is None else self._holds.get(order.worker)
-        if order.worker is not None and hold is None:
+        if order.worker is not None and (hold is None or hold.ended is not None):
             self._report(Exited(order.attempt, order.epoch, STOPPED_WORKER))
             return
         try:
@@ -192,29 +192,32 @@ class WorkerDriver:
         await self._find()
         for live in attempts:
             order = Order.of_live(live)
-            ending = await asyncio.to_thread(look_at, order)
             hold = self._holds.get(live.worker or worker_named_by(live))
             if live.state == "stray":
                 self._reattach_stray(hold, order)
                 continue
             if hold is None:
                 lost = Hold(live.attempt, "", live.directory, live.allocation, came_up=True)
+                ending = await asyncio.to_thread(look_at, order)
                 self._tell_end(lost, order, outcome_after(lost, order, ending), kept=False)
                 continue
             if live.allocation.amounts or live.allocation.devices:
                 hold.allocation = live.allocation
             self._of[order.attempt] = hold
-            hold.orders[order.attempt] = order
-            self._take_up(hold, order, ending, begun_before=live.state != "admitted")
+            hold.orders[order.attempt] = order  # before the look: what its worker says meanwhile is heard
+            ending = await asyncio.to_thread(look_at, order)
+            if order.attempt in hold.orders:
+                self._take_up(hold, order, ending)
 
-    def _take_up(self, hold: Hold, order: Order, ending: Ending, *, begun_before: bool) -> None:
-        """An attempt of an earlier engine, whose worker is there."""
-        if not ending.begun:
-            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=hold.alive)
+    def _take_up(self, hold: Hold, order: Order, ending: Ending) -> None:
+        """An attempt of an earlier engine, whose worker is there, or ended and not yet said to be gone."""
+        if hold.ended is not None:
+            self._background.spawn(self._bury_late(hold))
+        elif not ending.begun and hold.alive:
+            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=True)
         elif ending.outcome is not None and ending.kept and hold.alive:
             self._tell_end(hold, order, ending.outcome, kept=True)
-        elif not begun_before:
-            order.started = False
+        elif ending.begun:
             self._begin(hold, order)
 
     def _reattach_stray(self, hold: Hold | None, order: Order) -> None:
@@ -344,7 +347,7 @@ class WorkerDriver:
         if hold.life is Life.STARTING:
             hold.life = Life.UP
         for order in list(hold.orders.values()):
-            if order.started:
+            if order.started or not order.message:
                 self._background.spawn(self._settle(hold, order))
         hold.connect(channel)
 
@@ -354,9 +357,10 @@ class WorkerDriver:
         if order.attempt not in hold.orders:
             return
         if ending.outcome is not None:
+            self._begin(hold, order)
             self._end(hold, order, ending.outcome, kept=ending.kept)
-        elif not ending.begun:
-            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=hold.alive)
+        elif not ending.begun and hold.alive:
+            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=True)
 
     def _begin(self, hold: Hold, order: Order) -> None:
         if not order.started:
@@ -405,29 +409,41 @@ class WorkerDriver:
         if isinstance(event, Started):
             hold.process = event.process
         elif isinstance(event, Exited):
-            hold.life, hold.ended = Life.ENDING, event.outcome
-            self._background.spawn(self._bury(hold, stray=event.stray))
+            hold.life, hold.ended, hold.outlived = Life.ENDING, event.outcome, event.stray
+            self._background.spawn(self._bury(hold))
         elif isinstance(event, StrayGone):
-            self._gone(hold)
+            hold.outlived = False
+            self._background.spawn(self._bury(hold))
 
-    async def _bury(self, hold: Hold, *, stray: bool) -> None:
-        """A worker has ended: so have its attempts, each as its records say. Its folder goes if nobody needs it.
-
-        What is left of it is charged to the attempt that it ran, or to the first if it had begun none.
-        """
-        needed = stray or not hold.came_up
-        endings = [(order, await _looked_at(order)) for order in list(hold.orders.values())]
-        if stray and hold.stray is None:
-            hold.stray = next((order for order, ending in endings if ending.begun), endings[0][0] if endings else None)
-        for order, ending in endings:
-            needed = needed or (ending.begun and ending.outcome is None)
-            if order.attempt not in hold.orders:
-                continue  # its end was told meanwhile
-            self._tell_end(hold, order, outcome_after(hold, order, ending), kept=False, stray=order is hold.stray)
-        if not needed:
+    async def _bury(self, hold: Hold) -> None:
+        """A worker has ended, and so have its attempts. Its folder goes if nobody needs it."""
+        is_told = await self._bury_orders(hold)
+        if is_told and hold.came_up and not hold.outlived:
             await asyncio.to_thread(remove_blank, hold.directory)
-        if not stray:
+            await self._bury_orders(hold)  # an attempt of an earlier engine may have been taken up meanwhile
+        if not hold.outlived:
             self._gone(hold)
+
+    async def _bury_late(self, hold: Hold) -> None:
+        """An attempt of an earlier engine was taken up when its worker was known to have ended."""
+        await self._bury_orders(hold)
+
+    async def _bury_orders(self, hold: Hold) -> bool:
+        """Tell the ends of a dead worker's attempts, each as its records say; False if those of one that began do not.
+
+        What is left of the worker is charged to the attempt that it ran, or to the first if it had begun none.
+        """
+        is_told = True
+        while orders := list(hold.orders.values()):
+            endings = [(order, await _looked_at(order)) for order in orders]
+            if hold.outlived and hold.stray is None:
+                hold.stray = next((order for order, ending in endings if ending.begun), orders[0])
+            for order, ending in endings:
+                is_told = is_told and not (ending.begun and ending.outcome is None)
+                if order.attempt in hold.orders:
+                    outcome = outcome_after(hold, order, ending)
+                    self._tell_end(hold, order, outcome, kept=False, stray=order is hold.stray)
+        return is_told
 
     def _gone(self, hold: Hold) -> None:
         """Nothing is left of a worker."""

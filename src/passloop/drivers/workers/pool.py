@@ -63,8 +63,9 @@ class Order:
 class Hold:
     """One worker. `process` is the JSON text that names its shim; `orders` are its attempts, first to run first.
 
-    `halted` is the attempt it is ended for, with the reason; `ended` how it ended, once its shim has said so; `stray`
-    the attempt that is charged for what is left of it. `gone` is set once it is proven gone.
+    `halted` is the attempt it is ended for, with the reason; `ended` how it ended, once its shim has said so;
+    `outlived` that something of it was left then, and `stray` the attempt that is charged for that. `gone` is set
+    once it is proven gone.
     """
 
     worker: AttemptId
@@ -77,6 +78,7 @@ class Hold:
     orders: dict[AttemptId, Order] = field(default_factory=dict)
     halted: tuple[AttemptId, str] | None = None
     ended: Outcome | None = None
+    outlived: bool = False
     stray: Order | None = None
     came_up: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
