@@ -24,6 +24,7 @@ from passloop.cli import streams
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.reads import Ask
 from passloop.cli.store_reads import StoreReads
+from passloop.cli.whole_files import write_whole_text
 from passloop.clock import SystemClock
 from passloop.engine.errors import NotFound
 from passloop.store.home import Home
@@ -85,11 +86,9 @@ def write_report(home: str, found: Found, html: str | None, *, files: bool = Tru
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_summary(folder, summary_of(found.planned, found.results))
-            (folder / "report.md").write_text(f"# {found.planned.bench}\n\n{markdown_text(table)}", encoding="utf-8")
-            (folder / "report.csv").write_text(csv_text(table), encoding="utf-8")
-            page.write_text(
-                report_html(found.planned, found.results, made_at=made_at, timeline=timeline), encoding="utf-8"
-            )
+            write_whole_text(folder / "report.md", f"# {found.planned.bench}\n\n{markdown_text(table)}")
+            write_whole_text(folder / "report.csv", csv_text(table))
+            write_whole_text(page, report_html(found.planned, found.results, made_at=made_at, timeline=timeline))
         except OSError as refused:
             what = f"{refused.filename or page} cannot be written: {refused.strerror}"
             raise CliError(what, hint="passloop report --out FILE") from None

@@ -18,6 +18,7 @@ from passloop.apps.generate.settling import Settling
 from passloop.apps.generate.summary import summary_of
 from passloop.cli import streams
 from passloop.cli.exits import CliError, Exit
+from passloop.cli.whole_files import write_whole_text
 from passloop.clock import SystemClock
 from passloop.drivers.calls.driver import UNKNOWN
 from passloop.store.home import Home
@@ -52,7 +53,7 @@ def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> 
     if files:
         path = Path(out or f"passloop-report-{dataset.spec.generate}.html")
         try:
-            path.write_text(report_html(dataset, summary, times, rows, made_at=SystemClock().wall()), encoding="utf-8")
+            write_whole_text(path, report_html(dataset, summary, times, rows, made_at=SystemClock().wall()))
         except OSError as refused:
             raise CliError(f"{path} cannot be written: {refused.strerror}", hint="passloop report --out FILE") from None
         streams.say(f"written: {path}")

@@ -20,6 +20,7 @@ from passloop.apps.tune.study import Study, study_of_file, study_of_text
 from passloop.cli import streams
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.tuning import table_lines
+from passloop.cli.whole_files import whole_file
 from passloop.clock import SystemClock
 from passloop.store.home import Home
 from passloop.store.reader import Reader
@@ -121,7 +122,8 @@ def _export_optuna(standing: Standing, path: Path) -> None:
 
 def _written(path: Path, data: bytes, hint: str) -> None:
     try:
-        path.write_bytes(data)
+        with whole_file(path) as file:
+            file.write(data)
     except OSError as refused:
         raise CliError(f"{path} cannot be written: {refused.strerror}", hint=hint) from None
     streams.say(f"written: {path}")

@@ -86,8 +86,10 @@ def _to_stdout(write: Callable[[IO[bytes]], None]) -> None:
 
 
 def _to_file(path: str, write: Callable[[IO[bytes]], None]) -> None:
+    from passloop.cli.whole_files import whole_file
+
     try:
-        with open(path, "wb") as file:
+        with whole_file(Path(path)) as file:
             write(file)
     except OSError as refused:
         what = f"{streams.clean(path)} cannot be written: {refused.strerror}"

@@ -67,8 +67,10 @@ def _report_sweep(home: str, run: str, out: str | None, *, no_html: bool) -> Non
 
 
 def _write(page: str, path: Path) -> None:
+    from passloop.cli.whole_files import write_whole_text
+
     try:
-        path.write_text(page, encoding="utf-8")
+        write_whole_text(path, page)
     except OSError as refused:
         raise CliError(f"{path} cannot be written: {refused.strerror}", hint="passloop report --out FILE") from None
     streams.say(f"written: {path}")
