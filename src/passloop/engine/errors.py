@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from passloop.kernel.events import Event, PoolOpened, QuarantineReleased
 
-__all__ = ["EngineError", "EngineStopped", "NotAllowed", "NotFound", "Refused", "Unwritable", "refusal_hint"]
+__all__ = [
+    "EngineError",
+    "EngineStopped",
+    "NotAllowed",
+    "NotFound",
+    "OutOfFiles",
+    "Refused",
+    "Unwritable",
+    "refusal_hint",
+]
 
 
 class EngineError(Exception):
@@ -56,6 +65,13 @@ class EngineStopped(EngineError):
     """The engine is going away and answers nothing more."""
 
     code = "stopped"
+    exit_code = 5
+
+
+class OutOfFiles(EngineError):
+    """The system lets the engine open no more files than it has, too few to begin with."""
+
+    code = "out_of_files"
     exit_code = 5
 
 

@@ -7,6 +7,8 @@ Used by the daemon, by foreground commands and by `passloop.open` alike.
 from __future__ import annotations
 
 import asyncio
+import errno
+import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from passloop.devices.locks import device_locks
 from passloop.devices.opening import open_inventory
 from passloop.drivers.base import Driver
 from passloop.drivers.calls.driver import CallDriver
+from passloop.drivers.descriptors import lacks_descriptor
 from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.processes.driver import ProcessDriver
 from passloop.drivers.workers.driver import WorkerDriver
@@ -24,7 +27,7 @@ from passloop.engine.attempts import Attempts
 from passloop.engine.device_desk import DeviceDesk, holdings_of
 from passloop.engine.drain import DownMode
 from passloop.engine.engine import Engine
-from passloop.engine.errors import EngineError
+from passloop.engine.errors import EngineError, OutOfFiles
 from passloop.engine.settings import EngineSettings
 from passloop.store.database import Store
 from passloop.store.home import Home, HomeLock
@@ -102,32 +105,50 @@ async def open_host(path: Path, settings: EngineSettings | None = None) -> Async
     """An engine on the home at `path`, with its socket and the page served, for as long as the block lasts.
 
     At the end what still runs is left to the next engine, and after a `down` the store is copied. Raises
-    `HomeRefused`, `HomeBusy`, `StoreDamaged`, `StoreTooNew`, and what a setting raises.
+    `HomeRefused`, `HomeBusy`, `StoreDamaged`, `StoreTooNew`, `OutOfFiles`, and what a setting raises.
     """
-    home = Home(path)
-    home.prepare()
     async with AsyncExitStack() as stack:
-        stack.enter_context(HomeLock(home))
-        store = Store.open(home)
-        stack.callback(store.close)
-        engine = compose(store, settings or EngineSettings())
-        stack.push_async_callback(engine.stop)
-        await engine.start()
-        host = EngineHost(engine)
-        await host.files.start()
-        stack.push_async_callback(host.files.stop)
-        app = make_app(host)
-        server = SocketServer(app, home.socket)
-        await server.start()
-        stack.push_async_callback(server.stop)
-        host.page = await open_page(app, home, engine.clock, engine.settings.environ.get("PASSLOOP_PAGE", "auto"))
-        stack.push_async_callback(host.page.stop)
-        stack.callback(engine.hang_up)
-        app.state.commands = OwnCommands(engine)
-        await app.state.commands.follow_again()
+        try:
+            host = await _opened(stack, Home(path), settings or EngineSettings())
+        except OSError as error:
+            if not lacks_descriptor(error):
+                raise
+            raise _out_of_files(path, error) from error
         yield host
         if host.is_down:
-            await engine.backups.take()
+            await host.engine.backups.take()
+
+
+async def _opened(stack: AsyncExitStack, home: Home, settings: EngineSettings) -> EngineHost:
+    """The engine on this home, served; `stack` closes it in the right order."""
+    home.prepare()
+    stack.enter_context(HomeLock(home))
+    store = Store.open(home)
+    stack.callback(store.close)
+    engine = compose(store, settings)
+    stack.push_async_callback(engine.stop)
+    await engine.start()
+    host = EngineHost(engine)
+    await host.files.start()
+    stack.push_async_callback(host.files.stop)
+    app = make_app(host)
+    server = SocketServer(app, home.socket)
+    await server.start()
+    stack.push_async_callback(server.stop)
+    host.page = await open_page(app, home, engine.clock, engine.settings.environ.get("PASSLOOP_PAGE", "auto"))
+    stack.push_async_callback(host.page.stop)
+    stack.callback(engine.hang_up)
+    app.state.commands = OwnCommands(engine)
+    await app.state.commands.follow_again()
+    return host
+
+
+def _out_of_files(path: Path, error: OSError) -> OutOfFiles:
+    """What still runs is left to the next engine: nothing of it was judged without being looked at."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = f" (this process may have {soft:,}, or {hard:,} if it asks)" if error.errno == errno.EMFILE else ""
+    what = f"the engine of {path} can open no more files than it has{told}: {error.strerror}; what runs goes on"
+    return OutOfFiles(what, hint="passloop doctor, which tells where to raise the limit")
 
 
 def compose(store: Store, settings: EngineSettings, clock: Clock | None = None) -> Engine:

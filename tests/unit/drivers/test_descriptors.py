@@ -20,6 +20,7 @@ from passloop.drivers.identity import Process, open_process, own_process
 from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.processes import strays
 from passloop.drivers.processes.cgroups import memory_parent
+from passloop.drivers.processes.driver import ProcessDriver
 from passloop.drivers.processes.launcher import Launcher
 from passloop.drivers.processes.own_word import explained
 from passloop.drivers.workers.driver import WorkerDriver
@@ -252,3 +253,14 @@ async def test_an_attempt_whose_shim_cannot_be_watched_goes_on_and_can_be_stoppe
         stage.driver.halt(order.attempt, 1, grace=0, reason="cancelled")
         assert (await stage.ended()).outcome.kind is OutcomeKind.CANCELLED
         assert not lifeline.survivors()
+
+
+async def test_a_driver_that_cannot_start_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_launcher: Launcher) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Launcher, "start", full)
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="Too many open files"):
+        await ProcessDriver(tmp_path).start(Heard())
+    assert sorted(os.listdir("/proc/self/fd")) == before

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from passloop.engine.drain import DownMode
+from passloop.engine.errors import OutOfFiles
 from passloop.engine.settings import EngineSettings
 from passloop.kernel.events import Submitted
 from passloop.kernel.tasks import NewTask, TaskState
@@ -20,6 +24,19 @@ from passloop.web.host import open_host
 from tests.support.builders import ask, spec_of
 
 SETTINGS = EngineSettings(environ={**os.environ, "PASSLOOP_CPUS": "2", "PASSLOOP_VIRTUAL_GPUS": "2x80GiB"})
+
+
+@contextmanager
+def few_more(count: int) -> Iterator[None]:
+    """Inside, this process can open so many files more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def shell(script: str, *, gpus: int = 0) -> Submitted:
@@ -74,3 +91,18 @@ async def test_a_process_killed_from_outside_ends_by_its_signal(tmp_path: Path) 
         (attempt,) = await host.engine.read(lambda reader: reader.attempts(1))
         assert attempt.outcome is not None
         assert attempt.outcome.signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize("count", [8, 11])
+async def test_an_engine_that_can_open_too_few_files_says_what_to_do_and_starts_later(
+    tmp_path: Path, count: int
+) -> None:
+    home = tmp_path / "home"
+    async with open_host(home, SETTINGS):
+        pass
+    with few_more(count), pytest.raises(OutOfFiles, match=r"can open no more files .*Too many open files") as told:
+        async with open_host(home, SETTINGS):
+            pass
+    assert told.value.hint.startswith("passloop doctor")
+    async with open_host(home, SETTINGS) as host:
+        assert host.engine.status().state == "running"

@@ -98,9 +98,16 @@ class ProcessDriver:
         self._counts = dict.fromkeys(("launched", "ended", "lost", "zygote_starts"), 0)
 
     async def start(self, report: Report, *, failed: Fail = to_the_loop) -> None:
-        """Bind the socket for reports and start the zygote."""
+        """Bind the socket for reports and start the zygote, or leave nothing open."""
         self._report = report
         self._background.failed = failed
+        try:
+            self._open()
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _open(self) -> None:
         self._folder = open_home(self._home)
         path = socket_path(self._folder)
         (self._home / "reports").unlink(missing_ok=True)

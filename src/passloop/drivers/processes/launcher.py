@@ -13,7 +13,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,7 +55,7 @@ class Launcher:
         self._socket: socket.socket | None = None
         self._waiting: deque[tuple[memoryview, Sequence[int], Callable[[str], None]]] = deque()
         self._heard = bytearray()
-        self._last_words = tempfile.TemporaryFile()  # noqa: SIM115  closed in `stop`
+        self._last_words = os.fdopen(os.memfd_create("passloop-zygote-stderr"), "r+b")
 
     @property
     def pid(self) -> int | None:
