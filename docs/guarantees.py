@@ -215,7 +215,9 @@ What a person sees of them:
 
 def files_of(promise: Promise) -> list[str]:
     """The test files of a promise, below tests/. Raises SystemExit for one that is named and not there, or empty."""
-    numbered = [path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_p*.py") if _is_about(path, promise)]
+    numbered = [
+        path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_p*.py") if _is_about(path.stem, promise)
+    ]
     found = sorted({*numbered, *promise.also})
     for name in found:
         if not tests_in(TESTS / name):
@@ -223,9 +225,9 @@ def files_of(promise: Promise) -> list[str]:
     return found
 
 
-def _is_about(path: Path, promise: Promise) -> bool:
-    """Whether the numbers in the name say so: test_p01_p02_kills.py is about P1 and P2."""
-    return any(int(number) == promise.number for number in re.findall(r"_p(\d\d)(?=_|$)", path.stem))
+def _is_about(name: str, promise: Promise) -> bool:
+    """Whether the numbers in the name say so: test_p01_p02_kills is about P1 and P2."""
+    return any(int(number) == promise.number for number in re.findall(r"_p(\d\d)(?=_|$)", name))
 
 
 def tests_in(path: Path) -> set[str]:
@@ -302,8 +304,20 @@ def _lasts(promise: Promise, results: list[Result]) -> Iterator[str]:
 
 
 def has_large(promise: Promise) -> bool:
-    """Whether a promise has a large figure of its own."""
-    return any("mark.large" in (TESTS / name).read_text(encoding="utf-8") for name in files_of(promise))
+    """Whether a large test bears the promise's number, or is in a file that does."""
+    return any(_is_about(name, promise) for file in files_of(promise) for name in _large_names(TESTS / file))
+
+
+def _large_names(path: Path) -> Iterator[str]:
+    """The names of a file's large tests, and its own if it has one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        marks = node.decorator_list if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else []
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
+            marks = [node.value]
+        if any("mark.large" in ast.unparse(mark) for mark in marks):
+            yield path.stem
+            yield getattr(node, "name", path.stem)
 
 
 def _merged(found: list[Result]) -> Iterator[str]:
