@@ -20,6 +20,7 @@ REASONS = {
     "backoff": "pause before a retry",
     "dependency": "waiting for other tasks",
     "held": "held",
+    "awaiting": "only work waits that was told to wait for capacity",
     "unfit": "only work that can never fit on this machine waits",
     "idle": "nothing to start",
 }

@@ -50,7 +50,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One task; times in ms since the epoch. `log` holds the last lines of a task that failed."""
+    """One task; times in ms since the epoch. `log` holds the last lines of a task that failed. One that
+    `awaits_capacity` may ask for more than the machine has.
+    """
 
     id: int
     run: int
@@ -67,6 +69,7 @@ class Row:
     submitted_at: int | None
     attempts: tuple[Attempt, ...]
     log: str = ""
+    awaits_capacity: bool = False
 
     @property
     def started_at(self) -> int | None:
@@ -268,6 +271,7 @@ def _row(task: Mapping[str, Any], log_of: Callable[[Mapping[str, Any]], str] | N
         submitted_at=_millis(task.get("submitted_at")),
         attempts=attempts or _only_attempt(task),
         log=log_of(task) if log_of and task.get("state") in FAILED_STATES else "",
+        awaits_capacity=bool(task.get("wait_for_capacity")),
     )
 
 

@@ -164,4 +164,4 @@ def _waits_unstarted(row: Row, ends: dict[int, int], now: int) -> Iterator[Wait]
     elif row.state in ("waiting", "ready"):
         freed = max([start, *(ends.get(task, start) for task in row.after)])
         yield Wait(start, freed, "dependency")
-        yield Wait(freed, now, "blocked")
+        yield Wait(freed, now, "awaiting" if row.awaits_capacity else "blocked")

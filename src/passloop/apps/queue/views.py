@@ -120,6 +120,7 @@ def shown_task(task: TaskView, attempts: Sequence[AttemptRow], *, folders: Mappi
         "grace_ms": spec.grace,
         "deadline_ms": spec.deadline,
         "patience_ms": spec.patience,
+        "wait_for_capacity": spec.wait_for_capacity,
         "retries": {
             "failure": spec.retries.failure,
             "timeout": spec.retries.timeout,

@@ -87,6 +87,18 @@ def test_a_gap_before_a_dependency_ended_is_its_own_reason() -> None:
     ]
 
 
+def test_work_that_may_ask_for_more_than_there_is_blames_no_gap_on_what_can_run() -> None:
+    asking = task(2, wait_for_capacity=True, state="ready")
+    timeline = timeline_of(task(1, attempt(0, 1)), asking, task(3, attempt(10, 11)))
+    assert gaps(timeline) == [(1000, 9990, "blocked"), (9990, 10_000, "starting")]
+    alone = timeline_of(task(1, attempt(0, 1)), asking, task(3, attempt(10, 11), submitted_at=at(9)))
+    assert gaps(alone)[0] == (1000, 9000, "awaiting")
+    page = report_html(
+        build_report([task(1, attempt(0, 1)), asking, task(3, attempt(9, 10), submitted_at=at(9))], made_at=START)
+    )
+    assert "only work waits that was told to wait for capacity" in page
+
+
 def test_held_work_explains_a_gap_only_when_nothing_else_waits() -> None:
     timeline = timeline_of(task(1, attempt(0, 1)), task(2, attempt(0, 5)), task(3, state="held", submitted_at=at(2)))
     assert gaps(timeline, 0) == [(1000, 2000, "idle"), (2000, 5000, "held")]
