@@ -52,10 +52,10 @@ def task_span(task: dict[str, Any]) -> int | None:
 
 
 def local_time(iso: str | None) -> str:
-    """The time on the user's clock."""
-    return "" if iso is None else datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """The time on the user's clock, with its zone."""
+    return "" if iso is None else datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def clock_in(millis: int) -> str:
-    """The time of day on the user's clock in so many ms."""
-    return datetime.fromtimestamp(time.time() + millis / 1000).astimezone().strftime("%H:%M:%S")
+    """The time of day on the user's clock in so many ms, with its zone."""
+    return datetime.fromtimestamp(time.time() + millis / 1000).astimezone().strftime("%H:%M:%S %Z")
