@@ -21,7 +21,7 @@ __all__ = ["DeviceWatch"]
 
 class DeviceWatch:
     """Watches what it is told to. Loop thread only; `report` gets a `DevicesSeen` there. Looks run in a
-    thread.
+    thread; `failed` gets the error of one, after which nobody looks any more.
     """
 
     def __init__(
@@ -29,11 +29,13 @@ class DeviceWatch:
         check: DeviceCheck,
         *,
         report: Callable[[DevicesSeen], None],
+        failed: Callable[[BaseException], None],
         period_ms: int = PERIOD_MS,
         pause: Pause = pause_ms,
     ) -> None:
         self._check = check
         self._report = report
+        self._failed = failed
         self._period_ms = period_ms
         self._pause = pause
         self._watched: frozenset[str] = frozenset()
@@ -51,6 +53,7 @@ class DeviceWatch:
         self._told = {uuid: seen for uuid, seen in self._told.items() if uuid in self._watched}
         if self._watched and self._watching is None:
             self._watching = asyncio.get_running_loop().create_task(self._look_on(), name="passloop-device-watch")
+            self._watching.add_done_callback(self._ended)
         elif not self._watched and self._watching is not None:
             self._watching.cancel()
             self._watching = None
@@ -65,6 +68,11 @@ class DeviceWatch:
         self.watch(())
         if watching is not None:
             await asyncio.wait([watching])
+
+    def _ended(self, watching: asyncio.Task[None]) -> None:
+        error = None if watching.cancelled() else watching.exception()
+        if error is not None:
+            self._failed(error)
 
     async def _look_on(self) -> None:
         while True:

@@ -100,7 +100,7 @@ class DeviceDesk:
         """Say where events and samples go, and errors after which an attempt would never end; before `start`."""
         self._report = report
         self._failed = failed
-        watch = DeviceWatch(self._check, report=report, period_ms=self._watch_ms)
+        watch = DeviceWatch(self._check, report=report, failed=failed, period_ms=self._watch_ms)
         self.gate = StartGate(
             self._check, locks=self._locks, holdings=self.holdings, watch=watch, report=report, failed=failed
         )

@@ -36,7 +36,7 @@ class Bench:
         check = DeviceCheck(self.inventory, self.locks)
         self.ticks = HandTick()
         self.told: list[DevicesSeen] = []
-        self.watch = DeviceWatch(check, report=self.told.append, pause=self.ticks.pause)
+        self.watch = DeviceWatch(check, report=self.told.append, failed=self.failures.append, pause=self.ticks.pause)
         self.gate = StartGate(
             check,
             locks=self.locks,
@@ -146,8 +146,8 @@ async def test_without_locks_the_gate_only_looks(tmp_path: Path) -> None:
     inventory = VirtualInventory([8192])
     check = DeviceCheck(inventory)
     refusals: list[StartRefused] = []
-    watch = DeviceWatch(check, report=lambda _seen: None)
     failures: list[BaseException] = []
+    watch = DeviceWatch(check, report=lambda _seen: None, failed=failures.append)
     gate = StartGate(check, locks=None, holdings=tuple, watch=watch, report=refusals.append, failed=failures.append)
     start = order(1, *whole(A))
     went = asyncio.Event()

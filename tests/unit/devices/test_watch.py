@@ -24,7 +24,12 @@ class Bench:
         self.inventory = VirtualInventory([8192, 8192])
         self.ticks = HandTick()
         self.told: list[DevicesSeen] = []
-        self.watch = DeviceWatch(DeviceCheck(self.inventory), report=self.told.append, pause=self.ticks.pause)
+        self.failures: list[BaseException] = []
+        self.watch = self.over(DeviceCheck(self.inventory))
+
+    def over(self, check: DeviceCheck) -> DeviceWatch:
+        report, failed = self.told.append, self.failures.append
+        return DeviceWatch(check, report=report, failed=failed, pause=self.ticks.pause)
 
     def uuids(self) -> list[list[str]]:
         return [[device.uuid for device in one.devices] for one in self.told]
@@ -107,7 +112,7 @@ async def test_a_device_that_is_no_longer_named_when_the_look_ends_is_not_report
             return super().look(uuids)
 
     check = DeviceCheck(SlowInventory([8192, 8192]))
-    watch = DeviceWatch(check, report=bench.told.append, pause=bench.ticks.pause)
+    watch = bench.over(check)
     watch.watch([A, B])
     tick = asyncio.create_task(bench.ticks.tick())
     assert await asyncio.to_thread(looking.wait, 20)
@@ -115,4 +120,21 @@ async def test_a_device_that_is_no_longer_named_when_the_look_ends_is_not_report
     look_on.set()
     await tick
     assert bench.uuids() == [[B]]
+    await watch.stop()
+
+
+async def test_an_error_of_a_look_is_told_since_nobody_looks_any_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise RuntimeError("no such answer of the driver")
+
+    monkeypatch.setattr(DeviceCheck, "still_free", fail)
+    failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    check = DeviceCheck(bench.inventory)
+    watch = DeviceWatch(check, report=bench.told.append, failed=failure.set_result, pause=bench.ticks.pause)
+    watch.watch([A])
+    tick = asyncio.create_task(bench.ticks.tick())
+    assert str(await asyncio.wait_for(failure, 20)) == "no such answer of the driver"
+    tick.cancel()
     await watch.stop()
