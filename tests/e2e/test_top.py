@@ -85,6 +85,18 @@ async def test_the_screen_shows_follows_and_acts(box: Box) -> None:
         await eyes.until(lambda top: "running" in str(top.query_one("#head", Static).render()))
 
 
+async def test_what_comes_while_the_screen_is_left_is_passed_over(box: Box) -> None:
+    assert await run(box, "up") == 0
+    screen = Top(str(box.home))
+    eyes = Eyes(screen)
+    async with screen.run_test() as pilot:
+        await eyes.until(lambda top: "running" in str(top.query_one("#head", Static).render()))
+        await screen.query_one("#gpus", DataTable).remove()
+        now = {"gpus": [], "counts": {}}
+        assert not await asyncio.to_thread(screen._given, now, {"lanes": [], "from": 0, "to": 1})
+        await pilot.press("q")
+
+
 def test_without_a_terminal_or_an_engine_it_says_so(box: Box) -> None:
     said = box.run("top")
     assert (said.code, "wants a terminal" in said.err) == (2, True)

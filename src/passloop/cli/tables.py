@@ -6,6 +6,7 @@ A table is no interface; scripts read `--json`. It never writes; it returns line
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from passloop.cli.streams import clean, paint
 __all__ = ["Column", "cell_width", "fitted", "table"]
 
 _LEAST = 6
+_INDEX = re.compile(r"\[\d+\]$")
 _GAP = "  "
 
 
@@ -66,13 +68,17 @@ def cell_width(text: str) -> int:
 
 
 def fitted(text: str, width: int) -> str:
-    """`text` cut to `width` columns, with a sign where something is missing."""
+    """`text` cut to `width` columns, with a sign where something is missing. An array's index stays: it alone tells one
+    task from the next.
+    """
     if cell_width(text) <= width:
         return text
-    kept = text
-    while kept and cell_width(kept) > width - 1:
+    found = _INDEX.search(text)
+    index = found[0] if found is not None and len(found[0]) + 3 <= width else ""
+    kept = text[: len(text) - len(index)]
+    while kept and cell_width(kept) > width - 1 - len(index):
         kept = kept[:-1]
-    return kept + "~"
+    return f"{kept}~{index}"
 
 
 def _kept(widths: Sequence[int], columns: Sequence[Column], width: int | None, empty: set[int]) -> list[int]:

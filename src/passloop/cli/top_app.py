@@ -14,12 +14,26 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
+from textual.events import Resize
 from textual.widgets import DataTable, Footer, Static
 
 from passloop.cli.client import Client, EngineStream
 from passloop.cli.exits import CliError
 from passloop.cli.spans import millis_of
-from passloop.cli.top_rows import SIGNS, Row, failure_rows, gpu_rows, headline, pool_rows, running_rows, waiting_rows
+from passloop.cli.tables import fitted
+from passloop.cli.top_rows import (
+    SIGNS,
+    Row,
+    failure_rows,
+    gpu_rows,
+    headline,
+    pool_rows,
+    room_for_names,
+    room_for_strips,
+    running_rows,
+    waiting_rows,
+)
 
 __all__ = ["Top"]
 
@@ -56,7 +70,9 @@ class Top(App[None]):
     def __init__(self, home: str) -> None:
         super().__init__()
         self._client = Client(home)
+        self._width = 80
         self._now: dict[str, Any] | None = None
+        self._timeline: dict[str, Any] | None = None
         self._asked: tuple[str, int] | None = None
         self._leave_read, self._leave_write = os.pipe()
         self._follower = threading.Thread(target=self._follow, name="passloop-top", daemon=True)
@@ -75,6 +91,14 @@ class Top(App[None]):
         """Begin to follow, and let the clock go on."""
         self._follower.start()
         self.set_interval(1.0, self._tick)
+
+    def on_resize(self, event: Resize) -> None:
+        """Make the strips and names as long as there is room for."""
+        self._width = event.size.width
+        for name in TABLES:
+            self.query_one(f"#{name}", DataTable).clear()
+        if self._now is not None and self._timeline is not None:
+            self._show(self._now, self._timeline)
 
     def on_unmount(self) -> None:
         """End the thread; it sleeps on the pipe, too."""
@@ -170,13 +194,13 @@ class Top(App[None]):
             return False
         try:
             self.call_from_thread(what)
-        except RuntimeError:
+        except (RuntimeError, NoMatches):  # it is left just now: no loop any more, or no tables
             return False
         return True
 
     def _show(self, now: dict[str, Any], timeline: dict[str, Any]) -> None:
-        self._now = now
-        self._fill("gpus", gpu_rows(now, timeline))
+        self._now, self._timeline = now, timeline
+        self._fill("gpus", gpu_rows(now, timeline, across=room_for_strips(self._width, now)))
         self._tick()
 
     def _tick(self) -> None:
@@ -184,7 +208,12 @@ class Top(App[None]):
         if self._now is not None:
             self.query_one("#head", Static).update(Text(headline(self._now)))
             for name, rows in ROWS.items():
-                self._fill(name, rows(self._now))
+                self._fill(name, self._named(rows(self._now)))
+
+    def _named(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows with names that leave room for the rest."""
+        room = room_for_names(self._width)
+        return [(key, (first, fitted(name, room), *more)) for key, (first, name, *more) in rows]
 
     def _fill(self, name: str, rows: Sequence[Row]) -> None:
         """Bring a table to these rows. Rows that stay are changed in their place, so that the cursor stays, too."""

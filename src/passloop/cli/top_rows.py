@@ -21,13 +21,21 @@ __all__ = [
     "gpu_rows",
     "headline",
     "pool_rows",
+    "room_for_names",
+    "room_for_strips",
     "running_rows",
     "strip",
     "waiting_rows",
 ]
 
 ACROSS = 60
-"""Characters of a strip; each is a part of the time that a timeline covers."""
+"""Characters of a strip at most; each is a part of the time that a timeline covers."""
+_LEAST_ACROSS = 15
+_LEAST_NAME = 12
+_WHERE = 12
+"""Characters of what a strip belongs to: of an endpoint its end, the model's name."""
+_BETWEEN = 2
+"""Blanks about each cell of a table on the screen."""
 BUSY, BAD = "█", "▓"
 EMPTY = {"idle": "·", "blocked": "▒", "reserved": "▒", "vetoed": "x", "quarantined": "x", "lost": "x"}
 OTHERS = "-"
@@ -35,6 +43,7 @@ SIGNS = f"{BUSY} ran  {BAD} failed  {EMPTY['blocked']} did not fit  {OTHERS} wai
 """What the characters of a strip mean; a dot is nothing."""
 OF_A_RUN = ("parallel/", "trials:", "leases-")
 OF_THE_MACHINE = ("cpu", "memory", "disk")
+_LIVE = ("running", "admitted", "stopping", "ready", "waiting", "backoff", "held")
 
 Json = Mapping[str, Any]
 Row = tuple[str, tuple[str, ...]]
@@ -42,15 +51,30 @@ Row = tuple[str, tuple[str, ...]]
 
 
 def headline(now: Json) -> str:
-    """The engine and how many tasks are in which state, on one line."""
-    counts = ", ".join(f"{number:,} {state}" for state, number in now["counts"].items() if number) or "no tasks"
-    return streams.clean(f"{now['engine']['state']}  {now['engine']['home']}  {counts}")
+    """The engine and how many tasks are in which state, on one line; what lives goes first, where it lies last."""
+    found = {state: number for state, number in now["counts"].items() if number}
+    order = [state for state in _LIVE if state in found] + [state for state in found if state not in _LIVE]
+    counts = ", ".join(f"{found[state]:,} {state}" for state in order) or "no tasks"
+    pretended = "  virtual GPUs" if any(gpu.get("virtual") for gpu in now["gpus"]) else ""
+    return streams.clean(f"{now['engine']['state']}{pretended}  {counts}  {now['engine']['home']}")
 
 
-def gpu_rows(now: Json, timeline: Json) -> list[Row]:
+def room_for_strips(width: int, now: Json) -> int:
+    """How many characters a strip may have on a screen of this width, beside who holds which GPU and how much of it."""
+    texts = [("where", "who", "memory"), *((" " * _WHERE, _gpu_state(gpu), _memory(gpu)) for gpu in now["gpus"])]
+    before = [max(map(len, column)) + _BETWEEN for column in zip(*texts, strict=True)]
+    return max(_LEAST_ACROSS, min(ACROSS, width - sum(before) - 2 * _BETWEEN))
+
+
+def room_for_names(width: int) -> int:
+    """How many characters of a task's name are shown: beside it there must be room for how it is."""
+    return max(_LEAST_NAME, width // 4)
+
+
+def gpu_rows(now: Json, timeline: Json, *, across: int = ACROSS) -> list[Row]:
     """GPUs with who holds them and a strip of the last time, and then endpoints."""
-    strips = {lane["id"]: strip(lane, timeline["from"], timeline["to"]) for lane in timeline["lanes"]}
-    empty = EMPTY["idle"] * ACROSS
+    strips = {lane["id"]: strip(lane, timeline["from"], timeline["to"], across=across) for lane in timeline["lanes"]}
+    empty = EMPTY["idle"] * across
     rows = [
         (gpu["uuid"], (f"GPU {gpu['index']}", _gpu_state(gpu), _memory(gpu), strips.get(gpu["uuid"], empty)))
         for gpu in now["gpus"]
@@ -58,13 +82,17 @@ def gpu_rows(now: Json, timeline: Json) -> list[Row]:
     others = [lane for lane in timeline["lanes"] if lane["kind"] != "gpu"]
     return [
         *rows,
-        *((lane["id"], (streams.clean(str(lane["label"])), "", "", strips[lane["id"]])) for lane in others),
+        *((lane["id"], (_end_of(streams.clean(str(lane["label"]))), "", "", strips[lane["id"]])) for lane in others),
     ]
 
 
 def running_rows(now: Json) -> list[Row]:
     """What runs: id, name, since when, on what."""
     return [_task_row(line, str(line["state"]), span_text(task_span(dict(line))), _on(line)) for line in now["running"]]
+
+
+def _end_of(label: str) -> str:
+    return label if len(label) <= _WHERE else f"~{label[1 - _WHERE :]}"
 
 
 def waiting_rows(now: Json) -> list[Row]:
@@ -95,23 +123,23 @@ def pool_rows(now: Json) -> list[Row]:
     return [(str(pool["name"]), _pool_cells(pool)) for pool in now["pools"] if _is_telling(pool)]
 
 
-def strip(lane: Json, first: int, last: int) -> str:
+def strip(lane: Json, first: int, last: int, *, across: int = ACROSS) -> str:
     """A lane as characters: what ran, and why nothing did."""
-    size = max(1, last - first) / ACROSS
-    found = [EMPTY["idle"]] * ACROSS
+    size = max(1, last - first) / across
+    found = [EMPTY["idle"]] * across
     for gap in lane["gaps"]:
-        for place in _places(gap, first, size):
+        for place in _places(gap, first, size, across):
             found[place] = EMPTY.get(gap["reason"], OTHERS)
     for bar in lane["bars"]:
-        for place in _places(bar, first, size):
+        for place in _places(bar, first, size, across):
             found[place] = BAD if bar["bad"] else BUSY
     return "".join(found)
 
 
-def _places(span: Json, first: int, size: float) -> Iterator[int]:
+def _places(span: Json, first: int, size: float, across: int) -> Iterator[int]:
     begin = max(0, int((span["start"] - first) / size))
-    end = min(ACROSS - 1, int((span["end"] - first) / size))
-    return iter(range(begin, max(begin, end) + 1) if begin < ACROSS else ())
+    end = min(across - 1, int((span["end"] - first) / size))
+    return iter(range(begin, max(begin, end) + 1) if begin < across else ())
 
 
 def _gpu_state(gpu: Json) -> str:
@@ -152,7 +180,8 @@ def _name(line: Json) -> str:
 def _on(line: Json) -> str:
     gpus = line["gpus"]
     more = f", {span_text(left(line['until']))} left" if line.get("until") else ""
-    model = next((str(pool).rpartition("/")[2] for pool in line["pools"] if pool not in OF_THE_MACHINE), "CPU")
+    others = (str(pool) for pool in line["pools"] if pool not in OF_THE_MACHINE and not pool.startswith(OF_A_RUN))
+    model = next((pool.rpartition("/")[2] for pool in others), "CPU")
     return (f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else streams.clean(model)) + more
 
 

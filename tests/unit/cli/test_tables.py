@@ -83,3 +83,9 @@ def test_colours_do_not_change_widths() -> None:
     painted = table(COLUMNS, rows, width=None, colours=[["", "", "blue"], ["", "", "red"]])
     assert painted[1] == " 1  a     \x1b[34mready\x1b[0m"
     assert painted[2] == " 2  b     \x1b[31mheld\x1b[0m"
+
+
+def test_a_name_that_is_cut_keeps_its_index() -> None:
+    assert fitted("evaluate-llama[12]", 10) == "evalu~[12]"
+    assert fitted("evaluate[12]", 6) == "evalu~"
+    assert fitted("evaluate[12]", 12) == "evaluate[12]"
