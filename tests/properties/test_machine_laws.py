@@ -24,6 +24,7 @@ from passloop.kernel.events import (
     GroupReleased,
     Held,
     PauseChanged,
+    PoolDeclared,
     PoolKind,
     PoolOpened,
     QuarantineReleased,
@@ -35,6 +36,7 @@ from passloop.kernel.events import (
     Submitted,
 )
 from passloop.kernel.ids import PoolName, TaskId
+from passloop.kernel.pools import NO_RATE
 from passloop.kernel.tasks import AttemptRow, Dependency, NewTask, OutcomeKind, RetryBudgets, TaskSpec
 from tests.properties.source_rules import SourceRules
 from tests.support.builders import GIB, HOUR, MINUTE, SECOND, ask, outcome, seen, spec_of
@@ -63,8 +65,19 @@ REQUESTS = (
     (ask(gpus=6),),
     (ask(cpus=1, model=1),),
     (ask(model=1, tokens=30),),
+    (ask(cpus=1, quota=50),),
     (ask(other=2),),
     (ask(cpus=8, exclusive=True),),
+)
+DECLARED_AGAIN = (
+    *(PoolDeclared(PoolName("tokens"), PoolKind.RATE, rate) for rate in (40, 100, 300, NO_RATE)),
+    *(PoolDeclared(PoolName("provider"), PoolKind.LIMIT, places) for places in (2, 4, 6)),
+    *(PoolDeclared(PoolName("model"), PoolKind.LIMIT, places, parent=PoolName("provider")) for places in (1, 3, 5)),
+    PoolDeclared(PoolName("model"), PoolKind.LIMIT, 3),
+    PoolDeclared(PoolName("model"), PoolKind.LIMIT, 3, parent=PoolName("other")),
+    PoolDeclared(PoolName("other"), PoolKind.LIMIT, 2, parent=PoolName("provider"), on_dead="fail"),
+    PoolDeclared(PoolName("other"), PoolKind.LIMIT, 3, parent=PoolName("provider")),
+    PoolDeclared(PoolName("quota"), PoolKind.RATE, NO_RATE),
 )
 LIMITS = (None, None, 30 * SECOND, 10 * MINUTE)
 PATIENCES = (None, None, 0, 2 * MINUTE)
@@ -119,6 +132,7 @@ class MachineLaws(SourceRules):
         self.world.declare("model", PoolKind.LIMIT, 3, parent="provider")
         self.world.declare("other", PoolKind.LIMIT, 3, parent="provider")
         self.world.declare("tokens", PoolKind.RATE, 100)
+        self.world.declare("quota", PoolKind.RATE, NO_RATE)
         for spec in specs:
             self._submit([NewTask(spec=spec, index=index) for index in range(2)], later=False)
 
@@ -328,6 +342,11 @@ class MachineLaws(SourceRules):
                 self.emit(PauseChanged(on, "disk full" if on else ""), later=later)
             case _:
                 self.emit(PoolOpened(PoolName(what)), later=later)
+
+    @rule(pool=st.sampled_from(DECLARED_AGAIN), later=LATER)
+    def declare_again(self, pool: PoolDeclared, later: bool) -> None:
+        """Another run knows a pool, too: otherwise, elsewhere, or of a rate not how large it is."""
+        self.emit(pool, later=later)
 
     @rule(millis=st.sampled_from(PAUSES))
     def time_passes(self, millis: int) -> None:

@@ -60,6 +60,7 @@ class Oracle:
             match event:
                 case PoolDeclared():
                     self.capacities[event.name] = (event.kind, event.capacity)
+                    self.parents.pop(event.name, None)
                     if event.parent is not None:
                         self.parents[event.name] = event.parent
                 case DevicesSeen():

@@ -86,8 +86,8 @@ def _new_attempt(state: State, task: Task, allocation: Allocation) -> Attempt:
 def charge(state: State, attempt: Attempt, *, again: bool = False) -> None:
     """Take what the attempt's allocation says from every pool.
 
-    With `again` (after a restart) a draw on a rate is only named: it was drawn when the attempt was admitted, and
-    corrected already if that has ended.
+    With `again` (after a restart) a draw on a rate that is known is only named: it was drawn when the attempt was
+    admitted, and corrected already if that has ended.
     """
     for name, amount in attempt.allocation.amounts:
         pool = state.pool(name)

@@ -30,7 +30,8 @@ RATE_WINDOW = 60_000
 """A rate is a budget per this many ms: no window of this length holds more than the rate."""
 
 NO_RATE = 1_000_000_000
-"""The capacity of a rate that nobody knows yet. It holds nobody back, and what is drawn on it is not worth storing."""
+"""The capacity of a rate that nobody knows yet. It holds nobody back, and draws on it are not worth storing: what the
+live attempts drew is known from these after a restart."""
 
 RATE_MARGIN = 1_000
 """By so many ms less may one draw take effect later than the next, and the window still holds."""
@@ -93,7 +94,11 @@ class AmountPool(ScalarPool):
 
 
 class LimitPool(ScalarPool):
-    """Most at once. The closure's adaptive limit lies between 1 and the capacity."""
+    """Most at once. The closure's adaptive limit lies between 1 and the capacity.
+
+    However low it is, one may have all it asks while nobody else is there: else who asks several places would wait for
+    ever where nobody is left whose successes raise the limit.
+    """
 
     kind = PoolKind.LIMIT
     __slots__ = ()
@@ -113,8 +118,8 @@ class LimitPool(ScalarPool):
         closure = self.closure
         assert closure is not None
         if closure.gate is Gate.OPEN:
-            limit, capacity = closure.limit, self.capacity
-            return (limit if limit < capacity else capacity) - self.used
+            limit, capacity, used = closure.limit, self.capacity, self.used
+            return (limit if used and limit < capacity else capacity) - used
         return self.capacity - self.used if _is_to_be_probed(closure) else 0
 
     def could_admit(self, amount: int) -> bool:
@@ -181,7 +186,13 @@ class RatePool(ScalarPool):
         self.holders[attempt] = amount
 
     def take_again(self, attempt: AttemptId, amount: int, drawn_at: int) -> None:
-        """After a restart: name the holder of a draw that was restored, so that it can be corrected."""
+        """After a restart: name the holder of a draw that was restored, so that it can be corrected.
+
+        While nobody knows how large the rate is, none was stored: it is drawn once more, for when it was.
+        """
+        if not self.is_known:
+            self.take(attempt, amount, drawn_at)
+            return
         self.holders[attempt] = amount
         for spell in self._spells:
             if spell.first <= drawn_at <= spell.last:

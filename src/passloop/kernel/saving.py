@@ -93,7 +93,7 @@ def _pool_row(state: State, name: str) -> PoolChanged:
     }
     if pool.closure is not None:
         body["closure"] = _closure_state(pool.closure)
-    if isinstance(pool, RatePool):
+    if isinstance(pool, RatePool) and pool.is_known:
         body["spells"] = pool.draws(state.now)
     return PoolChanged(name, pool.kind, json.dumps(body))
 
@@ -177,7 +177,7 @@ def _restore_pools(state: State, saved: Saved) -> None:
             _restore_closure(pool.closure, body["closure"])
             if pool.closure.until is not None:
                 state.wakeups.add(pool.closure.until, WakeUp.POOL, name)
-        if isinstance(pool, RatePool):
+        if isinstance(pool, RatePool) and pool.is_known:
             # stores of before 0.2 have one draw each, with its attempt: (time, amount, attempt)
             single = [(time, time, amount) for time, amount, _ in body.get("draws", ())]
             pool.restore_draws(body.get("spells", single))

@@ -204,7 +204,7 @@ class State:
         was_known = isinstance(pool, RatePool) and pool.is_known
         if was_known and capacity >= NO_RATE:
             capacity = pool.capacity
-        if pool.closure is not None and pool.closure.limit >= pool.capacity:
+        if pool.closure is not None and pool.closure.limit == pool.capacity:
             pool.closure.limit = capacity  # it was never lowered, so it goes with the capacity
         pool.capacity = capacity
         is_moved, pool.parent = pool.parent is not above, above

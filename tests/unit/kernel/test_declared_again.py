@@ -55,3 +55,16 @@ def test_a_pool_inside_itself_is_refused() -> None:
     assert [isinstance(turn.answers[0], Refusal) for turn in turns] == [True, True]
     task = world.submit(ask(inner=1), driver="calls")
     assert world.running == [task]
+
+
+def test_a_limit_that_was_lowered_stays_so_when_a_run_in_between_wants_fewer_places() -> None:
+    world = World(gpus=0)
+    world.declare("model", PoolKind.LIMIT, 8)
+    calls = world.submit_many(ask(model=1), n=8, driver="calls")
+    world.advance(SECOND)
+    world.end(calls[0], "rate_limited", status=429, retry_after=SECOND)
+    (before,) = (pool.limit for pool in world.machine.pools(world.now) if pool.name == "model")
+    world.declare("model", PoolKind.LIMIT, 4)
+    world.declare("model", PoolKind.LIMIT, 8)
+    (after,) = (pool.limit for pool in world.machine.pools(world.now) if pool.name == "model")
+    assert (before, after) == (6, 6)

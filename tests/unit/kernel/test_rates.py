@@ -99,3 +99,16 @@ def test_a_draw_counts_for_the_window_and_a_margin_whoever_looks_meanwhile() -> 
     assert later not in world.started
     world.advance(RATE_MARGIN)
     assert later in world.started
+
+
+def test_what_live_calls_drew_counts_after_a_restart_once_the_rate_is_known() -> None:
+    world = unknown_rate()
+    world.submit_many(ask(model=1, tokens=8), n=20, driver="calls")
+    world.restart()
+    world.advance(SECOND)
+    world.declare("tokens", PoolKind.RATE, 24)
+    while world.running:
+        world.finish(world.running[0])
+    assert len(world.starts) == 3
+    world.advance(MINUTE + RATE_MARGIN - SECOND)
+    assert len(world.starts) == 5
