@@ -323,7 +323,7 @@ def _end(state: State, task: Task, verb: Verb) -> None:
     state.touch(task)
     state.final.append(task)
     if task.shape.spec.warm_key is not None:
-        state.workers.unfinished[task.run] -= 1
+        state.workers.finish(task.run)
     if task.cell is not None:
         leave(state, task, task.cell)
     if task.key is not None and state.keys.get(task.key) == task.id and task.state is not TaskState.SUCCEEDED:

@@ -15,7 +15,6 @@ from .ledger import charge
 from .presence import evict, forget, give_starts, lay_down, make_room
 from .records import Attempt
 from .state import State
-from .wakeups import WakeUp
 from .workers import WORKERS, Worker
 
 __all__ = [
@@ -79,7 +78,6 @@ def _park(state: State, worker: Worker, told: Parked, attempt: Attempt) -> None:
     worker.memory = min(told.memory_mib, dict(attempt.allocation.amounts).get(MEMORY, 0))
     worker.since = state.now
     lay_down(state, worker)
-    state.wakeups.add(state.now + IDLE_MOST, WakeUp.WORKER)
     state.stir()
 
 
@@ -112,7 +110,11 @@ def on_worker_grew(state: State, event: WorkerGrew) -> None:
 
 
 def settle(state: State) -> None:
-    """Evict the parked workers that may not stay: idle too long, too many, nothing left to do, a device unusable."""
+    """Evict the parked workers that may not stay: idle too long, too many, nothing left to do, a device unusable.
+
+    Then wake when the one that has lain longest has lain too long.
+    """
+    state.wakeups.idle_at = None
     if not state.workers.by_id:
         return
     staying = state.workers.parked()
@@ -120,6 +122,7 @@ def settle(state: State) -> None:
         too_many = len(staying) - number > PARKED_MOST
         if too_many or worker.since + IDLE_MOST <= state.now or _is_over(state, worker):
             evict(state, worker)
+    state.wakeups.idle_at = next((one.since + IDLE_MOST for one in staying if one.parked), None)
     make_room(state, [grant.uuid for worker in staying for grant in worker.devices])
 
 
@@ -139,5 +142,4 @@ def restore_workers(state: State, text: str) -> None:
         state.workers.add(worker)
         if worker.lying:
             lay_down(state, worker)
-            state.wakeups.add(worker.since + IDLE_MOST, WakeUp.WORKER)
     state.workers.kept_back.update(dict.fromkeys(body["kept_back"]))

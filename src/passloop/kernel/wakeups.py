@@ -1,7 +1,8 @@
 """The earliest time at which anything could change by time alone.
 
 What belongs to a task, a pool or a worker lies in one heap, where stale entries are skipped when due. When admission
-would answer differently is what the last pass found, and nothing else: each pass finds it anew.
+would answer differently is what the last pass found, and nothing else: each pass finds it anew. So does each turn with
+the worker that has lain longest, however often it was used.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ __all__ = ["WakeUp", "WakeUps"]
 
 
 class WakeUp(IntEnum):
-    """Why to wake: a task's backoff or deadline ends, a pool's cooldown ends, or a worker has lain or kept others
-    waiting for long, which each turn looks at."""
+    """Why to wake: a task's backoff or deadline ends, a pool's cooldown ends, or a worker has kept others waiting
+    for long, which each turn looks at."""
 
     BACKOFF = 0
     DEADLINE = 1
@@ -23,13 +24,17 @@ class WakeUp(IntEnum):
 
 
 class WakeUps:
-    """Times in engine ms with what is due then. The same entry may stand twice; what it means is checked when due."""
+    """Times in engine ms with what is due then. The same entry may stand twice; what it means is checked when due.
 
-    __slots__ = ("_heap", "_pass_at")
+    `idle_at` is when the worker that has lain longest has lain too long, None if none lies.
+    """
+
+    __slots__ = ("_heap", "_pass_at", "idle_at")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, str]] = []
         self._pass_at: int | None = None
+        self.idle_at: int | None = None
 
     def add(self, time: int, kind: WakeUp, name: str = "") -> None:
         """Wake at `time` for the task id or pool in `name`."""
@@ -61,6 +66,9 @@ class WakeUps:
 
     def next(self) -> int | None:
         """The earliest time, or None."""
-        if not self._heap or (self._pass_at is not None and self._pass_at < self._heap[0][0]):
-            return self._pass_at
-        return self._heap[0][0]
+        earliest = self._pass_at
+        if self._heap and (earliest is None or self._heap[0][0] < earliest):
+            earliest = self._heap[0][0]
+        if self.idle_at is not None and (earliest is None or self.idle_at < earliest):
+            return self.idle_at
+        return earliest

@@ -162,6 +162,12 @@ class Workers:
         """Workers that are parked or evicted."""
         return (worker for worker in self.by_id.values() if worker.lying)
 
+    def finish(self, run: int) -> None:
+        """A task of this run with a warm key is final."""
+        self.unfinished[run] -= 1
+        if not self.unfinished[run]:
+            del self.unfinished[run]
+
     def parked(self) -> list[Worker]:
         """Parked workers, least recently used first."""
         found = [w for w in self.by_id.values() if not w.attempts and not w.evicted]

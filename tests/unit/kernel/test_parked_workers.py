@@ -107,6 +107,21 @@ def test_a_worker_is_parked_for_five_minutes_at_most() -> None:
     assert len(world.evicted) == 1
 
 
+def test_a_worker_that_is_used_often_wakes_nobody_but_when_it_has_lain_too_long() -> None:
+    world = one_gpu()
+    for _ in range(20):
+        world.advance(SECOND)
+        world.park(warm(world, gpus=1))
+    wakeups = world.machine.state.wakeups
+    assert (wakeups.next(), wakeups.due(world.now + 5 * MINUTE)) == (world.now + 5 * MINUTE, [])
+
+
+def test_a_run_whose_calls_are_all_done_is_counted_no_more() -> None:
+    world = World(gpus=1)
+    world.park(warm(world, gpus=1))
+    assert dict(world.machine.state.workers.unfinished) == {}
+
+
 def test_a_worker_is_not_parked_longer_than_its_run() -> None:
     world = World(gpus=1)
     world.park(warm(world, gpus=1))
