@@ -56,6 +56,17 @@ async def test_values_that_no_cell_uses_are_those_of_the_seed_file_and_the_seed_
         assert stand.endpoint.count("answered") == 6
 
 
+async def test_where_no_answer_came_rows_are_asked_for_again_though_they_were_to_be_dropped(tmp_path: Path) -> None:
+    dead_at_first = Script(default=ModelScript(latency=0, faults=(Fault(status=400, last=6),)))
+    async with generating(tmp_path, dead_at_first) as stand:
+        dropping = stand.dataset(on_dead_endpoint="drop_rows")
+        assert await followed(stand, dropping) == 1
+        assert written(tmp_path, "text") == []
+        assert await followed(stand, dropping) == 0
+        assert len(written(tmp_path, "text")) == 6
+        assert stand.endpoint.count("answered") == 6
+
+
 async def test_two_commands_at_once_make_one_run(tmp_path: Path) -> None:
     async with generating(tmp_path, Script(default=ModelScript(latency=50))) as stand:
         home = str(tmp_path / "home")

@@ -57,7 +57,7 @@ class Generate:
         a dataset that is written already no run.
         """
         if self._writes and self._is_written():
-            streams.say("every row is in the file: nothing is asked")
+            streams.say("every row is in the file, or was dropped: nothing is asked")
             return self.settle()
         if not self.dataset.tasks:
             streams.say("no column asks anybody: the rows are made here, without a run")

@@ -19,10 +19,12 @@ from .graph import Graph, graph_of, outputs_of, said_templates
 from .samplers import DISTRIBUTIONS, distribution_of
 from .seeds import check_seed
 from .spec import Column, Distributions, GenerateSpec
-from .templates import names_in
+from .templates import is_condition, names_in
 
 __all__ = ["check_spec"]
 
+CONDITIONS = frozenset({"keep", "when"})
+"""Keys whose template has to come out as true or false."""
 _LLM = ("model", "prompt", "system", "skip", "refusals")
 _ALLOWED: dict[str, tuple[str, ...]] = {
     "sampler": (*DISTRIBUTIONS, "conditional"),
@@ -218,6 +220,9 @@ def _check_template(checker: _Checker, path: tuple[Any, ...], text: str | None) 
     except BadValue as bad:
         checker.say(path, bad.what, bad.fix)
         return
+    if path[-1] in CONDITIONS and not is_condition(text):
+        what = f"{shown(text)} is a text, and a text is always true"
+        checker.say(path, what, 'write one expression: "{{ grade >= 3 }}"')
     for name in sorted(names - checker.known):
         checker.say(path, f"the template names {shown(name)}, which no column makes", did_you_mean(name, checker.known))
 

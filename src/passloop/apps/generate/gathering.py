@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from passloop.store.lookups import Keyed
     from passloop.store.reader import Reader
 
-__all__ = ["GatheredRow", "Status", "gather_unit"]
+__all__ = ["UNANSWERED", "GatheredRow", "Status", "gather_unit"]
+
+UNANSWERED = "no answer for "
+"""How the reason begins for which a row is dropped that lacks a column."""
 
 Status = Literal["kept", "dropped", "incomplete", "open"]
 _FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
@@ -84,7 +87,7 @@ def _status(dataset: Dataset, row: GatheredRow, *, is_open: bool) -> tuple[Statu
         if is_open:
             return "open", ""
         if dataset.spec.on_dead_endpoint == "drop_rows":
-            return "dropped", f"no answer for {next(iter(row.missing))}"
+            return "dropped", f"{UNANSWERED}{next(iter(row.missing))}"
         return "incomplete", ""
     if dataset.spec.keep is None:
         return "kept", ""

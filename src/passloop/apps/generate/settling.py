@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .cells import UnitCells, cells_of
 from .costs import UNIT, cost_of, spent_of
 from .dataset import BESIDE, Dataset
-from .gathering import GatheredRow, gather_unit
+from .gathering import UNANSWERED, GatheredRow, gather_unit
 from .parts import PartStore, lazily, parquet, table_of, write_file
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Tally:
                 tasks.append(task)
         self.wrong |= row.wrong
 
+    @property
+    def barren(self) -> bool:
+        """Whether nothing was kept, and rows were dropped for want of an answer."""
+        return not self.kept and any(reason.startswith(UNANSWERED) for reason in self.dropped)
+
     def merge(self, told: Mapping[str, Any]) -> None:
         """Count what a part tells of its rows."""
         self.kept += told["kept"]
@@ -64,7 +69,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of a dataset. `whole` says that all rows are there, or dropped as was asked."""
+    """What became of a dataset. `whole` says that all rows are there, or dropped as was asked and not all for want of
+    an answer.
+    """
 
     tally: Tally
     rows: int
@@ -118,7 +125,7 @@ class Settling:
             lacking += [row for row in rows if row.status in ("incomplete", "open")]
             kept = [row.values for row in rows if row.status == "kept"]
             pieces.append(lambda kept=kept: table_of(kept, self._dataset.outputs))
-        whole = not tally.incomplete if target is None else tally.kept >= target
+        whole = not tally.incomplete and not tally.barren if target is None else tally.kept >= target
         if writes:
             self._write(reader, tally, pieces, lacking, whole=whole)
         tally.kept = tally.kept if target is None else min(tally.kept, target)
@@ -137,6 +144,8 @@ class Settling:
             return None
         tally = Tally()
         tally.merge(told)
+        if tally.barren:
+            return None
         self._parts.remove()
         return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, True)
 

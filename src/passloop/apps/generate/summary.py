@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .costs import cost_text, spent_of
 from .dataset import Dataset
+from .gathering import UNANSWERED
 from .settling import Settled, cost_told
 
 if TYPE_CHECKING:
@@ -47,8 +48,15 @@ class Summary(NamedTuple):
     whole: bool
 
     @property
+    def barren(self) -> bool:
+        """Whether rows were dropped for want of an answer and none is left."""
+        return not self.counts["kept"] and any(reason.startswith(UNANSWERED) for reason in self.dropped)
+
+    @property
     def exit_code(self) -> int:
-        """0 if all rows are there or dropped as was asked, 1 for a partial dataset."""
+        """0 if all rows are there or dropped as was asked, 1 for a partial dataset, and for one that has no row because
+        no model answered.
+        """
         return 0 if self.whole else 1
 
     def document(self, run: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -77,6 +85,8 @@ class Summary(NamedTuple):
             lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
         if self.incomplete_out is not None:
             lines.append(f"partial: {counts['incomplete']:,} rows lack something -> {self.incomplete_out}")
+        elif self.barren:
+            lines.append("partial: nothing was kept, since no row has all its answers")
         elif not self.whole:
             lines.append("partial: the candidates are used up before the target: say a larger `rows:`")
         lines += [failure.line() for failure in self.failures]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from jinja2.sandbox import SandboxedEnvironment
 
-__all__ = ["TemplateFailed", "evaluate", "names_in", "render"]
+__all__ = ["TemplateFailed", "evaluate", "is_condition", "names_in", "render"]
 
 MISSING = "datasets need some more packages"
 INSTALL = "pip install 'passloop[generate]'"
@@ -44,6 +44,13 @@ def names_in(text: str) -> frozenset[str]:
     except (RecursionError, ValueError):
         what = "the template is not readable: it is nested too deep, or has a number that is too long"
         raise BadValue(what, "make it simpler") from None
+
+
+def is_condition(text: str) -> bool:
+    """Whether a template can come out as false: it is one expression, or text only in a block. Braces around a part, or
+    none at all, leave a text that is always true.
+    """
+    return _single_expression(_environment(), text) is not None or "{%" in text
 
 
 def render(text: str, values: Mapping[str, Any]) -> str:

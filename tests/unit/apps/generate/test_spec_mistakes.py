@@ -175,3 +175,19 @@ def test_two_columns_of_one_name_and_a_bad_keep_are_told(tmp_path: Path) -> None
     )
     assert "two columns make `a`" in found[0]
     assert "`b`" in found[1]
+
+
+@pytest.mark.parametrize("keep", ["grade >= 3", "False", "{{ grade }} >= 3", "{{ grade }}{{ grade }}"])
+def test_a_condition_that_is_always_true_is_refused(tmp_path: Path, keep: str) -> None:
+    grade = "name: grade, kind: sampler, uniform: {}"
+    (said,) = mistakes(tmp_path, grade, tail=f'keep: "{keep}"\n')
+    assert "is a text, and a text is always true" in said
+    skip = f'name: a, kind: llm_text, model: m, prompt: "hi", skip: {{when: "{keep}"}}'
+    (said,) = mistakes(tmp_path, grade, skip)
+    assert said.startswith("s.yaml:7:")
+    assert "always true" in said
+
+
+@pytest.mark.parametrize("keep", ["{{ grade >= 3 }}", " {{ grade >= 3 }} ", "{% if grade >= 3 %}yes{% endif %}"])
+def test_a_condition_that_can_be_false_is_taken(tmp_path: Path, keep: str) -> None:
+    assert mistakes(tmp_path, "name: grade, kind: sampler, uniform: {}", tail=f'keep: "{keep}"\n') == []
