@@ -223,6 +223,10 @@ class Resolver:
     def _method(self, adapter: FoundAdapter, name: str, model: ResolvedModel) -> ResolvedMethod | None:
         entry = self._spec.sparse_attention[name]
         check_arguments(entry.parameters)
+        slip = get_close_matches("method", entry.parameters, n=1, cutoff=_SLIP) if entry.method is None else []
+        if slip:
+            what = f"{shown(slip[0])} would be a parameter of no method"
+            raise BadValue(what, "did you mean `method`?", path=(slip[0],))
         found = self._resolved_method(adapter.kind, name, model)
         if found is None:
             return None

@@ -190,3 +190,17 @@ def test_results_lie_where_the_user_is_and_commands_run_beside_the_spec(tmp_path
     assert matrix.cwd == str(folder)
     assert matrix.out == os.path.join(here, "results", "small")
     assert matrix_of_text(FAKE + "out: ../else\n", folder, cwd=here).out == str(tmp_path / "else")
+
+
+@pytest.mark.parametrize("slip", ["methd", "mehtod", "methods", "metod"])
+def test_a_method_that_is_misspelt_is_no_parameter(tmp_path: Path, slip: str) -> None:
+    text = FAKE.replace("{method: knorm, compression_ratio: 0.5}", f"{{{slip}: knorm, compression_ratio: 0.5}}")
+    (said,) = complaints_of_text(text, tmp_path)
+    assert said.startswith("m.yaml:5:")
+    assert f"{slip} would be a parameter of no method" in said.replace('"', "").replace("`", "").replace("'", "")
+    assert said.endswith("did you mean `method`?")
+
+
+def test_parameters_without_a_method_are_free_where_names_are(tmp_path: Path) -> None:
+    text = FAKE.replace("{method: knorm, compression_ratio: 0.5}", "{model_size: 3, threshold: 0.5}")
+    assert len(cells_of(text, tmp_path)) == 12
