@@ -131,15 +131,31 @@ def plan_of(dataset: Dataset, reader: Reader | None = None) -> GeneratePlan:
 
 
 def _missing(dataset: Dataset, reader: Reader | None) -> Counter[str]:
-    """How many cells of each column have no answer."""
+    """How many cells of each column have no answer. Row groups are looked at until each answer in the store was met."""
     found: Counter[str] = Counter()
-    for unit in range(dataset.units):
+    left = 0 if reader is None else _answers(reader, dataset)
+    unit = 0
+    while reader is not None and left > 0 and unit < dataset.units:
         cells = cells_of(dataset, unit).cells
-        known = {} if reader is None else reader.keyed([cell.key for cell in cells])
-        found.update(
-            cell.column.name for cell in cells if cell.key not in known or known[cell.key].state != "succeeded"
-        )
+        known = reader.keyed([cell.key for cell in cells])
+        lacking = [cell.column.name for cell in cells if cell.key not in known or known[cell.key].state != "succeeded"]
+        found.update(lacking)
+        left -= len(cells) - len(lacking)
+        unit += 1
+    for column in dataset.tasks:
+        found[column.name] += dataset.units - unit if column.batch else dataset.spec.rows - _first_row(dataset, unit)
     return found
+
+
+def _first_row(dataset: Dataset, unit: int) -> int:
+    return min(unit * dataset.spec.row_group, dataset.spec.rows)
+
+
+def _answers(reader: Reader, dataset: Dataset) -> int:
+    """How many answers of the dataset are in the store, those of cells that it no longer has among them."""
+    from passloop.store.filters import TaskFilter
+
+    return reader.count(TaskFilter(keys=(f"generate:{dataset.root}:*",), states=("succeeded",)))
 
 
 def _wall(dataset: Dataset, columns: tuple[ColumnPlan, ...]) -> int:
