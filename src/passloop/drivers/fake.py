@@ -17,6 +17,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .background import to_the_loop
 from .base import Fail, Launch, LiveAttempt, Report
+from .forbidden import Forbidden
 
 __all__ = ["Act", "FakeDriver", "FakeWorld", "Play", "begin", "outcome_of_halt"]
 
@@ -91,7 +92,7 @@ class FakeDriver:
         self._world = world
         self._report: Report | None = None
         self._watched: set[AttemptId] = set()
-        self._forbidden: set[AttemptId] = set()
+        self._forbidden = Forbidden()
         self._launched = 0
 
     async def start(self, report: Report, *, failed: Fail = to_the_loop) -> None:

@@ -17,6 +17,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .background import to_the_loop
 from .base import Fail, Launch, LiveAttempt, Report
+from .forbidden import Forbidden
 from .identity import Process, boot_id, open_process, process_from_json, process_json
 
 __all__ = ["LeaseDriver"]
@@ -41,7 +42,7 @@ class LeaseDriver:
     def __init__(self, *, name: str = "leases") -> None:
         self.name = name
         self._leases: dict[int, _Lease] = {}
-        self._forbidden: set[int] = set()
+        self._forbidden = Forbidden()
         self._counts = {"launched": 0, "ended": 0}
 
     async def start(self, report: Report, *, failed: Fail = to_the_loop) -> None:

@@ -19,6 +19,7 @@ from passloop.clock import Clock
 from passloop.crashpoints import crashpoint
 from passloop.drivers.background import Background, to_the_loop
 from passloop.drivers.base import Fail, Launch, LiveAttempt, Report
+from passloop.drivers.forbidden import Forbidden
 from passloop.kernel.events import Event, Exited, PoolDeclared, PoolKind, Started
 from passloop.kernel.ids import AttemptId, PoolName
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -110,7 +111,7 @@ class CallDriver:
         self._environ = environ
         self._callers: dict[str, Caller] = {}
         self._flights: dict[AttemptId, _Flight] = {}
-        self._forbidden: set[AttemptId] = set()
+        self._forbidden = Forbidden()
         self._connect = connect
         self._client: CallClient | None = None
         self._opening = asyncio.Lock()

@@ -23,6 +23,7 @@ from typing import Any
 from passloop.drivers import descriptors
 from passloop.drivers.background import Background, to_the_loop
 from passloop.drivers.base import Fail, Launch, LiveAttempt, Report
+from passloop.drivers.forbidden import Forbidden
 from passloop.drivers.identity import Process, open_process, process_json, send
 from passloop.kernel.events import Exited, PauseChanged, Started, StartRefused, StrayGone
 from passloop.kernel.ids import AttemptId
@@ -91,7 +92,7 @@ class ProcessDriver:
         self._socket: socket.socket | None = None
         self._watches: dict[int, Watch] = {}
         self._shims: dict[Process, ShimHold] = {}
-        self._forbidden: set[int] = set()
+        self._forbidden = Forbidden()
         self._environments: dict[str, bytes] = {}
         self._background = Background()
         self._failed_starts = 0

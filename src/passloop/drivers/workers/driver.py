@@ -20,6 +20,7 @@ from typing import Any
 from passloop.drivers import descriptors
 from passloop.drivers.background import Background, to_the_loop
 from passloop.drivers.base import Fail, Launch, LiveAttempt, LiveWorker, Report
+from passloop.drivers.forbidden import Forbidden
 from passloop.drivers.processes.driver import LockFds, ProcessDriver
 from passloop.kernel.events import Event, Exited, PauseChanged, Started, StrayGone, WorkerGone, WorkerGrew
 from passloop.kernel.ids import AttemptId
@@ -87,7 +88,7 @@ class WorkerDriver:
         self._holds: dict[AttemptId, Hold] = {}
         self._of: dict[AttemptId, Hold] = {}
         self._channels: set[Channel] = set()
-        self._forbidden: set[AttemptId] = set()
+        self._forbidden = Forbidden()
         self._background = Background()
         self._were_found = False
         self._counts = dict.fromkeys(("launched", "ended", "workers"), 0)
