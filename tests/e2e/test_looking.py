@@ -61,6 +61,14 @@ def test_colours_come_only_when_asked_for(shared: Box) -> None:
     assert "\x1b[" not in shared.run("ls", str(task), NO_COLOR="1").out
 
 
+def test_show_names_the_folder_of_the_files_and_the_limit(shared: Box) -> None:
+    (task,) = shared.submit("--time-limit", "2h", "--", "true")
+    shared.run("wait", str(task))
+    said = shared.run("show", str(task)).out
+    assert f"files       {shared.task(task)['directory']}\n" in said
+    assert "time limit  2h 00m\n" in said
+
+
 def test_show_has_attempts_with_their_folders(shared: Box) -> None:
     (task,) = shared.submit(*SHORT_COMMAND)
     shared.run("wait", str(task))

@@ -20,6 +20,18 @@ def test_a_run_is_waited_for_by_its_name(shared: Box) -> None:
     assert f"after      {first}-{second}\n" in shared.run("show", str(joined)).out
 
 
+def test_runs_and_ids_stand_beside_each_other(shared: Box) -> None:
+    first, second = shared.submit("--hold", "--name", "pair", "--array", "1-2", "--", "true")
+    (comma,) = shared.submit("--hold", "--name", "a,b", "--", "true")
+    for words in (f"@pair,{comma}", f"{comma},@pair"):
+        (joined,) = shared.submit("--after", words, "--", "true")
+        assert sorted(shared.task(joined)["after"]) == [first, second, comma]
+    (alone,) = shared.submit("--after", "@a,b", "--", "true")
+    assert shared.task(alone)["after"] == [comma]
+    said = shared.run("submit", "--after", "@pair,@never", "--", "true")
+    assert (said.code, "there is no run `never`" in said.err) == (3, True)
+
+
 def test_what_was_retried_stands_for_what_failed(shared: Box) -> None:
     (failed,) = shared.submit("--name", "once", "--", "sh", "-c", "exit 3")
     shared.run("wait", str(failed))

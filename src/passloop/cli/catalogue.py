@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["VERBS", "Verb"]
+__all__ = ["ELSEWHERE", "VERBS", "Verb"]
 
 
 class Verb(NamedTuple):
@@ -59,3 +59,24 @@ VERBS: dict[str, Verb] = {
         Verb("completion", "The engine", "Print the completion script of a shell."),
     )
 }
+
+_WORDS_ELSEWHERE = {
+    "submit": "add batch enqueue sbatch gbatch queue",
+    "ls": "list ps squeue gqueue jobs tasks",
+    "show": "describe info inspect detail",
+    "logs": "tail follow output cat stdout stderr",
+    "cancel": "kill abort scancel gcancel terminate",
+    "retry": "restart rerun resubmit requeue",
+    "hold": "pause suspend",
+    "release": "resume unpause unhold continue",
+    "priority": "switch urgent nice renice",
+    "rm": "remove delete clean clear prune purge forget",
+    "top": "watch monitor",
+    "ui": "web dashboard page",
+    "up": "start daemon",
+    "down": "stop shutdown quit",
+    "serve": "server",
+    "pools": "limits endpoints parallel",
+}
+ELSEWHERE: dict[str, str] = {word: verb for verb, words in _WORDS_ELSEWHERE.items() for word in words.split()}
+"""What other queues call it: word -> the verb that does it here. They are no verbs here; a hint names ours."""

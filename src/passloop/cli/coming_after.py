@@ -31,16 +31,29 @@ def with_named_tasks(said: dict[str, Any], home: str) -> dict[str, Any]:
 
 
 def _is_named(word: str) -> bool:
-    return word.startswith("@") or "last" in _parts(word)
+    return any(part == "last" or part.startswith("@") for part in _parts(word))
 
 
 def _parts(word: str) -> list[str]:
-    """A run's name may hold a comma; elsewhere it lies between ids."""
-    return [word.strip()] if word.startswith("@") else [part.strip() for part in word.split(",")]
+    return [part.strip() for part in word.split(",")]
 
 
 def _ids(reads: Reads, word: str, option: str) -> str:
-    return ",".join(_found(reads, part, option) if part == "last" or part[:1] == "@" else part for part in _parts(word))
+    whole = word.strip()
+    parts = [whole] if "," not in whole or _names_a_run(reads, whole) else _parts(whole)
+    return ",".join(_found(reads, part, option) if part == "last" or part[:1] == "@" else part for part in parts)
+
+
+def _names_a_run(reads: Reads, word: str) -> bool:
+    """A run's name may hold commas; elsewhere they lie between ids and runs."""
+    if not word.startswith("@"):
+        return False
+    try:
+        return bool(reads.tasks(Ask((word,)))["tasks"])
+    except CliError as refused:
+        if refused.exit_code != Exit.NOT_FOUND:
+            raise
+        return False
 
 
 def _found(reads: Reads, selector: str, option: str) -> str:

@@ -11,7 +11,7 @@ import os
 import click
 
 from passloop.cli import streams
-from passloop.cli.catalogue import VERBS
+from passloop.cli.catalogue import ELSEWHERE, VERBS
 from passloop.cli.exits import CliError, Exit
 
 __all__ = ["Verbs", "program", "run_program"]
@@ -89,7 +89,7 @@ def _keep_colour(_ctx: click.Context, _param: click.Parameter, value: str | None
 def _nearest_verb(word: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(word, VERBS, n=1)
+    near = [ELSEWHERE[word]] if word in ELSEWHERE else get_close_matches(word, VERBS, n=1)
     return f"passloop {near[0]} --help" if near else "passloop --help"
 
 

@@ -1,5 +1,5 @@
-"""What a command's first word cannot be: a file of the current folder that is not in PATH, or a folder. It is refused
-before anything is stored, with the words that were meant; every other word is the task's own matter.
+"""What a command's first word cannot be: a file of the current folder that is not in PATH, a folder, or a line for a
+shell. It is refused before anything is stored, with the words that were meant; any other word is the task's own matter.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def refuse_what_is_no_program(words: tuple[str, ...], said: dict[str, Any], verb
     word, cwd = words[0], os.path.expanduser(said.get("cwd") or ".")
     path = os.path.join(cwd, word)
     is_folder = os.path.isdir(path)
+    _refuse_a_line_for_a_shell(words, path, verb)
     if not is_folder and ("/" in word or not os.path.isfile(path)):
         return
     if any(given.startswith("PATH=") for given in said.get("env") or ()) or _is_in_path(word):
@@ -33,6 +34,15 @@ def refuse_what_is_no_program(words: tuple[str, ...], said: dict[str, Any], verb
         )
     fix = command_text(["passloop", verb, "--", *_meant(word, path), *words[1:]])
     raise CliError(f"`{shown}` is in no folder of PATH; it is a file here", hint=streams.clean(fix))
+
+
+def _refuse_a_line_for_a_shell(words: tuple[str, ...], path: str, verb: str) -> None:
+    """There is no shell between a command and its task, so that one word with blanks names no program, ever."""
+    line = words[0].strip()
+    if len(words) > 1 or not any(map(str.isspace, line)) or "{" in line or os.path.exists(path) or _is_in_path(line):
+        return
+    fix = command_text(["passloop", verb, "--", "sh", "-c", words[0]])
+    raise CliError(f"`{streams.clean(line)}` is one word, and no program's name", hint=streams.clean(fix))
 
 
 def _meant(word: str, path: str) -> list[str]:

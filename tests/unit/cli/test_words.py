@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passloop.cli import streams
+from passloop.cli.catalogue import ELSEWHERE, VERBS
 from passloop.cli.crash import write_crash
 from passloop.cli.following import exit_code_of
 from passloop.cli.main import main
@@ -154,3 +155,18 @@ def test_results_are_told_as_a_spec_would_have_them() -> None:
     assert result_text(told) == "trial=1 batch=64 turbo=true loss=0.1235"
     values = (True, None, "a b", [1, {"a": "ü"}])
     assert [plain_text(value) for value in values] == ["true", "null", "a b", '[1, {"a": "ü"}]']
+
+
+@pytest.mark.parametrize(
+    ("word", "verb"), [("kill", "cancel"), ("delete", "rm"), ("squeue", "ls"), ("sbmit", "submit")]
+)
+def test_what_other_queues_call_a_verb_is_answered_with_ours(
+    word: str, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word, "3"]) == 2
+    assert f"hint: passloop {verb} --help" in capsys.readouterr().err
+
+
+def test_no_verb_is_a_word_for_another() -> None:
+    assert not ELSEWHERE.keys() & VERBS.keys()
+    assert set(ELSEWHERE.values()) <= VERBS.keys()

@@ -61,6 +61,8 @@ def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "started", local_time(task.get("started_at"))
     yield "ended", local_time(task.get("ended_at"))
     yield "took", span_text(task_span(task))
+    yield "time limit", span_text(task.get("time_limit_ms"))
+    yield "files", streams.clean(task.get("directory") or "")
     yield "retried by", str(task.get("retried_by") or "")
     for name, value in (task.get("results") or {}).items():
         yield f"  {streams.clean(name)}", streams.clean(plain_text(value))
