@@ -67,6 +67,21 @@ async def test_where_no_answer_came_rows_are_asked_for_again_though_they_were_to
         assert stand.endpoint.count("answered") == 6
 
 
+async def test_a_seed_file_that_is_edited_meanwhile_mixes_nothing_and_is_named(tmp_path: Path) -> None:
+    columns = [BESIDE[0], {**BESIDE[2], "prompt": "of {{ who }}"}]
+    (tmp_path / "who.csv").write_text("who\nann\nbob\n")
+    async with generating(tmp_path, Script(default=ModelScript(latency=0))) as stand:
+        dataset = stand.dataset(columns=columns)
+        await stand.make(dataset)
+        (tmp_path / "who.csv").write_text("who\nann\nian\n")
+        made = summary_from(tmp_path / "home", dataset)
+        assert (made.exit_code, made.counts["kept"], made.counts["incomplete"]) == (1, 3, 3)
+        assert any("3 cells without a value: not asked: " in line and "edited since" in line for line in made.lines())
+        assert await followed(stand, dataset) == 0
+        assert written(tmp_path, "who") == ["ann", "ian"] * 3
+        assert stand.endpoint.count("answered") == 6 + 3
+
+
 async def test_two_commands_at_once_make_one_run(tmp_path: Path) -> None:
     async with generating(tmp_path, Script(default=ModelScript(latency=50))) as stand:
         home = str(tmp_path / "home")

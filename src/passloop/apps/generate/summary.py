@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Summary", "summary_of"]
 
+NEVER_ASKED = "not asked: the run ended before, or a seed file was edited since"
+"""A cell is known by what its row is given, so that an edited seed file makes others of all that it gave."""
+
 
 class Failure(NamedTuple):
     """One column whose cells lack a value, and what held it."""
@@ -158,7 +161,7 @@ _CANCELLED = "cancelled"
 def _message(reader: Reader, task: int | None) -> str:
     view = None if task is None else reader.task(task)
     if view is None:
-        return "not asked"
+        return NEVER_ASKED
     if view.row.state == "aborted":
         return _WAITED
     if view.row.state == "cancelled":
