@@ -106,12 +106,14 @@ class Processes(FakeWorld):
             self.workers.forget(attempt)
 
     def kill(self, attempt: AttemptId) -> None:
-        """What stands over the attempt dies, and its tree with it: of one on a worker the worker."""
+        """What stands over the attempt dies, and its tree with it: of one on a worker the worker, of one that was turned
+        away nothing.
+        """
         worker = self.workers.of.get(attempt)
-        if worker is None:
-            super().kill(attempt)
-        elif attempt in worker.line:
+        if worker is not None and attempt in worker.line:
             self.workers.kill(worker)
+        elif worker is None and not self.was_turned_away(attempt):
+            super().kill(attempt)
 
     def heal(self) -> None:
         """From now on all ends well: what would never end dies now, and what is left of the dead goes at last."""

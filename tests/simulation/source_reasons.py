@@ -67,10 +67,12 @@ class _SourceTrial(Trial):
         return self.machine.state.sources[self.run]
 
     def free_source(self) -> int:
-        """Free what is named until the source is asked; other sources and tasks that merely wait are held."""
+        """Free what is named until the source is asked, while other sources are held. Tasks that are ready take
+        what is freed, so there may be as many rounds as tasks.
+        """
         others = tuple(RunId(run) for run in self.machine.state.sources if run != self.run)
         self.handle([Held((), sources=others)])
-        for count in range(ROUNDS):
+        for count in range(ROUNDS + len(self.machine.state.tasks)):
             if self.source.state not in UNASKED:
                 return count + 1
             (status,) = (one for one in self.machine.sources() if one.row.run == self.run)
