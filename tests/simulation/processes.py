@@ -106,8 +106,8 @@ class Processes(FakeWorld):
             self.workers.forget(attempt)
 
     def kill(self, attempt: AttemptId) -> None:
-        """What stands over the attempt dies, and its tree with it: of one on a worker the worker, of one that was turned
-        away nothing.
+        """What stands over the attempt dies, and its tree with it: of one on a worker the worker, and nothing of
+        one that was turned away.
         """
         worker = self.workers.of.get(attempt)
         if worker is not None and attempt in worker.line:
