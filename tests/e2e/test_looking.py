@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -59,6 +60,15 @@ def test_colours_come_only_when_asked_for(shared: Box) -> None:
     assert "\x1b[" in shared.run("ls", str(task), "--color", "always").out
     assert "\x1b[" in shared.run("--color", "always", "ls", str(task), NO_COLOR="1").out
     assert "\x1b[" not in shared.run("ls", str(task), NO_COLOR="1").out
+
+
+def test_logs_of_files_that_are_gone_say_so(box: Box) -> None:
+    box.run("run", "--", "echo", "here")
+    folder = Path(box.task(1)["directory"])
+    shutil.rmtree(folder)
+    said = box.run("logs", "1")
+    assert (said.code, said.out) == (0, "")
+    assert said.err == f"the files of task 1 are gone: {folder}\n"
 
 
 def test_show_names_the_folder_of_the_files_and_the_limit(shared: Box) -> None:

@@ -131,6 +131,7 @@ class WireSubmission(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     about: dict[str, Any] = {}
 
 
+_NEWER_CLIENT = "if the command is of a newer passloop than its engine: passloop down --leave, then passloop up"
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(WireSubmission)
 
@@ -157,7 +158,8 @@ def decode_submission(body: bytes) -> WireSubmission:
         return _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = f"the submission is not readable: {error}"
-        raise SpecError([Problem(what, "send what `passloop schema wire` describes", "request body")]) from None
+        fix = _NEWER_CLIENT if "unknown field" in str(error) else "send what `passloop schema wire` describes"
+        raise SpecError([Problem(what, fix, "request body")]) from None
 
 
 def submission_schema() -> dict[str, Any]:

@@ -8,9 +8,11 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from passloop.cli.checks.finding import Check, Finding, Place, fail, ok, warn
 from passloop.cli.client import Client
+from passloop.cli.version import version
 from passloop.store.errors import HomeRefused
 from passloop.store.home import SOCKET_PATH_BYTES, Home, filesystem_magic
 
@@ -102,12 +104,19 @@ def _lock(place: Place) -> Finding:
     return ok("no engine owns the home now")
 
 
+def _answering(engine: dict[str, Any]) -> Finding:
+    said = f"the engine answers: {engine['state']}"
+    if engine["version"] != version():
+        what = f"{said}; it is passloop {engine['version']}, this command is {version()}"
+        return warn(what, "passloop down --leave && passloop up: what runs goes on meanwhile")
+    return ok(said) if engine["state"] == "running" else warn(said)
+
+
 def _socket(place: Place) -> Finding:
     client = Client(place.home)
     home = Home(Path(place.home))
     if client.alive():
-        state = client.get("/status", timeout=30)["engine"]["state"]
-        return ok(f"the engine answers: {state}") if state == "running" else warn(f"the engine answers: {state}")
+        return _answering(client.get("/status", timeout=30)["engine"])
     if home.socket.exists():
         return warn("the socket is a leftover of an engine that died", "passloop up (it takes over)")
     long = len(os.fsencode(home.socket)) > SOCKET_PATH_BYTES

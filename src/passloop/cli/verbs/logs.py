@@ -58,7 +58,7 @@ def command(
             write(stream, piece)
             written = written or bool(piece)
     if not written and lines != 0 and attempt is None:
-        _say_nothing_written(found)
+        _say_nothing_written(found, folder)
     return int(Exit.OK)
 
 
@@ -97,8 +97,14 @@ def _follow(reads: Reads, task: int, part: Part) -> int:
     return int(Exit.OK)
 
 
-def _say_nothing_written(task: dict[str, Any]) -> None:
-    """A task that could not even start wrote nothing: what is known of it is elsewhere."""
+def _say_nothing_written(task: dict[str, Any], folder: str) -> None:
+    """A task that could not even start wrote nothing: what is known of it is elsewhere. A store that was put back may
+    know tasks whose files are gone.
+    """
+    attempts = task.get("attempts") or [{}]
+    if attempts[-1].get("driver") == "processes" and task["state"] in FINAL and not os.path.isdir(folder):
+        streams.say(f"the files of task {task['id']} are gone: {streams.clean(folder)}")
+        return
     message = streams.clean(str(task.get("message") or ""))
     if task["state"] in FINAL and message:
         streams.say(f"task {task['id']} wrote nothing here and {task['state']}: {message}")

@@ -127,3 +127,11 @@ def test_a_body_that_cannot_be_is_refused(body: bytes) -> None:
 def test_the_schema_of_the_wire_names_every_field() -> None:
     text = json.dumps(submission_schema())
     assert all(name in text for name in ("refuse_impossible", "vram_mib", "task_class", "command"))
+
+
+def test_a_field_of_a_newer_passloop_is_answered_with_the_way_to_renew_the_engine() -> None:
+    with pytest.raises(SpecError) as refused:
+        decode_submission(b'{"tasks": [{"command": ["true"]}], "of_tomorrow": 1}')
+    (problem,) = refused.value.problems
+    assert "unknown field `of_tomorrow`" in problem.what
+    assert "passloop down --leave, then passloop up" in problem.fix
