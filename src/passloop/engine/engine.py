@@ -38,6 +38,7 @@ from .drain import Quiet
 from .errors import EngineStopped, Refused, Unwritable, refusal_hint
 from .expanding import Expansions
 from .feed import Feed
+from .file_changes import FileChanges
 from .inbox import Inbox
 from .lifecycle import DriverRole, Roles
 from .pause import lay_ballast
@@ -101,6 +102,7 @@ class Engine:
         self.writer = Writer(store, self.home)
         self.reading = Reading(store)
         self.feed = Feed(self.reading, store.last_seq)
+        self.files = FileChanges()
         self.waiting = Waiting(FINAL_STATES)
         self.starting = Waiting(STARTED_OR_FINAL)
         self.expansions = Expansions(self.inbox.put, self.reading)
@@ -163,6 +165,7 @@ class Engine:
         finally:
             self.hang_up()
             self._alarm.set(None, _nothing)
+            self.files.close()
             await self._roles.stop()
             self.reading.close()
             self.writer.close()

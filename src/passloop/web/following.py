@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 from passloop.engine.engine import Engine
@@ -15,7 +15,7 @@ from passloop.engine.errors import EngineError, EngineStopped
 from passloop.kernel.ids import TaskId
 from passloop.store.artifacts import open_artifact
 from passloop.store.errors import ArtifactRefused
-from passloop.store.inotify import CREATED, MODIFIED, Watcher
+from passloop.store.inotify import CREATED, MODIFIED
 
 __all__ = ["Followed", "Unfollowable", "check_followable", "follow_log", "read_log"]
 
@@ -40,7 +40,7 @@ def read_log(path: Path, offset: int, limit: int, *, tail: bool = False) -> tupl
 
 
 class Followed:
-    """One attempt's log being followed: its file, and what ends it."""
+    """One attempt's log being followed: its file, what tells that it grows, and what ends it."""
 
     def __init__(self, engine: Engine, task: int, path: Path, *, is_latest: bool) -> None:
         self.path = path
@@ -51,6 +51,10 @@ class Followed:
     def has_ended(self) -> bool:
         """Whether no more is to come: a later attempt is there, or the record of its end."""
         return not self._is_latest or (self.path.parent / EXIT_RECORD).exists()
+
+    def changes(self) -> AbstractContextManager[asyncio.Event]:
+        """What is set when something is written or made in the attempt's folder."""
+        return self._engine.files.of(str(self.path.parent), MODIFIED | CREATED)
 
     async def final(self) -> None:
         """Until its task is final, or the engine stops."""
@@ -71,13 +75,13 @@ class Unfollowable(EngineError):
     exit_code = 5
 
 
-def check_followable() -> None:
-    """Raise `Unfollowable` if one log more cannot be followed: later there is no way to tell it."""
+def check_followable(engine: Engine) -> None:
+    """Raise `Unfollowable` if no log can be followed: later there is no way to tell it."""
     try:
-        Watcher().close()
+        engine.files.open()
     except OSError as error:
         what = f"the log cannot be followed: {error.strerror}"
-        raise Unfollowable(what, hint="follow fewer at once, or raise fs.inotify.max_user_instances") from None
+        raise Unfollowable(what, hint="raise fs.inotify.max_user_instances") from None
 
 
 async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:
@@ -86,15 +90,12 @@ async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:
     if not followed.path.parent.is_dir():
         return
     final = asyncio.ensure_future(followed.final())
-    watcher, changed = Watcher(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(watcher.fileno(), changed.set)
-    try:
-        watcher.add(str(followed.path.parent), MODIFIED | CREATED)
+    with ExitStack() as stack:
+        stack.callback(final.cancel)
+        changed = stack.enter_context(followed.changes())
         final.add_done_callback(lambda _: changed.set())
         while True:
             changed.clear()
-            watcher.drain()
             is_last = final.done() or followed.has_ended()
             _, _, data = await asyncio.to_thread(read_log, followed.path, offset, PIECE)
             offset += len(data)
@@ -104,7 +105,3 @@ async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:
                 return
             else:
                 await changed.wait()
-    finally:
-        loop.remove_reader(watcher.fileno())
-        watcher.close()
-        final.cancel()

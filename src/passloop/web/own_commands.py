@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from passloop.engine.engine import Engine
 from passloop.engine.errors import EngineError, Unwritable
-from passloop.store.inotify import MODIFIED, Watcher
+from passloop.engine.file_changes import FileChanges
+from passloop.store.inotify import MODIFIED
 
 __all__ = ["OwnCommands", "Said", "StartedCommand"]
 
@@ -56,10 +57,13 @@ class Said(NamedTuple):
 
 
 class StartedCommand(NamedTuple):
-    """A command that goes on: the file of the spec that was handed in, and the task that waits for its end."""
+    """A command that goes on: the file of the spec that was handed in, what tells that it says something, and the task
+    that waits for its end.
+    """
 
     spec: Path
     log: Path
+    files: FileChanges
     ended: asyncio.Task[int]
 
     def said(self) -> str:
@@ -71,19 +75,11 @@ class StartedCommand(NamedTuple):
 
     async def joined(self) -> int:
         """The run that was under way already and that it follows, once it says so. It may never say so."""
-        watcher, changed = Watcher(), asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(watcher.fileno(), changed.set)
-        try:
-            watcher.add(str(self.log), MODIFIED)
+        with self.files.of(str(self.log), MODIFIED) as changed:
             while not (found := JOINED.search(self.said())):
                 await changed.wait()
                 changed.clear()
-                watcher.drain()
             return int(found[1])
-        finally:
-            loop.remove_reader(watcher.fileno())
-            watcher.close()
 
 
 class OwnCommands:
@@ -118,7 +114,7 @@ class OwnCommands:
         """Keep the spec in the home, and start a command on it that goes on by itself."""
         spec = await asyncio.to_thread(self.keep, text, name)
         pid = await asyncio.to_thread(self._spawned, words, spec, cwd or HERE)
-        return StartedCommand(spec, spec.with_suffix(LOG), self._watched(pid))
+        return StartedCommand(spec, spec.with_suffix(LOG), self._engine.files, self._watched(pid))
 
     async def keep_following(self, started: StartedCommand, words: Sequence[str], *, cwd: str | None) -> None:
         """Should the engine end before this command, let the next one run these words on the same spec."""

@@ -12,7 +12,7 @@ import pytest
 
 from passloop.store.samples import Sample
 from passloop.web.app import make_app
-from passloop.web.following import read_log
+from passloop.web.following import Followed, follow_log, read_log
 from tests.support.served import Served, chunks, request_text, served
 
 OUTSIDE = (
@@ -170,14 +170,14 @@ def test_a_log_that_is_a_link_is_empty(tmp_path: Path) -> None:
 async def test_a_log_that_cannot_be_followed_is_told_before_its_first_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who follows has an inotify instance each, of which a user has 128."""
+    """Those who follow share an inotify instance, of which a user has 128."""
 
     def none_left() -> None:
         raise OSError(errno.EMFILE, "inotify_init1 failed: fs.inotify.max_user_instances is reached")
 
     async with served(tmp_path) as one:
         append(await running(one), b"one\n")
-        monkeypatch.setattr("passloop.web.following.Watcher", none_left)
+        monkeypatch.setattr("passloop.engine.file_changes.Watcher", none_left)
         reply = await one.get("/tasks/1/log/follow")
     assert reply.status == 503
     assert "max_user_instances is reached" in reply.body.decode()
@@ -227,6 +227,21 @@ async def test_a_log_is_followed_as_it_grows_to_the_end_of_its_task(tmp_path: Pa
         append(folder, b"three\n")
         one.rig.driver.finish_task(1)
         assert await follower.rest() == b"three\n"
+
+
+async def test_more_follow_one_log_than_a_user_may_have_inotify_instances(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        folder = await running(one)
+        append(folder, b"one\n")
+        followed = Followed(one.rig.engine, 1, folder / "stdout.log", is_latest=True)
+        followers = [follow_log(followed, 0) for _ in range(150)]
+        assert {await anext(one) for one in followers} == {b"one\n"}
+        following = [asyncio.ensure_future(anext(one)) for one in followers]  # type: ignore[arg-type]
+        append(folder, b"two\n")
+        async with asyncio.timeout(20):
+            assert {await one for one in following} == {b"two\n"}
+        for follower in followers:
+            await follower.aclose()  # type: ignore[attr-defined]
 
 
 async def test_following_ends_with_the_attempt_even_if_its_task_goes_on(tmp_path: Path) -> None:

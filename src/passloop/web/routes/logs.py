@@ -53,7 +53,7 @@ async def follow(
     place = await engine.read(
         lambda reader: read_models.log_file(reader, task, engine.home, stream=stream, attempt=attempt)
     )
-    check_followable()
+    check_followable(engine)
     followed = Followed(engine, task, place.path, is_latest=place.is_latest)
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
     return StreamingResponse(follow_log(followed, offset), media_type=BYTES, headers=headers)
