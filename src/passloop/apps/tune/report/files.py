@@ -45,15 +45,20 @@ def _parquet(rows: Sequence[dict[str, Any]]) -> bytes:
         import pyarrow.parquet as pq
     except ImportError:
         raise BadValue("Parquet wants pyarrow", "pip install 'passloop[pandas]', or export as csv") from None
-    mixed = {name for row in rows for name in row if len({type(row[name]) for row in rows} - {type(None)}) > 1}
-    plain = [{name: _one_type(value, name in mixed) for name, value in row.items()} for row in rows]
+    types = {name: _type_of([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+    plain = [{name: _as_type(value, types[name]) for name, value in row.items()} for row in rows]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(plain), sink)
     return sink.getvalue()
 
 
-def _one_type(value: Any, mixed: bool) -> Any:
-    """Values of one column have one type: numbers that are mixed become floats, anything else text."""
-    if not mixed or value is None:
-        return value
-    return float(value) if type(value) in (int, float) else str(value)
+def _type_of(values: Sequence[Any]) -> type | None:
+    """What the values of one column become where they are of several types: numbers floats, anything else text."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1:
+        return None
+    return float if kinds <= {int, float} else str
+
+
+def _as_type(value: Any, wanted: type | None) -> Any:
+    return value if wanted is None or value is None else wanted(value)
