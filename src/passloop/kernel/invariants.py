@@ -186,13 +186,10 @@ def _queue_matches(state: State, census: _Census) -> Iterator[str]:
 
 
 def _groups_match(state: State, census: _Census) -> Iterator[str]:
-    """a group counts its ready tasks and live attempts, and is busy while it has some"""
+    """a group counts its ready tasks and what its live attempts are charged, and is busy while it has such tasks"""
     counted = {group.name: group.work for group in state.groups.values() if group.work}
-    having = dict(census.working)
-    for attempt in state.attempts.values():
-        having[attempt.group] = having.get(attempt.group, 0) + 1
     work: dict[str, int] = {}
-    for group, times in having.items():
+    for group, times in census.working.items():
         for each in group.path:
             work[each.name] = work.get(each.name, 0) + times
     if counted != work:
@@ -200,6 +197,13 @@ def _groups_match(state: State, census: _Census) -> Iterator[str]:
     busy = [*state.busy, *(name for group in state.groups.values() for name in group.busy)]
     if len(busy) != len(work) or work.keys() != set(busy):
         yield f"busy are {sorted(busy)}, work has {sorted(work)}"
+    charged: dict[str, int] = {}
+    for attempt in state.attempts.values():
+        for each in attempt.group.path:
+            charged[each.name] = charged.get(each.name, 0) + attempt.charged
+    for group in state.groups.values():
+        if group.pending != charged.get(group.name, 0):
+            yield f"group {group.name} has {group.pending} ms pending, its live attempts are charged {charged}"
 
 
 def _dependencies_hold(state: State, census: _Census) -> Iterator[str]:

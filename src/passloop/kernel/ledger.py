@@ -47,6 +47,7 @@ def admit_behind(state: State, task: Task, worker: Worker, variant: int) -> None
 def _claim(state: State, task: Task, allocation: Allocation) -> Attempt:
     attempt = _new_attempt(state, task, allocation)
     move(task, Verb.ADMIT)
+    state.lose_work(task.group)
     if task.cell is not None:
         task.cell.node.ready -= 1
     task.reservation = None
@@ -112,7 +113,6 @@ def discharge(state: State, attempt: Attempt) -> None:
     state.devices.give(attempt.id, attempt.allocation.devices)
     state.node.give(attempt.id)
     _settle_group(state, attempt)
-    state.lose_work(attempt.group)
     del state.attempts[attempt.id]
     state.stir()
 
@@ -153,21 +153,22 @@ def _charge_group(state: State, attempt: Attempt) -> None:
     bound = attempt.bound
     millis = bound if bound is not None else attempt.shape.forecast.mean() or UNKNOWN_RUN_TIME
     attempt.charged = millis * _dominant_share(state, attempt) // SHARE_WHOLE
-    _charge_path(state, attempt, attempt.charged)
+    _charge_path(state, attempt, attempt.charged, pending=attempt.charged)
 
 
 def _settle_group(state: State, attempt: Attempt) -> None:
     """Replace the charge by what the attempt really took."""
     start = attempt.started_at if attempt.started_at is not None else state.now
     actual = (state.now - start) * _dominant_share(state, attempt) // SHARE_WHOLE
-    _charge_path(state, attempt, actual - attempt.charged)
+    _charge_path(state, attempt, actual - attempt.charged, pending=-attempt.charged)
     attempt.charged = actual
 
 
-def _charge_path(state: State, attempt: Attempt, millis: int) -> None:
-    """Charge the group and all that it is in."""
+def _charge_path(state: State, attempt: Attempt, millis: int, *, pending: int) -> None:
+    """Charge the group and all that it is in; `pending` more of it is for live attempts."""
     for group in attempt.group.path:
         group.virtual_time += millis
+        group.pending += pending
         state.touch_group(group)
 
 

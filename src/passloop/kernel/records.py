@@ -98,20 +98,27 @@ class Group:
 
     `chain` are the groups that it is in, outermost first, and itself. `path` are those that its own tasks are charged
     to: the chain, and where others are inside it a last one for its own, that shares with them. `work` counts its ready
-    tasks and live attempts, and those inside it; `busy` are the groups right inside it that have some.
+    tasks and those inside it; `busy` are the groups right inside it that have some. `pending` is what of its virtual
+    time is charged for live attempts, and will be corrected.
     """
 
-    __slots__ = ("busy", "chain", "held", "name", "parent", "path", "virtual_time", "work")
+    __slots__ = ("busy", "chain", "held", "name", "parent", "path", "pending", "virtual_time", "work")
 
     def __init__(self, name: str, parent: Group | None = None) -> None:
         self.name = name
         self.parent = parent
         self.virtual_time = 0
         self.held = False
+        self.pending = 0
         self.work = 0
         self.busy: dict[str, Group] = {}
         self.chain: tuple[Group, ...] = (self,) if parent is None else (*parent.chain, self)
         self.path = self.chain
+
+    @property
+    def settled(self) -> int:
+        """Its virtual time without what is charged for live attempts."""
+        return self.virtual_time - self.pending
 
     def keeper(self) -> Group | None:
         """The group that holds its tasks back: itself or one that it is in; None if none does."""

@@ -241,7 +241,8 @@ def _restore_attempt(state: State, row: AttemptRow) -> None:
     assert task is not None, f"attempt {row.id} of task {row.task} is live, its task is not"
     attempt = Attempt(row, run=task.run, shape=task.shape, group=task.group)
     state.attempts[AttemptId(attempt.id)] = attempt
-    state.gain_work(attempt.group, anew=False)
+    for group in attempt.group.path:
+        group.pending += attempt.charged
     if row.state != "stray" or (task.state is TaskState.STOPPING and task.stop_reason == STRAY):
         task.attempt = attempt
     charge(state, attempt, again=True)

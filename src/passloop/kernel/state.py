@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .changes import Change
@@ -161,7 +162,8 @@ class State:
         if group.path is group.chain:
             own = self.groups[f"{group.name}/"] = Group(f"{group.name}/", group)
             own.work = group.work
-            own.virtual_time = sum(attempt.charged for attempt in self.attempts.values() if attempt.group is group)
+            charged = [attempt.charged for attempt in self.attempts.values() if attempt.group is group]
+            own.virtual_time = own.pending = sum(charged)
             if own.work:
                 group.busy[own.name] = own
             group.path = (*group.chain, own)
@@ -233,20 +235,32 @@ class State:
         self.stir()
 
     def gain_work(self, group: Group, *, anew: bool = True) -> None:
-        """A group has one more ready task or live attempt. If it had none, it, and each around it, starts at the least
-        virtual time of those beside it with work; not so after a restart (`anew` is false)."""
+        """A group has one more ready task. If it had none, it, and each around it, starts where those beside it are;
+        not so after a restart (`anew` is false)."""
         for each in group.path:
             each.work += 1
             if each.work > 1:
                 continue
             beside = self.busy if each.parent is None else each.parent.busy
-            if anew and beside and (least := min(other.virtual_time for other in beside.values())) > each.virtual_time:
-                each.virtual_time = least
+            if anew and (start := self._start_of(each, beside)) > each.virtual_time:
+                each.virtual_time = start
                 self.touch_group(each)
             beside[each.name] = each
 
+    def _start_of(self, group: Group, beside: Mapping[str, Group]) -> int:
+        """Where a group starts that begins to wait: at the least of those beside it that wait; where nobody does, at
+        the most of all, so that what they took while nobody wanted it is held against none of them.
+
+        What is charged for live attempts is no part of it, since that is a guess (Goyal et al. 1996, start-time fair
+        queueing); and who only runs something does not count, or a long run of it would save up time.
+        """
+        if beside:
+            return min(other.settled for other in beside.values())
+        others = (other.settled for other in self.groups.values() if other.parent is group.parent)
+        return max(others, default=0)
+
     def lose_work(self, group: Group) -> None:
-        """A group has one ready task or live attempt less."""
+        """A group has one ready task less."""
         for each in group.path:
             each.work -= 1
             if not each.work:

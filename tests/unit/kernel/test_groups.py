@@ -8,8 +8,9 @@ import pytest
 
 from passloop.kernel.admission import Admission
 from passloop.kernel.events import GroupHeld, GroupReleased, PoolKind
+from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import TaskState
-from tests.support.builders import MINUTE, World, ask
+from tests.support.builders import HOUR, MINUTE, World, ask
 
 
 def shares(world: World, ends: int) -> Counter[str]:
@@ -130,3 +131,40 @@ def test_what_ran_before_others_came_to_be_inside_a_group_gives_it_no_start_over
     world.submit(cpus=1, group="a/b")
     world.finish(first)
     assert world.rows.groups["a/"].virtual_time == 0
+
+
+@pytest.mark.parametrize("late", ["saver", "newcomer"])
+def test_nobody_saves_up_time_by_a_small_task_that_runs_on_and_on(late: str) -> None:
+    world = World(gpus=0, cpus=4)
+    long = world.submit(cpus=1, group="saver")
+    world.submit(cpus=1, n=1_000, group="busy")
+    for _ in range(180):
+        end_all_but(world, long)
+    world.submit(cpus=1, n=200, group=late)
+    told = sum((end_all_but(world, long) for _ in range(20)), Counter[str]())
+    assert abs(told[late] - told["busy"]) <= 6
+
+
+def end_all_but(world: World, stays: TaskId) -> Counter[str]:
+    """A minute later all but one that run end; gives of which groups they were."""
+    world.advance(MINUTE)
+    ends = [task for task in world.running if task != stays]
+    world.finish(*ends)
+    return Counter(world.row(task).group for task in ends)
+
+
+def test_a_limit_that_is_far_too_long_is_held_against_nobody_who_comes_meanwhile() -> None:
+    world = World(gpus=0, cpus=1)
+    world.submit(cpus=1, group="careless", limit=24 * HOUR)
+    world.submit(cpus=1, n=100, group="careless")
+    world.submit(cpus=1, n=100, group="late")
+    assert shares(world, 40)["late"] >= 18
+
+
+def test_what_was_taken_while_nobody_wanted_it_is_held_against_nobody() -> None:
+    world = World(gpus=0, cpus=1)
+    world.submit(cpus=1, n=100, group="before")
+    shares(world, 100)
+    world.submit(cpus=1, n=40, group="new")
+    world.submit(cpus=1, n=40, group="before")
+    assert abs(shares(world, 20)["before"] - 10) <= 1
