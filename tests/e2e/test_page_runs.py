@@ -109,6 +109,22 @@ async def ask(home: Path, path: str) -> Any:
     return await asyncio.to_thread(lambda: Client(str(home)).get(path))
 
 
+async def test_a_dataset_counts_the_cells_that_earlier_runs_answered(tmp_path: Path) -> None:
+    faults = Script(
+        default=ModelScript(latency=0), models={"two": ModelScript(latency=0, faults=(Fault(status=400, last=1),))}
+    )
+    async with generating(tmp_path, faults) as stand:
+        told = []
+        for _ in range(2):
+            await stand.make(stand.dataset(**model_columns("one", "two")))
+            found = await ask(tmp_path / "home", "/runs/made/generate")
+            told.append({column["name"]: (column["counts"], column["earlier"]) for column in found["columns"]})
+        assert told == [
+            {"topic": ({}, 0), "by_one": ({"succeeded": 6}, 0), "by_two": ({"failed": 1, "succeeded": 5}, 0)},
+            {"topic": ({}, 0), "by_one": ({}, 6), "by_two": ({"succeeded": 1}, 5)},
+        ]
+
+
 async def test_a_dataset_tells_its_columns_as_a_graph_and_each_row_with_what_was_said(tmp_path: Path) -> None:
     faults = Script(
         default=ModelScript(latency=0), models={"two": ModelScript(latency=0, faults=(Fault(status=400, last=1),))}

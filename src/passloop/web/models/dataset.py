@@ -29,10 +29,14 @@ def dataset(reader: Reader, run: RunView, *, now: int, pools: Mapping[str, PoolV
     nodes = reader.nodes(run.row.id, since=now - MINUTE)
     places = {column.name: place for place, column in enumerate(made.tasks)}
     spent = spent_of(reader, made)
-    columns = [
-        _column(made, column, nodes.get(places.get(column.name, -1), NOTHING), spent.get(column.name, (0, 0)))
-        for column in made.graph.order
-    ]
+    columns = []
+    for column in made.graph.order:
+        place = places.get(column.name, -1)
+        node = nodes.get(place, NOTHING)
+        columns.append(
+            _column(made, column, node, spent.get(column.name, (0, 0)))
+            | {"earlier": _earlier(made, run, place, node) if place >= 0 else 0}
+        )
     names = {name for model in made.models.values() for name in (model.pool, model.endpoint.pool)}
     return document(
         run={"id": run.row.id, "name": run.row.name},
@@ -89,6 +93,15 @@ def _column(made: Dataset, column: Column, node: NodeCount, spent: tuple[int, in
         "tokens": {"input": spent[0], "output": spent[1]},
         "cost": cost_of(made, column, spent) / UNIT,
     }
+
+
+def _earlier(made: Dataset, run: RunView, place: int, node: NodeCount) -> int:
+    """Cells of a column that were there from earlier runs: of the rows written out those without a task of this run."""
+    if run.source is None:
+        return 0
+    row = run.source.row
+    units = next((lag.unit for lag in row.lags if lag.node == place), row.unit)
+    return max(0, min(made.spec.rows, units * made.spec.row_group) - sum(node.counts.values()))
 
 
 def _row(row: GatheredRow) -> Json:

@@ -40,11 +40,12 @@ function Node({ column, at, rows }) {
   </g>`;
 }
 
-/** How far a column is: cells done, failed, under way, of how many. */
+/** How far a column is: cells done (by this run or an earlier one), failed, under way, of how many. */
 export function progress(column, rows) {
   const counts = column.counts || {};
-  const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const done = counts.succeeded || 0;
+  const earlier = column.earlier || 0;
+  const all = Object.values(counts).reduce((sum, count) => sum + count, earlier);
+  const done = (counts.succeeded || 0) + earlier;
   const failed = (counts.failed || 0) + (counts.aborted || 0) + (counts.rejected || 0);
   const running = (counts.running || 0) + (counts.admitted || 0);
   return { done, failed, running, whole: all ? Math.max(all, rows || 0) : 0 };
