@@ -194,13 +194,16 @@ class FaultyEndpoint:
         if fault is not None:
             return await self._cut(request, model, call)
         self._answered(model, request, said, call)
-        return web.json_response(answer_body(said), headers=self._headers(model))
+        told = answer_body(said)
+        if not model.script.usage:
+            del told["usage"]
+        return web.json_response(told, headers=self._headers(model))
 
     async def _stream(
         self, request: web.Request, model: _Model, said: Said, call: int, fault: Fault | None, latency: int
     ) -> web.StreamResponse:
         options = (await request.json()).get("stream_options") or {}
-        parts = list(stream_parts(said, with_usage=bool(options.get("include_usage"))))
+        parts = list(stream_parts(said, with_usage=model.script.usage and bool(options.get("include_usage"))))
         response = web.StreamResponse(headers={"content-type": "text/event-stream"} | self._headers(model))
         await response.prepare(request)
         for position, part in enumerate(parts):

@@ -48,7 +48,7 @@ class ModelScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How one model behaves. `answers` are given in turn, for ever; without them seed and prompt give the answer.
 
     A call beyond `max_in_flight` or a rate is answered with 429. `latency` is the time to the whole answer; a stream's
-    parts are spread over it.
+    parts are spread over it. Without `usage` no answer says how many tokens it took.
     """
 
     latency: int = 20
@@ -58,6 +58,7 @@ class ModelScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens_per_minute: int | None = None
     faults: tuple[Fault, ...] = ()
     answers: tuple[str, ...] = ()
+    usage: bool = True
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

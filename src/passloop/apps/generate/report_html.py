@@ -50,7 +50,9 @@ def _pairs(of: Mapping[str, int]) -> Markup:
 
 def _usage(summary: Summary) -> Markup:
     rows = [
-        [element("td", name), _number(each["input"]), _number(each["output"]), element("td", _cost(each))]
+        [element("td", name), element("td", "not told"), element("td", "not told"), element("td", "not known")]
+        if name in summary.untold
+        else [element("td", name), _number(each["input"]), _number(each["output"]), element("td", _cost(each))]
         for name, each in summary.usage.items()
     ]
     unknown = f"{summary.unknown:,} calls were under way when an engine ended; they may have been paid for."

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .answers import answer_of
 from .costs import cost_text, spent_of
 from .dataset import Dataset
 from .gathering import UNANSWERED
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Summary", "summary_of"]
 
+MOST_LOOKED_AT = 1_000
+"""Answers of a column that is told to have taken no token."""
 NEVER_ASKED = "not asked: the run ended before, or a seed file was edited since"
 """A cell is known by what its row is given, so that an edited seed file makes others of all that it gave."""
 
@@ -39,7 +42,9 @@ class Failure(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """How a run of a dataset ended. `unknown` counts calls of which nobody knows whether they were paid for."""
+    """How a run of a dataset ended. `unknown` counts calls of which nobody knows whether they were paid for; of the
+    columns in `untold` answers came, and no endpoint said how many tokens they took.
+    """
 
     counts: Mapping[str, int]
     dropped: Mapping[str, int]
@@ -49,6 +54,15 @@ class Summary(NamedTuple):
     out: str
     incomplete_out: str | None
     whole: bool
+    untold: tuple[str, ...] = ()
+
+    def usage_text(self, name: str) -> str:
+        """What the answers of a column took, for people."""
+        each = self.usage[name]
+        if name in self.untold:
+            return "its endpoint tells no tokens, so what it costs is not known"
+        cost = f", cost {cost_text(each['cost'])}" if "cost" in each else ""
+        return f"{each['input']:,} tokens in, {each['output']:,} out{cost}"
 
     @property
     def barren(self) -> bool:
@@ -71,6 +85,7 @@ class Summary(NamedTuple):
             "dropped": dict(self.dropped),
             "usage": {name: dict(each) for name, each in self.usage.items()},
             "unknown_calls": self.unknown,
+            "untold_usage": list(self.untold),
             "out": self.out,
             "incomplete_out": self.incomplete_out,
             "failures": [failure._asdict() for failure in self.failures],
@@ -83,7 +98,7 @@ class Summary(NamedTuple):
         if counts["dropped"]:
             reasons = ", ".join(f"{count:,} by {reason}" for reason, count in self.dropped.items())
             head += f"; {counts['dropped']:,} dropped ({reasons})"
-        lines = [head, *(_usage_line(name, each) for name, each in self.usage.items())]
+        lines = [head, *(f"  {name}: {self.usage_text(name)}" for name in self.usage)]
         if self.unknown:
             lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
         if self.incomplete_out is not None:
@@ -102,6 +117,7 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
     """The summary of what was settled."""
     tally = settled.tally
     dropped = dict(tally.dropped)
+    usage = _usage(reader, dataset)
     counts = {
         "rows": settled.rows,
         "kept": tally.kept,
@@ -111,13 +127,26 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
     return Summary(
         counts=counts,
         dropped=dropped,
-        usage=_usage(reader, dataset),
+        usage=usage,
         failures=tuple(_failures(reader, dataset, settled)) if _is_held(dataset, settled) else (),
         unknown=unknown,
         out=str(settled.out),
         incomplete_out=str(settled.incomplete_out) if not settled.whole and tally.incomplete else None,
         whole=settled.whole,
+        untold=tuple(
+            name for name, each in usage.items() if not each["input"] and _was_answered(reader, dataset, name)
+        ),
     )
+
+
+def _was_answered(reader: Reader, dataset: Dataset, column: str) -> bool:
+    """Whether an answer came for a cell of the column: a cell that was skipped needs none."""
+    from passloop.store.filters import TaskFilter
+
+    keys = (f"generate:{dataset.root}:*:{column}:*",)
+    tasks = reader.tasks(TaskFilter(keys=keys, states=("succeeded",)), limit=MOST_LOOKED_AT)
+    answers = (answer_of(task.results) for task in tasks)
+    return any(answer is not None and not answer.skipped for answer in answers)
 
 
 def _is_held(dataset: Dataset, settled: Settled) -> bool:
@@ -170,8 +199,3 @@ def _message(reader: Reader, task: int | None) -> str:
     if attempt is not None and attempt.outcome is not None and attempt.outcome.message:
         return attempt.outcome.message
     return view.row.message or view.row.state
-
-
-def _usage_line(name: str, each: Mapping[str, float]) -> str:
-    cost = f", cost {cost_text(each['cost'])}" if "cost" in each else ""
-    return f"  {name}: {each['input']:,} tokens in, {each['output']:,} out{cost}"
