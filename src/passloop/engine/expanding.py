@@ -162,19 +162,11 @@ class Expansions:
         """Report the unit, or why there is none: every end but a cancel is an event."""
         try:
             expansion = await self._written_out(order)
+            event, environments = _event_of(order, expansion), expansion.environments
         except Exception as error:
             self._report(ExpansionFailed(order.source, order.unit, _words(error), order.nodes))
-            return
-        event = Expanded(
-            source=order.source,
-            unit=order.unit,
-            tasks=tuple(expansion.tasks),
-            bytes=expansion.bytes,
-            exhausted=expansion.exhausted,
-            rest=expansion.rest,
-            nodes=order.nodes,
-        )
-        self._report(event, environments=expansion.environments)
+        else:
+            self._report(event, environments=environments)
 
     def _written_out(self, order: Expand) -> Awaitable[Expansion]:
         expander = self._expanders.get(order.kind)
@@ -188,6 +180,19 @@ class Expansions:
             raise LookupError(f"the store has no source of run {order.source}")
         ask = ExpandAsk(order.source, order.unit, source.spec, self._reading, order.nodes, order.begun)
         return await expander.expand(ask)
+
+
+def _event_of(order: Expand, expansion: Expansion) -> Expanded:
+    """What an expander made, as the machine is told; whatever is no expansion raises."""
+    return Expanded(
+        source=order.source,
+        unit=order.unit,
+        tasks=tuple(expansion.tasks),
+        bytes=expansion.bytes,
+        exhausted=expansion.exhausted,
+        rest=expansion.rest,
+        nodes=order.nodes,
+    )
 
 
 def _words(error: Exception) -> str:

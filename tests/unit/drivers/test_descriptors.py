@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -239,6 +240,28 @@ async def test_an_order_with_too_many_descriptors_under_way_is_sent_again(
     async with Stage(tmp_path) as stage:
         assert (await stage.run(["true"])).outcome.kind is OutcomeKind.SUCCESS
     assert tried[0] == tried[1]
+
+
+async def test_a_frame_with_too_many_descriptors_under_way_waits_though_the_zygote_takes_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket can be written to all the time, which says nothing of descriptors."""
+    troubles: list[OSError] = [BlockingIOError(), *(OSError(errno.ETOOMANYREFS, "") for _ in range(100))]
+    tried: list[OSError] = []
+
+    def refuse(*_args: object) -> int:
+        tried.append(troubles.pop(0))
+        raise tried[-1]
+
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 60)
+    monkeypatch.setattr(Launcher, "_send_some", staticmethod(refuse))
+    async with Stage(tmp_path) as stage:
+        launcher = stage.driver._launcher
+        assert launcher is not None
+        launcher.send(b"forget")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(tried) == 2
 
 
 async def test_an_attempt_whose_shim_cannot_be_watched_goes_on_and_can_be_stopped_later(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from passloop.drivers.base import Launch
+from passloop.drivers.processes.keeper.frames import join
 from passloop.drivers.processes.keeper.zygote import MOST_RESTED
+from passloop.drivers.processes.launcher import Launcher
 from passloop.kernel.events import Exited, Started, StartRefused
 from passloop.kernel.tasks import OutcomeKind
 from tests.support.attempts import PATIENCE, Stage, live_of, order_for, tree_command, waiting_command
@@ -173,3 +175,14 @@ async def test_reattaching_an_ended_attempt_tells_its_end_once(stage: Stage) -> 
     await stage.driver.reattach([live_of(order, state="admitted")])
     assert stage.heard.of(1) == ["Started", "Exited"]
     assert stage.heard.find(Exited, 1) is not None
+
+
+async def test_the_zygote_forgets_the_environment_that_is_put_out_for_another(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would else hold one for each environment that anybody ever submitted with."""
+    sent: list[bytes] = []
+    monkeypatch.setattr(Launcher, "send", lambda _launcher, frame: sent.append(frame))
+    for number in range(66):
+        stage.driver._keep_environment(f"e{number}", b"an environment")
+    assert sent[64:] == [join([b"forget", b"e0"]), b"an environment", join([b"forget", b"e1"]), b"an environment"]

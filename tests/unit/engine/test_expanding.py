@@ -138,6 +138,16 @@ async def test_what_an_expander_raises_ends_its_source_and_nothing_is_tried_agai
     await rig.close()
 
 
+async def test_what_is_no_expansion_ends_its_source_too(tmp_path: Path) -> None:
+    """Nobody would hear of it, and the source would wait for its unit for ever."""
+    rig = await started(tmp_path, ScriptedExpander(lambda _asked: None))  # type: ignore[arg-type,return-value]
+    run = (await rig.engine.declare_source(source())).run
+    assert await rig.engine.wait_source(run, timeout_ms=10_000)
+    row = (await stored(rig, run)).row
+    assert (row.state, row.message) == (SourceState.FAILED, "unit 0: 'NoneType' object has no attribute 'tasks'")
+    await rig.close()
+
+
 async def test_a_source_of_an_unknown_kind_says_so(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     await rig.open().start()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from passloop.clock import FakeClock, SystemClock
 from passloop.engine.alarm import LoopAlarm
+from passloop.engine.feed import Feed
 from passloop.engine.inbox import Entry, Inbox
 from passloop.engine.lifecycle import Roles
 from passloop.engine.waiting import Waiting
@@ -131,3 +133,19 @@ async def test_a_wait_that_is_given_up_leaves_nothing_behind() -> None:
 
 async def test_a_wait_for_nothing_is_over_at_once() -> None:
     assert Waiting(FINAL_STATES).expect([]).done.done()
+
+
+async def test_who_hears_marks_is_told_the_last_one_when_the_engine_closes() -> None:
+    feed = Feed(None, 0)  # type: ignore[arg-type]
+    marks = feed.marks(0, pause=3_600)
+    feed.note(1)
+    assert await anext(marks) == 1
+    rest = asyncio.ensure_future(_all(marks))
+    await asyncio.sleep(0)
+    feed.note(2)
+    feed.close()
+    assert await asyncio.wait_for(rest, 10) == [2]
+
+
+async def _all(marks: AsyncIterator[int]) -> list[int]:
+    return [mark async for mark in marks]

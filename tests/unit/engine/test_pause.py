@@ -177,6 +177,33 @@ async def test_a_driver_that_finds_no_room_pauses_the_engine_until_there_is_some
         assert (await one.engine.submit(commands(1))).tasks == (1,)
 
 
+async def test_a_drivers_word_of_a_full_disk_is_over_with_the_pause_that_it_came_into(tmp_path: Path) -> None:
+    """It could not be stored either; told again afterwards it would pause an engine that has room."""
+    async with rig(tmp_path) as one:
+        fill(one)
+        one.engine.inbox.put(PauseChanged(paused=True, reason="disk full: no room for attempts"))
+        big = one.engine.inbox.ask(commands(3_000))
+        await paused(one)
+        make_room(one)
+        one.alarm.advance(1_000)
+        await big
+        assert one.engine.status().state == "running"
+
+
+async def test_an_engine_that_died_in_a_pause_comes_back_without_it(tmp_path: Path) -> None:
+    one = Rig(tmp_path)
+    await one.open().start()
+    one.engine.report(PauseChanged(paused=True, reason="disk full: no room for attempts"))
+    await paused(one)
+    await one.kill()
+    await one.open().start()
+    assert one.engine.status().state == "running"
+    await one.engine.submit(commands(1))
+    await one.heard()
+    assert len(one.outside.live) == 1
+    await one.close()
+
+
 def test_room_is_proved_by_a_file_that_is_removed_again(tmp_path: Path) -> None:
     assert has_room(tmp_path)
     assert list(tmp_path.iterdir()) == []

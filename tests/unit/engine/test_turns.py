@@ -142,3 +142,18 @@ async def test_each_turn_is_one_row_of_the_journal(tmp_path: Path) -> None:
     async with rig(tmp_path) as one:
         await one.engine.submit(commands(3))
         assert one.store.last_seq == one.engine.turns.made
+
+
+async def test_the_last_turn_of_an_engine_claims_nothing(tmp_path: Path) -> None:
+    """What it took would run beside an engine that goes away, and nobody would see it begin."""
+    one = Rig(tmp_path, cpus=1)
+    await one.open().start()
+    await one.engine.submit(commands(2))
+    await one.heard()
+    one.driver.finish_task(1)
+    await one.close()
+    assert one.driver.calls == [("launch", 1)]
+    await one.open().start()
+    await one.heard()
+    assert one.driver.calls == [("launch", 2)]
+    await one.close()

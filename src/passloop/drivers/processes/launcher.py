@@ -114,6 +114,7 @@ class Launcher:
                 return
             except OSError as error:
                 if error.errno == errno.ETOOMANYREFS:
+                    asyncio.get_running_loop().remove_writer(self._socket)
                     asyncio.get_running_loop().call_later(descriptors.AGAIN_S, self._flush)
                     return
                 if error.errno != errno.EBADF:
