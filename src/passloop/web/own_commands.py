@@ -15,7 +15,9 @@ import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -161,15 +163,12 @@ class OwnCommands:
         """Keep a spec that was handed in as a file of its own in the home, for its user alone. Raises `Unwritable`."""
         folder = self._engine.home.path / FOLDER
         plain = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in name)[:60] or "spec"
-        stamp = self._engine.clock.wall()
-        path = folder / f"{stamp}-{plain}.yaml"
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            _write(path, text)
+            return _kept(folder, plain, self._engine.clock.wall(), text)
         except OSError as error:
             what = f"the spec cannot be kept in {folder}: {error.strerror}"
             raise Unwritable(what, hint="free space on the disk of the home") from None
-        return path
 
     def _words(self, words: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "passloop.cli", "--home", str(self._engine.home.path), *words]
@@ -179,8 +178,18 @@ class OwnCommands:
         return {"PATH": os.defpath, **os.environ, **told, "NO_COLOR": "1", "COLUMNS": "120"}
 
 
-def _write(path: Path, text: str) -> None:
-    with open(path, "w", encoding="utf-8", opener=_private) as file:
+def _kept(folder: Path, plain: str, since: int, text: str) -> Path:
+    """A new file of this name and time (ms): two specs of one name that are handed in at once are two."""
+    for stamp in count(since):
+        path = folder / f"{stamp}-{plain}.yaml"
+        with suppress(FileExistsError):
+            _write(path, text, mode="x")
+            return path
+    raise AssertionError("numbers do not end")
+
+
+def _write(path: Path, text: str, *, mode: str = "w") -> None:
+    with open(path, mode, encoding="utf-8", opener=_private) as file:
         file.write(text)
 
 

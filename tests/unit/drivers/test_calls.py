@@ -184,6 +184,19 @@ async def test_limits_that_headers_tell_become_the_size_of_the_models_rates(tmp_
     assert len(stand.events(PoolDeclared)) == 2
 
 
+async def test_a_limit_below_what_one_call_drew_is_not_believed(tmp_path: Path) -> None:
+    """No such call could ever be made again."""
+    now = [0]
+    script = Script(tells_limits=True, default=ModelScript(latency=0, requests_per_minute=60, tokens_per_minute=6_000))
+    async with standing(tmp_path, script, now=lambda: now[0], discovers=True) as stand:
+        for attempt in range(1, 5):
+            await stand.end(attempt, draws={stand.model.requests: 60, stand.model.tokens: 6_001})
+            now[0] += 1_000
+    assert {event.name for event in stand.events(PoolDeclared) if isinstance(event, PoolDeclared)} == {
+        stand.model.requests
+    }
+
+
 async def test_a_halted_call_hangs_up(tmp_path: Path) -> None:
     async with standing(tmp_path, faults(Fault(kind="hang"))) as stand:
         stand.launch(1)

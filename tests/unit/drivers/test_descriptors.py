@@ -242,6 +242,24 @@ async def test_an_order_with_too_many_descriptors_under_way_is_sent_again(
     assert tried[0] == tried[1]
 
 
+async def test_descriptors_go_with_the_first_part_of_a_large_order_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent twice they would be taken for those of the next order: a shim with the lock of another's device."""
+    send, parts = Launcher._send_some, []
+
+    def half(ours: socket.socket, rest: memoryview, lock_fds: Sequence[int]) -> int:
+        parts.append(tuple(lock_fds))
+        return send(ours, rest[: len(rest) // 2 or 1], lock_fds)
+
+    monkeypatch.setattr(Launcher, "_send_some", staticmethod(half))
+    held = os.open("/dev/null", os.O_RDONLY)
+    async with Stage(tmp_path, inherit_fds=lambda allocation: [held] if allocation.devices else []) as stage:
+        assert (await stage.run(["true"], gpus=["GPU-a"])).outcome.kind is OutcomeKind.SUCCESS
+    os.close(held)
+    assert [part for part in parts if part] == [(held,)]
+
+
 async def test_a_frame_with_too_many_descriptors_under_way_waits_though_the_zygote_takes_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
