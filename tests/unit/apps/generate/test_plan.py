@@ -41,3 +41,19 @@ async def test_answers_that_are_there_are_not_asked_for_however_many_rows_come_a
         await stand.make(stand.dataset(columns=COLUMNS[:2], rows=7))
         assert asked(stand.dataset(columns=COLUMNS[:2], rows=7), tmp_path) == {"n": 0, "text": 2}
         assert asked(stand.dataset(columns=COLUMNS[:2], rows=10_000_000), tmp_path)["text"] == 10_000_000 - 5
+
+
+@pytest.mark.parametrize(
+    ("limits", "wall_ms"),
+    [
+        ({"max_in_flight": 10}, 20_000),
+        ({"max_in_flight": 30}, 8_000),
+        ({"max_in_flight": 10, "requests_per_minute": 60}, 100_000),
+        ({"max_in_flight": 10, "requests_per_minute": 6_000}, 20_000),
+    ],
+)
+def test_the_time_is_that_of_places_or_of_the_rate_whichever_is_longer(
+    tmp_path: Path, limits: dict[str, int], wall_ms: int
+) -> None:
+    dataset = dataset_from(tmp_path, endpoint=limits, columns=COLUMNS[:2], rows=100)
+    assert plan_of(dataset).wall_ms == wall_ms

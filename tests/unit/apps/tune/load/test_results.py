@@ -147,3 +147,13 @@ def test_stored_lines_give_the_same_result_again_under_any_limits() -> None:
     again = [msgspec.json.decode(line, type=RequestRecord) for line in lines]
     for limit in (60.0, 70.0):
         assert measured(again, ttft=limit) == measured(records, ttft=limit)
+
+
+def test_goodput_counts_tokens_as_the_load_is_told_to() -> None:
+    # five parts of the stream, but one token by the server's word: by parts there are 10 ms between two, by tokens none
+    slow = msgspec.structs.replace(answered(ttft=100, tpot=10, tokens=5), tokens_out=1)
+    limits = {"tpot": 5.0}
+    by_parts = point_result(POINT, [[slow]], limits=limits, counted="chunks").metrics
+    by_usage = point_result(POINT, [[slow]], limits=limits, counted="usage").metrics
+    assert (by_parts["goodput"]["mean"], by_parts["attainment"]["mean"]) == (0.0, 0.0)
+    assert (by_usage["goodput"]["mean"] > 0, by_usage["attainment"]["mean"]) == (True, 1.0)
