@@ -234,6 +234,12 @@ def test_no_more_than_were_said_run_at_once_also_after_a_restart(box: Box) -> No
     assert box.run("wait").code == 0
 
 
+def test_a_spec_may_be_json(shared: Box) -> None:
+    (shared.folder / "one.json").write_text('{"run": "one-json", "command": ["true"]}')
+    assert shared.run("plan", "one.json").out.startswith("run one-json: 1 cell\n")
+    assert shared.run("submit", "--json", "one.json").json()["run"]["name"] == "one-json"
+
+
 def test_a_sweep_says_how_many_of_its_cells_run_at_once(box: Box) -> None:
     (box.folder / "s.yaml").write_text("run: few\ncommand: [echo, '{x}']\nmatrix: {x: [1, 2]}\nmax_parallel: 1\n")
     assert box.run("run", "s.yaml").code == 0

@@ -18,7 +18,7 @@ from passloop.cli.wording import command_text, counted, ids_text
 
 __all__ = ["Request", "is_spec", "next_selector", "post_submission", "request_of", "say_other_command", "say_rejected"]
 
-_SPEC_ENDINGS = (".yaml", ".yml")
+_SPEC_ENDINGS = (".yaml", ".yml", ".json")
 _COMPARED = 20
 """With so many tasks that were there already a command is compared: each is asked for on its own."""
 

@@ -94,7 +94,10 @@ class Plan:
     def as_text(self) -> str:
         """The same for people."""
         left_out = self.points - self.cells
-        lines = [f"run {self.run}: {self.cells:,} cells" + (f" ({left_out:,} left out)" if left_out else "")]
+        lines = [
+            f"run {self.run}: {self.cells:,} cell{'s' * (self.cells != 1)}"
+            + (f" ({left_out:,} left out)" if left_out else "")
+        ]
         if self.done or self.live:
             lines.append(f"  {self.done:,} succeeded before, {self.live:,} under way, {self.to_run:,} to run")
         lines.append(f"  estimate: {self._estimate()}")

@@ -19,6 +19,9 @@ __all__ = ["Selection", "parse_selectors"]
 LARGEST_ID = 2**62
 LONGEST = 600
 STATES = tuple(state.value for state in TaskState)
+EVERYTHING = ("all", "*")
+"""Nobody means what ended years ago by these; what lives is named by its states."""
+ALL_FORMS = "name states, as many as you mean: state:ready state:running; or a group or a run: group:NAME, @RUN"
 FORMS = "use 12, 12-40, last, @RUN, state:failed, class:out_of_memory, key:GLOB or group:NAME"
 
 
@@ -70,6 +73,8 @@ def _parts(word: str) -> list[str]:
 def _read(word: str) -> tuple[str, object]:
     if not word or len(word) > LONGEST or UNSAFE.search(word):
         raise BadValue(f"the selector {shown(word)} is not readable", FORMS)
+    if word in EVERYTHING:
+        raise BadValue(f"there is no selector {shown(word)} for everything", ALL_FORMS)
     if word == "last":
         return "last", True
     if word.startswith("@"):

@@ -155,3 +155,10 @@ def test_last_of_nothing_is_not_found(tmp_path: Path) -> None:
     with store.reader() as reading, pytest.raises(NotFound, match="no tasks yet"):
         filter_of(parse_selectors(["last"]), reading)
     store.close()
+
+
+@pytest.mark.parametrize("word", ["all", "*"])
+def test_whoever_means_everything_is_told_to_name_states(word: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        parse_selectors([word])
+    assert "state:ready state:running" in refused.value.problems[0].fix
