@@ -47,7 +47,7 @@ def test_cancel_says_until_when_a_task_may_end(box: Box, tmp_path: Path) -> None
     (task,) = box.submit("--grace", "20s", "--", shell, option, f"trap '' TERM; {script}")
     gate.wait_started()
     said = box.run("cancel", str(waits), str(task)).out.splitlines()
-    assert re.fullmatch(rf"stopping 1 task: {task} \(has until [\d:]{{8}} to end, then it is killed\)", said[0])
+    assert re.fullmatch(rf"stopping 1 task: {task} \(has until [\d:]{{8}} \S+ to end, then it is killed\)", said[0])
     assert said[1:] == [f"cancelled 1 task: {waits}"]
     gate.open()
     assert box.run("wait", str(task)).code == 1
