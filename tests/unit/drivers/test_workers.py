@@ -195,6 +195,13 @@ async def test_a_worker_ends_after_as_many_calls_as_said(stage: WarmStage) -> No
     assert (await stage.run(2, "nothing", call={"cells": 2})).parked is None
 
 
+async def test_a_call_that_leaves_a_thread_behind_ends_though_its_worker_waits_for_that(stage: WarmStage) -> None:
+    """Python joins such threads at its exit: the end of the last call would never be told."""
+    ended = await stage.run(1, "leave_a_thread", call={"cells": 1})
+    assert (ended.outcome.kind, ended.parked) == (OutcomeKind.SUCCESS, None)
+    await stage.gone()
+
+
 async def test_an_evicted_worker_is_gone_when_it_is_said_to_be(stage: WarmStage) -> None:
     await stage.run(1, "nothing")
     started = stage.heard.find(Started, 1)

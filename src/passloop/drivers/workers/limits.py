@@ -12,7 +12,7 @@ import signal
 __all__ = ["HARD_LIMIT", "TimeLimit"]
 
 HARD_LIMIT = int(signal.SIGRTMAX)
-"""The signal that ends a worker whose cell did not heed its time limit; nothing else sends it."""
+"""The signal that ends a worker whose cell did not heed its time limit, or that does not end; nothing else sends it."""
 
 _CLOCK_MONOTONIC = 1
 _SIGEV_SIGNAL = 0
@@ -53,6 +53,10 @@ class TimeLimit:
         signal.setitimer(signal.ITIMER_REAL, max(limit_ms, 1) / 1000)
         self._set(limit_ms + grace_ms)
         self._armed = True
+
+    def end_within(self, millis: int) -> None:
+        """The hard signal in so many ms, for a worker that is to end: it is too late for an exception."""
+        self._set(millis)
 
     def disarm(self) -> None:
         """Neither comes any more."""

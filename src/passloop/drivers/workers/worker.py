@@ -40,6 +40,9 @@ LONG_MS = 100
 """A cell that took longer has its exit record brought to the disk, as has any while no engine is connected: what is
 shorter is committed by the engine sooner than an fsync would be worth."""
 
+LEAST_LEAVING_MS = 1_000
+"""How long a worker has to end by itself at least, whatever grace its last cell was given."""
+
 _CHUNK = 1 << 18
 _SEND_SECONDS = 1
 
@@ -63,7 +66,7 @@ class Worker:
         self._limit = TimeLimit()
         self._output = Output(self._folder)
         self._calling = self._idle = self._ending = self._timed_out = self._interrupted = False
-        self._cells = 0
+        self._cells = self._grace = 0
         self._first_rss = 0
 
     def open(self) -> None:
@@ -88,6 +91,12 @@ class Worker:
                     return
         except _QuitError:
             return
+
+    def leave(self) -> None:
+        """End for sure within the grace of the last cell. What a cell left running, a thread that is waited for above
+        all, would else keep the worker, and with it the end of that cell, for ever.
+        """
+        self._limit.end_within(max(LEAST_LEAVING_MS, self._grace))
 
     def _wait_for_cells(self) -> bool:
         """True once there is a cell; False if no engine came for too long."""
@@ -164,6 +173,7 @@ class Worker:
 
     def _stand_over(self, cell: Cell) -> bool:
         self._cells += 1
+        self._grace = cell.order["grace"]
         self._timed_out = self._interrupted = False
         if not cell.order["short"]:
             self._say({"started": cell.attempt})
@@ -267,6 +277,7 @@ def main(folder: str, number: str, warm_key: str = "") -> None:
     one = Worker(Path(folder), Standing(int(number), _shim(), warm_key or None))
     one.open()
     one.serve()
+    one.leave()
 
 
 if __name__ == "__main__":
