@@ -76,6 +76,15 @@ def test_the_metric_that_was_said_is_shown() -> None:
     assert field(lacking, 0).why == "no exact"
 
 
+def test_a_score_is_shown_before_what_was_written_first() -> None:
+    table = tabled(result("a", "dense", metrics={"tokens": 300, "score": 0.5}))
+    assert field(table, 0).metric == "score"
+    other = tabled(
+        result("a", "dense", metrics={"tokens": 300, "exact": 0.5}), result("a", "half", metrics={"exact": 1.0})
+    )
+    assert field(other, 0).metric == "exact", "else the number that most cells have"
+
+
 def test_samples_give_the_interval_only_if_they_are_what_the_metric_is_the_mean_of() -> None:
     wide = result("a", "dense", value=0.5, scores=(0.0, 1.0, 0.0, 1.0))
     found = field(tabled(wide), 0)

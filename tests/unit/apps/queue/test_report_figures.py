@@ -49,6 +49,12 @@ def test_a_cell_of_which_nothing_succeeded_still_tells_how_long_it_took() -> Non
     assert report_of(*repeats(2, broken=1.0)).cells[0].seconds == 1
 
 
+def test_the_time_of_a_repeat_is_that_of_its_latest_attempt() -> None:
+    tried = task(1, attempt(0, 30, outcome="failure", exit_code=1), attempt(40, 45), results={"x": 1})
+    again = task(2, attempt(0, 7), attempt(20, None, outcome=None))
+    assert [row.seconds for row in report_of(tried, again).rows] == [5, 7]
+
+
 def test_a_mean_over_fewer_repeats_than_succeeded_says_so() -> None:
     report = report_of(*repeats(2, 0.5, float("nan"), 0.7), *repeats(4, 0.4, 0.5, 0.6, first=10))
     assert [metric_text(cell, "accuracy") for cell in report.cells] == ["0.60 ± 0.14 (2 of 3)", "0.50 ± 0.10"]

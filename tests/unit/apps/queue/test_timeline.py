@@ -126,6 +126,11 @@ def test_a_long_time_of_nothing_is_cut_out() -> None:
     assert "nothing of this run ran for 8 m 10 s" in page
 
 
+def test_a_pause_that_is_short_beside_the_work_is_not_cut_out() -> None:
+    timeline = timeline_of(task(1, attempt(0, 1_000)), task(2, attempt(1_060, 2_000)))
+    assert timeline.parts == ((START, START + 2_000_000),)
+
+
 def test_a_short_pause_is_not_cut_out() -> None:
     timeline = timeline_of(task(1, attempt(0, 10)), task(2, attempt(30, 40)))
     assert timeline.parts == ((START, START + 40_000),)

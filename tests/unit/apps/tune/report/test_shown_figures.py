@@ -12,7 +12,7 @@ import pytest
 from passloop.apps.tune.plan import plan_of
 from passloop.apps.tune.report.lines import closing_lines, headings, trial_cells
 from passloop.apps.tune.report.page import report_html
-from passloop.apps.tune.report.plots import progress
+from passloop.apps.tune.report.plots import importance, progress
 from passloop.apps.tune.report.standing import Standing
 from passloop.apps.tune.report.units import bare_text, figure_text
 from passloop.apps.tune.search.expander import aims_of
@@ -106,6 +106,15 @@ def test_the_best_so_far_ends_with_the_best_where_misses_are_penalised() -> None
     across, up = numbers[::2], numbers[1::2]
     assert across[0] < across[1] == across[2] == across[3], "the one step is at the last trial"
     assert up[0] == up[1] > up[2] == up[3], "and goes up"
+
+
+def test_what_groups_explain_by_chance_alone_is_no_importance() -> None:
+    # groups 1, 3 and 2, 4: means 2 and 3, so 1 of 5 lies between them, and by chance alone 2 of 5 would
+    made = study(space={"batch": [1, 2], "slots": [1, 2]})
+    params = [(1, 1), (2, 1), (1, 2), (2, 2)]
+    trials = [measured(made, n, {"batch": b, "slots": s}, n + 1.0) for n, (b, s) in enumerate(params)]
+    # slots: groups 1, 2 and 3, 4: 4 of 5 between, less half of the 1 within: 3.5 of 5
+    assert dict(importance(standing(made, *trials))) == {"slots": pytest.approx(0.7), "batch": 0.0}
 
 
 @pytest.mark.parametrize(

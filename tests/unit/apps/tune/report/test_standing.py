@@ -96,6 +96,22 @@ def test_the_time_line_has_each_run_of_a_study() -> None:
     assert drawn.count('class="bar') == 3
 
 
+def test_the_time_line_says_how_long_a_run_took_and_how_many_trials_it_had_at_once() -> None:
+    begin = 1_000_000
+    trials = [
+        replace(loaded(1, OTHER, 9.0), started_at=begin, ended_at=begin + 4_000),
+        replace(loaded(2, {"batch": 64, "slots": 2}, 9.0), started_at=begin + 2_000, ended_at=begin + 4_000),
+    ]
+    assert "2 trials in 4.0 s; 1.50 at once." in str(timeline(standing(*trials)))
+
+
+def test_gpu_hours_count_trials_that_left_nothing() -> None:
+    hour = 3_600_000
+    lost = replace(failed(MADE, 2, {"batch": 64, "slots": 2}), document=None, gpu_ms=hour // 2)
+    page = report_html(standing(replace(GOOD, gpu_ms=hour), lost), made_at=0)
+    assert "<dt>GPU-hours</dt><dd>1.50</dd>" in page
+
+
 def test_the_page_has_why_a_trial_is_no_candidate_where_it_can_wrap() -> None:
     page = report_html(standing(GOOD, loaded(1, OTHER, 900.0)), made_at=0)
     assert '<td class="reason">ttft p95 900 ms at concurrency=4</td>' in page
