@@ -65,7 +65,7 @@ def _header(planned: Planned, results: Sequence[CellResult], table: Table) -> Ma
 def _results(table: Table) -> Markup:
     headings = ["model", "sparse attention"]
     headings += [f"{column_name(column)} ({table.metrics[column]})" for column in table.columns]
-    headings += ["mean", "kept cache", "time a cell"]
+    headings += [table.mean_name, "kept cache", "time a cell"]
     rows = [[*_row_fields(row, table)] for row in table.rows]
     note = (
         "Each field: the mean over seeds, its difference to dense of the same model over the seeds that both have, and "

@@ -72,6 +72,11 @@ class Table:
     rows: tuple[Row, ...]
 
     @property
+    def mean_name(self) -> str:
+        """What the mean over columns is called: of several metrics it is no metric of its own."""
+        return "mean" if len(set(self.metrics.values())) <= 1 else "mean of unlike metrics"
+
+    @property
     def missing(self) -> int:
         """How many fields are not complete."""
         return sum(not field.complete for row in self.rows for field in row.fields.values())

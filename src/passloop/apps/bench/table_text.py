@@ -128,7 +128,7 @@ def _texts(table: Table) -> Iterator[list[str]]:
     named = [column_name(c) + (f" {table.metrics[c]}" if len(metrics) > 1 else "") for c in table.columns]
     averaged = len(table.columns) > 1 and any(row.mean is not None for row in table.rows)
     kept, timed = (any(getattr(row, name) is not None for row in table.rows) for name in ("kept", "seconds"))
-    yield [*HEADINGS, *named, *["mean"] * averaged, *["kept"] * kept, *["seconds"] * timed]
+    yield [*HEADINGS, *named, *[table.mean_name] * averaged, *["kept"] * kept, *["seconds"] * timed]
     for row in table.rows:
         ends: Sequence[tuple[bool, float | None]] = ((averaged, row.mean), (kept, row.kept), (timed, row.seconds))
         tail = ["-" if value is None else number_text(round(value, 4)) for shown, value in ends if shown]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from passloop.apps.bench.planned import Planned, PlannedCell
 from passloop.apps.bench.report_html import report_html
 from passloop.apps.bench.results import CellResult
 from passloop.apps.bench.table import table_of
-from passloop.apps.bench.table_text import field_text
+from passloop.apps.bench.table_text import field_text, table_lines
 
 
 def result(sparse: str, seed: int, value: float | None, column: str = "niah", **done: Any) -> CellResult:
@@ -77,6 +78,16 @@ def test_a_cell_that_went_on_after_an_interruption_tells_no_time() -> None:
     whole, partly = tabled(timed("dense", 8.0), timed("half", 1.0, kept=7)).rows
     assert (whole.seconds, partly.seconds) == (8.0, None)
     assert partly.kept == 0.5
+
+
+def test_a_mean_over_unlike_metrics_is_called_so() -> None:
+    def both(first: str, second: str) -> Any:
+        results = [result("dense", 0, 0.5, "x"), result("dense", 0, 0.7, "y")]
+        named = [replace(each, metrics={name: 0.5}) for each, name in zip(results, (first, second), strict=True)]
+        return table_lines(tabled(*named))[0]
+
+    assert both("f1", "exact").endswith("  mean of unlike metrics")
+    assert both("f1", "f1").endswith("  mean")
 
 
 def test_the_interval_is_of_samples_only_if_each_seed_is_their_mean() -> None:

@@ -107,11 +107,8 @@ def why_not(standing: Standing, trial: Trial) -> str:
         same = (trial.order.slo, trial.order.objectives) == aims
         return trial.document.pruned if same else f"under other limits: {trial.document.pruned}"
     missed = standing.judged[trial.number].violations if trial.number in standing.judged else ()
-    told = [
-        f"{check.slo.metric} {check.slo.stat} {figure_text(check.slo.metric, check.actual)} at {check.at}"
-        for check in missed
-    ]
-    return ", ".join(told)
+    told = [(check, figure_text(check.slo.metric, check.actual) or "not measured") for check in missed]
+    return ", ".join(f"{check.slo.metric} {check.slo.stat} {figure} at {check.at}" for check, figure in told)
 
 
 def closing_lines(standing: Standing) -> Iterator[str]:

@@ -36,7 +36,7 @@ def figure_text(metric: str, value: float | None) -> str:
         return ""
     unit = unit_of(metric)
     if unit == "%":
-        return f"{100 * value:.1f} %"
+        return f"{_percent(value)} %"
     if unit == "ms" and value >= 10_000:
         return f"{value / 1000:.1f} s"
     return f"{_digits(value)} {unit}".rstrip()
@@ -46,7 +46,14 @@ def bare_text(metric: str, value: float | None) -> str:
     """A value in the unit that `short_name` says in a heading, without it; nothing for None."""
     if value is None:
         return ""
-    return f"{100 * value:.1f}" if unit_of(metric) == "%" else _digits(value)
+    return _percent(value) if unit_of(metric) == "%" else _digits(value)
+
+
+def _percent(share: float) -> str:
+    """A share in percent. What is not none, or not all, does not look so: one failed request of 10,000 is `<0.1`."""
+    if 0 < share < 0.0005:
+        return "<0.1"
+    return ">99.9" if 0.9995 <= share < 1 else f"{100 * share:.1f}"
 
 
 def _digits(value: float) -> str:
@@ -64,4 +71,6 @@ def slo_text(limit: Slo) -> str:
     """A limit in a few words: `ttft p95 <= 800 ms`."""
     bound, sign = (limit.most, "<=") if limit.most is not None else (limit.least, ">=")
     stat = "" if limit.stat == "mean" else f" {limit.stat}"
-    return f"{limit.metric}{stat} {sign} {figure_text(limit.metric, bound)}" + (f" at {limit.at}" if limit.at else "")
+    is_share = bound is not None and unit_of(limit.metric) == "%"
+    said = f"{100 * (bound or 0.0):g} %" if is_share else figure_text(limit.metric, bound)
+    return f"{limit.metric}{stat} {sign} {said}" + (f" at {limit.at}" if limit.at else "")

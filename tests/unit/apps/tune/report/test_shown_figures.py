@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from passloop.apps.tune.plan import plan_of
-from passloop.apps.tune.report.lines import closing_lines, headings, trial_cells
+from passloop.apps.tune.records import Slo
+from passloop.apps.tune.report.lines import closing_lines, headings, trial_cells, why_not
 from passloop.apps.tune.report.page import report_html
 from passloop.apps.tune.report.plots import importance, progress
 from passloop.apps.tune.report.standing import Standing
-from passloop.apps.tune.report.units import bare_text, figure_text
+from passloop.apps.tune.report.units import bare_text, figure_text, slo_text
 from passloop.apps.tune.search.expander import aims_of
 from passloop.apps.tune.study import Study
 from passloop.apps.tune.study_view import Trial
@@ -53,6 +54,34 @@ def test_a_column_of_latencies_is_in_the_unit_of_its_heading() -> None:
     column = [heading.text for heading in headings(told)].index("e2e p95 (ms) at concurrency=4")
     assert [trial_cells(told, trial)[column].text for trial in told.trials] == ["9500", "12346"]
     assert figure_text("e2e", 12_345.6) == "12.3 s"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0.0"),
+        (0.0001, "<0.1"),
+        (0.0005, "0.1"),
+        (0.5, "50.0"),
+        (0.9994, "99.9"),
+        (0.9999, ">99.9"),
+        (1.0, "100.0"),
+    ],
+)
+def test_what_is_not_none_or_not_all_does_not_look_so(share: float, text: str) -> None:
+    assert bare_text("attainment", share) == text
+    assert figure_text("error_rate", share) == f"{text} %"
+
+
+@pytest.mark.parametrize(("most", "text"), [(0.0001, "0.01 %"), (0.01, "1 %"), (0.125, "12.5 %"), (0.0, "0 %")])
+def test_a_limit_is_told_as_it_was_said(most: float, text: str) -> None:
+    assert slo_text(Slo(metric="error_rate", most=most)) == f"error_rate <= {text}"
+
+
+def test_a_limit_of_what_was_not_measured_says_so() -> None:
+    made = study(slo=[{"metric": "tpot", "stat": "p90", "max": "100ms", "at": {"concurrency": 4}}])
+    told = standing(made, measured(made, 0, {"batch": 64, "slots": 1}, 1.0))
+    assert why_not(told, told.trials[0]) == "tpot p90 not measured at concurrency=4"
 
 
 @pytest.mark.parametrize(
