@@ -115,17 +115,18 @@ def _plots(table: Table) -> Iterator[Markup]:
     timed = [
         Point(row.seconds, mean, row.sparse_attention, row.model) for row, mean in whole if row.seconds is not None
     ]
-    plots = [
-        scatter(points, axis, score)
+    drawn = [
+        (points, axis)
         for points, axis in (
             (kept, Axis("kept cache (%)", more_is_better=False)),
             (timed, Axis("time a cell (s)", more_is_better=False)),
         )
         if len(points) > 1
     ]
+    plots = [scatter(points, axis, score) for points, axis in drawn]
     if plots:
-        left = len(table.rows) - len(whole)
-        note = "Rows with gaps are not drawn." if left else ""
+        left_out = any(len(points) < len(table.rows) for points, _ in drawn)
+        note = "Rows with gaps, or without such a figure, are not drawn." if left_out else ""
         title = element("h2", "What it costs")
         yield element("section", title, element("p", note, class_="note"), element("div", *plots, class_="plots"))
 

@@ -90,6 +90,16 @@ def test_a_mean_over_unlike_metrics_is_called_so() -> None:
     assert both("f1", "f1").endswith("  mean")
 
 
+def test_a_plot_says_that_a_row_without_its_figure_is_not_drawn() -> None:
+    def page(*results: CellResult) -> str:
+        planned = Planned("x", ("dense",), tuple(each.cell for each in results))
+        return report_html(planned, results, made_at=0)
+
+    rows = [timed("dense", 8.0), timed("half", 4.0), timed("quarter", 2.0)]
+    assert "are not drawn" not in page(*rows)
+    assert "Rows with gaps, or without such a figure, are not drawn." in page(*rows, timed("other", 1.0, kept=7))
+
+
 def test_the_interval_is_of_samples_only_if_each_seed_is_their_mean() -> None:
     scores = (1.0, 0.0, 1.0, 0.0)
     (of_samples,) = fields(result("dense", 0, 0.5, scores=scores), result("dense", 1, 0.5, scores=scores))
