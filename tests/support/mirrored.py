@@ -92,7 +92,8 @@ def _is_kept(source: Source) -> bool:
 
 def _is_known(group: Group) -> bool:
     """Whether it differs from one that was never spoken of."""
-    return bool(group.virtual_time or group.held or group.pending or group.work or group.busy or group.path is not group.chain)
+    told = group.virtual_time, group.pending, group.held, group.work, group.busy
+    return any(told) or group.path is not group.chain
 
 
 def _plain(value: Any, *, inside: bool = True) -> object:

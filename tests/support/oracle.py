@@ -26,6 +26,7 @@ from passloop.kernel.events import (
 from passloop.kernel.resources import MEMORY, Allocation, DeviceAsk, Variant
 from passloop.kernel.tasks import OutcomeKind, TaskRow, TaskState
 
+from .pool_oracle import Pools, known_size
 from .rows import Rows
 
 __all__ = ["Oracle"]
@@ -50,7 +51,6 @@ class Oracle:
     capacities: dict[str, tuple[PoolKind, int]] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
     parents: dict[str, str] = field(default_factory=dict)
-    troubled: bool = False
     draining: bool = False
     paused: bool = False
 
@@ -59,7 +59,8 @@ class Oracle:
         for event in events:
             match event:
                 case PoolDeclared():
-                    self.capacities[event.name] = (event.kind, event.capacity)
+                    old = self.capacities.get(event.name)
+                    self.capacities[event.name] = known_size(old, event.kind, event.capacity)
                     self.parents.pop(event.name, None)
                     if event.parent is not None:
                         self.parents[event.name] = event.parent
@@ -90,23 +91,24 @@ class Oracle:
     def _exit(self, event: Exited, rows: Rows) -> None:
         if event.outcome.kind is OutcomeKind.DEVICE_FAULT or event.stray:
             self._doubt_attempt(event.attempt, rows)
-        if event.outcome.kind is OutcomeKind.RATE_LIMITED or event.outcome.pool is not None:
-            self.troubled = True
 
     def check(self, before: Mapping[int, TaskRow], rows: Rows, now: int) -> None:
         """Raise AssertionError if the rows after a turn break a law."""
         self._check_ledger(rows)
         self._check_node(rows)
         self._check_owners(rows)
+        pools = Pools(self.capacities, rows, now)
         admitted = [
             row
             for task, row in rows.tasks.items()
-            if row.state in CLAIMED and (task not in before or before[task].state not in CLAIMED)
+            if row.state in CLAIMED and (task not in before or before[task].attempts != row.attempts)
         ]
+        fresh = [rows.attempt_of(row.id) for row in admitted]
+        pools.check_admitted(fresh, _amount_use(row.allocation for row in rows.open_attempts()))
         for row in admitted:
             self._check_dependencies(row, rows)
             self._check_order(row, before, rows)
-        self._check_nobody_is_stranded(rows, now)
+        self._check_nobody_is_stranded(rows, pools)
 
     def _check_ledger(self, rows: Rows) -> None:
         """Invariant 1: no device and no amount is promised twice."""
@@ -161,28 +163,27 @@ class Oracle:
             earlier = (other.index, other.id) < (row.index, row.id)
             assert reserved or not (same and earlier), f"{row.id} overtook its equal {other.id}"
 
-    def _check_nobody_is_stranded(self, rows: Rows, now: int) -> None:
-        """Invariant 2: no ready task fits beside all that is held and reserved."""
+    def _check_nobody_is_stranded(self, rows: Rows, pools: Pools) -> None:
+        """Invariant 2: no ready task fits beside all that is held and what is reserved at its priority or above."""
         live = [rows.tasks[task] for task in rows.live()]
         held = [row.allocation for row in rows.open_attempts()]
-        alone = any(one.exclusive for one in held) or any(_wants_node(rows, row.id) for row in live)
-        if self.draining or self.paused or alone:
+        if self.draining or self.paused or any(one.exclusive for one in held):
             return
         for row in live:
-            if row.state is TaskState.READY:
-                kept = [o.reservation.allocation for o in live if o.reservation and o.id != row.id]
+            if row.state is TaskState.READY and not _wants_node(rows, row.id):
+                before = (o for o in live if o.priority >= row.priority and o.id != row.id)
+                kept = [other.reservation.allocation for other in before if other.reservation]
                 for variant in rows.specs[row.id].request.variants[row.variant_from :]:
-                    assert not self._fits(variant, [*held, *kept]), f"task {row.id} fits but waits: {row}"
+                    assert not self._fits(variant, held, kept, pools), f"task {row.id} fits but waits: {row}"
 
-    def _fits(self, variant: Variant, taken: list[Allocation]) -> bool:
-        used = _amount_use(taken)
+    def _fits(self, variant: Variant, held: list[Allocation], kept: list[Allocation], pools: Pools) -> bool:
+        used, reserved = _amount_use(held), _amount_use(kept)
         for pool, amount in self._lineage(variant.amounts).items():
-            kind, capacity = self.capacities[pool]
-            if kind is PoolKind.RATE or (kind is PoolKind.LIMIT and self.troubled):
+            if not pools.has(pool, amount, used=used.get(pool, 0), kept=reserved.get(pool, 0)):
                 return False
-            if used.get(pool, 0) + amount > capacity:
-                return False
-        return variant.devices is None or self._devices_fit(variant.devices, _device_use(taken))
+        if any(one.exclusive for one in kept):
+            return False
+        return variant.devices is None or self._devices_fit(variant.devices, _device_use([*held, *kept]))
 
     def _lineage(self, amounts: Iterable[tuple[str, int]]) -> dict[str, int]:
         """What an ask draws: on its pools and on their parents."""
