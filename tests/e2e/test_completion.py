@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 @pytest.fixture(scope="module")
-def named(tmp_path_factory: pytest.TempPathFactory) -> Box:
+def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     box = Box(tmp_path_factory.mktemp("completion"))
     assert box.run("run", "--name", "digits", "--group", "team/night", "--", "true").code == 0
-    return box
+    assert box.run("submit", "--hold", "--name", "newer", "--array", "1-50", "--", "true").code == 0
+    yield box
+    box.close()
 
 
 def offered(box: Box, line: str, *pieces: str) -> list[str]:
@@ -49,7 +52,7 @@ def offered(box: Box, line: str, *pieces: str) -> list[str]:
         ("passloop cancel @dig", ["passloop", "cancel", "@", "dig"], ["@digits"]),
         ("passloop ls state:f", ["passloop", "ls", "state", ":", "f"], ["failed"]),
         ("passloop ls state:w", ["passloop", "ls", "state", ":w"], ["waiting"]),
-        ("passloop ls --group=team/", ["passloop", "ls", "--group", "=", "team/"], ["team/night"]),
+        ("passloop ls --group=def", ["passloop", "ls", "--group", "=", "def"], ["default"]),
         ("passloop ls --limit=1 --fa", ["passloop", "ls", "--limit", "=", "1", "--fa"], ["--failed"]),
         ("passloop --nothing=1 l", ["passloop", "--nothing", "=", "1", "l"], ["ls", "logs"]),
     ],

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from passloop.cli.reads import Reads
 
 __all__ = ["complete_groups", "complete_selectors"]
 
@@ -17,8 +21,7 @@ def complete_selectors(ctx: click.Context, _param: click.Parameter, incomplete: 
     from click.shell_completion import CompletionItem
 
     offers = [(str(task["id"]), f"{task['state']} {task['name']}") for task in _tasks(ctx)]
-    runs = {task["run"]["name"] for task in _tasks(ctx) if (task.get("run") or {}).get("name")}
-    offers += [(f"@{name}", "run") for name in sorted(runs)]
+    offers += [(f"@{name}", "run") for name in sorted({run["name"] for run in _runs(ctx) if run["name"]})]
     offers += [("last", "the newest task")] + [(f"state:{state}", "") for state in _STATES]
     return [CompletionItem(value, help=text) for value, text in offers if value.startswith(incomplete)]
 
@@ -33,13 +36,24 @@ def complete_groups(ctx: click.Context, _param: click.Parameter, incomplete: str
 
 
 def _tasks(ctx: click.Context) -> list[dict[str, Any]]:
-    """The newest tasks; nothing if they cannot be read, for a shell prompt is no place for an error."""
+    """The newest tasks, the newest first."""
+    from passloop.cli.reads import Ask
+
+    return _read(ctx, lambda reads: reads.tasks(Ask(limit=_OFFERED))["tasks"])[::-1]
+
+
+def _runs(ctx: click.Context) -> list[dict[str, Any]]:
+    """The newest runs; many of them are older than the newest tasks."""
+    return _read(ctx, lambda reads: reads.runs()["runs"])[:_OFFERED]
+
+
+def _read(ctx: click.Context, ask: Callable[[Reads], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Nothing if it cannot be read, for a shell prompt is no place for an error."""
     from passloop.cli.exits import CliError
-    from passloop.cli.reads import Ask, open_reads
+    from passloop.cli.reads import open_reads
     from passloop.store.errors import StoreError
 
     try:
-        tasks: list[dict[str, Any]] = open_reads(ctx).tasks(Ask(limit=_OFFERED))["tasks"]
+        return ask(open_reads(ctx))
     except (CliError, StoreError, OSError, ValueError):
         return []
-    return tasks[::-1]
