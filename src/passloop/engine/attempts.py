@@ -7,25 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from passloop.kernel.changes import AttemptChanged, Change, PoolChanged, TaskAdded, TaskChanged
-from passloop.kernel.ids import AttemptId, RunId
+from passloop.kernel.ids import AttemptId
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import AttemptRow
 from passloop.kernel.workers import WORKERS, Worker, kept_back_in, workers_in
 from passloop.store.home import Home
 
-__all__ = ["Attempts", "UnderWay", "attempt_folder", "attempt_name", "attempt_path", "ended_in", "runs_of_tasks"]
+__all__ = ["Attempts", "attempt_folder", "attempt_name", "attempt_path", "ended_in", "runs_of_tasks"]
 
 ENDED = "ended"
-
-
-class UnderWay(NamedTuple):
-    """An attempt that is not ended, and the run of its task."""
-
-    row: AttemptRow
-    run: RunId
 
 
 def attempt_folder(home: Home, run: int, task: int, epoch: int) -> Path:
@@ -49,20 +41,20 @@ class Attempts:
     __slots__ = ("_read", "_under_way", "_workers")
 
     def __init__(self) -> None:
-        self._under_way: dict[AttemptId, UnderWay] = {}
+        self._under_way: dict[AttemptId, AttemptRow] = {}
         self._workers = ""
         self._read: tuple[str, list[Worker], frozenset[int]] = ("", [], frozenset())
 
     def __len__(self) -> int:
         return len(self._under_way)
 
-    def get(self, attempt: AttemptId) -> UnderWay | None:
+    def get(self, attempt: AttemptId) -> AttemptRow | None:
         """The attempt, unless it is ended or unknown."""
         return self._under_way.get(attempt)
 
     def rows(self) -> tuple[AttemptRow, ...]:
         """A snapshot of them all; may be taken from any thread."""
-        return tuple(one.row for one in tuple(self._under_way.values()))
+        return tuple(self._under_way.values())
 
     def workers(self) -> list[Worker]:
         """The workers that are not proven gone; may be asked from any thread."""
@@ -82,23 +74,17 @@ class Attempts:
     def load(self, saved: Saved) -> None:
         """Start from what the store holds."""
         self._workers = next((pool.state for pool in saved.pools if pool.kind == WORKERS), "")
-        runs = {task.row.id: task.row.run for task in saved.tasks}
-        self._under_way = {row.id: UnderWay(row, RunId(runs[row.task])) for row in saved.attempts}
+        self._under_way = {row.id: row for row in saved.attempts}
 
     def follow(self, changes: Iterable[Change]) -> None:
         """Take over what a committed turn changed."""
-        runs: dict[int, int] | None = None
         for change in changes:
             if type(change) is AttemptChanged:
                 row = change.row
-                known = self._under_way.get(row.id)
                 if row.state == ENDED:
                     self._under_way.pop(row.id, None)
-                elif known is not None:
-                    self._under_way[row.id] = UnderWay(row, known.run)
                 else:
-                    runs = runs_of_tasks(changes) if runs is None else runs
-                    self._under_way[row.id] = UnderWay(row, RunId(runs.get(row.task, 0)))
+                    self._under_way[row.id] = row
             elif type(change) is PoolChanged and change.kind == WORKERS:
                 self._workers = change.state
 

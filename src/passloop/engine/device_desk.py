@@ -159,11 +159,11 @@ class DeviceDesk:
             return self._takes_over_worker(event)
         if not isinstance(event, Exited | StrayGone) or (isinstance(event, Exited) and event.parked is not None):
             return False
-        under_way = self._attempts.get(event.attempt)
-        if under_way is None or not under_way.row.allocation.devices:
+        row = self._attempts.get(event.attempt)
+        if row is None or not row.allocation.devices:
             return False
         before = self._ending.get(event.attempt)
-        telling = self._look_then_tell(_uuids(under_way.row.allocation), event, before)
+        telling = self._look_then_tell(_uuids(row.allocation), event, before)
         look = self._ending[event.attempt] = asyncio.get_running_loop().create_task(telling)
         self._looks.add(look)
         look.add_done_callback(self._looked)

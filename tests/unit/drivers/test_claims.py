@@ -12,6 +12,7 @@ import pytest
 
 from passloop.drivers.processes.keeper import records
 from passloop.drivers.processes.reattach import look
+from passloop.drivers.workers.cell import _leave_word
 from passloop.drivers.workers.claims import StartRecord
 from passloop.drivers.workers.endings import worker_of
 
@@ -72,6 +73,13 @@ def test_a_file_with_all_the_links_it_can_have_is_followed_by_another(
     assert told == dict.fromkeys("abc", 7)
     assert not os.path.samefile(tmp_path / "a" / "start.json", tmp_path / "c" / "start.json")
     assert records.unsealed((tmp_path / "a" / "start.json").read_bytes()) is not None
+
+
+def test_a_word_that_a_cell_left_itself_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    _leave_word(tmp_path, {"outcome": "out_of_memory", "message": "its own"})
+    _leave_word(tmp_path, {"outcome": "out_of_memory", "message": "MemoryError"})
+    assert json.loads((tmp_path / "out" / "outcome.json").read_text())["message"] == "its own"
 
 
 def _refuse(*_: object, **__: object) -> None:

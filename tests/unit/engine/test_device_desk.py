@@ -214,9 +214,9 @@ async def test_who_waits_until_a_worker_is_gone_holds_nothing_yet(tmp_path: Path
 
 def replaced(one: Rig, **fields: object) -> AttemptRow:
     """The row of attempt 1 with other fields."""
-    under_way = one.engine.attempts.get(AttemptId(1))
-    assert under_way is not None
-    return under_way.row._replace(**fields)  # type: ignore[arg-type]
+    row = one.engine.attempts.get(AttemptId(1))
+    assert row is not None
+    return row._replace(**fields)  # type: ignore[arg-type]
 
 
 class Overtaken(AsIfReal):

@@ -254,6 +254,17 @@ async def test_following_ends_with_the_attempt_even_if_its_task_goes_on(tmp_path
         assert await follower.rest() == b""
 
 
+async def test_following_an_earlier_attempt_ends_with_what_it_wrote_though_no_record_of_its_end_is_there(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as one:
+        folder = await running(one)
+        append(folder, b"all")
+        followed = Followed(one.rig.engine, 1, folder / "stdout.log", is_latest=False)
+        async with asyncio.timeout(10):
+            assert [piece async for piece in follow_log(followed, 0)] == [b"all"]
+
+
 async def test_following_begins_before_there_is_a_file(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         folder = await running(one)
