@@ -17,6 +17,7 @@ from passloop.kernel.events import (
     GroupHeld,
     GroupReleased,
     Held,
+    PoolKind,
     PoolOpened,
     QuarantineReleased,
     Released,
@@ -26,6 +27,7 @@ from passloop.kernel.events import (
     UnitResized,
 )
 from passloop.kernel.ids import PoolName, TaskId
+from passloop.kernel.pools import NO_RATE
 from passloop.kernel.resources import Request, Variant
 from passloop.kernel.tasks import Dependency, NewTask, RetryBudgets, TaskSpec
 from tests.support.builders import ask, spec_of
@@ -309,6 +311,26 @@ def mend_endpoint(home: SimulatedHome) -> None:
     home.box.endpoints.open_one()
 
 
+def call(home: SimulatedHome) -> None:
+    """A run of calls."""
+    spec = replace(a_spec(home), request=Request(home.box.chance.choice(CALLS)), driver="calls", time_limit=None)
+    tasks = tuple(NewTask(spec, index=index) for index in range(home.box.chance.choice([1, 4, 12])))
+    event = Submitted("calls", tasks, home.box.chance.choice(GROUPS), refuse_impossible=False)
+    home.ask(lambda engine: engine.submit(event), lambda answer: _acknowledge(home, answer))
+
+
+def declare_again(home: SimulatedHome) -> None:
+    """Another run knows a pool with fewer places, elsewhere, or of a rate not how large it is; or as it was."""
+    chance = home.box.chance
+    pool = chance.choice(POOLS)
+    if pool.kind is PoolKind.RATE:
+        send(home, replace(pool, capacity=chance.choice([pool.capacity, 40, NO_RATE])))
+    elif chance.random() < 0.3 and pool.parent is not None:
+        send(home, replace(pool, parent=None))
+    else:
+        send(home, replace(pool, capacity=chance.choice([pool.capacity, pool.capacity, pool.capacity - 1])))
+
+
 def lose_model(home: SimulatedHome) -> None:
     """The model that nobody waits for once it is dead refuses for good, and a user says that this is soon."""
     (pool,) = (pool for pool in POOLS if pool.name == "code")
@@ -371,11 +393,18 @@ AHEAD: Plan = {
     mend_endpoint: 1, die: 3, fill_disk: 1, free_disk: 3, drain: 1,
 }  # fmt: skip
 
+POOLS_PLAN: Plan = {
+    call: 24, declare_again: 12, submit: 6, declare_source: 4, cancel: 3, hold: 2, release: 3, hold_group: 1,
+    release_groups: 2, reorder: 2, open_pool: 2, trouble_endpoint: 8, mend_endpoint: 6, lose_attempt: 2, die: 6,
+    fill_disk: 1, free_disk: 3, drain: 1,
+}  # fmt: skip
+
 PLANS: dict[str, Plan] = {
     "safety": {**CLIENTS, **WORLD, **ENGINE},
     "liveness": {**CLIENTS, **{action: max(1, often // 2) for action, often in (WORLD | ENGINE).items()}},
     "clocks": {**CLIENTS, jump_clock: 20, die: 10, lose_attempt: 1},
     "devices": DEVICES_PLAN,
     "ahead": AHEAD,
+    "pools": POOLS_PLAN,
 }
 """How often each action happens, by the mode of a history."""

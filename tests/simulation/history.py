@@ -2,8 +2,9 @@
 
 `safety`: anything may go wrong at any time, and nothing that was promised breaks. `liveness`: the same, then all that
 was wrong heals, and everything ends. `ahead`: as that, with long lines behind warm workers, and sources that run ahead
-of a lost model. `clocks`: the wall clock jumps, engines restart. `devices`: two homes share one box. A history that
-breaks a promise raises, with the command that replays it.
+of a lost model. `pools`: as liveness, of calls mostly, on pools that other runs declare otherwise. `clocks`: the wall
+clock jumps, engines restart. `devices`: two homes share one box. A history that breaks a promise raises, with the
+command that replays it.
 """
 
 from __future__ import annotations
@@ -257,7 +258,7 @@ class _History:
         if self.turns % 4 == 0 or self.healing:
             check_reasons(machine, now, self.chance)
             check_source_reasons(machine, now)
-        if self.mode == "liveness" and self.chance.random() < 0.02:
+        if self.mode in ("liveness", "pools") and self.chance.random() < 0.02:
             self.explained += named_reasons_are_true(machine, home.engine, self.chance)
             self.explained += source_reasons_are_true(machine, home.engine, self.chance)
 

@@ -69,6 +69,11 @@ def test_what_is_claimed_ahead_and_written_in_parts_keeps_every_promise() -> Non
     record("P14", f"2 seeds of 150 events {AHEAD}", seeds=2, events=150)
 
 
+@pytest.mark.timeout(120)
+def test_pools_that_are_declared_again_keep_every_promise() -> None:
+    assert sum(play("pools", seed, 150).kinds["PoolDeclared"] for seed in range(4)) > 40
+
+
 @pytest.mark.large
 @pytest.mark.timeout(7_200)
 @pytest.mark.parametrize("chunk", range(5))
