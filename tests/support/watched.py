@@ -107,7 +107,10 @@ class WatchedWorld(World):
         if len(self.turns) % EVERY == 1:
             time_alone_changes_nothing(self)
         for task in self.rows.live():
-            _same(f"why {task}", other.explain(task, self.now), self.machine.explain(task, self.now))
+            why = self.machine.explain(task, self.now)
+            _same(f"why {task}", other.explain(task, self.now), why)
+            over = [reason for reason in why if reason.until is not None and reason.until <= self.now]
+            assert not over, f"task {task} waits at {self.now} for what is over: {over}"
 
     def restart(self) -> Turn:
         """Restart in a batch that lets the twin make a pass, too."""
