@@ -23,8 +23,8 @@ GIB = 1_024
 
 def explain_misfit(state: State, shape: Shape) -> str:
     """Why no variant can ever fit, with the numbers in people's units."""
-    reasons = [reason for variant in shape.variants for reason in _reasons(state, variant)]
-    return "it can never fit on this machine: " + "; or ".join(reasons)
+    reasons = ["; and ".join(_reasons(state, variant)) for variant in shape.variants]
+    return "it can never fit on this machine: " + "; or ".join(reason for reason in reasons if reason)
 
 
 def misfitting_draw(shape: Shape) -> tuple[ScalarPool, int] | None:

@@ -36,6 +36,12 @@ def test_what_never_fits_is_told_in_the_units_of_people(wanted: Variant, words: 
     assert words in a_world().refusal(wanted).message
 
 
+def test_all_that_one_variant_asks_too_much_of_is_lacking_and_of_two_variants_either() -> None:
+    cpus, licences = "asks 17 CPUs, there are 16", "asks 3 of licence, there are 2"
+    assert f"{cpus}; and {licences}" in a_world().refusal(ask(cpus=17, licence=3)).message
+    assert f"{cpus}; or {licences}" in a_world().refusal(ask(cpus=17), ask(licence=3)).message
+
+
 def test_gpus_of_several_sizes_are_counted_by_size() -> None:
     world = World(gpus=[seen(0, vram=24 * GIB), seen(1, vram=EIGHTY), seen(2, vram=EIGHTY)])
     assert world.refusal(gpus=4).message.endswith("there are 3 GPUs: 2 with 80 GiB, 1 with 24 GiB")

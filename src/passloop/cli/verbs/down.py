@@ -22,7 +22,7 @@ __all__ = ["command"]
 _LEFT = {
     "drain": "nothing was running any more",
     "leave": "what runs goes on and is found again by the next engine",
-    "now": "what ran is ready again",
+    "now": "whatever ran is ready again",
 }
 
 
