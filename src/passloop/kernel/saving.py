@@ -27,7 +27,7 @@ from .lessons import LESSONS
 from .lifecycle import STRAY
 from .parking import restore_workers
 from .pools import RatePool, ScalarPool
-from .records import Attempt, Task
+from .records import Attempt, Shape, Task
 from .resources import GPU
 from .saved import Saved, SavedTask
 from .source_records import LiveCell, Source
@@ -147,8 +147,12 @@ def restore(state: State, saved: Saved) -> None:
             state.paused = json.loads(setting.value)
     _restore_pools(state, saved)
     _restore_sources(state, saved)
+    shapes: dict[int, Shape] = {}  # by the identity of specs: many tasks share one, and looking it up by value is dear
     for one in sorted(saved.tasks, key=lambda one: one.row.id):
-        _restore_task(state, one)
+        shape = shapes.get(id(one.spec))
+        if shape is None:
+            shape = shapes[id(one.spec)] = state.shape(one.spec)
+        _restore_task(state, one, shape)
     for row in sorted(saved.attempts, key=lambda row: row.id):
         _restore_attempt(state, row)
     for kept in saved.pools:
@@ -205,8 +209,8 @@ def _restore_devices(state: State, kept: list[dict[str, Any]]) -> None:
             state.devices.devices[seen.uuid].lose()
 
 
-def _restore_task(state: State, one: SavedTask) -> None:
-    task = Task(one.row, state.shape(one.spec), state.group(one.row.group), one.after)
+def _restore_task(state: State, one: SavedTask, shape: Shape) -> None:
+    task = Task(one.row, shape, state.group(one.row.group), one.after)
     state.tasks[task.id] = task
     if not task.final and one.spec.warm_key is not None:
         state.workers.unfinished[task.run] += 1
