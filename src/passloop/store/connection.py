@@ -7,14 +7,26 @@ own.
 
 from __future__ import annotations
 
+import os
 import shutil
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 import apsw
 import apsw.sqlite_extra
 
-from .errors import HomeRefused, NotStorable, StoreBusy, StoreDamaged, StoreError, StoreFull, StoreRefused, StoreTooNew
+from .errors import (
+    HomeRefused,
+    NotStorable,
+    StoreBusy,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreOutOfFiles,
+    StoreRefused,
+    StoreTooNew,
+)
 
 __all__ = [
     "check_version",
@@ -30,6 +42,8 @@ BUSY_MILLIS = 10_000
 CHECKPOINT_PAGES = 2_000
 LOG_LIMIT_BYTES = 64 << 20
 CHECKSUM_BYTES = 8
+FILES_OF_A_STORE = 6
+"""A writer and a reader, each with the database, its log and its index."""
 CHECKSUM_VFS = "cksmvfs"
 
 _FIRST_BAD, _LAST_BAD = (3, 7, 0), (3, 51, 2)
@@ -195,6 +209,17 @@ def _no_room(path: Path) -> bool:
         return False
 
 
+def _why_no_file_opens() -> int | None:
+    """The errno of opening as many files as a store has: SQLite tells a want of descriptors as one of its own file."""
+    with ExitStack() as opened:
+        try:
+            for _ in range(FILES_OF_A_STORE):
+                opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            return error.errno
+    return None
+
+
 def _translate(error: apsw.Error, path: Path) -> StoreError:
     code = getattr(error, "extendedresult", 0)
     if isinstance(error, apsw.CorruptError | apsw.NotADBError) or code in _DAMAGE_CODES:
@@ -206,6 +231,9 @@ def _translate(error: apsw.Error, path: Path) -> StoreError:
         return StoreRefused(f"{path} refused a row: {error}")
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return StoreBusy(f"{path} is locked by another process", hint="Close other programs that have it open.")
+    if isinstance(error, apsw.CantOpenError) and (number := _why_no_file_opens()):
+        what = f"{path} cannot be opened: {os.strerror(number)}"
+        return StoreOutOfFiles(what, hint="passloop doctor", number=number)
     if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError | apsw.PermissionsError | apsw.AuthError):
         return HomeRefused(f"{path} cannot be opened: {error}", hint=f"Check it with: ls -ld {path.parent}")
     return StoreDamaged(f"{path} does not have the expected contents: {error}", hint=REPAIR_HINT)

@@ -17,6 +17,7 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreMissing",
+    "StoreOutOfFiles",
     "StoreRefused",
     "StoreTooNew",
     "StoreTooOld",
@@ -57,6 +58,18 @@ class StoreMissing(StoreError):
     """There is no store in the home, and none was to be made."""
 
     exit_code = 3
+
+
+class StoreOutOfFiles(StoreError):
+    """The system lets this process open no more files than it has: nothing can be said of the store. `number` is its
+    errno: whether this process has too many, or all together.
+    """
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, hint: str = "", number: int) -> None:
+        super().__init__(message, hint=hint)
+        self.number = number
 
 
 class StoreDamaged(StoreError):

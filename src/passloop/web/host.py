@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import resource
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,6 +31,7 @@ from passloop.engine.engine import Engine
 from passloop.engine.errors import EngineError, OutOfFiles
 from passloop.engine.settings import EngineSettings
 from passloop.store.database import Store
+from passloop.store.errors import StoreOutOfFiles
 from passloop.store.home import Home, HomeLock
 
 from .app import make_app
@@ -113,7 +115,9 @@ async def open_host(path: Path, settings: EngineSettings | None = None) -> Async
         except OSError as error:
             if not lacks_descriptor(error):
                 raise
-            raise _out_of_files(path, error) from error
+            raise _out_of_files(path, error.errno) from error
+        except StoreOutOfFiles as error:
+            raise _out_of_files(path, error.number) from error
         yield host
         if host.is_down:
             await host.engine.backups.take()
@@ -143,11 +147,12 @@ async def _opened(stack: AsyncExitStack, home: Home, settings: EngineSettings) -
     return host
 
 
-def _out_of_files(path: Path, error: OSError) -> OutOfFiles:
+def _out_of_files(path: Path, number: int | None) -> OutOfFiles:
     """What still runs is left to the next engine: nothing of it was judged without being looked at."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    told = f" (this process may have {soft:,}, or {hard:,} if it asks)" if error.errno == errno.EMFILE else ""
-    what = f"the engine of {path} can open no more files than it has{told}: {error.strerror}; what runs goes on"
+    told = f" (this process may have {soft:,}, or {hard:,} if it asks)" if number == errno.EMFILE else ""
+    why = os.strerror(number or errno.EMFILE)
+    what = f"the engine of {path} can open no more files than it has{told}: {why}; what runs goes on"
     return OutOfFiles(what, hint="passloop doctor, which tells where to raise the limit")
 
 

@@ -93,7 +93,7 @@ async def test_a_process_killed_from_outside_ends_by_its_signal(tmp_path: Path) 
         assert attempt.outcome.signal == signal.SIGKILL
 
 
-@pytest.mark.parametrize("count", [8, 11])
+@pytest.mark.parametrize("count", [2, 8, 11])
 async def test_an_engine_that_can_open_too_few_files_says_what_to_do_and_starts_later(
     tmp_path: Path, count: int
 ) -> None:
