@@ -17,7 +17,7 @@ from passloop.apps.tune.records import Order, Point, PointResult
 
 from .early import cheap_first, gave_up, why_stop
 from .failures import TrialFailure, classify
-from .guarding import TimeLeft, guarded
+from .guarding import TimeLeft, died, guarded
 from .http import NoAnswer, ask
 from .loading import WARMUP, PointLoad, highest_load
 from .phases import Phase, PhaseBoard
@@ -28,6 +28,10 @@ __all__ = ["Measuring"]
 
 LOAD_LOG = "load.log"
 RESET_SECONDS = 30.0
+END_SECONDS = 2.0
+"""So long after its last connection the end of a server is known on a busy machine."""
+BROKEN_OFF = {"connect", "closed"}
+"""How requests fail to a server that is no more."""
 
 
 class Measuring:
@@ -50,7 +54,7 @@ class Measuring:
         stage = _Stage(load, server, site, health)
         for number, point in enumerate(self._points, start=1):
             result = await self._measure(stage, point)
-            self._refuse_if_nothing_worked(result)
+            await self._refuse_if_nothing_worked(stage.server, result)
             self.results.append(result)
             self.pruned = gave_up(result) or why_stop(self._order, self.results, self._points[number:])
             if self.pruned is not None:
@@ -78,9 +82,14 @@ class Measuring:
         url = stage.site.url
         return await stage.load(self._order, work.point, url, folder=self._folder, progress=work.on_progress)
 
-    def _refuse_if_nothing_worked(self, result: PointResult) -> None:
+    async def _refuse_if_nothing_worked(self, server: Server, result: PointResult) -> None:
+        """A server that broke off may be one that has died: the system tells its end a moment later."""
         if not result.requests or result.errors < result.requests:
             return
+        if result.error_kinds.keys() & BROKEN_OFF:
+            await asyncio.wait([server.ended], timeout=END_SECONDS)
+            if server.ended.done():
+                raise await died(server, self._log)
         kinds = ", ".join(f"{kind} x{count}" for kind, count in sorted(result.error_kinds.items()))
         text = f"all {result.requests} requests at {result.point.name} failed: {kinds}"
         raise TrialFailure("crash", text, lines=classify(self._log.lines())[1])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from passloop.apps.tune.engines.base import Holder, Site
+from passloop.apps.tune.engines.base import End, Holder, Site
 from passloop.apps.tune.records import LoadOrder, Order, Point, PointResult, Slo
 from passloop.apps.tune.trial.failures import TrialFailure
 from passloop.apps.tune.trial.loading import load_point
@@ -35,14 +35,14 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 
 async def measured(
-    order: Order, server: ScriptedServer, folder: Path, load: Any = load_point
+    order: Order, server: ScriptedServer, folder: Path, load: Any = load_point, claimed: Claimed | None = None
 ) -> tuple[Measuring, list[str]]:
     """The order's points on this server, and the notes about them."""
     notes: list[str] = []
     log = ServerLog(folder / "server.log")
     work = Measuring(order, folder, PhaseBoard(folder, FakeClock()), log, notes)
     site = Site(port=server.port, ports=1, temporary=folder, environment={}, log=log.write)
-    claimed = Claimed(Holder.OURS)
+    claimed = claimed or Claimed(Holder.OURS)
     try:
         await work.run(load, claimed, site, Health(claimed, site.host, site.port, "/health"))
     finally:
@@ -72,6 +72,19 @@ async def in_proportion(
         metrics={"ttft": {"p95": 10.0 * (point.concurrency or 0)}, "attainment": {"mean": 1.0}},
         requests=point.requests,
     )
+
+
+async def test_a_server_whose_death_is_told_after_its_last_request_is_said_to_have_died(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    claimed = Claimed(Holder.OURS)
+
+    async def refused(order: Order, point: Point, url: str, **_: Any) -> PointResult:
+        asyncio.get_running_loop().call_later(0.05, claimed.ended.set_result, End(signal=9))
+        return PointResult(point=point, metrics={}, requests=4, errors=4, error_kinds={"connect": 4})
+
+    with pytest.raises(TrialFailure, match=r"the server ended by itself with signal 9 \(SIGKILL\)"):
+        await measured(order_of(), server, tmp_path, refused, claimed)
 
 
 async def test_the_highest_load_is_searched_on_the_same_server(server: ScriptedServer, tmp_path: Path) -> None:
