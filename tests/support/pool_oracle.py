@@ -8,7 +8,7 @@ rules promise at least, so whatever it reports is a bug.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from passloop.kernel.events import PoolKind
 from passloop.kernel.pools import NO_RATE
@@ -79,10 +79,10 @@ class Pools:
 
 
 def _really_drawn(row: AttemptRow, name: str) -> int:
-    estimated = dict(row.allocation.amounts).get(name, 0)  # type: ignore[call-overload]
+    estimated = _amount(row.allocation.amounts, name, 0)
     if row.outcome is None or not estimated:
-        return int(estimated)
-    return 0 if row.outcome.untried else int(dict(row.outcome.used).get(name, estimated))  # type: ignore[call-overload]
+        return estimated
+    return 0 if row.outcome.untried else _amount(row.outcome.used, name, estimated)
 
 
 def _number(value: object) -> int:
@@ -94,3 +94,7 @@ def known_size(old: tuple[PoolKind, int] | None, kind: PoolKind, capacity: int) 
     """The size of a pool that is declared again: a rate that is known stays so."""
     stays = old is not None and old[0] is kind is PoolKind.RATE and capacity >= NO_RATE
     return old if stays and old is not None else (kind, capacity)
+
+
+def _amount(amounts: Iterable[tuple[str, int]], name: str, otherwise: int) -> int:
+    return next((amount for pool, amount in amounts if pool == name), otherwise)

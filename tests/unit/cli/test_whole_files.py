@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from passloop.cli import tune_results
 from passloop.cli.exits import CliError
 from passloop.cli.verbs import export, report
 from passloop.cli.whole_files import whole_file, write_whole_text
+from tests.support.file_sizes import files_up_to
 
 LONG = "x" * 100_000
 WRITERS: list[Callable[[Path], object]] = [
@@ -24,22 +23,11 @@ WRITERS: list[Callable[[Path], object]] = [
 ]
 
 
-@contextmanager
-def no_room(most: int = 50_000) -> Iterator[None]:
-    """No file may become larger: what a full disk is to whoever writes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("write", WRITERS, ids=["report", "export", "study"])
 def test_a_disk_that_is_full_leaves_the_file_that_was_there(tmp_path: Path, write: Callable[[Path], object]) -> None:
     path = tmp_path / "out.csv"
     path.write_text("of yesterday")
-    with no_room(), pytest.raises(CliError, match="cannot be written"):
+    with files_up_to(50_000), pytest.raises(CliError, match="cannot be written"):
         write(path)
     assert path.read_text() == "of yesterday"
     assert os.listdir(tmp_path) == ["out.csv"]

@@ -30,13 +30,8 @@ ONE = LiveWorker(AttemptId(1), lying=False, evicted=False)
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[WarmStage]:
-    stage = WarmStage(tmp_path)
-    await stage.driver.start(stage.heard)
-    yield stage
-    for attempt, order in stage.orders.items():
-        if stage.heard.find(Exited, attempt) is None:
-            stage.driver.halt(order.attempt, 1, grace=0, reason="cancelled")
-    await stage.driver.stop()
+    async with WarmStage(tmp_path) as stage:
+        yield stage
 
 
 class Gated:

@@ -36,6 +36,16 @@ class WarmStage:
         self.heard = Heard()
         self.orders: dict[int, Any] = {}
 
+    async def __aenter__(self) -> WarmStage:
+        await self.driver.start(self.heard)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for attempt, order in self.orders.items():
+            if self.heard.find(Exited, attempt) is None:
+                self.driver.halt(order.attempt, 1, grace=0, reason="cancelled")
+        await self.driver.stop()
+
     def launch(self, attempt: int, function: str, *args: Any, own: bool = False, **fields: Any) -> None:
         payload = fields.pop("payload", {})
         call = call_of(function, *args) | fields.pop("call", {})
@@ -73,13 +83,8 @@ def is_there(pid: int) -> bool:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[WarmStage]:
-    stage = WarmStage(tmp_path)
-    await stage.driver.start(stage.heard)
-    yield stage
-    for attempt, order in stage.orders.items():
-        if stage.heard.find(Exited, attempt) is None:
-            stage.driver.halt(order.attempt, 1, grace=0, reason="cancelled")
-    await stage.driver.stop()
+    async with WarmStage(tmp_path) as stage:
+        yield stage
 
 
 async def test_what_a_call_keeps_is_there_for_the_next(stage: WarmStage) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -22,18 +19,8 @@ from passloop.store.errors import (
 )
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
+from tests.support.file_sizes import files_up_to
 from tests.support.store_rows import a_submission
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """The system refuses to let a file grow over `size` bytes, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_batch_that_does_not_fit_is_not_kept_and_can_be_tried_again(store: Store, home: Home) -> None:
