@@ -333,7 +333,7 @@ def _merged(found: list[Result]) -> Iterator[str]:
 
 
 def _when(one: Result) -> str:
-    return f"{one['date']}, {one['version']}"
+    return ", ".join(filter(None, (one["date"], one["version"], one.get("commit"))))
 
 
 def main(files: list[str]) -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 
 from passloop.web.version import version
 
-__all__ = ["FILE", "record", "sized"]
+__all__ = ["FILE", "commit", "record", "sized"]
 
+ROOT = Path(__file__).parents[2]
 FILE = "PASSLOOP_PROMISES"
 PROMISE = re.compile(r"P(?:[1-9]|1[0-9]|20)")
 
@@ -46,9 +50,25 @@ def record(promise: str, figure: str, **numbers: float | str) -> None:
         "size": _sizes[0],
         "date": datetime.now(UTC).date().isoformat(),
         "version": version(),
+        "commit": commit(),
     }
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, json.dumps(line).encode() + b"\n")
     finally:
         os.close(descriptor)
+
+
+@cache
+def commit(root: Path = ROOT) -> str:
+    """The commit that is tested, as eight digits, with `+` where files differ from it; empty outside a repository."""
+    said = [_git(root, "rev-parse", "--short=8", "HEAD"), _git(root, "status", "--porcelain", "--", "src", "tests")]
+    return said[0] + ("+" if said[0] and said[1] else "")
+
+
+def _git(root: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=30, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,8 +1,9 @@
-"""What a test records of its promise: one line with test, figure, size, date and version; nothing where nobody asks."""
+"""What a test records of its promise: one line, also of when and on which commit; nothing where nobody asks."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,22 @@ def test_a_record_is_one_line_that_says_what_where_and_when(tmp_path: Path, monk
     assert first["size"] == "small"
     assert first["date"][:2] == "20"
     assert first["version"]
+    assert first["commit"] == promises.commit()
     assert second["numbers"] == {"p99_ms": 10.5}
+
+
+def test_a_commit_is_named_and_what_differs_from_it(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("no repository", "clean", "changed")]
+    for folder in folders:
+        (folder / "src").mkdir(parents=True)
+    for folder in folders[1:]:
+        for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+            who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+            subprocess.run(["git", *who, *words], cwd=folder, check=True)
+    (folders[1] / "notes").touch()
+    (folders[2] / "src" / "new").touch()
+    nowhere, clean, changed = map(promises.commit, folders)
+    assert (nowhere, len(clean), len(changed), changed[-1]) == ("", 8, 9, "+")
 
 
 @pytest.mark.large
