@@ -145,7 +145,7 @@ class Desk(DeviceDesk):
     def connect(self, report: Report, deliver: Callable[..., None], *, failed: Callable[[BaseException], None]) -> None:
         """Say where events and errors go; before `start`."""
         super().connect(report, deliver, failed=failed)
-        self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver, pause=_for_ever)
+        self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver, failed=failed, pause=_for_ever)
 
 
 async def _for_ever(_millis: int) -> None:

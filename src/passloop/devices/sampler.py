@@ -67,7 +67,10 @@ Deliver = Callable[[tuple[AttemptSample, ...]], None]
 
 
 class Sampler:
-    """Samples for the attempts that `hold` devices. Loop thread only; virtual devices are not sampled."""
+    """Samples for the attempts that `hold` devices. Loop thread only; virtual devices are not sampled.
+
+    `failed` gets the error that ended a tick: what NVML refuses is no error, so it is a fault of ours.
+    """
 
     def __init__(
         self,
@@ -75,12 +78,14 @@ class Sampler:
         *,
         clock: Clock,
         deliver: Deliver,
+        failed: Callable[[BaseException], None],
         period_ms: int = PERIOD_MS,
         pause: Pause = pause_ms,
     ) -> None:
         self._inventory = inventory
         self._clock = clock
         self._deliver = deliver
+        self._failed = failed
         self._period_ms = period_ms
         self._pause = pause
         self._holders: dict[int, tuple[str, ...]] = {}
@@ -102,6 +107,7 @@ class Sampler:
         self._tallies.setdefault(attempt, _Tally())
         if self._ticking is None:
             self._ticking = asyncio.get_running_loop().create_task(self._tick(), name="passloop-sampler")
+            self._ticking.add_done_callback(self._ended)
 
     def leave(self, attempt: int) -> None:
         """The attempt holds nothing any more. The last one ends the tick; unknown attempts are no error."""
@@ -131,6 +137,11 @@ class Sampler:
             uuids = sorted({uuid for held in self._holders.values() for uuid in held})
             samples = await asyncio.to_thread(self._inventory.samples, uuids)
             self._gather({sample.uuid: sample for sample in samples})
+
+    def _ended(self, ticking: asyncio.Task[None]) -> None:
+        error = None if ticking.cancelled() else ticking.exception()
+        if error is not None:
+            self._failed(error)
 
     def _gather(self, samples: dict[str, Sample]) -> None:
         now = self._clock.now()

@@ -97,14 +97,14 @@ class DeviceDesk:
         self._looks: set[asyncio.Task[None]] = set()
 
     def connect(self, report: Report, deliver: Deliver, *, failed: Callable[[BaseException], None]) -> None:
-        """Say where events and samples go, and errors after which an attempt would never end; before `start`."""
+        """Say where events and samples go, and errors that are a fault of ours; before `start`."""
         self._report = report
         self._failed = failed
         watch = DeviceWatch(self._check, report=report, failed=failed, period_ms=self._watch_ms)
         self.gate = StartGate(
             self._check, locks=self._locks, holdings=self.holdings, watch=watch, report=report, failed=failed
         )
-        self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver, pause=self._pause)
+        self._sampler = Sampler(self.inventory, clock=self._clock, deliver=deliver, failed=failed, pause=self._pause)
 
     async def start(self) -> None:
         """Lock again what live attempts hold, and report all devices."""

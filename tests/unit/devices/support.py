@@ -25,8 +25,12 @@ class HandTick:
 
     async def tick(self) -> None:
         """End the pause under way and wait for the next."""
+        await self.last()
+        await self.paused()
+
+    async def last(self) -> None:
+        """End the pause under way, after which there may be no other."""
         await self.paused()
         self._pausing.clear()
         assert self._go is not None
         self._go.set_result(None)
-        await self.paused()

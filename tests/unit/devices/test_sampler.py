@@ -43,7 +43,14 @@ class Bench:
         self.clock = FakeClock(1000)
         self.ticks = HandTick()
         self.batches: list[tuple[AttemptSample, ...]] = []
-        self.sampler = Sampler(self.inventory, clock=self.clock, deliver=self.batches.append, pause=self.ticks.pause)
+        self.failed: asyncio.Queue[BaseException] = asyncio.Queue()
+        self.sampler = Sampler(
+            self.inventory,
+            clock=self.clock,
+            deliver=self.batches.append,
+            failed=self.failed.put_nowait,
+            pause=self.ticks.pause,
+        )
 
     async def tick(self, times: int = 1) -> None:
         for _ in range(times):
@@ -149,4 +156,18 @@ async def test_reads_are_summed_up_for_each_attempt_until_it_leaves(bench: Bench
     assert bench.sampler.use_of(2) is None
     bench.sampler.leave(1)
     assert bench.sampler.use_of(1) is None
+    await bench.sampler.stop()
+
+
+async def test_an_error_that_ends_the_tick_is_heard(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unheard, no attempt would have samples for as long as anybody held a device."""
+
+    def broken(uuids: Sequence[str]) -> tuple[Sample, ...]:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(bench.inventory, "samples", broken)
+    bench.sampler.hold(1, ["GPU-a"])
+    await bench.ticks.last()
+    async with asyncio.timeout(20):
+        assert "new thread" in str(await bench.failed.get())
     await bench.sampler.stop()
