@@ -272,7 +272,7 @@ def engines_die_at(name: str, times: Iterator[int], field: Field, nursery: Nurse
     assert deaths, f"no scenario reaches {name}"
     check(field, nursery, acknowledged)
     for promise in ("P1", "P2", "P3", "P5"):
-        record(promise, "killed at a named crash point: nothing lost or repeated", kills=deaths)
+        record(promise, "killed at a named crash point: nothing lost or repeated", deaths_at_points=deaths)
 
 
 @pytest.mark.parametrize("name", ENGINE)
@@ -338,7 +338,7 @@ def test_p08_an_engine_on_a_full_disk_dies_at(name: str, field: Field, nursery: 
         engine.end(-signal.SIGKILL)
         assert isinstance(asked.exception(SECONDS), CliError | OSError)
     check(field, nursery, acknowledged)
-    record("P8", "killed at a named crash point on a full disk: 0 acknowledged lost", lost=0)
+    record("P8", "killed at a named crash point on a full disk: 0 acknowledged lost", deaths_at_points=1)
 
 
 def until_killed(*words: str, place: str) -> list[str]:
@@ -391,7 +391,7 @@ def test_p09_a_repair_dies_at_and_is_done_again(name: str, tmp_path: Path) -> No
     again = [subprocess.check_output([sys.executable, "-c", code, str(home.path)], text=True) for _ in range(2)]
     assert again == ["True\n" if name == "after_repair" else "False\n", "True\n"]
     assert states_of(home) == truth
-    record("P9", "a repair killed at a named crash point and done again: nothing lost", lost=0)
+    record("P9", "a repair killed at a named crash point and done again: nothing lost", deaths_at_points=1)
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,8 @@ from tests.support.kill_runs import KillRuns, Remains
 from tests.support.promises import record
 
 
-def judge(runs: list[Remains], kills: int) -> None:
+def judge(runs: list[Remains]) -> None:
+    kills = sum(run.kills for run in runs)
     for run in runs:
         run.assert_p03_at_most_one_live_attempt_per_task()
     attempts = sum(line.what == "start" for run in runs for line in run.lines())
@@ -17,10 +18,10 @@ def judge(runs: list[Remains], kills: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_p03_two_hundred_kills_leave_one_live_attempt_per_task(kill_runs: KillRuns) -> None:
-    judge(kill_runs.all(kills=50, seeds=range(4)), 200)
+    judge(kill_runs.all(kills=50, seeds=range(4)))
 
 
 @pytest.mark.large
 @pytest.mark.timeout(3_600)
 def test_p03_a_thousand_kills_leave_one_live_attempt_per_task(kill_runs: KillRuns) -> None:
-    judge(kill_runs.all(kills=100, seeds=range(10, 20)), 1_000)
+    judge(kill_runs.all(kills=100, seeds=range(10, 20)))

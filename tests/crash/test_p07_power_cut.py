@@ -137,10 +137,10 @@ def some(recorded: list[dict[str, Any]], *, states: int, seed: int, after: int =
 
 
 def cut_commits(recorded: list[dict[str, Any]], home: Home, *, states: int, seed: int) -> None:
-    cut(recorded, home, check, some(recorded, states=states, seed=seed), seed=seed)
-    record(
-        "P7", f"{states} crash states of the store: 0 corrupt, 0 acknowledged lost", states=states, corrupt=0, lost=0
-    )
+    moments = some(recorded, states=states, seed=seed)
+    cut(recorded, home, check, moments, seed=seed)
+    figure = f"{states} crash states of the store: 0 corrupt, 0 acknowledged lost"
+    record("P7", figure, states=len(moments), corrupt=0, lost=0)
 
 
 @pytest.mark.no_cover
@@ -186,7 +186,7 @@ def test_p07_a_power_cut_leaves_a_whole_backup_or_the_one_before(tmp_path: Path,
     recorded = record_of(new_home(tmp_path), "backups")
     first = next(n for n, line in enumerate(recorded) if line.get("file") == "backup.sqlite.part")
     cut(recorded, home, check_with_backup, some(recorded, states=250, seed=1, after=first), seed=1)
-    record("P7", "250 crash states with a backup: 0 not whole, 0 acknowledged lost", states=250, corrupt=0, lost=0)
+    record("P7", "250 crash states with a backup: 0 not whole, 0 acknowledged lost", backup_states=250)
 
 
 def cut_repair(folder: Path, home: Home, *, times: int) -> None:
@@ -217,7 +217,7 @@ def cut_repair(folder: Path, home: Home, *, times: int) -> None:
             last += 1
     states = times * sum(n < named for n in steps) + last
     figure = f"{states} crash states of a repair: 0 taken for whole that were not, 0 damaged files lost"
-    record("P7", figure, states=states, corrupt=0, lost=0)
+    record("P7", figure, repair_states=states, corrupt=0, lost=0)
 
 
 @pytest.mark.no_cover
@@ -293,7 +293,8 @@ def cut_records(folder: Path, patch: pytest.MonkeyPatch, *, states: int, seed: i
 
     attempt.run(cut_here)
     assert set(told) == {OutcomeKind.LOST, OutcomeKind.FAILURE}
-    record("P7", f"{states} crash states of an attempt's records: 0 taken for what was not written", states=states)
+    figure = f"{states} crash states of an attempt's records: 0 taken for what was not written"
+    record("P7", figure, record_states=sum(told.values()))
 
 
 def renamed(disk: RecordedFolder, old_fd: int, old: bytes, new_fd: int, new: bytes, _flags: int) -> int:

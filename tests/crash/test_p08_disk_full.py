@@ -40,7 +40,7 @@ def check_nothing_is_lost(disk: SmallDisk, acknowledged: list[int]) -> None:
 
 def said(late: float) -> None:
     figure = '"paused: disk full" is shown, 0 acknowledged lost, resumed within 5 s of free space'
-    record("P8", figure, lost=0, resumed_after_ms=round(late * 1000))
+    record("P8", figure, places=1, lost=0, resumed_after_ms=round(late * 1000))
 
 
 def test_p08_a_full_store_is_said_loses_nothing_and_goes_on_alone(tmp_path: Path) -> None:

@@ -94,7 +94,12 @@ def test_instant_failures_with_endless_retries_leave_others_their_throughput() -
     assert beside >= KEPT * clean
     assert max(tries) <= 9, "1, 2, 4 ... 128 s apart: at most nine tries in five minutes"
     assert min(tries) >= 7
-    record("P11", f"{beside / clean:.1%} of throughput kept beside 50 tasks that fail at once", ended=beside)
+    record(
+        "P11",
+        f"{beside / clean:.1%} of throughput kept beside 50 tasks that fail at once",
+        kept=beside / clean,
+        ended=beside,
+    )
 
 
 def poisoned(field: Field, code: str, *, on: Mapping[str, Any] = ONE_CPU, **spec: Any) -> int:
@@ -162,7 +167,8 @@ def test_each_poison_is_held_to_its_limits_and_healthy_work_is_untouched(field: 
     assert engine_state["state"] == "running"
     assert engine_state["passes"] <= engine_state["turns"] + 1
     field.assert_everything_is_free_and_whole()
-    record("P11", f"6 kinds of poison, {FORKS} forks, {BIG_OUTPUT >> 20} MiB of output: limits held, 0 left over")
+    figure = f"{len(poison)} kinds of poison, {FORKS} forks, {BIG_OUTPUT >> 20} MiB of output: limits held, 0 left over"
+    record("P11", figure, poisons=len(poison))
 
 
 def test_a_killed_zygote_costs_nobody_an_attempt(field: Field, nursery: Nursery) -> None:
@@ -204,4 +210,4 @@ def test_healthy_work_keeps_its_real_throughput_beside_poison(tmp_path: Path, nu
         field.assert_everything_is_free_and_whole()
     kept = statistics.median(ratios)
     assert kept >= KEPT, ratios
-    record("P11", f"{kept:.0%} of real throughput kept beside 8 poison tasks", kept=round(kept, 3), rounds=ROUNDS)
+    record("P11", f"{kept:.0%} of real throughput kept beside 8 poison tasks", kept=round(kept, 3), rounds=len(ratios))

@@ -162,7 +162,7 @@ def work_off(field: Field, nursery: Nursery) -> list[dict[str, Any]]:
 class Remains(Evidence):
     """What a kill run left. `acknowledged` are tasks with their keys, `cancelled` those whose cancel was answered.
 
-    `gpus` are the devices as the last engine told them, when all work was final.
+    `gpus` are the devices as the last engine told them, when all work was final; `kills` how many engines died first.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -171,6 +171,7 @@ class Remains(Evidence):
         self.acknowledged: dict[int, str | None] = {int(task): key for task, key in promised["acknowledged"].items()}
         self.cancelled: set[int] = set(promised["cancelled"])
         self.gpus: list[dict[str, Any]] = promised["gpus"]
+        self.kills: int = promised["kills"]
 
 
 def make_kill_run(folder: Path, *, kills: int, seed: int) -> None:
@@ -179,7 +180,7 @@ def make_kill_run(folder: Path, *, kills: int, seed: int) -> None:
         crowd = kill_again_and_again(field, nursery, kills=kills, seed=seed)
         assert len(crowd.acknowledged) >= kills // 2, "the clients hardly got anything in"
         gpus = work_off(field, nursery)
-    promised = {"acknowledged": crowd.acknowledged, "cancelled": sorted(crowd.cancelled), "gpus": gpus}
+    promised = {"acknowledged": crowd.acknowledged, "cancelled": sorted(crowd.cancelled), "gpus": gpus, "kills": kills}
     (folder / "promised.json").write_text(json.dumps(promised))
 
 

@@ -65,7 +65,7 @@ def test_an_old_store_opens_with_everything_in_it(old: Home) -> None:
     check_home(old)
     with Reader.open(old) as reader:
         check_contents(reader)
-    record("P16", f"stores of {len(VERSIONS)} schemas open with everything in them")
+    record("P16", f"stores of {len(VERSIONS)} schemas open with everything in them", stores=1)
 
 
 def check_contents(reader: Reader) -> None:
@@ -156,7 +156,12 @@ def test_a_migration_interrupted_anywhere_leaves_a_whole_step_and_goes_on(start:
         assert schema(connection) == wholes[latest_version()]
         places = nth
     assert places > 3 * (latest_version() - start)
-    record("P16", f"from schema {start}: interrupted at {places} places, 0 half-migrated", places=places)
+    record(
+        "P16",
+        f"from schema {start}: interrupted at {places} places, 0 half-migrated",
+        interrupted_schemas=1,
+        places=places,
+    )
 
 
 @pytest.mark.parametrize("words", [["ls"], ["show", "1"], ["logs", "1"], ["doctor"], ["why", "1"], ["report", "1"]])
