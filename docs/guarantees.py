@@ -1,185 +1,41 @@
-"""Writes docs/guarantees.md from one table of promises and the last recorded results in docs/guarantees.json.
+"""Writes docs/guarantees.md from the table in docs/promises.py and the last results in docs/guarantees.json.
 
-`python docs/guarantees.py` writes the page anew; `python docs/guarantees.py FILE...` first takes in what tests wrote to
-the files that PASSLOOP_PROMISES named. A tidy test fails while the page is not what this makes. Besides the files
-named here, every tests/**/test_pNN_*.py belongs to promise NN. It invents nothing: a result whose test is gone is
-dropped, and a promise without a result says so.
+`python docs/guarantees.py FILE...` takes in what tests wrote to the files that PASSLOOP_PROMISES named, if any, and
+writes page and results anew. `--check FILE` fails where the small figures in a file are less than promised, `--report`
+says what is shown of the large ones and fails where something lacks, `--passed FILE` lists the large tests that need
+not run again. A tidy test fails while the page is not what this makes. It invents nothing: a promise without a result
+says so, and so does one whose figure is too small.
 """
 
 from __future__ import annotations
 
 import ast
-import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+
+from promises import PROMISES, Promise
+from results import (
+    SIZES,
+    TESTS,
+    Result,
+    is_there,
+    lines_of,
+    passed_on,
+    read_results,
+    shown,
+    take_in,
+    tests_in,
+    write_results,
+)
 
 DOCS = Path(__file__).parent
-TESTS = DOCS.parent / "tests"
 PAGE = DOCS / "guarantees.md"
 RESULTS = DOCS / "guarantees.json"
-SIZES = ("small", "large")
-WITH_RAY = "comes with Ray, which is not here yet"
-CRASH_POINTS = "crash/test_crash_points.py"
-UNRECORDED = "asserted, but not written down yet"
-
-Result = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """One line of the page. `figures` is small / large, `also` are test files that do not bear the promise's number.
-
-    `absent` says why a promise is not made yet, `unrecorded` why there is no small figure; both stand on the page.
-    """
-
-    number: int
-    text: str
-    shows: str
-    figures: str
-    also: tuple[str, ...] = ()
-    absent: str = ""
-    unrecorded: str = UNRECORDED
-
-    @property
-    def name(self) -> str:
-        """P1 to P20."""
-        return f"P{self.number}"
-
-
-PROMISES = (
-    Promise(
-        1,
-        "an acknowledged submit is never lost",
-        "0 lost",
-        "200 / 1,000 kills",
-        (CRASH_POINTS, "unit/engine/test_turns.py", "unit/engine/test_killed.py", "unit/store/test_commit_crashes.py"),
-    ),
-    Promise(2, "a committed attempt never runs again", "0", "same run", (CRASH_POINTS, "unit/drivers/test_claims.py")),
-    Promise(
-        3, "at most one live attempt per task", "0 overlaps", "same run", (CRASH_POINTS, "unit/engine/test_turns.py")
-    ),
-    Promise(
-        4,
-        "no device is double-booked, across crashes and strays too",
-        "0",
-        "20,000 / 100,000 events",
-        (
-            *("properties/test_p15_the_machine_is_right.py", "unit/devices/test_locks.py", "unit/devices/test_gate.py"),
-            "unit/drivers/test_commands.py",
-        ),
-    ),
-    Promise(
-        5,
-        "running work survives the engine's death and upgrade",
-        "all found again, 0 restarted",
-        "10 / 100 cycles of 8",
-        (
-            CRASH_POINTS,
-            "crash/test_shim_kills.py",
-            "unit/drivers/test_find.py",
-            "unit/drivers/test_keeper_parts.py",
-            "unit/drivers/test_reattach.py",
-        ),
-    ),
-    Promise(
-        6,
-        "cancel and time limit leave no process and no device memory",
-        "0 survivors after grace and 10 s",
-        "6 shapes, 5 / 30 times",
-        (CRASH_POINTS, "unit/drivers/test_trees.py", "contract/test_driver_contract.py"),
-    ),
-    Promise(
-        7,
-        "power cut: consistent, nothing acknowledged lost",
-        "0 corrupt, 0 lost",
-        "2,000 / 50,000 states",
-    ),
-    Promise(
-        8,
-        "disk full: no corruption, a clear state, resumes alone",
-        "`paused: disk full` is shown, work goes on within 5 s of free space",
-        "each place",
-        (CRASH_POINTS, "unit/store/test_full_disk.py", "unit/engine/test_pause.py"),
-    ),
-    Promise(
-        9,
-        "a damaged store, log or journal is detected, never taken for empty",
-        "0 silent wrong states, exit code 4 with a next step",
-        "200 / 1,000",
-        (CRASH_POINTS, "unit/store/test_damage.py", "unit/store/test_repair.py"),
-    ),
-    Promise(10, "clock jumps do no harm", "0 false rescues, 0 negative durations", "100 / 500 schedules"),
-    Promise(
-        11,
-        "a poison task cannot eat the box",
-        "limits held; others keep 95 % of throughput",
-        "scripted",
-        ("unit/drivers/test_memory.py",),
-    ),
-    Promise(
-        12,
-        "an LLM answer we stored is never paid for twice",
-        "0 sent again; those of unknown outcome are counted and shown",
-        "50 / 1,000 kills",
-        ("unit/engine/test_submission.py",),
-    ),
-    Promise(
-        13,
-        "limits hold across runs, crashes, restarts",
-        "0 over, 0 before a Retry-After was over",
-        "50 / 1,000 seeds",
-        ("unit/kernel/test_closed_pools.py", "unit/kernel/test_declared_again.py", "unit/kernel/test_probing.py"),
-    ),
-    Promise(
-        14,
-        "no starvation behind work of its own or lower priority, no deadlock, every waiting task has a true reason",
-        "0 breaks",
-        "500 / 20,000 seeds",
-        ("simulation/test_histories.py",),
-    ),
-    Promise(15, "the machine is right", "0", "300 x 50 / 20,000"),
-    Promise(
-        16,
-        "an old store opens in a new version; a newer one is refused",
-        "0 half-migrated, exit code 4",
-        "all",
-        ("unit/store/test_migrate.py",),
-    ),
-    Promise(
-        17,
-        "bad input gets an error, not a traceback",
-        "0 tracebacks, 0 over 1 s, each error names the place and a fix",
-        "2,000 / 10,000",
-        (
-            *("unit/apps/test_spec_file.py", "properties/test_page_interface_fuzz.py"),
-            *(f"properties/test_{kind}_specs_fuzz.py" for kind in ("bench", "generate", "tune")),
-        ),
-    ),
-    Promise(
-        18,
-        "100,000 tasks stay usable",
-        "`ls` p95 under 300 ms, the page's first rows under 1 s, engine under 300 MB",
-        "what each costs is counted / 100,000 done and 10,000 queued",
-        ("browser/test_many_tasks.py",),
-    ),
-    Promise(
-        19,
-        'many clients at once, never "database is locked"',
-        "0 lock errors; over 60 s p99 under 200 ms",
-        "32 clients, 480 requests / 60 s",
-    ),
-    Promise(
-        20,
-        "on Ray: loss of head, node or driver is recovered from our store",
-        "0 lost",
-        "10 / 50 kills",
-        absent=WITH_RAY,
-    ),
-)
 
 HEAD = """# Guarantees
 
@@ -191,11 +47,14 @@ Not promised: exactly-once effects outside (a task gets `PASSLOOP_ATTEMPT_ID`, a
 its attempts share, to make its own), protection from root, VRAM limits without MIG or MPS, processes that escape
 session, descent, control group and environment at once.
 
-A promise without a test is not made. `make test` runs the small figure, `make prove` the large one. This page is made
-by `docs/guarantees.py` from the table in it and from what the tests wrote down last; `make guarantees` makes it anew.
-Files are below `tests/`.
+A promise without a test is not made. `make test` runs the small figures, and fails where one of them is not reached;
+`make prove` runs the large ones. This page is made by `docs/guarantees.py` from the table in `docs/promises.py` and
+from what the tests wrote down last; `make guarantees` makes it anew. What was shown, by which tests, stands
+[below](#what-was-shown).
 
-| # | promise | must show: small / large | last result | test |
+{commits}
+
+| # | promise | must show | small | large |
 |---|---|---|---|---|
 """
 TAIL = """
@@ -213,96 +72,40 @@ What a person sees of them:
 """
 
 
+DETAILS = """
+## What was shown
+
+Each figure with the day, the version and the commit (the last one that changed `src` or `tests`; with a `+`, files
+differed from it). Test files are below `tests/`.
+"""
+
+
+@cache
 def files_of(promise: Promise) -> list[str]:
     """The test files of a promise, below tests/. Raises SystemExit for one that is named and not there, or empty."""
-    numbered = [
-        path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_p*.py") if _is_about(path.stem, promise)
-    ]
+    numbered = [name for name in _numbered_files() if _is_about(Path(name).stem, promise)]
     found = sorted({*numbered, *promise.also})
     for name in found:
         if not tests_in(TESTS / name):
-            raise SystemExit(f"docs/guarantees.py: {promise.name} names tests/{name}, which holds no test")
+            raise SystemExit(f"docs/promises.py: {promise.name} names tests/{name}, which holds no test")
     return found
+
+
+@cache
+def _numbered_files() -> list[str]:
+    return [path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_p*.py")]
 
 
 def _is_about(name: str, promise: Promise) -> bool:
     """Whether the numbers in the name say so: test_p01_p02_kills is about P1 and P2."""
-    return any(int(number) == promise.number for number in re.findall(r"_p(\d\d)(?=_|$)", name))
+    return promise.number in _numbers_in(name)
 
 
-def tests_in(path: Path) -> set[str]:
-    """The names of the tests in a file; none if it is not there."""
-    if not path.exists():
-        return set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    made = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
-    return {node.name for node in made if node.name.startswith(("test_", "Test"))}
+def _numbers_in(name: str) -> set[int]:
+    return {int(number) for number in re.findall(r"_p(\d\d)(?=_|$)", name)}
 
 
-def read_results(path: Path) -> list[Result]:
-    """What is kept of the results."""
-    return list(json.loads(path.read_text(encoding="utf-8"))["results"]) if path.exists() else []
-
-
-def take_in(results: Iterable[Result], lines: Iterable[str]) -> list[Result]:
-    """The results with those of `lines` in place of older ones of the same promise, size and test.
-
-    A file that was left lying is no news: lines from a day before the result that is there are passed over.
-    """
-    results = list(results)
-    known = {_of(one): str(one["date"]) for one in results}
-    told = [_shortened(json.loads(line)) for line in lines if line.strip()]
-    new = [one for one in told if one["date"] >= known.get(_of(one), "")]
-    replaced = {_of(one) for one in new}
-    kept = [one for one in results if _of(one) not in replaced]
-    counted: dict[str, Result] = {}
-    for one in new:
-        same = counted.setdefault(json.dumps([*_of(one), one["figure"]]), one | {"times": 0, "cases": 0})
-        same["times"] += 1
-        same["cases"] += one["numbers"].get("cases", 0)
-        same["date"] = one["date"]
-    return sorted([*kept, *counted.values()], key=lambda one: (int(one["promise"][1:]), one["size"], one["test"]))
-
-
-def _of(one: Result) -> tuple[str, str, str]:
-    return one["promise"], one["size"], one["test"]
-
-
-def _shortened(line: Result) -> Result:
-    """A line without what differs between the parameters of one test."""
-    return line | {"test": line["test"].partition("[")[0].removeprefix("tests/")}
-
-
-def is_there(result: Result) -> bool:
-    """Whether the test that gave a result still exists."""
-    file, *names = result["test"].split("::")
-    return bool(names) and names[0] in tests_in(TESTS / file)
-
-
-def page(results: Iterable[Result]) -> str:
-    """The whole page."""
-    there = [one for one in results if is_there(one)]
-    return HEAD + "".join(f"| {' | '.join(_cells(promise, there))} |\n" for promise in PROMISES) + TAIL
-
-
-def _cells(promise: Promise, results: list[Result]) -> Iterator[str]:
-    yield promise.name
-    yield promise.text
-    yield f"{promise.shows}; {promise.figures}"
-    files = files_of(promise)
-    yield "<br>".join(_lasts(promise, results)) if files else f"not made yet: {promise.absent}"
-    yield ", ".join(f"`{name}`" for name in files)
-
-
-def _lasts(promise: Promise, results: list[Result]) -> Iterator[str]:
-    lacking = {"small": promise.unrecorded, "large": "not written down yet: `make prove`"}
-    for size in SIZES:
-        found = [one for one in results if (one["promise"], one["size"]) == (promise.name, size)]
-        if not found and (size == "small" or has_large(promise)):
-            yield f"{size}: {lacking[size]}"
-        yield from (f"{size}: {text}" for text in _merged(found))
-
-
+@cache
 def has_large(promise: Promise) -> bool:
     """Whether a large test bears the promise's number, or is in a file that does."""
     return any(_is_about(name, promise) for file in files_of(promise) for name in _large_names(TESTS / file))
@@ -320,29 +123,162 @@ def _large_names(path: Path) -> Iterator[str]:
             yield getattr(node, "name", path.stem)
 
 
+def results_of(promise: Promise, results: Iterable[Result]) -> list[Result]:
+    """What tests recorded of a promise, and those of its tests that are red or were skipped.
+
+    In a file that serves several promises, a test with numbers in its name belongs to these alone.
+    """
+    files = files_of(promise)
+    found = []
+    for one in results:
+        file, _, test = one["test"].partition("::")
+        if "outcome" not in one:
+            mine = one["promise"] == promise.name
+        else:
+            numbers = _numbers_in(Path(file).stem) | _numbers_in(test.partition("[")[0])
+            mine = file in files and (not numbers or promise.number in numbers)
+        if mine and is_there(one):
+            found.append(one)
+    return found
+
+
+def page(results: Iterable[Result]) -> str:
+    """The whole page."""
+    there = {promise.name: results_of(promise, results) for promise in PROMISES}
+    rows = "".join(f"| {' | '.join(_cells(promise, there[promise.name]))} |\n" for promise in PROMISES)
+    details = "".join(_details(promise, there[promise.name]) for promise in PROMISES if not promise.absent)
+    return HEAD.format(commits=_commits(there)) + rows + TAIL + DETAILS + details
+
+
+def _commits(there: dict[str, list[Result]]) -> str:
+    """Of which commits the large figures are: one, if it is one."""
+    where: dict[str, list[str]] = {}
+    for name, results in there.items():
+        for commit in {_commit(one) for one in results if one["size"] == "large" and "outcome" not in one}:
+            where.setdefault(commit, []).append(name)
+    if not where:
+        return "No large figure was written down yet."
+    if len(where) == 1:
+        return f"All large figures are of {next(iter(where))}."
+    parts = [f"{commit}: {', '.join(names)}" for commit, names in sorted(where.items(), key=lambda one: -len(one[1]))]
+    return f"The large figures are not of one commit. {'; '.join(parts)}."
+
+
+def _commit(one: Result) -> str:
+    return f"`{one['commit']}`" if one.get("commit") else "a commit that was not written down"
+
+
+def _cells(promise: Promise, results: list[Result]) -> Iterator[str]:
+    yield promise.name
+    yield promise.text
+    yield promise.shows
+    for size in SIZES:
+        yield f"not made yet: {promise.absent}" if promise.absent else "<br>".join(_verdicts(promise, size, results))
+
+
+def _verdicts(promise: Promise, size: str, results: list[Result]) -> Iterator[str]:
+    """A cell of the first table: what of a size must be shown, and what is not."""
+    of_size = [one for one in results if one["size"] == size]
+    for one in shown(promise, size, of_size):
+        if one.enough:
+            yield one.figure.said(size)
+        else:
+            yield f"**not shown: {one.said}**" + (" (skipped)" if one.excused else "")
+    red = {_name(one) for one in of_size if one.get("outcome") == "failed"}
+    yield from (f"**red: `{test}`**" for test in sorted(red))
+
+
+def _name(one: Result) -> str:
+    return str(one["test"].rpartition("::")[2].partition("[")[0])
+
+
+def _details(promise: Promise, results: list[Result]) -> str:
+    """A paragraph of the second part: figures of each size, what is red or was skipped, and the tests."""
+    lines = [f"\n### {promise.name}: {promise.text}\n"]
+    for size in SIZES:
+        of_size = [one for one in results if one["size"] == size]
+        records = sorted((one for one in of_size if "outcome" not in one), key=_when)
+        for when, same in groupby(records, _when):
+            lines.append(f"- {size}, {when}: {'; '.join(_merged(list(same)))}")
+        if not records and (size == "small" or has_large(promise)):
+            lines.append(f"- {size}: **nothing was written down yet**")
+        ends = sorted({(one["outcome"], _name(one), _when(one), one["reason"]) for one in of_size if "outcome" in one})
+        lines += [f"- {size}, {when}: **{how}** `{test}`: {reason}" for how, test, when, reason in ends]
+    lines.append(f"- tests: {', '.join(f'`{name}`' for name in files_of(promise))}")
+    return "\n".join(lines) + "\n"
+
+
+def _when(one: Result) -> str:
+    commit = f" at `{one['commit']}`" if one.get("commit") else ""
+    return f"{one['date']}, {one['version']}{commit}"
+
+
 def _merged(found: list[Result]) -> Iterator[str]:
     """Equal figures of several tests, or of one with several parameters, as one."""
     by_figure: dict[str, list[Result]] = {}
     for one in found:
-        by_figure.setdefault(one["figure"].replace("|", "/"), []).append(one)
+        by_figure.setdefault(one["figure"], []).append(one)
     for figure, same in by_figure.items():
-        times = sum(int(one.get("times", 1)) for one in same)
-        cases = sum(int(one.get("cases", 0)) for one in same)
-        count = f"{cases:,} cases: " if cases else f"{times} x " if times > 1 else ""
-        yield f"{count}{figure} ({max(_when(one) for one in same)})"
+        cases = sum(one["numbers"].get("cases", 0) for one in same)
+        yield f"{cases:,} cases: {figure}" if cases else f"{len(same)} x {figure}" if len(same) > 1 else figure
 
 
-def _when(one: Result) -> str:
-    return ", ".join(filter(None, (one["date"], one["version"], one.get("commit"))))
+def check(lines: list[str]) -> list[str]:
+    """What the small figures in these lines lack, one sentence each; a skip that excuses is told, not a fault."""
+    results = take_in([], lines)
+    faults = []
+    for promise in PROMISES:
+        for one in shown(promise, "small", results_of(promise, results)):
+            if not one.enough and one.excused:
+                print(f"{promise.name}: not shown here, a test was skipped: {one.said}")
+            elif not one.enough:
+                faults.append(f"{promise.name}: {one.said}")
+    return faults
 
 
-def main(files: list[str]) -> None:
-    """Take in the lines of these files, if there are any, and write results and page."""
-    lines = [line for name in files if Path(name).exists() for line in Path(name).read_text().splitlines()]
-    results = [one for one in take_in(read_results(RESULTS), lines) if is_there(one)]
-    RESULTS.write_text(json.dumps({"results": results}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def report(results: list[Result]) -> bool:
+    """Say of each promise what of its large figures is shown, at which commit, and what lacks; whether nothing does."""
+    whole = True
+    for promise in PROMISES:
+        found = results_of(promise, results)
+        large = [one for one in found if one["size"] == "large"]
+        for one in shown(promise, "large", found):
+            whole = whole and (one.enough or one.excused)
+            print(f"{promise.name:4}{'shown ' if one.enough else 'LACKS '} {one.said}")
+        commits = sorted({_commit(one).strip("`") for one in large if "outcome" not in one})
+        if commits:
+            print(f"    at {', '.join(commits)}")
+        for one in large:
+            if "outcome" in one:
+                whole = whole and one["outcome"] != "failed"
+                print(f"    {one['outcome']}: {_name(one)}: {one['reason']}")
+    return whole
+
+
+def commit_here() -> str:
+    """As tests name it when they record."""
+    code = "from tests.support.promises import commit; print(commit())"
+    return subprocess.check_output([sys.executable, "-c", code], cwd=DOCS.parent, text=True).strip()
+
+
+def main(words: list[str]) -> int:
+    """Do what the words say; the exit status."""
+    match words:
+        case ["--passed", *files]:
+            print("".join(f"{test}\n" for test in passed_on(commit_here(), lines_of(files))), end="")
+            return 0
+        case ["--check", *files]:
+            faults = check(lines_of(files))
+            print("".join(f"{fault}\n" for fault in faults), end="")
+            print("the small figures of the promises: " + ("too small" if faults else "all reached"))
+            return 1 if faults else 0
+        case ["--report"]:
+            return 0 if report(read_results(RESULTS)) else 1
+    results = [one for one in take_in(read_results(RESULTS), lines_of(words)) if is_there(one)]
+    write_results(RESULTS, results)
     PAGE.write_text(page(results), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

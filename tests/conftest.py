@@ -7,6 +7,7 @@ come first, so that no process is left with one at the end. What is not measured
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -14,6 +15,7 @@ from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 from tests.support import promises
+from tests.support.outcomes import Outcomes, without_passed
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -30,6 +32,14 @@ and finds next to no line that the tests of one fact each, and a few histories, 
 FEW = "test_histories.py"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """How each test ended is written down, by the process that hears of all; of the commit that is there now."""
+    if os.environ.get(promises.FILE):
+        promises.commit()
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Outcomes(large=config.option.markexpr == "large"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Before a worker measures itself: it is measured already, as a process of ours and by the arguments it was given.
@@ -41,8 +51,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that may take long first, the others as they are shuffled."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Those that may take long first, the others as they are shuffled; none that was shown and need not run again."""
+    without_passed(config, items)
     for item in items:
         drawn = DRAWN & set(item.path.parts) and item.path.name != FEW
         if drawn or KILLED & set(getattr(item, "fixturenames", ())):

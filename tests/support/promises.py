@@ -1,7 +1,7 @@
 """Writes down what a test of a promise measured, as one line of JSON, for the page "Guarantees" to be made from.
 
 Where PASSLOOP_PROMISES names no file nothing is written. It decides nothing: a test asserts first and records then, so
-that a line means that the promise held. Several workers may write the same file.
+that a line means that the promise held, if the test passed. Several workers may write the same file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from passloop.web.version import version
 
-__all__ = ["FILE", "commit", "record", "sized"]
+__all__ = ["FILE", "commit", "record", "sized", "write_line"]
 
 ROOT = Path(__file__).parents[2]
 FILE = "PASSLOOP_PROMISES"
@@ -39,30 +39,32 @@ def record(promise: str, figure: str, **numbers: float | str) -> None:
     """
     if not PROMISE.fullmatch(promise):
         raise ValueError(f"a promise is named P1 to P20, not {promise!r}")
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)")
+    line = {"promise": promise, "test": test, "figure": figure, "numbers": numbers, "size": _sizes[0]}
+    write_line(line | {"process": os.getpid()})
+
+
+def write_line(line: dict[str, object]) -> None:
+    """Append this, with the time, the version and the commit, where PASSLOOP_PROMISES says; else do nothing."""
     path = os.environ.get(FILE)
     if not path:
         return
-    line = {
-        "promise": promise,
-        "test": os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)"),
-        "figure": figure,
-        "numbers": numbers,
-        "size": _sizes[0],
-        "date": datetime.now(UTC).date().isoformat(),
-        "version": version(),
-        "commit": commit(),
-    }
+    now = datetime.now(UTC).replace(tzinfo=None)
+    dated = {"date": now.date().isoformat(), "time": now.isoformat("T", "milliseconds")}
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, json.dumps(line).encode() + b"\n")
+        os.write(descriptor, json.dumps(line | dated | {"version": version(), "commit": commit()}).encode() + b"\n")
     finally:
         os.close(descriptor)
 
 
 @cache
 def commit(root: Path = ROOT) -> str:
-    """The commit that is tested, as eight digits, with `+` where files differ from it; empty outside a repository."""
-    said = [_git(root, "rev-parse", "--short=8", "HEAD"), _git(root, "status", "--porcelain", "--", "src", "tests")]
+    """What is tested: the last commit that changed `src` or `tests`, as eight digits, with `+` where files differ from
+    it; empty outside a repository. To write documents changes no figure.
+    """
+    about = ["--", "src", "tests"]
+    said = [_git(root, "log", "-1", "--format=%h", "--abbrev=8", *about), _git(root, "status", "--porcelain", *about)]
     return said[0] + ("+" if said[0] and said[1] else "")
 
 
