@@ -1,10 +1,10 @@
 """One history: a seed, a mode and a number of events give a story of one or two homes, always the same.
 
 `safety`: anything may go wrong at any time, and nothing that was promised breaks. `liveness`: the same, then all that
-was wrong heals, and everything ends. `ahead`: as that, with long lines behind warm workers, and sources that run ahead
-of a lost model. `pools`: as liveness, of calls mostly, on pools that other runs declare otherwise. `clocks`: the wall
-clock jumps, engines restart. `devices`: two homes share one box. A history that breaks a promise raises, with the
-command that replays it.
+was wrong heals, and everything ends; again, until there were enough events, of storms and of healing together. `ahead`:
+a storm of all events and one healing, with long lines behind warm workers, and sources that run ahead of a lost model.
+`pools`: as that, of calls mostly, on pools that other runs declare otherwise. `clocks`: the wall clock jumps, engines
+restart. `devices`: two homes share one box. A history that breaks a promise raises, with the command that replays it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import math
 import random
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -40,6 +42,8 @@ MODES = tuple(PLANS)
 START = 1_700_000_000_000
 GAPS = {0: 60, 1: 15, 10: 15, 100: 15, 1_000: 30, 5_000: 15, 20_000: 10, 60_000: 5, 600_000: 3}
 """How long (ms) after one action the next one happens, and how often that is so."""
+STORM = 0.5
+"""How much of the events that `liveness` still lacks a storm takes; then all heals, which brings the rest."""
 HEALING = 30 * 24 * 3_600_000
 """Within how long (ms) of simulated time everything must end once nothing is wrong any more."""
 
@@ -128,28 +132,37 @@ class _History:
             for home in self.box.homes:
                 await home.open()
                 self._declare(home)
-            await self._go_on()
-            if self.look is not None:
-                for home in self.box.homes:
-                    self.look(home.home, self.loop.clock.wall())
-            if self.mode != "safety":
-                await self._heal()
+            while self.events < self.most:
+                await self._go_on(self._storm_until())
+                self._show()
+                if self.mode != "safety":
+                    await self._heal()
+                    self._break_again()
             for home in self.box.homes:
                 await self._check_what_is_kept(home)
         finally:
             for home in self.box.homes:
                 await home.close()
 
+    def _show(self) -> None:
+        if self.look is not None:
+            for home in self.box.homes:
+                self.look(home.home, self.loop.clock.wall())
+
     def _declare(self, home: SimulatedHome) -> None:
         for pool in POOLS:
             send(home, pool)
 
-    async def _go_on(self) -> None:
-        """Actions and gaps, until there were enough events."""
+    def _storm_until(self) -> int:
+        """How many events there are to be when the storm that begins now ends."""
+        return self.most if self.mode != "liveness" else self.events + math.ceil((self.most - self.events) * STORM)
+
+    async def _go_on(self, until: int) -> None:
+        """Actions and gaps, until there were so many events."""
         actions, weights = list(self.plan), list(accumulate(self.plan.values()))
         gaps, often = list(GAPS), list(accumulate(GAPS.values()))
         for _ in range(20 * self.most):
-            if self.events >= self.most:
+            if self.events >= until:
                 return
             await self.box.rest(self.chance.choices(gaps, cum_weights=often)[0])
             for home in self.box.homes:
@@ -161,7 +174,7 @@ class _History:
             action(home)
             if self.chance.random() < 0.01 and home.alive:
                 await home.go_down()
-        raise AssertionError(f"only {self.events} of {self.most} events came to be")
+        raise AssertionError(f"only {self.events} of {until} events came to be")
 
     async def _revive(self) -> None:
         """Dead engines are started again, at once or after a while."""
@@ -206,6 +219,12 @@ class _History:
             home.processes.workers.go_on()
             left = home.processes.workers.by_id
             assert not left, f"workers are left though their runs are over: {left}"
+
+    def _break_again(self) -> None:
+        """Things may go wrong as before."""
+        self.healing = False
+        for home in self.box.homes:
+            home.writer.healthy = home.processes.healthy = False
 
     def _let_go(self, home: SimulatedHome) -> None:
         """A user releases what is held, vouches for devices, declares pools again and opens them."""
@@ -259,8 +278,9 @@ class _History:
             check_reasons(machine, now, self.chance)
             check_source_reasons(machine, now)
         if self.mode in ("liveness", "pools") and self.chance.random() < 0.02:
-            self.explained += named_reasons_are_true(machine, home.engine, self.chance)
-            self.explained += source_reasons_are_true(machine, home.engine, self.chance)
+            load = cache(home.engine.store.load)
+            self.explained += named_reasons_are_true(machine, load, self.chance)
+            self.explained += source_reasons_are_true(machine, load, self.chance)
 
     def _note(self, home: SimulatedHome, action: Action) -> None:
         if self.trace:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from passloop.engine.engine import Engine
 from passloop.kernel.blockers import Blocker, BlockerCode
 from passloop.kernel.events import (
     Cancelled,
@@ -30,6 +29,7 @@ from passloop.kernel.events import (
 from passloop.kernel.ids import AttemptId, PoolName, TaskId
 from passloop.kernel.machine import Machine
 from passloop.kernel.records import Attempt, Task
+from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import Outcome, OutcomeKind, TaskState
 from tests.support.builders import seen
 from tests.support.mirrored import differences
@@ -69,14 +69,14 @@ def check_reasons(machine: Machine, now: int, chance: random.Random) -> None:
         assert machine.explain(TaskId(task.id), now), f"task {task.id} is {task.state} for no reason"
 
 
-def named_reasons_are_true(machine: Machine, engine: Engine, chance: random.Random) -> int:
-    """Put the reasons of one waiting task to the test, on a copy from the store, which must know what the machine does;
-    gives how many rounds it took, 0 if nobody waits.
+def named_reasons_are_true(machine: Machine, load: Callable[[], Saved], chance: random.Random) -> int:
+    """Put the reasons of one waiting task to the test, on a copy of what `load` finds stored, which must know what the
+    machine does; gives how many rounds it took, 0 if nobody waits.
     """
     waiting = [task.id for task in machine.state.tasks.values() if _waits(machine, task)]
     if not waiting:
         return 0
-    copy = Machine.restore(engine.store.load(), machine.state.settings)
+    copy = Machine.restore(load(), machine.state.settings)
     copy.handle((), machine.state.now)
     unlike = differences(copy, machine)
     assert not unlike, f"a restart remembers otherwise: {unlike}"

@@ -105,7 +105,10 @@ def _play_many(modes: Sequence[str], seeds: Sequence[int], events: int, workers:
             deaths += one.told.deaths
     took = time.monotonic() - begun
     print(f"{histories} histories of {events} events in {took:.0f} s, {len(broken)} broke a promise")
-    print(f"{60 * histories / max(cpu, 0.001):.0f} histories a minute and core; {kinds.total()} events: {dict(kinds)}")
+    minutes = max(cpu, 0.001) / 60
+    alike = kinds.total() / events
+    print(f"{histories / minutes:.0f} histories a minute and core, {alike / minutes:.0f} of {events} events each")
+    print(f"{kinds.total()} events: {dict(kinds)}")
     print(f"{deaths.total()} engines died: {dict(deaths)}")
     for one in broken:
         print(command(one.mode, one.seed, events))

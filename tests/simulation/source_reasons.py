@@ -5,12 +5,13 @@ and it must be asked, or name something else, which is freed in turn.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
-from passloop.engine.engine import Engine
 from passloop.kernel.blockers import Blocker, BlockerCode
 from passloop.kernel.events import Held, Released
 from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.machine import Machine
+from passloop.kernel.saved import Saved
 from passloop.kernel.source_records import Source
 from passloop.kernel.source_rows import SourceState
 from passloop.kernel.source_status import SourceStatus
@@ -48,12 +49,12 @@ def _waits_for_the_lost(machine: Machine, status: SourceStatus) -> bool:
     return bool(dead) and len(dead) == len(status.blockers) and "wait" not in wishes and bool(wishes)
 
 
-def source_reasons_are_true(machine: Machine, engine: Engine, chance: random.Random) -> int:
+def source_reasons_are_true(machine: Machine, load: Callable[[], Saved], chance: random.Random) -> int:
     """Put the reasons of one source to the test; gives how many rounds it took, 0 if there is none."""
     waiting = [run for run, source in machine.state.sources.items() if source.state in UNASKED]
     if not waiting:
         return 0
-    copy = Machine.restore(engine.store.load(), machine.state.settings)
+    copy = Machine.restore(load(), machine.state.settings)
     return _SourceTrial(copy, chance.choice(waiting), [device.uuid for device in machine.devices()]).free_source()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -52,8 +53,12 @@ _NAMED = {Task: "id", Attempt: "id", Group: "name", ScalarPool: "name", Unit: "n
 
 def differences(restored: Machine, live: Machine) -> list[str]:
     """What the two know differently: `field: restored, live` for each."""
-    found = _plain_state(restored.state), _plain_state(live.state)
-    return list(_compare("state", *found))
+    first, second = _known_of(restored.state), _known_of(live.state)
+    unlike = [
+        name for name in first.keys() | second.keys() if not _same(first.get(name), second.get(name), inside=False)
+    ]
+    known = ({name: _plain(each.get(name), inside=False) for name in sorted(unlike)} for each in (first, second))
+    return list(_compare("state", *known))
 
 
 def _compare(where: str, restored: object, live: object) -> Iterator[str]:
@@ -64,7 +69,50 @@ def _compare(where: str, restored: object, live: object) -> Iterator[str]:
         yield f"{where}: restored {restored}, live {live}"
 
 
-def _plain_state(state: State) -> dict[str, object]:
+def _same(one: Any, other: Any, *, inside: bool = True) -> bool:
+    """Whether two are alike at a glance, which costs a fraction of making data of both. What is not may be yet."""
+    kind = one.__class__
+    if kind is not other.__class__:
+        return False
+    if one is other or kind in (int, str, bool):
+        return bool(one == other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(each, other[key], inside=inside) for key, each in one.items())
+    name = _name_of(kind)
+    if inside and name is not None:
+        return bool(getattr(one, name) == getattr(other, name))
+    if isinstance(one, list | deque) or kind is tuple:
+        return len(one) == len(other) and all(
+            _same(each, its, inside=inside) for each, its in zip(one, other, strict=True)
+        )
+    if isinstance(one, set | frozenset | tuple | Enum) or _is_frozen(kind):
+        return bool(one == other)
+    return _same_record(one, other)
+
+
+def _same_record(one: Any, other: Any) -> bool:
+    if isinstance(one, RatePool):
+        return _rate(one) == _rate(other)
+    if isinstance(one, Shape):
+        forecasts = [(each.forecast.bound(), each.forecast.mean()) for each in (one, other)]
+        return one.spec == other.spec and forecasts[0] == forecasts[1]
+    slots = _slots(one.__class__)
+    return all(_same(getattr(one, name), getattr(other, name)) for name in slots) and _same(
+        getattr(one, "__dict__", None), getattr(other, "__dict__", None)
+    )
+
+
+@cache
+def _name_of(kind: type) -> str | None:
+    return next((name for named, name in _NAMED.items() if issubclass(kind, named)), None)
+
+
+@cache
+def _is_frozen(kind: type) -> bool:
+    return is_dataclass(kind) and bool(kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]
+
+
+def _known_of(state: State) -> dict[str, Any]:
     """The state, without what is forgotten with the next turn and without what means nothing."""
     for pool in state.pools.values():
         if isinstance(pool, RatePool):
@@ -83,7 +131,7 @@ def _plain_state(state: State) -> dict[str, object]:
         str(lane.key[:2]) + f" {lane.shape.spec} {lane.variant_from}": sorted(lane.places())
         for lane in state.queue.lanes()
     }
-    return {name: _plain(value, inside=False) for name, value in known.items()}
+    return known
 
 
 def _is_kept(source: Source) -> bool:
