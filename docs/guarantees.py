@@ -165,7 +165,7 @@ def _commits(there: dict[str, list[Result]]) -> str:
 
 
 def _commit(one: Result) -> str:
-    return f"`{one['commit']}`" if one.get("commit") else "a commit that was not written down"
+    return f"`{one['commit']}`" if one.get("commit") else "an unknown commit"
 
 
 def _cells(promise: Promise, results: list[Result]) -> Iterator[str]:
@@ -203,7 +203,7 @@ def _details(promise: Promise, results: list[Result]) -> str:
         if not records and (size == "small" or has_large(promise)):
             lines.append(f"- {size}: **nothing was written down yet**")
         ends = sorted({(one["outcome"], _name(one), _when(one), one["reason"]) for one in of_size if "outcome" in one})
-        lines += [f"- {size}, {when}: **{how}** `{test}`: {reason}" for how, test, when, reason in ends]
+        lines += [f"- {size}, {when}: **{how}** `{test}` {reason}".rstrip() for how, test, when, reason in ends]
     lines.append(f"- tests: {', '.join(f'`{name}`' for name in files_of(promise))}")
     return "\n".join(lines) + "\n"
 
@@ -240,18 +240,21 @@ def report(results: list[Result]) -> bool:
     """Say of each promise what of its large figures is shown, at which commit, and what lacks; whether nothing does."""
     whole = True
     for promise in PROMISES:
-        found = results_of(promise, results)
-        large = [one for one in found if one["size"] == "large"]
-        for one in shown(promise, "large", found):
+        found = [one for one in results_of(promise, results) if one["size"] == "large"]
+        figures = list(shown(promise, "large", found))
+        where = ", ".join(sorted({_commit(one).strip("`") for one in found if "outcome" not in one}))
+        if enough := [one.said for one in figures if one.enough]:
+            print(f"{promise.name:4}shown at {where}: {'; '.join(enough)}")
+        for one in figures:
             whole = whole and (one.enough or one.excused)
-            print(f"{promise.name:4}{'shown ' if one.enough else 'LACKS '} {one.said}")
-        commits = sorted({_commit(one).strip("`") for one in large if "outcome" not in one})
-        if commits:
-            print(f"    at {', '.join(commits)}")
-        for one in large:
+            if not one.enough:
+                print(f"{promise.name:4}LACKS{' (skipped)' if one.excused else ''}: {one.said}")
+        for one in found:
             if "outcome" in one:
                 whole = whole and one["outcome"] != "failed"
-                print(f"    {one['outcome']}: {_name(one)}: {one['reason']}")
+                print(
+                    f"{promise.name:4}{one['outcome'].upper()}: {_name(one)}{': ' * bool(one['reason'])}{one['reason']}"
+                )
     return whole
 
 
