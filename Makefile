@@ -90,7 +90,7 @@ simulate: $(VENV)/.dev
 # goes on, and parts add up. `rm .promises.large` forgets all. Longest first; the page is made whatever is red.
 prove: $(VENV)/.dev
 	@$(BIN)/python docs/guarantees.py --passed $(PROMISES).large >$(PROMISES).passed
-	@PASSLOOP_PROMISES=$(CURDIR)/$(PROMISES).large PASSLOOP_PASSED=$(CURDIR)/$(PROMISES).passed \
+	@trap : INT; PASSLOOP_PROMISES=$(CURDIR)/$(PROMISES).large PASSLOOP_PASSED=$(CURDIR)/$(PROMISES).passed \
 	  $(BIN)/python -m pytest -m large -rs -n $(WORKERS) --dist load --maxschedchunk 1 --timeout=7200 $(if $(ONLY),-k '$(ONLY)'); \
 	status=$$?; [ $$status -ne 5 ] || [ ! -s $(PROMISES).passed ] || status=0; \
 	$(BIN)/python docs/guarantees.py $(PROMISES).small $(PROMISES).large || status=1; \
