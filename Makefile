@@ -82,7 +82,7 @@ tests: $(VENV)/.dev
 	@$(BIN)/coverage report --format=total --fail-under=$(COVERAGE) | sed 's/^/all, by branch: /; s/$$/ %/'
 	@$(BIN)/python docs/guarantees.py --check $(PROMISES).small
 
-# SEEDS=20000 is so many, SEEDS=17..17 that one; MODE=safety, liveness, ahead, clocks or devices.
+# SEEDS=20000 is so many, SEEDS=17..17 that one; MODE=safety, liveness, load, ahead, pools, clocks or devices.
 simulate: $(VENV)/.dev
 	$(BIN)/python -m tests.simulation.replay --seeds $(SEEDS) --events $(EVENTS) --workers $(WORKERS) $(MODE:%=--mode %)
 

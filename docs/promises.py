@@ -210,6 +210,8 @@ PROMISES = (
         (
             Figure("seeds", 500, 20_000, of=("events", 150, 500)),
             Figure("ahead_seeds", 2, 500, "seeds of what is claimed ahead and written in parts"),
+            Figure("pools_seeds", 4, 500, "seeds of pools that runs declare otherwise"),
+            Figure("load_seeds", 8, 1_000, "seeds of an endless load that some must get through"),
         ),
         ("simulation/test_histories.py",),
     ),

@@ -3,8 +3,9 @@
 `safety`: anything may go wrong at any time, and nothing that was promised breaks. `liveness`: the same, then all that
 was wrong heals, and everything ends; again, until there were enough events, of storms and of healing together. `ahead`:
 a storm of all events and one healing, with long lines behind warm workers, and sources that run ahead of a lost model.
-`pools`: as that, of calls mostly, on pools that other runs declare otherwise. `clocks`: the wall clock jumps, engines
-restart. `devices`: two homes share one box. A history that breaks a promise raises, with the command that replays it.
+`pools`: as that, of calls mostly, on pools that other runs declare otherwise. `load`: small tasks come without end, and
+who waits beside them gets through. `clocks`: the wall clock jumps, engines restart. `devices`: two homes share one box.
+A history that breaks a promise raises, with the command that replays it.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ from passloop.store.home import Home
 from .actions import GROUPS, PLANS, Action, send
 from .endpoints import POOLS
 from .homes import Box, SimulatedHome
+from .load import Load
 from .loop import SimulatedLoop, watched_crashpoints
 from .reasons import check_reasons, named_reasons_are_true
 from .source_reasons import check_source_reasons, source_reasons_are_true
 
 __all__ = ["MODES", "Look", "Told", "command", "play"]
 
-MODES = tuple(PLANS)
+MODES = (*PLANS, "load")
 START = 1_700_000_000_000
 GAPS = {0: 60, 1: 15, 10: 15, 100: 15, 1_000: 30, 5_000: 15, 20_000: 10, 60_000: 5, 600_000: 3}
 """How long (ms) after one action the next one happens, and how often that is so."""
@@ -50,7 +52,9 @@ HEALING = 30 * 24 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a history was: its events by kind, how engines died, how attempts ended, and a fingerprint of it all."""
+    """What a history was: its events by kind, how engines died, how attempts ended, how many tasks got
+    through an endless load, and a fingerprint of it all.
+    """
 
     events: int
     turns: int
@@ -59,6 +63,7 @@ class Told:
     outcomes: Counter[str]
     pauses: int
     explained: int
+    through: int
     fingerprint: int
 
 
@@ -109,7 +114,8 @@ class _History:
         self.box = Box(self.loop, self.chance, path, gpus=4, homes=2 if mode == "devices" else 1)
         for home in self.box.homes:
             home.watch = self._watch
-        self.plan = PLANS[mode]
+        self.plan = PLANS.get(mode, {})
+        self.through = 0
         self.healing = False
         self.explained = 0
         self.turns = 0
@@ -133,7 +139,7 @@ class _History:
                 await home.open()
                 self._declare(home)
             while self.events < self.most:
-                await self._go_on(self._storm_until())
+                await self._storm(self._storm_until())
                 self._show()
                 if self.mode != "safety":
                     await self._heal()
@@ -156,6 +162,15 @@ class _History:
     def _storm_until(self) -> int:
         """How many events there are to be when the storm that begins now ends."""
         return self.most if self.mode != "liveness" else self.events + math.ceil((self.most - self.events) * STORM)
+
+    async def _storm(self, until: int) -> None:
+        """What a mode is about, until there were so many events."""
+        if self.mode != "load":
+            await self._go_on(until)
+            return
+        load = Load(self.box.homes[0], self.chance)
+        await load.press(lambda: self.events >= until, 20 * self.most)
+        self.through += load.through
 
     async def _go_on(self, until: int) -> None:
         """Actions and gaps, until there were so many events."""
@@ -302,5 +317,6 @@ class _History:
             outcomes=outcomes,
             pauses=sum(home.pauses for home in homes),
             explained=self.explained,
+            through=self.through,
             fingerprint=random.Random(text).getrandbits(64),
         )

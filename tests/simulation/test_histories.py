@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import pytest
 
 from passloop.engine.dispatch import Dispatch
-from passloop.kernel import closures, lifecycle, machine, parking, sources, warm_order
+from passloop.kernel import admission, closures, ledger, lifecycle, machine, parking, sources, warm_order
 from passloop.kernel.device_pool import DevicePool
 from passloop.kernel.events import DeviceSeen, StartRefused
 from passloop.kernel.instructions import Stop
-from passloop.kernel.records import Attempt, Group
+from passloop.kernel.records import Attempt, Group, Task
 from passloop.kernel.state import State
 
 from .history import MODES, command, play
@@ -99,6 +99,34 @@ def test_parts_that_only_fail_and_are_never_written_out_break_one_of_a_few_histo
     monkeypatch.setattr(sources, "_lost_part", lambda _state, _source, _wanted, *, is_roomy: None)
     with pytest.raises(AssertionError, match="left half though nothing else is to come"):
         play_all(range(22, 60), 150, "ahead")
+
+
+def never_patient_enough(_state: State, _task: Task, _mask: int) -> int:
+    """A head never reserves."""
+    return 1 << 50
+
+
+def charges_nobody(_state: State, attempt: Attempt, _millis: int, *, pending: int) -> None:
+    """What a group holds costs it nothing."""
+    for group in attempt.group.path:
+        group.pending += pending
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "fault", "seeds"),
+    [
+        (admission, "patience_of", never_patient_enough, range(1, 5)),
+        (admission.Admission, "_reserve", lambda _admission, _task, _blocked: False, range(1, 5)),
+        (ledger, "_charge_path", charges_nobody, range(5, 12)),
+    ],
+    ids=["patience without end", "no reservations", "groups for nothing"],
+)
+def test_who_starves_beside_an_endless_load_breaks_one_of_a_few_histories(
+    monkeypatch: pytest.MonkeyPatch, where: object, name: str, fault: object, seeds: range
+) -> None:
+    monkeypatch.setattr(where, name, fault)
+    with pytest.raises(AssertionError, match=r"was to start .* ago at the latest"):
+        play_all(seeds, 300, "load")
 
 
 def play_all(seeds: range, events: int, mode: str = "safety") -> None:

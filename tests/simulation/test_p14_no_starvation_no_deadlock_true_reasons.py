@@ -1,9 +1,10 @@
 """P14: no starvation, no deadlock, and a true reason for every task that waits. Seeded histories of the real engine.
 
 *safety*: whatever fails, no invariant and no promise breaks. *liveness*: once all heals everything becomes final, and
-what a reason names is what stands in the way. Tasks come from clients and from sources, run in processes, as calls and
-on warm workers. A failing seed prints what replays it; what it found becomes a test by name where it is mended.
-`make simulate SEEDS=20000` plays as many as one likes.
+what a reason names is what stands in the way. *load*: who waits beside work without end starts in time.
+Tasks come from clients and from sources, run in processes, as calls and on warm workers. A failing seed prints what
+replays it; what it found becomes a test by name where it is mended. `make simulate SEEDS=20000` plays as many as one
+likes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ CHUNKS, SEEDS = 10, 500
 OFTEN = {"before_commit", "after_commit", "before_launch", "after_launch", "before_answers"}
 """The crash points that any hundred histories reach."""
 AHEAD = "of what is claimed ahead and written in parts, 0 breaks"
+POOLS = "of pools that runs declare otherwise, 0 breaks"
+LOAD = "of an endless load, 0 who start too late"
 PLAYED = {"Submitted", "Expanded", "ExpansionFailed", "WorkerGone", "StrayGone", "StartRefused", "PauseChanged"}
 """What happens in any fifty histories, beside much else."""
 
@@ -74,7 +77,16 @@ def test_what_is_claimed_ahead_and_written_in_parts_keeps_every_promise() -> Non
 
 @pytest.mark.timeout(120)
 def test_pools_that_are_declared_again_keep_every_promise() -> None:
-    assert sum(play("pools", seed, 150).kinds["PoolDeclared"] for seed in range(4)) > 40
+    declared = [play("pools", seed, 150).kinds["PoolDeclared"] for seed in range(4)]
+    assert sum(declared) > 40
+    record("P14", f"{len(declared)} seeds of 150 events {POOLS}", pools_seeds=len(declared))
+
+
+@pytest.mark.timeout(120)
+def test_nobody_starves_beside_an_endless_load() -> None:
+    through = [play("load", seed, 300).through for seed in range(8)]
+    assert sum(through) > 16
+    record("P14", f"{len(through)} seeds of 300 events {LOAD}", load_seeds=len(through), through=sum(through))
 
 
 @pytest.mark.large
@@ -85,6 +97,26 @@ def test_what_is_claimed_ahead_and_written_in_parts_keeps_every_promise_at_lengt
     expanded = [play("ahead", seed, 300).kinds["Expanded"] for seed in range(first, first + 100)]
     assert sum(expanded) > 1_000
     record("P14", f"{len(expanded)} seeds of 300 events {AHEAD}", ahead_seeds=len(expanded))
+
+
+@pytest.mark.large
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("chunk", range(5))
+def test_pools_that_are_declared_again_keep_every_promise_at_length(chunk: int) -> None:
+    first = 1_000 + 100 * chunk
+    declared = [play("pools", seed, 300).kinds["PoolDeclared"] for seed in range(first, first + 100)]
+    assert sum(declared) > 1_000
+    record("P14", f"{len(declared)} seeds of 300 events {POOLS}", pools_seeds=len(declared))
+
+
+@pytest.mark.large
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("chunk", range(5))
+def test_nobody_starves_beside_an_endless_load_at_length(chunk: int) -> None:
+    first = 1_000 + 200 * chunk
+    through = [play("load", seed, 1_000).through for seed in range(first, first + 200)]
+    assert sum(through) > 1_000
+    record("P14", f"{len(through)} seeds of 1,000 events {LOAD}", load_seeds=len(through), through=sum(through))
 
 
 @pytest.mark.large
