@@ -16,12 +16,11 @@ from passloop.drivers.identity import boot_id
 from passloop.drivers.processes.keeper.records import sealed
 from passloop.kernel.changes import AttemptChanged, TaskChanged
 from passloop.kernel.tasks import OutcomeKind, TaskState
-from passloop.store.connection import open_writing
 from passloop.store.database import Store
 from passloop.store.home import Home
 from tests.support.store_rows import a_batch, a_submission, a_task, an_attempt, an_end
 
-__all__ = ["PAGE", "TASKS", "copy_of", "flip", "journal_pages", "killed_home", "leave_records", "states_of"]
+__all__ = ["PAGE", "TASKS", "copy_of", "flip", "killed_home", "leave_records", "states_of"]
 
 PAGE = 4_096
 RUNS = 6
@@ -56,17 +55,6 @@ def _end_some(store: Store) -> None:
     ended = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_code": 0, "ended_at": 2_000}
     done = [TaskChanged(a_task(n, attempts=1, **ended)) for n in range(1, 11)]
     store.commit(a_batch([*done, TaskChanged(a_task(11, attempts=1, state=TaskState.RUNNING))]))
-
-
-def journal_pages(home: Home) -> list[int]:
-    """The pages of the database, its log apart, that hold journal rows; the copy of a home is spoilt by the look."""
-    for ending in ("-wal", "-shm"):
-        home.database.with_name(home.database.name + ending).unlink()
-    connection = open_writing(home.database)
-    query = "SELECT pageno FROM dbstat WHERE name = 'journal'"
-    pages = [int(str(row[0])) for row in connection.execute(query)]
-    connection.close()
-    return pages
 
 
 def leave_records(live: LiveAttempt, *, ended: Mapping[str, object] | None = None, **began: object) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from contextlib import closing
+from pathlib import Path
 
 import apsw
 
@@ -17,6 +20,8 @@ from .sql import statement
 
 __all__ = ["check_beginning", "check_home", "check_journal", "check_pages", "check_store", "open_checked"]
 
+PAGE_BYTES = 4_096
+LOG_HEAD_BYTES, FRAME_HEAD_BYTES = 32, 24
 JOURNAL_CHECKED = 20_000
 """How many of the newest journal rows are checked at start; `doctor` checks all."""
 
@@ -50,6 +55,7 @@ def _require_readable(home: Home, marked: int) -> None:
     with translated(home.database), closing(open_reading(home.database)) as connection:
         found = stored_version(connection)
         _require_end(_last_seq(connection), marked)
+        _require_uncut(connection)
     if found > latest_version():
         raise too_new(found)
     if found < latest_version():
@@ -123,6 +129,33 @@ def _check_how_pages_hang_together(connection: apsw.Connection) -> None:
     problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
     if problems != ["ok"]:
         raise StoreDamaged(f"the store is damaged: {problems[0]}", hint=REPAIR_HINT)
+    _require_uncut(connection)
+
+
+def _require_uncut(connection: apsw.Connection) -> None:
+    """Refuse a file that ends before its last page does: SQLite takes what is not there for zeros and checks none of
+    them, so that the end of a long row would be gone without a word.
+
+    In this order, because an engine may write its log back meanwhile: what was in neither is in none.
+    """
+    pages = int(connection.pragma("page_count"))
+    logged = _pages_in_log(Path(connection.filename_wal))
+    whole = Path(connection.filename).stat().st_size // PAGE_BYTES
+    if lacking := set(range(whole + 1, pages + 1)) - logged:
+        used = connection.execute("SELECT pageno FROM dbstat WHERE pageno > ?", (whole,))
+        if lacking.intersection(page for (page,) in used):
+            raise StoreDamaged(f"{connection.filename} was cut: it lacks the end of its rows", hint=REPAIR_HINT)
+
+
+def _pages_in_log(path: Path) -> set[int]:
+    """The pages that a log has, by the heads of its frames; what is left of an earlier log has other salts."""
+    found: set[int] = set()
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as log:
+        salts = log.read(LOG_HEAD_BYTES)[16:24]
+        while (head := log.read(FRAME_HEAD_BYTES))[8:16] == salts and len(head) == FRAME_HEAD_BYTES:
+            found.add(int.from_bytes(head[:4]))
+            log.seek(PAGE_BYTES, os.SEEK_CUR)
+    return found
 
 
 def check_journal(connection: apsw.Connection, *, after: int = 0) -> int:

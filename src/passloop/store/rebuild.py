@@ -117,9 +117,12 @@ def _attempt_age(row: Values) -> tuple[int, ...]:
 
 
 def _insert(connection: apsw.Connection, table: str, rows: Sequence[Values]) -> None:
+    """Rows of an older schema lack the last columns, which have their defaults then."""
     if rows:
-        places = ", ".join("?" * len(rows[0]))
-        connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", rows)
+        known = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,)).fetchall()
+        names = [str(name) for (name,) in known[: len(rows[0])]]
+        places = ", ".join("?" * len(names))
+        connection.executemany(f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({places})", rows)
 
 
 def _write_journal(connection: apsw.Connection, rows: Iterable[Values], marked: int) -> JournalRow:

@@ -19,7 +19,7 @@ from .home import Home, sync_directory
 from .integrity import check_home
 from .mark import Mark
 from .rebuild import Rebuilt, rebuild
-from .salvage import readable_rows
+from .salvage import TABLES, Salvaged, readable_rows
 
 __all__ = ["RepairReport", "repair"]
 
@@ -32,7 +32,8 @@ class RepairReport:
 
     `whole` means that nothing had to be done. `kept_in` holds the damaged files. `held` are the tasks that
     wait for somebody to look at them and release them, `missing` the ranges of task ids that are gone
-    (without those that users had removed, as far as that can still be read).
+    (without those that users had removed, as far as that can still be read). `unread` are the tables of which
+    something could not be read, however much of it the backup has.
     """
 
     whole: bool
@@ -42,6 +43,7 @@ class RepairReport:
     lost_batches: int = 0
     held: tuple[int, ...] = ()
     missing: tuple[tuple[int, int], ...] = ()
+    unread: tuple[str, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
         """The report for people."""
@@ -50,6 +52,13 @@ class RepairReport:
         lines = [f"The store was repaired: {self.problem}", f"The damaged files are kept in {self.kept_in}."]
         if self.lost_batches:
             lines.append(f"The last {self.lost_batches} batches could not be read.")
+        if self.unread == TABLES:
+            lines.append("Nothing in the damaged store could be read.")
+        elif self.unread:
+            names = ", ".join(table.replace("_", " ") for table in self.unread)
+            lines.append(
+                f"Not all could be read of: {names}. What the last backup has of it, if there is one, is back."
+            )
         if self.from_backup:
             lines.append(f"{self.from_backup} tasks are as the last backup knew them.")
         if self.missing:
@@ -72,7 +81,8 @@ def repair(home: Home) -> RepairReport:
     try:
         kept = _kept_before(home) or _copy_damaged(home)
         crashpoint("before_rebuild")
-        built = _rebuild(home, kept, part, problem)
+        salvaged = _salvaged(home, kept)
+        built = _rebuild(home, salvaged, part, problem)
         crashpoint("before_repair")
         os.replace(part, home.repaired)
         sync_directory(home.path)
@@ -89,6 +99,7 @@ def repair(home: Home) -> RepairReport:
         lost_batches=built.lost_batches,
         held=built.held,
         missing=built.missing,
+        unread=salvaged.unread,
     )
 
 
@@ -135,7 +146,7 @@ def _copy_durably(source: Path, target: Path) -> None:
         os.close(descriptor)
 
 
-def _rebuild(home: Home, kept: Path, part: Path, problem: str) -> Rebuilt:
+def _salvaged(home: Home, kept: Path) -> Salvaged:
     working = _beside(home, "salvage")
     _remove_database(working)
     try:
@@ -143,15 +154,18 @@ def _rebuild(home: Home, kept: Path, part: Path, problem: str) -> Rebuilt:
             source = kept / (home.database.name + name)
             if source.exists():
                 shutil.copyfile(source, working.with_name(working.name + name))
-        salvaged = readable_rows(working)
+        return readable_rows(working)
     finally:
         _remove_database(working)
-    backup = readable_rows(home.backup) if home.backup.exists() else {}
-    if not any(salvaged[table] or backup.get(table) for table in ("journal", "tasks")):
+
+
+def _rebuild(home: Home, salvaged: Salvaged, part: Path, problem: str) -> Rebuilt:
+    backup = readable_rows(home.backup).rows if home.backup.exists() else {}
+    if not any(salvaged.rows[table] or backup.get(table) for table in ("journal", "tasks")):
         hint = f"Bring back a copy of {home.database}, or move {home.path} away and start anew."
         raise StoreDamaged(f"{problem}; nothing in it could be read and there is no backup", hint=hint)
     _remove_database(part)
-    return rebuild(part, salvaged, backup, marked=Mark(home.mark).read())
+    return rebuild(part, salvaged.rows, backup, marked=Mark(home.mark).read())
 
 
 def _take_place(home: Home, built: Rebuilt) -> None:

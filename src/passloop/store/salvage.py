@@ -4,15 +4,19 @@ all, so what comes out is what was once written. It works on a copy, never on th
 
 from __future__ import annotations
 
+import itertools
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
-from .connection import open_copy
+from .connection import CHECKSUM_BYTES, leave_as_it_is, open_copy
+from .migrate import latest_version, stored_version
 from .records import Values
 
-__all__ = ["TABLES", "readable_rows"]
+__all__ = ["TABLES", "Salvaged", "readable_rows"]
 
 TABLES = (
     "meta",
@@ -36,6 +40,8 @@ TABLES = (
 )
 """Every table of the schema, those that others refer to first."""
 
+PAGE = 4_096
+_CUT_OFF = b"\xff" * PAGE
 FAILURES_MOST = 30_000
 _WITHOUT_ROWID = {
     "meta": "name",
@@ -48,37 +54,101 @@ _WITHOUT_ROWID = {
 }
 
 
-def readable_rows(path: Path) -> dict[str, list[Values]]:
-    """All rows that can be read, by table; a table that is gone has none."""
-    nothing: dict[str, list[Values]] = {table: [] for table in TABLES}
+class Salvaged(NamedTuple):
+    """The rows that could be read, by table, and the tables of which something could not be."""
+
+    rows: dict[str, list[Values]]
+    unread: tuple[str, ...]
+
+
+def readable_rows(path: Path) -> Salvaged:
+    """All rows that can be read; a table that a store of an older schema has not got has none."""
     try:
+        _fill_up(path)
         connection = open_copy(path)
     except (apsw.Error, OSError):
-        return nothing
+        return _nothing()
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-        return {table: _rows_of(connection, table) for table in TABLES}
+        version = stored_version(connection)
+        if version == 0:
+            return _nothing()
+        found = {table: _rows_of(connection, table) for table in TABLES}
     except apsw.Error:
-        return nothing
+        return _nothing()
     finally:
         connection.close()
+    older = version < latest_version()
+    unread = tuple(table for table, read in found.items() if not (older if read is None else read.whole))
+    return Salvaged({table: [] if read is None else read.rows for table, read in found.items()}, unread)
 
 
-def _rows_of(connection: apsw.Connection, table: str) -> list[Values]:
-    if table in _WITHOUT_ROWID:
-        return _from_both_ends(connection, table, _WITHOUT_ROWID[table])
-    ends = _ends(connection, table)
-    return [] if ends is None else list(_Search(connection, table).rows(*ends))
+def _fill_up(path: Path) -> None:
+    """Put pages whose checksum cannot hold where the file was cut: SQLite takes what lies behind its end for zeros, of
+    which it checks nothing, and reads none of a file that is shorter than its first page says.
+    """
+    with path.open("r+b") as file:
+        head = file.read(PAGE)
+        whole = path.stat().st_size // PAGE
+        for number in range(whole, _pages_there_were(path, head)):
+            file.seek(number * PAGE)
+            file.write(_CUT_OFF)
+
+
+def _pages_there_were(path: Path, head: bytes) -> int:
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return int.from_bytes(head[28:32]) if _holds(head) else 0
+    connection = open_copy(path)
+    try:
+        return int(connection.pragma("page_count"))
+    finally:
+        leave_as_it_is(connection)
+
+
+def _holds(page: bytes) -> bool:
+    """Whether a page is as it was written, by the sum that SQLite's checksum VFS leaves at its end."""
+    one = two = 0
+    words = iter(struct.unpack(f"<{PAGE // 4}I", page.ljust(PAGE, b"\0")))
+    for first, second in itertools.islice(zip(words, words, strict=True), PAGE // 8 - 1):
+        one = (one + first + two) & 0xFFFFFFFF
+        two = (two + second + one) & 0xFFFFFFFF
+    return page[-CHECKSUM_BYTES:] == struct.pack("<2I", one, two)
+
+
+def _nothing() -> Salvaged:
+    return Salvaged({table: [] for table in TABLES}, TABLES)
+
+
+class _Read(NamedTuple):
+    """What could be read of a table, and whether that is all."""
+
+    rows: list[Values]
+    whole: bool
+
+
+def _rows_of(connection: apsw.Connection, table: str) -> _Read | None:
+    """The rows of a table; None if the schema, as far as it can be read, has no such table."""
+    try:
+        if table in _WITHOUT_ROWID:
+            return _from_both_ends(connection, table, _WITHOUT_ROWID[table])
+        ends = _ends(connection, table)
+        if ends is None:
+            return _Read([], whole=True)
+        search = _Search(connection, table)
+        return _Read(list(search.rows(*ends)), whole=not search.failures)
+    except apsw.SQLError:
+        return None
 
 
 def _ends(connection: apsw.Connection, table: str) -> tuple[int, int] | None:
-    """The least and greatest row number; 0 or a large number where the search itself fails."""
+    """The least and greatest row number, 0 or a large one where the search itself fails; None if there is no row."""
     found = []
     for direction, otherwise in (("ASC", 0), ("DESC", 2**40)):
         try:
             number = connection.execute(f"SELECT rowid FROM {table} ORDER BY rowid {direction} LIMIT 1").get
         except apsw.SQLError:
-            return None
+            raise
         except apsw.Error:
             number = otherwise
         if number is None:
@@ -93,18 +163,19 @@ class _Search:
     def __init__(self, connection: apsw.Connection, table: str) -> None:
         self._connection = connection
         self._query = f"SELECT * FROM {table} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
-        self._failures = 0
+        self._one = f"SELECT * FROM {table} WHERE rowid = ?"
+        self.failures = 0
 
     def rows(self, low: int, high: int) -> Iterator[Values]:
         """Rows from `low` to `high`, both included; what cannot be read whole is halved until one row is
         left.
         """
-        if self._failures >= FAILURES_MOST:
+        if self.failures >= FAILURES_MOST:
             return
         try:
-            found = self._connection.execute(self._query, (low, high)).fetchall()
+            found = self._read(low, high)
         except apsw.Error:
-            self._failures += 1
+            self.failures += 1
             if low < high:
                 middle = (low + high) // 2
                 yield from self.rows(low, middle)
@@ -112,14 +183,22 @@ class _Search:
             return
         yield from found
 
+    def _read(self, low: int, high: int) -> list[Values]:
+        """A range looks at the row behind it, too, which may lie in a page that is gone; a single row does not."""
+        if low == high:
+            return self._connection.execute(self._one, (low,)).fetchall()
+        return self._connection.execute(self._query, (low, high)).fetchall()
 
-def _from_both_ends(connection: apsw.Connection, table: str, key: str) -> list[Values]:
+
+def _from_both_ends(connection: apsw.Connection, table: str, key: str) -> _Read:
     found: dict[Values, None] = {}
     for direction in ("ASC", "DESC"):
         try:
             for row in connection.execute(f"SELECT * FROM {table} ORDER BY {key} {direction}"):
                 found[row] = None
+        except apsw.SQLError:
+            raise
         except apsw.Error:
             continue
-        break
-    return list(found)
+        return _Read(list(found), whole=direction == "ASC")
+    return _Read(list(found), whole=False)
