@@ -1,7 +1,7 @@
 """P16: the store of every older schema opens, comes to this one whole or stays where it was, and loses nothing; a
 newer one is refused with exit code 4 and left alone.
 
-A golden store of each schema lies in tests/golden. Who adds a migration adds one: `python -m tests.support.golden`.
+Golden stores of each schema lie in tests/golden. Who adds a migration adds those: `python -m tests.support.golden`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 from passloop.cli.main import main
 from passloop.kernel import invariants
 from passloop.kernel.machine import Machine
+from passloop.kernel.source_rows import Cell, Part, SourceState
 from passloop.kernel.tasks import OutcomeKind, TaskState
 from passloop.store.connection import open_writing
 from passloop.store.database import Store
@@ -24,33 +25,60 @@ from passloop.store.home import Home
 from passloop.store.integrity import check_home
 from passloop.store.migrate import latest_version, migrate, migration_files, stored_version
 from passloop.store.reader import Reader
-from tests.support.golden import GOLDEN, golden_file, unpack
+from passloop.store.repair import repair
+from tests.support.damage import PAGE, flip
+from tests.support.golden import DAY, GOLDEN, UNITS, UNITS_SINCE, golden_file, scenes, unpack
 from tests.support.promises import record
 
 VERSIONS = range(1, latest_version() + 1)
 JOURNAL_ROWS = 19
+LIMIT_STEPS_SINCE = 3
+STORES = [(version, scene) for version in VERSIONS for scene in scenes(version)]
+
+
+def home_of(folder: Path, version: int, scene: str = DAY) -> Home:
+    """A home whose store an older passloop wrote (or this one)."""
+    home = Home(folder / "old")
+    home.prepare()
+    unpack(version, home.database, scene)
+    return home
 
 
 @pytest.fixture(params=VERSIONS)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    """A home whose store an older passloop wrote (or this one)."""
-    home = Home(tmp_path / "old")
-    home.prepare()
-    unpack(request.param, home.database)
-    return home
+    """A home with the store of a day."""
+    return home_of(tmp_path, request.param)
+
+
+@pytest.fixture(params=VERSIONS[UNITS_SINCE - 1 :])
+def unfinished(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    """A home with work that is written out unit by unit."""
+    return home_of(tmp_path, request.param, UNITS)
 
 
 def test_every_schema_has_its_golden_store() -> None:
-    missing = [golden_file(version).name for version in VERSIONS if not golden_file(version).exists()]
-    assert not missing, "make it with: python -m tests.support.golden"
-    assert len(list(GOLDEN.iterdir())) == latest_version()
+    files = [golden_file(version, scene) for version, scene in STORES]
+    assert not [file.name for file in files if not file.exists()], "make it with: python -m tests.support.golden"
+    assert len(list(GOLDEN.iterdir())) == len(files)
 
 
-def test_an_old_store_has_the_schema_its_steps_make(old: Home, tmp_path: Path) -> None:
-    connection = open_writing(old.database)
-    version = stored_version(connection)
-    assert schema(connection) == schema_after(version, tmp_path), "its step was changed after stores were made by it"
-    connection.close()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_golden_stores_of_a_schema_have_rows_in_every_table_it_has(version: int, tmp_path: Path) -> None:
+    empty: set[str] | None = None
+    for scene in scenes(version):
+        unpack(version, tmp_path / f"store{scene}", scene)
+        with contextlib.closing(open_writing(tmp_path / f"store{scene}")) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+            found = {str(name) for (name,) in tables if not connection.execute(f"SELECT count(*) FROM {name}").get}
+        empty = found if empty is None else empty & found
+    assert empty == set()
+
+
+@pytest.mark.parametrize(("version", "scene"), STORES)
+def test_an_old_store_has_the_schema_its_steps_make(version: int, scene: str, tmp_path: Path) -> None:
+    with contextlib.closing(open_writing(home_of(tmp_path, version, scene).database)) as connection:
+        assert stored_version(connection) == version
+        assert schema(connection) == schema_after(version, tmp_path), "its step was changed after stores were made"
 
 
 def test_an_old_store_opens_with_everything_in_it(old: Home) -> None:
@@ -66,6 +94,31 @@ def test_an_old_store_opens_with_everything_in_it(old: Home) -> None:
     with Reader.open(old) as reader:
         check_contents(reader)
     record("P16", f"stores of {len(VERSIONS)} schemas open with everything in them", stores=1)
+
+
+def test_an_old_store_knows_which_unit_was_asked_for(unfinished: Home) -> None:
+    """Its first unit is over, its second runs, and the third is written out."""
+    with contextlib.closing(open_writing(unfinished.database)) as connection:
+        version = stored_version(connection)
+    store = Store.open(unfinished)
+    saved = store.load()
+    machine = Machine.restore(saved)
+    machine.handle([], store.last_now, 0)
+    invariants.check(machine, store.last_now)
+    (source,) = saved.sources
+    assert (source.row.state, source.row.unit, source.row.tasks) == (SourceState.ASKED, 2, 4)
+    assert (source.row.asked, source.row.lags) == (Part(2), ())
+    assert [(task.row.id, str(task.row.state), task.cell) for task in saved.tasks] == [
+        (3, "running", Cell(1, 0)),
+        (4, "running", Cell(1, 0)),
+    ]
+    assert [(unit.unit, unit.ended_at) for unit in saved.units] == [(1, None)]
+    store.close()
+    check_home(unfinished)
+    with Reader.open(unfinished) as reader:
+        assert [reader.unit_tasks(1, unit) for unit in (0, 1)] == [[1, 2], [3, 4]]
+        steps = reader.limit_steps(["model"], since=0)
+    assert [(step.gate, step.most) for step in steps] == ([("open", 4)] if version >= LIMIT_STEPS_SINCE else [])
 
 
 def check_contents(reader: Reader) -> None:
@@ -86,6 +139,18 @@ def check_contents(reader: Reader) -> None:
     assert len(rows) == JOURNAL_ROWS
     assert all(row.decoded_events() is not None for row in rows)
     assert reader.counts()[str(TaskState.HELD)] == 2
+
+
+def test_a_damaged_store_of_an_older_schema_is_repaired_with_its_units(unfinished: Home) -> None:
+    with contextlib.closing(open_writing(unfinished.database)) as connection:
+        page = int(connection.execute("SELECT pageno FROM dbstat WHERE name = 'durations'").get)
+    flip(unfinished.database, page * PAGE - 100)
+    report = repair(unfinished)
+    assert (report.unread, report.missing, report.held) == (("durations",), (), ())
+    with contextlib.closing(Store.open(unfinished)) as store:
+        saved = store.load()
+    assert [(task.row.id, task.cell) for task in saved.tasks] == [(3, Cell(1, 0)), (4, Cell(1, 0))]
+    assert [(one.row.state, one.row.unit) for one in saved.sources] == [(SourceState.OPEN, 2)]
 
 
 def schema(connection: apsw.Connection) -> list[tuple[str, str]]:
