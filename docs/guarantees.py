@@ -54,8 +54,8 @@ from what the tests wrote down last; `make guarantees` makes it anew. What was s
 
 {commits}
 
-| # | promise | must show | small | large |
-|---|---|---|---|---|
+| # | promise, and what its tests must show | small: `make test` | large: `make prove` |
+|---|---|---|---|
 """
 TAIL = """
 What a person sees of them:
@@ -170,8 +170,7 @@ def _commit(one: Result) -> str:
 
 def _cells(promise: Promise, results: list[Result]) -> Iterator[str]:
     yield promise.name
-    yield promise.text
-    yield promise.shows
+    yield f"**{promise.text}**<br>{promise.shows}"
     for size in SIZES:
         yield f"not made yet: {promise.absent}" if promise.absent else "<br>".join(_verdicts(promise, size, results))
 
@@ -181,11 +180,13 @@ def _verdicts(promise: Promise, size: str, results: list[Result]) -> Iterator[st
     of_size = [one for one in results if one["size"] == size]
     for one in shown(promise, size, of_size):
         if one.enough:
-            yield one.figure.said(size)
+            yield f"✓ {one.figure.said(size)}"
         else:
-            yield f"**not shown: {one.said}**" + (" (skipped)" if one.excused else "")
+            yield f"✗ **not shown: {one.said}**" + (" (skipped)" if one.excused else "")
     red = {_name(one) for one in of_size if one.get("outcome") == "failed"}
-    yield from (f"**red: `{test}`**" for test in sorted(red))
+    yield from (f"✗ **red: `{test}`**" for test in sorted(red))
+    if skipped := len({_name(one) for one in of_size if one.get("outcome") == "skipped"}):
+        yield f"({skipped} test{'s' * (skipped > 1)} skipped, see below)"
 
 
 def _name(one: Result) -> str:
@@ -199,7 +200,7 @@ def _details(promise: Promise, results: list[Result]) -> str:
         of_size = [one for one in results if one["size"] == size]
         records = sorted((one for one in of_size if "outcome" not in one), key=_when)
         for when, same in groupby(records, _when):
-            lines.append(f"- {size}, {when}: {'; '.join(_merged(list(same)))}")
+            lines += [f"- {size}, {when}:", *(f"  - {figure}" for figure in _merged(list(same)))]
         if not records and (size == "small" or has_large(promise)):
             lines.append(f"- {size}: **nothing was written down yet**")
         ends = sorted({(one["outcome"], _name(one), _when(one), one["reason"]) for one in of_size if "outcome" in one})
@@ -230,7 +231,7 @@ def check(lines: list[str]) -> list[str]:
     for promise in PROMISES:
         for one in shown(promise, "small", results_of(promise, results)):
             if not one.enough and one.excused:
-                print(f"{promise.name}: not shown here, a test was skipped: {one.said}")
+                print(f"{promise.name}: not shown here, because a test was skipped: {one.said}")
             elif not one.enough:
                 faults.append(f"{promise.name}: {one.said}")
     return faults

@@ -49,12 +49,12 @@ def cell(lines: Iterable[str], promise: str, size: str = "large", *, before: Ite
     """What the first table says of a promise's figures of this size."""
     page: str = MAKER.page(MAKER.take_in(before, lines))
     (row,) = [row for row in page.splitlines() if row.startswith(f"| {promise} |")]
-    return row.strip("|").split(" | ")[3 if size == "small" else 4].strip()
+    return row.strip("|").split(" | ")[2 if size == "small" else 3].strip()
 
 
 def test_parts_of_one_test_are_added_up_and_told_together() -> None:
-    assert cell(chunks(20), "P14").startswith("20,000 seeds of 500 events<br>")
-    assert "- large, 2026-01-02, 1 at `aaaaaaaa`: 20 x x" in MAKER.page(MAKER.take_in([], chunks(20)))
+    assert cell(chunks(20), "P14").startswith("✓ 20,000 seeds of 500 events<br>")
+    assert "- large, 2026-01-02, 1 at `aaaaaaaa`:\n  - 20 x x\n" in MAKER.page(MAKER.take_in([], chunks(20)))
 
 
 def test_what_is_too_little_is_not_shown_and_says_how_much_it_is() -> None:
@@ -78,7 +78,7 @@ def test_a_red_test_takes_its_figure_away() -> None:
     after = shown("P14", f"{SEEDS}[3]", "failed", seeds=1_000, events=500, time="2026-01-02T02:00:00.000")
     said = cell(after, "P14", before=before)
     assert "**not shown: 19,000 of 20,000 seeds of 500 events**" in said
-    assert said.endswith("**red: `test_every_history_keeps_every_promise_at_length`**")
+    assert said.endswith("✗ **red: `test_every_history_keeps_every_promise_at_length`**")
     assert "red" not in cell(chunks(20, time="2026-01-02T03:00:00.000"), "P14", before=MAKER.take_in(before, after))
 
 
@@ -92,15 +92,15 @@ def test_a_red_test_that_records_nothing_is_told_with_the_promises_of_its_file()
 
 def test_a_test_that_passes_and_records_nothing_any_more_takes_its_figure_away() -> None:
     before = MAKER.take_in([], shown("P1", KILLS, kills=1_000))
-    assert cell([], "P1", before=before).startswith("1,000 kills")
-    assert cell([line(KILLS, outcome="passed")], "P1", before=before).startswith("**not shown: 0 of 1,000 kills")
+    assert cell([], "P1", before=before).startswith("✓ 1,000 kills")
+    assert cell([line(KILLS, outcome="passed")], "P1", before=before).startswith("✗ **not shown: 0 of 1,000 kills")
 
 
 def test_a_skipped_test_leaves_what_was_shown_and_says_why_it_was_skipped() -> None:
     before = MAKER.take_in([], shown("P6", SERVER, servers=1, latest_ms=5))
     skipped = [line(SERVER, outcome="skipped", reason="no such thing here", time="2026-01-03T01:00:00.000")]
     page = MAKER.page(MAKER.take_in(before, skipped))
-    assert "1 real model server |" in page
+    assert "1 real model server<br>(1 test skipped, see below) |" in page
     assert "**skipped** `test_p06_vllm_killed_with_9_leaves_no_engine_and_no_worker` no such thing here" in page
 
 
@@ -126,7 +126,7 @@ def test_the_head_names_the_commits_of_the_large_figures() -> None:
 def test_a_line_from_before_outcomes_were_written_is_taken_at_its_word() -> None:
     older = [json.dumps({k: v for k, v in json.loads(one).items() if k != "time"}) for one in chunks(20)[::2]]
     results = MAKER.take_in([], older)
-    assert cell([], "P14", before=results).startswith("20,000 seeds of 500 events")
+    assert cell([], "P14", before=results).startswith("✓ 20,000 seeds of 500 events")
     assert MAKER.take_in(results, older) == results
 
 
@@ -148,7 +148,7 @@ def test_small_figures_that_are_too_small_are_faults(capsys: pytest.CaptureFixtu
     assert {fault.partition(":")[0] for fault in MAKER.check([])} == {f"P{number}" for number in range(1, 20)}
     skipped = [line(DISK, outcome="skipped", reason="no mounts", size="small")]
     assert not any("full disks" in fault for fault in MAKER.check(skipped))
-    assert "P8: not shown here, a test was skipped: 0 of 4 full disks" in capsys.readouterr().out
+    assert "P8: not shown here, because a test was skipped: 0 of 4 full disks" in capsys.readouterr().out
 
 
 def test_the_report_says_what_is_shown_what_lacks_and_where(capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,4 +178,4 @@ def test_the_page_made_anew_from_the_same_results_is_the_same(tmp_path: Path, mo
         assert MAKER.main([str(written), str(tmp_path / "not there")]) == 0
         made.add((MAKER.PAGE.read_text(), MAKER.RESULTS.read_text()))
     assert len(made) == 1
-    assert "| 20,000 seeds of 500 events<br>" in MAKER.PAGE.read_text()
+    assert "| ✓ 20,000 seeds of 500 events<br>" in MAKER.PAGE.read_text()
