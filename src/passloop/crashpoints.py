@@ -1,7 +1,8 @@
-"""Named places where the engine can be made to die, for the crash tests.
+"""Named places where the engine and what it starts can be made to die, for the crash tests.
 
 It owns the list of names and the one way to die; it never does anything unless the environment variable
 `PASSLOOP_CRASHPOINT` names the place that is reached. Add the name here first: an unknown one raises at once.
+Who listens to what Python audits hears of each place that is reached.
 Those that begin with `shim` or `zygote` are reached in the keeper's processes, which have a file of their own for it.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
 
 __all__ = ["CRASHPOINTS", "VARIABLE", "crashpoint", "handed_on"]
@@ -38,7 +40,9 @@ CRASHPOINTS: dict[str, str] = {
     "before_migration_commit": "a migration is written into the open transaction",
     "after_migration_commit": "one step of a migration is durable, the next was not begun",
     "before_durations_commit": "old run times are taken out in the open transaction",
-    "before_home_id_commit": "a new home's id is written into the open transaction",
+    "after_durations_commit": "old run times are gone for ever, the store is not open yet",
+    "before_home_id_commit": "the home's id is read, or a new one is written into the open transaction",
+    "after_home_id_commit": "the home's id is durable, nobody has seen it",
     "before_samples_commit": "samples are written into the open transaction",
     "after_samples_commit": "samples are durable",
     "before_removal_commit": "tasks are taken out in the open transaction",
@@ -47,6 +51,7 @@ CRASHPOINTS: dict[str, str] = {
     "after_backup": "a copy of the store is in its place",
     "before_rebuild": "the damaged files are copied aside, nothing was made of them",
     "before_rebuild_commit": "what was saved is written into the open transaction of a new store",
+    "after_rebuild_commit": "a new store has all that was saved, and a log beside it",
     "before_repair": "a repaired store is whole and has not got the name of one",
     "during_repair": "a repaired store lies beside the damaged one and has not taken its place",
     "repair_without_store": "the damaged store is taken away, its logs are still there",
@@ -73,25 +78,58 @@ CRASHPOINTS: dict[str, str] = {
     "worker_before_exit_record": "the function has returned, how the cell ended is written nowhere",
     "worker_before_exit_report": "the cell's exit record is there, the engine was not told",
     "worker_after_exit_report": "the engine was told of the cell's end, the worker lives on",
+    "before_result_file": "a file of a matrix is written aside and has not got its name",
+    "after_result_file": "a file of a matrix has its name",
+    "after_cell": "a cell is complete, and the log of its answers is gone",
+    "before_set_aside": "what claimed to be a complete cell is looked through and still in its place",
+    "after_set_aside": "what claimed to be a complete cell has another name, nothing is in its place",
+    "before_rescored_file": "both the old and the new scores count as those of a cell, the old ones lie there",
+    "after_rescored_file": "the new scores of a cell lie there, the old ones count as well",
+    "before_model_folder": "a converted model is whole and has not got its name",
+    "after_model_folder": "a converted model is in its place",
+    "before_digests": "what is known of the digests of files is written aside",
+    "after_digests": "what is known of the digests of files is in its place",
+    "before_dataset_file": "a dataset, or a part of it, is whole and has not got its name",
+    "after_dataset_file": "a dataset, or a part of it, is in its place",
+    "before_parts_go": "a dataset is whole, its parts are still there",
+    "after_parts_go": "a dataset is whole, its parts are gone",
+    "before_trial_file": "a trial's document is written aside and has not got its name",
+    "after_trial_file": "a trial's document is in its place",
+    "before_optuna_file": "a study's copy for Optuna is whole and has not got its name",
+    "after_optuna_file": "a study's copy for Optuna is in its place",
+    "before_snapshot": "the code to run is copied and has not got its name",
+    "after_snapshot": "the code to run has its name, no task has it yet",
 }
 """Every name with what is true at that place."""
 
 
+_KEY = os.fsencode(VARIABLE)
 _reached: Counter[str] = Counter()
 
 
 def crashpoint(name: str) -> None:
     """Die of SIGKILL here if the environment asks for this place; `name` must be one of `CRASHPOINTS`.
 
-    `PASSLOOP_CRASHPOINT=after_commit` means the first time it is reached, `after_commit:3` the third.
+    `PASSLOOP_CRASHPOINT=after_commit` means the first time it is reached, `after_commit:3` the third. What follows
+    that, as in `after_commit:3:/tmp/pipe`, is a pipe that is told the name and the pid of who dies.
     """
     if name not in CRASHPOINTS:
         raise LookupError(f"unknown crash point {name!r}: add it to CRASHPOINTS")
-    wanted, _, nth = os.environ.get(VARIABLE, "").partition(":")
+    sys.audit("passloop.crashpoint", name)
+    asked = os.environb.get(_KEY)  # half the time of `os.environ`
+    if asked is None:
+        return
+    wanted, _, rest = os.fsdecode(asked).partition(":")
     if wanted != name:
         return
+    nth, _, told = rest.partition(":")
     _reached[name] += 1
-    if _reached[name] >= int(nth or 1):
+    if _reached[name] < int(nth or 1):
+        return
+    try:
+        if told:
+            os.write(os.open(told, os.O_WRONLY | os.O_NONBLOCK), f"{name} {os.getpid()}\n".encode())
+    finally:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""What crash tests share: a home with its record, a place where engines are forked, and the session's kill runs."""
+"""What crash tests share: a home with its record, where engines are forked, places to die at, and the kill runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deaths import Place, place_at
 from tests.support.kill_runs import KillRuns
 from tests.support.killing import Field, Nursery
 
@@ -22,6 +23,13 @@ def field(tmp_path: Path) -> Iterator[Field]:
 def nursery() -> Iterator[Nursery]:
     with Nursery() as nursery:
         yield nursery
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """The crash point that a test is marked with; see `dies_at`."""
+    with place_at(request.param, tmp_path) as place:
+        yield place
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,15 @@
 """Every named crash point is hit, and nothing is lost or repeated by it.
 
-The names are read from the source, so that a new one cannot be missed; one that no scenario reaches fails. Each belongs
-to one scenario: an engine under work, one that finds an attempt that never began, one that ends a warm worker, one on a
-full disk, a store in use, a repair, and the processes of the keeper and of warm workers.
+Each name belongs to one scenario: an engine under work, one that finds an attempt that never began, one that ends a
+warm worker, one on a full disk, a store in use, a repair, and the processes of the keeper and of warm workers. Those of
+calls are in P12, those of files in `test_crash_points_of_files`; `test_no_edge_is_missed` holds that none is left out.
+Each who dies says first where: a scenario in which nobody dies at its place fails.
 """
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import contextlib
-import inspect
 import json
 import os
 import resource
@@ -18,23 +17,18 @@ import select
 import signal
 import subprocess
 import sys
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-import passloop
 from passloop.cli.exits import CliError
-from passloop.crashpoints import CRASHPOINTS, VARIABLE
+from passloop.crashpoints import VARIABLE
 from passloop.drivers.identity import Process, boot_id, process_from_json
 from passloop.drivers.processes.strays import wait_gone
 from passloop.drivers.workers.driver import WorkerDriver
-from passloop.engine.dispatch import Dispatch
 from passloop.kernel.events import Exited, Started, WorkerGone
-from passloop.kernel.instructions import Instruction
 from passloop.kernel.tasks import FINAL_STATES, OutcomeKind
 from passloop.store.database import Store
 from passloop.store.home import Home
@@ -44,6 +38,7 @@ from passloop.store.reader import Reader
 from tests.support import store_to_kill
 from tests.support.attempts import PATIENCE, Heard, Stage
 from tests.support.damage import PAGE, TASKS, copy_of, flip, killed_home, states_of
+from tests.support.deaths import Place, dies_at
 from tests.support.killing import ROOT, SECONDS, Field, Nursery, Victim
 from tests.support.promises import record
 from tests.support.store_rows import a_submission
@@ -60,12 +55,13 @@ ENDS_A_WORKER = ("before_evict", "after_evict")
 FULL_DISK = ("before_ballast_is_given_up", "after_ballast_is_given_up", "before_resuming")
 STORE_IN_USE = (
     "after_store_file", "before_migration_commit", "after_migration_commit", "before_durations_commit",
-    "before_home_id_commit", "before_commit", "after_commit", "before_samples_commit", "after_samples_commit",
+    "after_durations_commit", "before_home_id_commit", "after_home_id_commit",
+    "before_commit", "after_commit", "before_samples_commit", "after_samples_commit",
     "before_backup", "after_backup", "before_removal_commit", "after_removal_commit",
 )  # fmt: skip
 REPAIR = (
-    "before_rebuild", "before_rebuild_commit", "before_repair", "during_repair", "repair_without_store",
-    "repair_without_logs", "after_repair",
+    "before_rebuild", "before_rebuild_commit", "after_rebuild_commit", "before_repair", "during_repair",
+    "repair_without_store", "repair_without_logs", "after_repair",
 )  # fmt: skip
 ENGINE = (
     "before_commit", "after_commit", "before_launch", "after_launch", "before_stop", "after_stop", "after_stop_wish",
@@ -94,121 +90,13 @@ WORKER = {
 """Where a warm worker dies, how its cell ends, and whether the function was called."""
 ZYGOTE = ("zygote_before_order", "zygote_after_order")
 
-ACTS_ON_NOTHING = {"WatchDevices", "Expand"}
-"""Instructions that only ask for something: to look at devices, or to write out a unit, which nobody has until it is
-committed.
-"""
-NAMING = {"os.rename", "os.replace", "os.link", "_renameat2"}
-NAMED_BY_THEIR_CALLERS = {
-    "drivers/processes/keeper/records.py:_rename_to_free_name": "claim_start, which names it",
-    "drivers/workers/claims.py:claim": "Cell.claim, which names both its edges",
-    "drivers/workers/claims.py:_make": "a spare start record, which is no attempt's yet",
-    "drivers/workers/output.py:_hand_over": "output, which is there under either name",
-}
-"""What gives a name without a crash point of its own, and why."""
 
-
-def named_in_the_source() -> set[str]:
-    """What `crashpoint(...)` is called with anywhere in the package."""
-    found: set[str] = set()
-    for path in Path(passloop.__path__[0]).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "crashpoint":
-                assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}: name it where it is"
-                found.add(str(node.args[0].value))
-    return found
-
-
-def named_in_other_crash_tests() -> set[str]:
-    """Crash points that other files in this folder name: those of a driver may be hit beside its other tests."""
-    others = (path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in others)
-    words = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return {word for word in words if isinstance(word, str) and word in CRASHPOINTS}
-
-
-def transactions() -> Iterator[tuple[str, list[str]]]:
-    """Where the package writes in a transaction, and the crash points that are named inside."""
-    for path in Path(passloop.__path__[0]).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.With) and any(_writes(each.context_expr) for each in node.items):
-                calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
-                named = [ast.unparse(one.args[0]) for one in calls if ast.unparse(one.func) == "crashpoint"]
-                yield f"{path.name}:{node.lineno}", named
-
-
-def _writes(opened: ast.expr) -> bool:
-    return (
-        isinstance(opened, ast.Call)
-        and ast.unparse(opened.func) == "transaction"
-        and not any(word.arg == "begin" for word in opened.keywords)
-    )
-
-
-def test_every_transaction_that_writes_has_a_crash_point_before_its_commit() -> None:
-    found = dict(transactions())
-    assert len(found) >= 7
-    assert [place for place, named in found.items() if not named] == []
-
-
-def crashpoint_in(node: ast.stmt) -> str:
-    """The crash point that a statement is, if it is one."""
-    call = node.value if isinstance(node, ast.Expr) else None
-    named = isinstance(call, ast.Call) and ast.unparse(call.func) == "crashpoint"
-    return ast.literal_eval(call.args[0]) if named and isinstance(call, ast.Call) else ""
-
-
-def test_every_instruction_that_acts_has_a_crash_point_before_and_after_it() -> None:
-    edges: dict[str, tuple[str, str]] = {}
-    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(Dispatch.carry_out)))):
-        if isinstance(node, ast.If):
-            kind = ast.unparse(node.test).partition("isinstance(order, ")[2].partition(")")[0]
-            edges[kind] = (crashpoint_in(node.body[0]), crashpoint_in(node.body[-1]))
-    acts = {kind.__name__ for kind in get_args(Instruction)} - ACTS_ON_NOTHING
-    assert edges.keys() - ACTS_ON_NOTHING == acts
-    assert [kind for kind in acts if not all(edges[kind])] == []
-
-
-def functions(*rooms: str) -> Iterator[tuple[str, list[ast.Call]]]:
-    """Each function in these folders of the package, and what it calls."""
-    package = Path(passloop.__path__[0])
-    for path in sorted(path for room in rooms for path in (package / room).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                calls = [one for one in ast.walk(node) if isinstance(one, ast.Call)]
-                yield f"{path.relative_to(package)}:{node.name}", calls
-
-
-def gives_names() -> Iterator[tuple[str, bool]]:
-    """Each function below the applications that gives a file its name, and whether it names a crash point."""
-    for place, calls in functions("store", "engine", "drivers"):
-        if any(map(_gives_a_name, calls)):
-            yield place, any(ast.unparse(one.func) == "crashpoint" for one in calls)
-
-
-def _gives_a_name(call: ast.Call) -> bool:
-    name = ast.unparse(call.func)
-    return name in NAMING or (name.endswith((".rename", ".replace")) and len(call.args) == 1)
-
-
-def test_whatever_gives_a_record_its_name_has_a_crash_point_beside_it() -> None:
-    found = dict(gives_names())
-    assert len(found) > len(NAMED_BY_THEIR_CALLERS)
-    assert {place for place, named in found.items() if not named} == set(NAMED_BY_THEIR_CALLERS)
-
-
-def test_every_crash_point_is_registered_used_and_hit_by_a_scenario() -> None:
-    assert named_in_the_source() == set(CRASHPOINTS)
-    here = {*NEVER_BEGAN, *ENDS_A_WORKER, *FULL_DISK, *STORE_IN_USE, *REPAIR, *ENGINE, *SHIM, *ZYGOTE, *WORKER}
-    assert set(CRASHPOINTS) == here | named_in_other_crash_tests()
-
-
-def dies(field: Field, nursery: Nursery, acknowledged: dict[int, str | None], place: str) -> bool:
-    """Whether an engine that is to die at `place` does, on the way through a small piece of work."""
-    engine = nursery.engine(field.home.path, field.environ | {VARIABLE: place})
+def dies(field: Field, nursery: Nursery, acknowledged: dict[int, str | None], asked: dict[str, str]) -> bool:
+    """Whether an engine that is asked to die somewhere does, on the way through a small piece of work."""
+    engine = nursery.engine(field.home.path, field.environ | asked)
     try:
         if engine.wait_ready():
-            work_through(field, acknowledged, place)
+            work_through(field, acknowledged, asked[VARIABLE])
             engine.kill()
             return False
     except (CliError, OSError):
@@ -262,50 +150,51 @@ def check(field: Field, nursery: Nursery, acknowledged: dict[int, str | None]) -
     last.kill()
 
 
-def engines_die_at(name: str, times: Iterator[int], field: Field, nursery: Nursery) -> None:
+def engines_die_at(place: Place, times: Iterator[int], field: Field, nursery: Nursery) -> None:
     """One dies the first time it comes by, another one a later time, until one does not come by so often."""
     acknowledged: dict[int, str | None] = dict.fromkeys(left_running(field, nursery))
     deaths = 0
-    while dies(field, nursery, acknowledged, f"{name}:{next(times)}"):
+    while dies(field, nursery, acknowledged, place.nth(next(times))):
         deaths += 1
+        assert len(place.dead()) == deaths
         recover(field, nursery).kill()
-    assert deaths, f"no scenario reaches {name}"
     check(field, nursery, acknowledged)
     for promise in ("P1", "P2", "P3", "P5"):
         record(promise, "killed at a named crash point: nothing lost or repeated", deaths_at_points=deaths)
 
 
-@pytest.mark.parametrize("name", ENGINE)
-def test_p01_p02_p03_an_engine_that_dies_at(name: str, field: Field, nursery: Nursery) -> None:
-    engines_die_at(name, iter(SOME_TIMES), field, nursery)
+@dies_at(*ENGINE)
+def test_p01_p02_p03_an_engine_that_dies_at(place: Place, field: Field, nursery: Nursery) -> None:
+    engines_die_at(place, iter(SOME_TIMES), field, nursery)
 
 
 @pytest.mark.large
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ENGINE)
-def test_p01_p02_p03_an_engine_that_dies_each_time_at(name: str, field: Field, nursery: Nursery) -> None:
-    engines_die_at(name, iter(EACH_TIME), field, nursery)
+@dies_at(*ENGINE)
+def test_p01_p02_p03_an_engine_that_dies_each_time_at(place: Place, field: Field, nursery: Nursery) -> None:
+    engines_die_at(place, iter(EACH_TIME), field, nursery)
 
 
-@pytest.mark.parametrize("name", NEVER_BEGAN)
-def test_p02_p03_an_engine_that_forbids_a_start_dies_at(name: str, field: Field, nursery: Nursery) -> None:
+@dies_at(*NEVER_BEGAN)
+def test_p02_p03_an_engine_that_forbids_a_start_dies_at(place: Place, field: Field, nursery: Nursery) -> None:
     """It is the third one: the first left two attempts running, the second claimed one and died before its launch."""
     acknowledged: dict[int, str | None] = dict.fromkeys(left_running(field, nursery))
-    assert dies(field, nursery, acknowledged, "before_launch")
-    assert dies(field, nursery, acknowledged, name), f"no scenario reaches {name}"
+    assert dies(field, nursery, acknowledged, {VARIABLE: "before_launch"})
+    assert dies(field, nursery, acknowledged, place.environ)
     check(field, nursery, acknowledged)
     never_began = [one for _, attempts in field.ledger().values() for one in attempts if one.started_at is None]
     assert [one.outcome.message for one in never_began if one.outcome] == ["never started"]
 
 
-@pytest.mark.parametrize("name", ENDS_A_WORKER)
-def test_p06_an_engine_that_ends_a_warm_worker_dies_at(name: str, field: Field, nursery: Nursery) -> None:
+@dies_at(*ENDS_A_WORKER)
+def test_p06_an_engine_that_ends_a_warm_worker_dies_at(place: Place, field: Field, nursery: Nursery) -> None:
     """Its run is over, so the worker is to end; the next engine sees to that, and gives its device to others."""
-    engine = nursery.engine(field.home.path, field.environ | {VARIABLE: name})
+    engine = nursery.engine(field.home.path, field.environ | place.environ)
     assert engine.wait_ready()
     task = {"command": ["record"], "call": call_of("record", str(field.folder), 0)}
     ids = field.submit_tasks([task], cwd=str(ROOT), spec={"warm_key": "key"})
     engine.end(-signal.SIGKILL)
+    assert place.dead() == [engine.pid]
     last = recover(field, nursery)
     field.wait_final(field.submit(0, gpus=4))
     workers = [Process(line.pid, line.ticks, boot_id()) for line in field.lines()]
@@ -322,9 +211,9 @@ def limit_files(engine: Victim, size: int) -> None:
     resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (size, most))
 
 
-@pytest.mark.parametrize("name", FULL_DISK)
-def test_p08_an_engine_on_a_full_disk_dies_at(name: str, field: Field, nursery: Nursery) -> None:
-    engine = nursery.engine(field.home.path, field.environ | {VARIABLE: name})
+@dies_at(*FULL_DISK)
+def test_p08_an_engine_on_a_full_disk_dies_at(place: Place, field: Field, nursery: Nursery) -> None:
+    engine = nursery.engine(field.home.path, field.environ | place.environ)
     assert engine.wait_ready()
     acknowledged: dict[int, str | None] = dict.fromkeys(field.submit("gate", count=2))
     field.wait_running(sorted(acknowledged))
@@ -332,7 +221,7 @@ def test_p08_an_engine_on_a_full_disk_dies_at(name: str, field: Field, nursery: 
         watch.add(str(field.home.path), DELETED)
         limit_files(engine, 0)
         asked = thread.submit(field.submit, 0)
-        if name == "before_resuming":
+        if place.name == "before_resuming":
             assert select.select([watch], [], [], SECONDS)[0], "the ballast is not given up"
             limit_files(engine, resource.RLIM_INFINITY)
         engine.end(-signal.SIGKILL)
@@ -341,26 +230,27 @@ def test_p08_an_engine_on_a_full_disk_dies_at(name: str, field: Field, nursery: 
     record("P8", "killed at a named crash point on a full disk: 0 acknowledged lost", deaths_at_points=1)
 
 
-def until_killed(*words: str, place: str) -> list[str]:
+def until_killed(*words: str, place: Place) -> list[str]:
     """Run a program of the tests that must die at `place`; what it had said."""
     done = subprocess.run(
         [sys.executable, *words],
-        env=os.environ | {VARIABLE: place, "PYTHONPATH": str(ROOT)},
+        env=os.environ | place.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
         cwd=ROOT,
         timeout=SECONDS,
         stdout=subprocess.PIPE,
         text=True,
         check=False,
     )
-    assert done.returncode == -signal.SIGKILL, f"nothing reaches {place}"
+    assert done.returncode == -signal.SIGKILL
+    assert len(place.dead()) == 1
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("name", STORE_IN_USE)
-def test_p01_a_store_in_use_dies_at(name: str, tmp_path: Path) -> None:
+@dies_at(*STORE_IN_USE)
+def test_p01_a_store_in_use_dies_at(place: Place, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.prepare()
-    said = until_killed("-m", "tests.support.store_to_kill", str(home.path), place=name)
+    said = until_killed("-m", "tests.support.store_to_kill", str(home.path), place=place)
     check_home(home)
     store = Store.open(home)
     with contextlib.closing(store), store.reader() as reader:
@@ -378,8 +268,8 @@ def test_p01_a_store_in_use_dies_at(name: str, tmp_path: Path) -> None:
         assert set(states_of(copy)) == set(range(1, store_to_kill.TASKS + 1))
 
 
-@pytest.mark.parametrize("name", REPAIR)
-def test_p09_a_repair_dies_at_and_is_done_again(name: str, tmp_path: Path) -> None:
+@dies_at(*REPAIR)
+def test_p09_a_repair_dies_at_and_is_done_again(place: Place, tmp_path: Path) -> None:
     """What only the log held must be there after it, too."""
     home, page = killed_home(tmp_path)
     truth = states_of(copy_of(home, tmp_path / "whole"))
@@ -387,18 +277,18 @@ def test_p09_a_repair_dies_at_and_is_done_again(name: str, tmp_path: Path) -> No
     flip(home.database, (page - 1) * PAGE + 100)
     code = "import sys; from pathlib import Path; from passloop.store.home import Home; "
     code += "from passloop.store.repair import repair; print(repair(Home(Path(sys.argv[1]))).whole)"
-    until_killed("-c", code, str(home.path), place=name)
+    until_killed("-c", code, str(home.path), place=place)
     again = [subprocess.check_output([sys.executable, "-c", code, str(home.path)], text=True) for _ in range(2)]
-    assert again == ["True\n" if name == "after_repair" else "False\n", "True\n"]
+    assert again == ["True\n" if place.name == "after_repair" else "False\n", "True\n"]
     assert states_of(home) == truth
     record("P9", "a repair killed at a named crash point and done again: nothing lost", deaths_at_points=1)
 
 
 @contextlib.asynccontextmanager
-async def dying(folder: Path, place: str) -> Iterator[Stage]:  # type: ignore[misc]
+async def dying(folder: Path, asked: dict[str, str]) -> Iterator[Stage]:  # type: ignore[misc]
     """A driver whose first zygote has the place in its environment; those that follow have not."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, place)
+        patch.setenv(VARIABLE, asked[VARIABLE])
         stage = Stage(folder)
         await stage.driver.start(stage.heard)
     try:
@@ -417,10 +307,10 @@ def times_run(folder: Path, attempt: int) -> int:
     return ran.read_text().split().count(str(attempt)) if ran.exists() else 0
 
 
-@pytest.mark.parametrize("name", SHIM)
-async def test_p02_p05_a_shim_dies_at(name: str, tmp_path: Path) -> None:
-    kind, times = SHIM[name]
-    async with dying(tmp_path, name) as stage:
+@dies_at(*SHIM)
+async def test_p02_p05_a_shim_dies_at(place: Place, tmp_path: Path) -> None:
+    kind, times = SHIM[place.name]
+    async with dying(tmp_path, place.environ) as stage:
         exited = await stage.run(counting(tmp_path), 1)
         assert exited.outcome.kind is kind
         assert times_run(tmp_path, 1) in times
@@ -428,29 +318,30 @@ async def test_p02_p05_a_shim_dies_at(name: str, tmp_path: Path) -> None:
         if started is not None:
             async with asyncio.timeout(PATIENCE):
                 await wait_gone([process_from_json(started.process)])
-        assert started is not None or kind is OutcomeKind.LOST, f"no scenario reaches {name}"
+            assert place.dead() == [process_from_json(started.process).pid]
+        assert started is not None or kind is OutcomeKind.LOST
         assert stage.heard.of(1)[-1] == "Exited"
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("name", ZYGOTE)
-async def test_p02_p05_a_zygote_dies_at(name: str, nth: int, tmp_path: Path) -> None:
+@dies_at(*ZYGOTE)
+async def test_p02_p05_a_zygote_dies_at(place: Place, nth: int, tmp_path: Path) -> None:
     """The first order is carried out by a shim that is forked for it, the second by one that rests."""
-    async with dying(tmp_path, f"{name}:{nth}") as stage:
+    async with dying(tmp_path, place.nth(nth)) as stage:
         for attempt in (1, 2, 3):
             assert (await stage.run(counting(tmp_path), attempt)).outcome.kind is OutcomeKind.SUCCESS
             assert times_run(tmp_path, attempt) == 1
-        assert stage.driver.statistics()["zygote_starts"] == 2, f"no scenario reaches {name}"
+        assert stage.driver.statistics()["zygote_starts"] == 2
 
 
-@pytest.mark.parametrize("name", WORKER)
-async def test_p02_p05_a_warm_worker_dies_at(name: str, tmp_path: Path) -> None:
-    kind, called = WORKER[name]
+@dies_at(*WORKER)
+async def test_p02_p05_a_warm_worker_dies_at(place: Place, tmp_path: Path) -> None:
+    kind, called = WORKER[place.name]
     driver, heard = WorkerDriver(tmp_path), Heard()
     await driver.start(heard)
     try:
         call = {"target": "os:mkdir", "args": [str(tmp_path / "called")], "kwargs": {}}
-        driver.launch(call_order(tmp_path, 1, call, environment={"PATH": os.environ["PATH"], VARIABLE: name}))
+        driver.launch(call_order(tmp_path, 1, call, environment={"PATH": os.environ["PATH"]} | place.environ))
         exited = await heard.until(Exited, 1)
         assert exited.outcome.kind is kind
         assert (tmp_path / "called").exists() is called
@@ -462,10 +353,10 @@ async def test_p02_p05_a_warm_worker_dies_at(name: str, tmp_path: Path) -> None:
         await driver.stop()
 
 
-def command(field: Field, *words: str, place: str = "") -> subprocess.CompletedProcess[str]:
+def command(field: Field, *words: str, asked: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "passloop.cli", *words],
-        env=field.environ | ({VARIABLE: place} if place else {}),
+        env=field.environ | dict(asked or {}),
         cwd=ROOT,
         timeout=SECONDS,
         capture_output=True,
@@ -474,14 +365,14 @@ def command(field: Field, *words: str, place: str = "") -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("place", ["after_commit", "before_launch"])
-def test_p01_the_daemon_dies_at_and_another_one_comes_up(place: str, field: Field) -> None:
+@dies_at("after_commit", "before_launch")
+def test_p01_the_daemon_dies_at_and_another_one_comes_up(place: Place, field: Field) -> None:
     """The same with the daemon that people use, started by its command."""
     assert command(field, "up").returncode == 0
     ids = field.submit(0, count=2, key=None)
     field.wait_final(ids)
     assert command(field, "down").returncode == 0
-    command(field, "submit", "--key", "again", "--", "true", place=place)
+    command(field, "submit", "--key", "again", "--", "true", asked=place.environ)
     assert command(field, "up").returncode == 0
     again = command(field, "submit", "--json", "--key", "again", "--", "true")
     assert again.returncode == 0

@@ -30,6 +30,7 @@ from passloop.store.reader import Reader
 from passloop.testing.billing import bills_in
 from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.deaths import Place, dies_at
 from tests.support.generating import dataset_from
 from tests.support.killing import Nursery
 from tests.support.promises import record
@@ -204,9 +205,9 @@ def test_p12_a_thousand_kills_pay_for_no_stored_answer_again(tmp_path: Path, nur
         judge(folder, nursery, kills=100, seed=seed)
 
 
-def dies(home: Path, nursery: Nursery, made: Dataset, place: str) -> None:
-    """An engine that is asked for the dataset, if it lives so long, and that must die at `place`."""
-    engine = nursery.engine(home, ENVIRON | {VARIABLE: place})
+def dies(home: Path, nursery: Nursery, made: Dataset, asked: Mapping[str, str]) -> None:
+    """An engine that is asked for the dataset, if it lives so long, and that must die where it is asked to."""
+    engine = nursery.engine(home, {**ENVIRON, **asked})
     with contextlib.suppress(CliError, OSError):
         if engine.wait_ready():
             Client(str(home)).post("/generate", {"dataset": json.loads(made.wire()), "files": False})
@@ -223,21 +224,21 @@ def made_after_all(home: Path, nursery: Nursery, made: Dataset) -> Summary:
     return summary
 
 
-@pytest.mark.parametrize("place", SENT)
-def test_p12_an_engine_dies_at_this_place_of_a_call(place: str, tmp_path: Path, nursery: Nursery) -> None:
+@dies_at(*SENT)
+def test_p12_an_engine_dies_at_this_place_of_a_call(place: Place, tmp_path: Path, nursery: Nursery) -> None:
     """It is the second call, so that there is an answer to be kept. Only the call under way has an unknown end."""
     home, log = tmp_path / "home", tmp_path / "bills.jsonl"
-    latency = LONG_MS if place == "call_under_way" else SHORT_MS
+    latency = LONG_MS if place.name == "call_under_way" else SHORT_MS
     with endpoint_in_thread(log, ModelScript(latency=latency)) as url:
         made = dataset(tmp_path, url, rows=2, in_flight=1)
         watch = Watch(home, log)
-        dies(home, nursery, made, f"{place}:2")
+        dies(home, nursery, made, place.nth(2))
         watch.note()
         summary = made_after_all(home, nursery, made)
     assert len(watch.answered) == 1
     assert watch.asked_again() == []
     assert (summary.exit_code, summary.unknown) == (0, 1)
-    assert said(log, "received") == 4 + SENT[place]
+    assert said(log, "received") == 4 + SENT[place.name]
 
 
 def test_p12_an_engine_dies_before_and_after_each_commit_of_a_dataset(tmp_path: Path, nursery: Nursery) -> None:
@@ -247,7 +248,7 @@ def test_p12_an_engine_dies_before_and_after_each_commit_of_a_dataset(tmp_path: 
         watch = Watch(home, log)
         for number in COMMITS:
             for place in ("before_commit", "after_commit"):
-                dies(home, nursery, made, f"{place}:{number}")
+                dies(home, nursery, made, {VARIABLE: f"{place}:{number}"})
                 watch.note()
         summary = made_after_all(home, nursery, made)
     assert watch.asked_again() == []

@@ -73,6 +73,7 @@ class Store:
                 with transaction(writer):
                     writer.execute(statement("delete_old_durations"))
                     crashpoint("before_durations_commit")
+                crashpoint("after_durations_commit")
             # Or a power cut could bring back the journal with which SQLite made the file: it would undo everything.
             sync_directory(home.path)
             return cls(home, writer, mark, last)
@@ -205,12 +206,12 @@ class Store:
     def _load_home_id(self) -> str:
         with translated(self._path), transaction(self._writer):
             found = self._writer.execute(statement("select_meta"), ("home_id",)).fetchone()
-            if found is not None:
-                return str(found[0])
-            made = secrets.token_hex(4)
-            self._writer.execute(statement("upsert_meta"), ("home_id", made))
+            home_id = str(found[0]) if found is not None else secrets.token_hex(4)
+            if found is None:
+                self._writer.execute(statement("upsert_meta"), ("home_id", home_id))
             crashpoint("before_home_id_commit")
-        return made
+        crashpoint("after_home_id_commit")
+        return home_id
 
 
 def _touch_private(home: Home) -> None:

@@ -55,6 +55,7 @@ def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int) -> Reb
             with transaction(connection):
                 built = _fill(connection, salvaged, backup, marked)
                 crashpoint("before_rebuild_commit")
+            crashpoint("after_rebuild_commit")
             connection.pragma("journal_mode", "delete")
         finally:
             connection.close()

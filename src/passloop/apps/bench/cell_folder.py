@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from passloop.crashpoints import crashpoint
+
 from .durable import digest_of, json_bytes, read_json, sync_folder, write_json, write_whole
 from .identity import recomputed
 from .samples import SampleLog, lines_of
@@ -174,6 +176,7 @@ class CellFolder:
         sync_folder(self.path)
         write_json(self.path / DONE, self._done(facts))
         (self.path / ANSWERS).unlink(missing_ok=True)
+        crashpoint("after_cell")
 
     def _done(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         files = {name: _proof_of(self.path / name) for name in PROVEN}
@@ -189,7 +192,9 @@ class CellFolder:
         both = {name: [*_all_of(proofs[name]), proof] for name, proof in new.items()}
         write_json(self.path / DONE, {**done, "files": {**proofs, **both}})
         for name in files:
+            crashpoint("before_rescored_file")
             os.replace(self.path / f".{name}.scored", self.path / name)
+            crashpoint("after_rescored_file")
         sync_folder(self.path)
         write_json(self.path / DONE, {**done, "files": {**proofs, **new}, **facts})
 
@@ -198,7 +203,9 @@ class CellFolder:
         for number in range(1, 10_000):
             target = self.path.with_name(f"{self.path.name}.aside-{number}")
             if not target.exists():
+                crashpoint("before_set_aside")
                 self.path.rename(target)
+                crashpoint("after_set_aside")
                 self.path.mkdir()
                 sync_folder(self.path.parent)
                 return

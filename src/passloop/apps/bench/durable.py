@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from passloop.crashpoints import crashpoint
+
 __all__ = ["digest_of", "json_bytes", "read_json", "sync_folder", "write_json", "write_whole"]
 
 CHUNK = 2**20
@@ -24,12 +26,14 @@ def write_whole(path: Path, data: bytes, *, sync_name: bool = True) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        crashpoint("before_result_file")
         os.replace(aside, path)
     except OSError:
         aside.unlink(missing_ok=True)
         raise
     if sync_name:
         sync_folder(path.parent)
+    crashpoint("after_result_file")
 
 
 def json_bytes(value: Any) -> bytes:

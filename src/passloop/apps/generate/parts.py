@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.apps.errors import BadValue
+from passloop.crashpoints import crashpoint
 
 __all__ = ["METADATA", "PartStore", "WrittenAside", "lazily", "parquet", "read_rows", "table_of", "write_file"]
 
@@ -65,10 +66,12 @@ class PartStore:
 
     def remove(self) -> None:
         """Delete the parts: the file has everything. Whoever is writing one now keeps the folder."""
+        crashpoint("before_parts_go")
         for path in self.folder.glob("part-*.parquet"):
             path.unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
+        crashpoint("after_parts_go")
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:
@@ -215,7 +218,9 @@ class WrittenAside:
             finally:
                 os.close(fd)
             if target is self._aside:
+                crashpoint("before_dataset_file")
                 os.replace(self._aside, self._path)
+        crashpoint("after_dataset_file")
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

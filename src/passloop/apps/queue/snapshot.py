@@ -18,6 +18,7 @@ from pathlib import Path
 
 from passloop.apps.errors import BadValue, Problem, SpecError
 from passloop.apps.text import shown
+from passloop.crashpoints import crashpoint
 
 __all__ = ["MOST_BYTES", "take_snapshot"]
 
@@ -101,7 +102,9 @@ def _copy_bytes(source: Path, target: Path, left: int) -> tuple[bytes, int]:
 def _moved(copy: Path, place: Path) -> None:
     """Give the copy its name; another process may have been first with the same content."""
     try:
+        crashpoint("before_snapshot")
         copy.rename(place)
+        crashpoint("after_snapshot")
     except OSError:
         if not place.is_dir():
             raise

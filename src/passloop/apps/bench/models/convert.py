@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from passloop.crashpoints import crashpoint
+
 __all__ = ["converted", "main"]
 
 COMPLETE = "config.json"
@@ -59,7 +61,9 @@ def _convert(gguf: Path, folder: Path) -> None:
     aside = Path(tempfile.mkdtemp(prefix=folder.name + ".", dir=folder.parent))
     try:
         _write(gguf, aside)
+        crashpoint("before_model_folder")
         aside.rename(folder)
+        crashpoint("after_model_folder")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

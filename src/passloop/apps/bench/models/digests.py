@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from passloop.crashpoints import crashpoint
+
 __all__ = ["digest_of_file", "digest_of_files"]
 
 LARGE = 8 * 2**20
@@ -68,6 +70,8 @@ def _write(path: Path, known: dict[str, str]) -> None:
         handle, aside = tempfile.mkstemp(dir=path.parent, prefix=MEMORY)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(kept, file)
+        crashpoint("before_digests")
         Path(aside).replace(path)
+        crashpoint("after_digests")
     except OSError:
         return

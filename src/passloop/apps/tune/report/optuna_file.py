@@ -12,6 +12,7 @@ from passloop.apps.tune.search.samplers import MissingPart, check_parts
 from passloop.apps.tune.search.told import told_of
 from passloop.apps.tune.space import Parameter
 from passloop.apps.tune.study_view import Trial
+from passloop.crashpoints import crashpoint
 
 from .document import objective_name
 from .standing import Standing
@@ -32,7 +33,9 @@ def write_optuna(standing: Standing, path: Path) -> int:
     aside.unlink(missing_ok=True)  # of a command that was killed
     try:
         _write(standing, aside)
+        crashpoint("before_optuna_file")
         os.replace(aside, path)
+        crashpoint("after_optuna_file")
     finally:
         aside.unlink(missing_ok=True)
     return len(standing.trials)

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from passloop.crashpoints import crashpoint
+
 __all__ = ["replace_json", "replace_text"]
 
 
@@ -23,4 +25,6 @@ def replace_text(path: Path, text: str, *, durable: bool = False) -> None:
         if durable:
             file.flush()
             os.fsync(file.fileno())
+    crashpoint("before_trial_file")
     os.replace(aside, path)
+    crashpoint("after_trial_file")
