@@ -22,6 +22,8 @@ PRELOADED = ("passloop.drivers.calls.client", "jinja2.sandbox", "jsonschema")
 """What engines load when they first need it; here it is loaded once for all of them."""
 
 MESSAGE = 65_536
+TRACE = "PASSLOOP_TESTS_TRACE"
+"""As in `effects`, which is loaded only where it is asked for."""
 
 
 def main(link: socket.socket) -> None:
@@ -67,6 +69,8 @@ def be_engine(home: str, environ: dict[str, str], ready: int) -> None:
     os.set_inheritable(ready, False)
     os.environ.clear()
     os.environ.update(environ)
+    if TRACE in environ:
+        import_module("effects").install(environ[TRACE])
     serving.serve(home, environ, on_ready=lambda: void(os.write(ready, b"ready\n")))
 
 
