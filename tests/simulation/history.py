@@ -26,8 +26,7 @@ from pathlib import Path
 
 from passloop.clock import FakeClock
 from passloop.kernel import invariants
-from passloop.kernel.events import GroupReleased, PoolOpened, QuarantineReleased, Released, SourceRetried
-from passloop.kernel.ids import PoolName
+from passloop.kernel.events import GroupReleased, QuarantineReleased, Released, SourceRetried
 from passloop.store.home import Home
 
 from .actions import GROUPS, PLANS, Action, send
@@ -242,7 +241,9 @@ class _History:
             home.writer.healthy = home.processes.healthy = False
 
     def _let_go(self, home: SimulatedHome) -> None:
-        """A user releases what is held, vouches for devices, declares pools again and opens them."""
+        """A user releases what is held, vouches for devices and declares pools again. Closed ones open by themselves,
+        dead ones, too: none is closed until a person opens it.
+        """
         self._declare(home)
         for group in sorted(set(GROUPS)):
             send(home, GroupReleased(group))
@@ -251,8 +252,6 @@ class _History:
         for run in sources.failed():
             send(home, SourceRetried(run))
         self._vouch(home)
-        for pool in POOLS:
-            send(home, PoolOpened(PoolName(pool.name)))
 
     def _vouch(self, home: SimulatedHome) -> None:
         for uuid in self.box.devices.by_uuid:

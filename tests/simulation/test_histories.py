@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from passloop.engine.dispatch import Dispatch
-from passloop.kernel import admission, closures, ledger, lifecycle, machine, parking, sources, warm_order
+from passloop.kernel import admission, closures, cooldowns, ledger, lifecycle, machine, parking, sources, warm_order
 from passloop.kernel.device_pool import DevicePool
 from passloop.kernel.events import DeviceSeen, StartRefused
 from passloop.kernel.instructions import Stop
@@ -79,12 +79,18 @@ def test_a_closed_pool_that_wakes_nobody_breaks_one_of_a_few_histories(monkeypat
         play_all(range(60), 150)
 
 
+def test_a_dead_pool_that_is_never_probed_again_breaks_one_of_a_few_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cooldowns, "DEAD_PROBE_EVERY", 1 << 50)
+    with pytest.raises(AssertionError, match=r"stranded: .* is dead after"):
+        play_all(range(3, 20), 150, "pools")
+
+
 def test_who_waits_behind_a_worker_and_is_never_called_back_breaks_one_of_a_few_histories(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(warm_order, "_wake_to_recall", lambda _state: None)
     with pytest.raises(AssertionError, match="is not called back"):
-        play_all(range(66, 110), 150, "ahead")
+        play_all(range(98, 130), 150, "ahead")
 
 
 def test_a_worker_that_lies_for_ever_breaks_one_of_a_few_histories(monkeypatch: pytest.MonkeyPatch) -> None:
