@@ -73,7 +73,8 @@ NO_EDGE: dict[str, tuple[str, ...]] = {
         "store/backup.py:copy_store create",
         "store/backup.py:copy_store unlink",
         "store/backup.py:_copy commit",
-        "store/repair.py:_rebuild create",
+        "store/repair.py:_salvaged create",
+        "store/salvage.py:_fill_up create",
         "store/repair.py:_remove_database unlink",
         "drivers/processes/keeper/records.py:_write create",
         "drivers/processes/keeper/records.py:_write write",
@@ -237,6 +238,10 @@ NO_EDGE: dict[str, tuple[str, ...]] = {
         "apps/tune/load/adapters/vllm_bench.py:VllmBench.write_prompts create",
         "apps/tune/load/outside.py:_run create",
     ),
+    "the writing connection is read, or closed": (
+        "store/database.py:Store.brought_by alone",
+        "store/database.py:Store.close alone",
+    ),
     "the death itself": (
         "drivers/processes/keeper/crashpoints.py:crashpoint signal",
         "drivers/processes/keeper/crashpoints.py:crashpoint write",
@@ -258,6 +263,7 @@ OFTEN = {
     "drivers/workers/cell.py:_make_folder mkdir": 4,
     "store/backup.py:copy_store unlink": 2,
     "store/connection.py:_Transaction.__exit__ sql": 2,
+    "store/database.py:Store.brought_by alone": 2,
     "store/repair.py:_take_place unlink": 2,
 }
 """How often an effect stands in its function, if more than once."""

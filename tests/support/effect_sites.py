@@ -2,7 +2,7 @@
 
 Told are the same words as in a trace (`effects.py`), `store/backup.py:copy_store rename`, and how often each stands
 there. What no trace can show has words of its own: `write` into an open file, `sql` that opens or ends a transaction by
-hand, `with` a connection.
+hand, `with` a connection, and the writing connection `alone`, outside a transaction, where a statement is one itself.
 """
 
 from __future__ import annotations
@@ -53,9 +53,19 @@ def sites() -> Counter[str]:
     return found
 
 
+def _is_the_writer(node: ast.AST) -> bool:
+    """Whether it is the writing connection that is used here."""
+    return isinstance(node, ast.Attribute) and node.attr == "_writer" and isinstance(node.ctx, ast.Load)
+
+
+def _opens_a_transaction(node: ast.AST) -> bool:
+    opened = [each.context_expr for each in node.items] if isinstance(node, ast.With) else []
+    return any(isinstance(each, ast.Call) and ast.unparse(each.func) == "transaction" for each in opened)
+
+
 def _counts(path: Path, what: str) -> bool:
     """Only the store has connections."""
-    return not what.endswith(" with") or path.relative_to(PACKAGE).parts[0] == "store"
+    return not what.endswith((" with", " alone")) or path.relative_to(PACKAGE).parts[0] == "store"
 
 
 class _File:
@@ -71,14 +81,14 @@ class _File:
         """`function verb` of each effect."""
         yield from self._inside(self._tree, "")
 
-    def _inside(self, node: ast.AST, name: str) -> Iterator[str]:
+    def _inside(self, node: ast.AST, name: str, *, covered: bool = False) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
             is_named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
             inner = f"{name}.{child.name}".lstrip(".") if is_named else name  # type: ignore[attr-defined]
-            verb = self._verb(child)
+            verb = self._verb(child) or ("alone" if not covered and _is_the_writer(child) else "")
             if verb:
                 yield f"{inner or '<module>'} {verb}"
-            yield from self._inside(child, inner)
+            yield from self._inside(child, inner, covered=covered or _opens_a_transaction(child))
 
     def _verb(self, node: ast.AST) -> str:
         if isinstance(node, ast.withitem):
