@@ -191,8 +191,9 @@ class Judge:
         assert report.lost_batches == self.lost
         restored = self.known["tasks"].keys() - self.left["tasks"].keys()
         assert report.from_backup == len(restored)
-        end = max([task + 1 for task in tasks] + [self._next_task()])
-        gone = set(range(1, end)) - tasks.keys() - self._removed(self.known["meta"])
+        removed = self._removed(self.known["meta"])
+        end = max([self._next_task(), *(task + 1 for task in tasks.keys() | removed)])
+        gone = set(range(1, end)) - tasks.keys() - removed
         assert ids_in(report.missing) == gone
         lacking = {table for table, rows in self.damage.whole.rows.items() if len(rows) > len(self.left[table])}
         assert lacking <= set(report.unread) <= self.damage.hurt, (report.unread, lacking, self.damage.hurt)
