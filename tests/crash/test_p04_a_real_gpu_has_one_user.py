@@ -203,5 +203,8 @@ def test_p04_a_device_is_kept_from_everybody_while_its_last_user_is_there(box: B
             victim.kill()
     real = "a real GPU" if not box.environ else "the stand-in for NVML"
     record(
-        "P4", f"{real}: a foreign process, a dead engine's and dead shim's task, another home: 0 held twice", twice=0
+        "P4",
+        f"{real}: a foreign process, a dead engine's and dead shim's task, another home: 0 held twice",
+        homes=2,
+        twice=0,
     )
