@@ -1,13 +1,15 @@
 """P18: with 100,000 tasks done and 10,000 queued the table comes at once and the engine stays small.
 
 In CI nothing is timed: what a question costs is counted in steps of SQLite's machine and must not grow with the
-number of tasks, and memory is counted by allocation. The large figure is a real engine with all of them.
+number of tasks, and memory is counted by allocation. The large figure is a real engine with all of them, and commands
+as a person starts them: each a process that has nothing loaded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
 import tracemalloc
 from pathlib import Path
 from time import perf_counter
@@ -21,7 +23,7 @@ from passloop.store.database import Store
 from passloop.store.filters import TaskFilter
 from passloop.store.reader import Reader
 from passloop.web.listing import task_pieces
-from tests.support.command_line import ended_boxes
+from tests.support.command_line import PROGRAM, Box, ended_boxes
 from tests.support.engines import Rig
 from tests.support.filled_home import fill
 from tests.support.promises import record
@@ -29,8 +31,20 @@ from tests.support.promises import record
 TABLE = 50
 BYTES_A_QUEUED_TASK = 1_500
 P95_MS = 300
-ENGINE_MIB = 300
+ENGINE_MB = 300
+"""Of 10^6 bytes."""
 FIRST_ROWS_MS = 1_000
+ASKED = 40
+"""How often each question is asked, each time by a new process."""
+QUESTIONS = {
+    "ls": ("ls",),
+    "ls_ready": ("ls", "state:ready"),
+    "ls_run": ("ls", "@run-50"),
+    "ls_1000": ("ls", "--limit", "1000"),
+    "status": ("status",),
+    "why": ("why", "110000"),
+    "show": ("show", "50000"),
+}
 
 
 class Steps:
@@ -132,14 +146,21 @@ def test_a_list_of_all_tasks_costs_the_engine_one_piece(tmp_path: Path) -> None:
     assert many < 1.3 * few
 
 
-def memory_mib(pid: int) -> int:
-    """The most that a process ever had resident."""
+def memory_mb(pid: int) -> int:
+    """The most that a process ever had resident, in 10^6 bytes."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
+    return round(int(status.partition("VmHWM:")[2].split()[0]) * 1_024 / 1e6)
 
 
 def millis(times: list[float], share: float) -> int:
     return round(1000 * sorted(times)[min(len(times) - 1, int(share * len(times)))])
+
+
+def tasks_of_a_whole_list(box: Box) -> int:
+    """How many tasks `ls --jsonl` tells, which is 75 MB long; however slow the machine, it ends."""
+    environ = box.environment
+    done = subprocess.run([*PROGRAM, "ls", "--jsonl"], env=environ, stdout=subprocess.PIPE, timeout=300, check=True)
+    return done.stdout.count(b"\n")
 
 
 def page_millis(client: Client) -> tuple[int, int]:
@@ -154,6 +175,31 @@ def page_millis(client: Client) -> tuple[int, int]:
     return first, millis(taken["/table?text=99"], 0.95)
 
 
+def command_millis(box: Box) -> dict[str, int]:
+    """The 95th percentile of what each question takes a person, in ms: a process from its start to its end.
+
+    Installed programs are compiled once, so these are too, whatever the tests' own surroundings say.
+    """
+    environ = {name: value for name, value in box.environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    taken: dict[str, list[float]] = {name: [] for name in QUESTIONS}
+    for words in QUESTIONS.values():
+        subprocess.run([*PROGRAM, *words], env=environ, cwd=box.folder, stdout=subprocess.DEVNULL, check=True)
+    for _ in range(ASKED):
+        for name, words in QUESTIONS.items():
+            started = perf_counter()
+            done = subprocess.run(
+                [*PROGRAM, *words],
+                env=environ,
+                cwd=box.folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+            )
+            taken[name].append(perf_counter() - started)
+            assert done.stdout
+    return {name: millis(times, 0.95) for name, times in taken.items()}
+
+
 @pytest.mark.large
 @pytest.mark.timeout(600)
 def test_a_hundred_thousand_tasks_stay_usable(tmp_path: Path) -> None:
@@ -162,26 +208,27 @@ def test_a_hundred_thousand_tasks_stay_usable(tmp_path: Path) -> None:
         assert box.run("up").code == 0
         pid = box.engine_pid()
         assert pid is not None
-        times = []
-        for _ in range(60):
-            started = perf_counter()
-            assert "and 109,950 older" in box.run("ls").err
-            times.append(perf_counter() - started)
+        assert "and 109,950 older" in box.run("ls").err
+        asked = command_millis(box)
         first, filtered = page_millis(Client(str(box.home)))
-        assert len(box.json("ls")["tasks"]) == 110_000
+        assert tasks_of_a_whole_list(box) == 110_000
         assert box.run("why", "110000").code == 0
         assert box.run("cancel", "105000-109999").code == 0
-        p95, mib = millis(times, 0.95), memory_mib(pid)
-    assert p95 < P95_MS
-    assert mib < ENGINE_MIB
+        mb = memory_mb(pid)
+    assert max(asked.values()) < P95_MS, asked
+    assert mb < ENGINE_MB
     assert first < FIRST_ROWS_MS
-    said = f"`ls` p95 {p95} ms, the page's first rows {first} ms, a filter {filtered} ms, engine {mib} MiB"
+    others = max(asked.values())
+    said = f"`ls` as a command p95 {asked['ls']} ms, the slowest of {len(asked)} questions {others} ms"
+    page = f"the page's first rows {first} ms, a filter {filtered} ms, engine {mb} MB"
     record(
         "P18",
-        f"{said} with 110,000 tasks",
+        f"{said}, {page}, with 110,000 tasks",
         tasks=110_000,
-        p95_ms=p95,
-        engine_mib=mib,
+        commands=ASKED * len(asked),
+        engine_mb=mb,
         first_rows_ms=first,
         filter_ms=filtered,
+        ls_p95_ms=asked["ls"],
+        slowest_p95_ms=others,
     )

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from passloop.apps.bench.planned import PLAN, Planned, planned_of_tasks, read_planned
+from passloop.apps.bench.planned import Planned, planned_of_tasks, read_planned
 from passloop.apps.bench.report_html import report_html
 from passloop.apps.bench.results import CellResult, results_of_tasks, results_of_tree
 from passloop.apps.bench.summary import summary_of, write_summary
@@ -23,6 +23,7 @@ from passloop.apps.queue.views import run_view
 from passloop.cli import streams
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.reads import Ask
+from passloop.cli.source_kinds import holds_results
 from passloop.cli.store_reads import StoreReads
 from passloop.cli.whole_files import write_whole_text
 from passloop.clock import SystemClock
@@ -30,7 +31,7 @@ from passloop.engine.errors import NotFound
 from passloop.store.home import Home
 from passloop.store.reader import Reader
 
-__all__ = ["Found", "find_bench", "is_bench", "newest_matrix", "write_report"]
+__all__ = ["Found", "find_bench", "newest_matrix", "write_report"]
 
 _LOOKED_AT = 1_000
 """Runs among which the newest matrix is sought."""
@@ -45,20 +46,10 @@ class Found(NamedTuple):
     run: str
 
 
-def is_bench(home: str, word: str) -> bool:
-    """Whether `word` means a matrix: a folder of results, or a run that was started by `bench`."""
-    return _holds_results(word) or _about(home, word).get("kind") == "bench"
-
-
-def _holds_results(word: str) -> bool:
-    """Whether `word` is a folder of results. What can be no path at all is none."""
-    return os.path.exists(Path(word) / PLAN)
-
-
 def find_bench(home: str, word: str) -> Found:
     """The matrix that `word` means. Raises `CliError` (exit 3)."""
     root, run = Path(word), ""
-    if not _holds_results(word):
+    if not holds_results(word):
         about = _about(home, word)
         if about.get("kind") != "bench":
             newest = newest_matrix(home)

@@ -29,16 +29,14 @@ __all__ = ["dataset_of_run", "export_run", "report_run", "show_row"]
 FIRST_ROWS = 20
 
 
-def dataset_of_run(home: str, word: str) -> Dataset | None:
-    """The dataset that a run (an id, a name, `last`) makes; None if it makes none."""
-    path = Home(Path(home))
-    if not path.database.exists():
-        return None
-    with Reader.open(path) as reader:
+def dataset_of_run(home: str, word: str) -> Dataset:
+    """The dataset that a run (an id, a name, `last`) makes. Raises `CliError` (exit 3) if it makes none."""
+    with Reader.open(Home(Path(home))) as reader:
         found = next(iter(reader.runs(limit=1)), None) if word == "last" else reader.run(word.removeprefix("@"))
-        if found is None or found.source is None or found.source.row.kind != "generate":
-            return None
-        return dataset_of_text(found.source.spec)
+    if found is None or found.source is None or found.source.row.kind != "generate":
+        what = f"{word} is no run of a dataset"
+        raise CliError(what, hint="passloop generate SPEC.yaml", exit_code=Exit.NOT_FOUND)
+    return dataset_of_text(found.source.spec)
 
 
 def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from passloop.cli.catalogue import VERBS
+from tests.support.filled_home import fill
 
 LIBRARIES = ("asyncio", "fastapi", "pydantic", "pynvml", "rich", "ruamel", "starlette", "uvicorn")
 NOT_IN_A_SUBMIT = (
@@ -90,3 +91,11 @@ def test_run_follows_without_the_engine() -> None:
 
 def test_an_engine_starts_without_what_only_studies_use() -> None:
     assert imported("import passloop.web.host", "passloop.apps.tune", "optuna", "numpy") == []
+
+
+def test_results_of_commands_are_told_without_what_only_other_runs_use(tmp_path: Path) -> None:
+    home = fill(tmp_path / "home", done=2, queued=0).path
+    code = "from passloop.cli.main import main\nfor verb in ('report', 'export'):\n"
+    code += f"    assert main([verb, '--home', {str(home)!r}, 'run-1', '--out', {str(tmp_path / 'out.csv')!r}]) == 0"
+    others = ("passloop.apps.bench.planned", "passloop.apps.generate", "passloop.apps.tune")
+    assert imported(code, *others, "asyncio", "pydantic", "ruamel") == []

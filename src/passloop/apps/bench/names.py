@@ -1,4 +1,5 @@
-"""Names of folders made from names of people: readable, of safe characters only, never a way out of the results.
+"""Names of folders of results, made from names of people: readable, of safe characters only, never a way out of the
+results; and the one file whose name says whose folder it is.
 
 A cell's folder ends in ten digits of its hash, so two cells never share one, whatever their names are on any file
 system; the names before it are for people.
@@ -10,8 +11,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["WHOLE", "cell_path", "folder_name"]
+__all__ = ["PLAN", "WHOLE", "cell_path", "folder_name"]
 
+PLAN = "matrix.json"
+"""The file at the root of the results that says what was planned, and so whose they are."""
 WHOLE = "whole"
 """The folder of a benchmark that is one cell."""
 DIGITS = 10

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from .cell_folder import METRICS
 from .durable import read_json, write_json
 from .matrix import Cell, Matrix
-from .results_folder import PLAN
+from .names import PLAN
 from .tasks import metric_of
 
-__all__ = ["PLAN", "Planned", "PlannedCell", "planned_of", "planned_of_tasks", "read_planned", "write_planned"]
+__all__ = ["Planned", "PlannedCell", "planned_of", "planned_of_tasks", "read_planned", "write_planned"]
 
 VERSION = 1
 FIELDS = ("model", "sparse_attention", "benchmark", "subset", "seed", "cell", "path", "metric")

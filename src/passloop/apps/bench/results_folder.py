@@ -13,12 +13,11 @@ from pathlib import Path
 from passloop.apps.text import shown
 
 from .durable import read_json
-from .names import folder_name
+from .names import PLAN, folder_name
 from .resolve import Mistake
 
-__all__ = ["PLAN", "folder_mistakes", "results_folder"]
+__all__ = ["folder_mistakes", "results_folder"]
 
-PLAN = "matrix.json"
 FIX = "name a folder that you can write into: out: results/other"
 
 

@@ -34,30 +34,35 @@ _STDOUT = "-"
 @click.pass_context
 def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None, optuna: str | None) -> None:
     """Write one line per task of a run (an id, a name or last), or the rows of a dataset in another form."""
-    from passloop.apps.errors import BadValue
-    from passloop.apps.queue.export import ExportFormat, write_export
-    from passloop.cli.generate_results import dataset_of_run, export_run
-    from passloop.cli.reporting import report_of
     from passloop.cli.source_kinds import kind_of_run
 
-    out = None if out == _STDOUT else out
-    if kind_of_run(home_of(ctx), run) == "tune":
+    home, out = home_of(ctx), None if out == _STDOUT else out
+    made_by = kind_of_run(home, run)
+    if made_by == "tune":
         from passloop.cli.tune_results import export_study, study_of_run
 
-        export_study(home_of(ctx), study_of_run(home_of(ctx), run), out, kind, optuna=optuna)
-        return
-    if optuna is not None:
+        export_study(home, study_of_run(home, run), out, kind, optuna=optuna)
+    elif optuna is not None:
         raise CliError("only a study is kept as Optuna keeps them", hint="passloop export RUN --format csv")
-    dataset = dataset_of_run(home_of(ctx), run)
-    if dataset is not None:
-        export_run(dataset, out, kind)
-        return
+    elif made_by == "generate":
+        from passloop.cli.generate_results import dataset_of_run, export_run
+
+        export_run(dataset_of_run(home, run), out, kind)
+    else:
+        _export_tasks(home, run, out, kind)
+
+
+def _export_tasks(home: str, run: str, out: str | None, kind: str | None) -> None:
+    from passloop.apps.errors import BadValue
+    from passloop.apps.queue.export import ExportFormat, write_export
+    from passloop.cli.reporting import report_of
+
     if kind == _OF_DATASETS:
         raise CliError("hf is a form of datasets alone", hint="passloop export --format jsonl -o FILE")
     chosen = ExportFormat(kind or _by_ending(out))
     if out is None and chosen is ExportFormat.PARQUET and sys.stdout.isatty():
         raise CliError("Parquet is not for a terminal", hint="passloop export --format parquet -o results.parquet")
-    report = report_of(home_of(ctx), run)
+    report = report_of(home, run)
     try:
         if out is None:
             _to_stdout(lambda file: write_export(report, chosen, file))

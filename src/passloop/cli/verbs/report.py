@@ -25,24 +25,24 @@ _UNBOUNDED = 1_000_000
 @click.pass_context
 def command(ctx: click.Context, *, run: str, out: str | None, no_html: bool) -> None:
     """Print the table of a run (an id, a name or last, or a folder of a matrix) and write it as one HTML file."""
-    from passloop.cli.bench_reports import find_bench, is_bench, write_report
-    from passloop.cli.generate_results import dataset_of_run, report_run
     from passloop.cli.source_kinds import kind_of_run
 
     home = home_of(ctx)
-    if kind_of_run(home, run) == "tune":
+    kind = kind_of_run(home, run)
+    if kind == "tune":
         from passloop.cli.tune_results import report_study, study_of_run
 
         report_study(home, study_of_run(home, run), out, files=not no_html)
-        return
-    dataset = dataset_of_run(home, run)
-    if dataset is not None:
-        report_run(home, dataset, out, files=not no_html)
-        return
-    if is_bench(home, run):
+    elif kind == "generate":
+        from passloop.cli.generate_results import dataset_of_run, report_run
+
+        report_run(home, dataset_of_run(home, run), out, files=not no_html)
+    elif kind == "bench":
+        from passloop.cli.bench_reports import find_bench, write_report
+
         write_report(home, find_bench(home, run), out, files=not no_html)
-        return
-    _report_sweep(home, run, out, no_html=no_html)
+    else:
+        _report_sweep(home, run, out, no_html=no_html)
 
 
 def _report_sweep(home: str, run: str, out: str | None, *, no_html: bool) -> None:
