@@ -1,4 +1,6 @@
-"""Whatever a bench spec holds, the answer is a matrix or an error that says what is wrong, where, and how to fix it."""
+"""Whatever a bench spec holds, the answer is a matrix or an error that says what is wrong, where, and how to fix it,
+within a second.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
 from hypothesis import strategies as st
 
 from passloop.apps.bench.invocation import Invocation
@@ -16,6 +18,7 @@ from passloop.apps.bench.memory import Device
 from passloop.apps.bench.tasks import Box, TaskMaker
 from passloop.apps.errors import SpecError
 from passloop.apps.spec_file import parse_spec
+from tests.support.fuzzing import hold
 from tests.support.nasty import VALUES
 from tests.support.spoiled import NAME, check_words_of, spoiled_text, with_odd_values
 
@@ -46,7 +49,8 @@ ADAPTERS: tuple[dict[str, Any], ...] = (
     {"adapter": "python", "python": "m:C", "options": {"a": 1}},
 )
 BOX = Box(devices=(Device(80_000, virtual=True),), mem_mib=1_000)
-EXAMPLES = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+CASES = 150
+MANY = 2_500
 
 
 def is_answered(data: bytes) -> None:
@@ -78,13 +82,16 @@ def test_the_good_specs_are_good() -> None:
         assert len(list(matrix_of_file(file, cwd="/").cells())) == 20
 
 
-@given(odd_documents())
-@EXAMPLES
-def test_odd_values_are_answered(data: bytes) -> None:
-    is_answered(data)
+DRAWN = {"values": odd_documents(), "texts": spoiled_texts()}
 
 
-@given(spoiled_texts())
-@EXAMPLES
-def test_spoiled_texts_are_answered(data: bytes) -> None:
-    is_answered(data)
+@pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
+def test_whatever_it_holds_it_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
+    hold(drawn, is_answered, cases=CASES)
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
+def test_much_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
+    hold(drawn, is_answered, cases=MANY, wall=True)

@@ -305,10 +305,10 @@ class SimulatedHome:
             if disk in ("error", "busy"):
                 self.disk = ""
             if disk == "busy":
-                raise StoreBusy("locked, says the simulation")
+                raise StoreBusy("locked, says the simulation", hint="wait")
             if disk in ("full", "error") or (disk == "leaky" and self.box.chance.random() < 0.5):
                 self.pauses += 1
-                raise StoreFull("the disk is full, says the simulation")
+                raise StoreFull("the disk is full, says the simulation", hint="free space")
             try:
                 seq = commit(batch)
             except Killed:

@@ -59,8 +59,8 @@ class SpecError(Exception):
 
     @property
     def hint(self) -> str:
-        """The next command; of a single problem how to fix it, too."""
-        fix = self.problems[0].fix if len(self.problems) == 1 else ""
+        """The next command; of a single problem how to fix it, too. The lines of several have their fixes."""
+        fix = self.problems[0].fix if len(self.problems) == 1 else "" if self.next_command else "mend each of them"
         if not fix or not self.next_command:
             return fix or self.next_command
         return f"{fix} (next: {self.next_command})"

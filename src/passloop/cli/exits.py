@@ -29,7 +29,7 @@ class Exit(IntEnum):
 class CliError(Exception):
     """A mistake or a state that a person can mend: `message` says what and where, `hint` the next command."""
 
-    def __init__(self, message: str, *, hint: str = "", exit_code: int = Exit.USAGE) -> None:
+    def __init__(self, message: str, *, hint: str, exit_code: int = Exit.USAGE) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -104,7 +104,8 @@ def unwritable(error: OSError) -> Exception:
     if isinstance(error, BrokenPipeError):
         return error
     reason = error.strerror or str(error)
-    return OutputError(f"cannot write the output: {reason}", exit_code=Exit.WORK_FAILED)
+    what = f"cannot write the output: {reason}"
+    return OutputError(what, hint="write it to another disk", exit_code=Exit.WORK_FAILED)
 
 
 def width() -> int | None:

@@ -78,5 +78,6 @@ class Backups:
         home = self._store.home
         size, free = home.database.stat().st_size, shutil.disk_usage(home.path).free
         if free < size + BALLAST_BYTES:
-            raise StoreFull(f"it would take {size >> 20} of the {free >> 20} MiB that are left in {home.path}")
+            what = f"it would take {size >> 20} of the {free >> 20} MiB that are left in {home.path}"
+            raise StoreFull(what, hint="Free space on this disk.")
         self._store.backup()

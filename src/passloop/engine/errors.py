@@ -25,7 +25,7 @@ class EngineError(Exception):
     code = "engine"
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -41,7 +41,7 @@ class NotFound(EngineError):
 class Refused(EngineError):
     """The request cannot be granted as it is; nothing was changed. `code` is that of the kernel's refusal."""
 
-    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+    def __init__(self, code: str, message: str, *, hint: str) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.exit_code = {"never_fits": 7, "not_found": 3}.get(code, 2)

@@ -31,7 +31,7 @@ def open_artifact(root: Path, name: str) -> int:
 
     Raises `ArtifactRefused` for what is not there, not a plain file or outside `root`.
     """
-    outside = ArtifactRefused(f"{name!r} is not a file of this attempt")
+    outside = ArtifactRefused(f"{name!r} is not a file of this attempt", hint="passloop show ID names its files")
     if not name or "\0" in name:
         raise outside
     try:
@@ -59,5 +59,5 @@ def _prove(descriptor: int, base: Path, outside: ArtifactRefused) -> None:
 
 def _name(number: int) -> str:
     if not isinstance(number, int) or number < 1:
-        raise ArtifactRefused(f"{number!r} is not an id")
+        raise ArtifactRefused(f"{number!r} is not an id", hint="passloop ls")
     return str(number)

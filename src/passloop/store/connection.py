@@ -228,7 +228,7 @@ def _translate(error: apsw.Error, path: Path) -> StoreError:
         why = "disk full: " if isinstance(error, apsw.FullError) or _no_room(path) else ""
         return StoreFull(f"{why}{path} cannot be written: {error}", hint="Free space on this disk; work resumes alone.")
     if isinstance(error, apsw.ConstraintError):
-        return StoreRefused(f"{path} refused a row: {error}")
+        return StoreRefused(f"{path} refused a row: {error}", hint="passloop doctor")
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return StoreBusy(f"{path} is locked by another process", hint="Close other programs that have it open.")
     if isinstance(error, apsw.CantOpenError) and (number := _why_no_file_opens()):

@@ -221,4 +221,5 @@ def _touch_private(home: Home) -> None:
     try:
         os.close(os.open(home.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise StoreError(f"{home.database} cannot be opened: {error.strerror}") from error
+        what = f"{home.database} cannot be opened: {error.strerror}"
+        raise StoreError(what, hint=f"Look: ls -l {home.database}") from error

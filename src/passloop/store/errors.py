@@ -29,7 +29,7 @@ class StoreError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -49,7 +49,7 @@ class HomeBusy(StoreError):
 
     exit_code = 6
 
-    def __init__(self, message: str, *, hint: str = "", pid: int = 0) -> None:
+    def __init__(self, message: str, *, hint: str, pid: int = 0) -> None:
         super().__init__(message, hint=hint)
         self.pid = pid
 
@@ -67,7 +67,7 @@ class StoreOutOfFiles(StoreError):
 
     exit_code = 5
 
-    def __init__(self, message: str, *, hint: str = "", number: int) -> None:
+    def __init__(self, message: str, *, hint: str, number: int) -> None:
         super().__init__(message, hint=hint)
         self.number = number
 

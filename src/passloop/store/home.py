@@ -110,7 +110,8 @@ class Home:
         try:
             found = self.path.stat()
         except OSError as error:
-            raise HomeRefused(f"the home {self.path} cannot be read: {error.strerror}") from error
+            hint = "Choose another with --home, or mend its permissions."
+            raise HomeRefused(f"the home {self.path} cannot be read: {error.strerror}", hint=hint) from error
         if not stat.S_ISDIR(found.st_mode):
             raise HomeRefused(f"the home {self.path} is not a directory", hint="Choose another with --home.")
         if found.st_uid != os.geteuid():
@@ -140,7 +141,8 @@ def filesystem_magic(path: Path) -> int:
     answer = ctypes.create_string_buffer(512)
     if libc.statfs(os.fsencode(path), answer) != 0:
         number = ctypes.get_errno()
-        raise HomeRefused(f"the file system of {path} cannot be told: {os.strerror(number)}")
+        hint = "Choose another home with --home."
+        raise HomeRefused(f"the file system of {path} cannot be told: {os.strerror(number)}", hint=hint)
     return ctypes.c_long.from_buffer(answer).value & 0xFFFFFFFF
 
 
@@ -184,7 +186,9 @@ class HomeLock:
         try:
             descriptor = os.open(self._path, flags, 0o600)
         except OSError as error:
-            raise HomeRefused(f"{self._path} cannot be opened: {error.strerror}") from error
+            raise HomeRefused(
+                f"{self._path} cannot be opened: {error.strerror}", hint=f"Look: ls -l {self._path}"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -49,7 +49,8 @@ def change_tasks(connection: apsw.Connection, changed: Sequence[TaskChanged]) ->
     connection.executemany(statement("update_task"), [task_values(one.row) for one in changed])
     written = connection.total_changes() - before
     if written != len(changed):
-        raise StoreRefused(f"{len(changed) - written} of {len(changed)} changed tasks are not in the store")
+        lacking = f"{len(changed) - written} of {len(changed)} changed tasks are not in the store"
+        raise StoreRefused(lacking, hint="passloop doctor")
 
 
 def keep_results(connection: apsw.Connection, results: Sequence[tuple[int, str]]) -> None:

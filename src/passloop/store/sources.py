@@ -57,7 +57,7 @@ def change_sources(connection: apsw.Connection, changed: Sequence[SourceChanged]
     before = connection.total_changes()
     connection.executemany(statement("update_source"), [_values(one.row) for one in changed])
     if connection.total_changes() - before != len(changed):
-        raise StoreRefused("a changed source is not in the store")
+        raise StoreRefused("a changed source is not in the store", hint="passloop doctor")
 
 
 def _values(row: SourceRow) -> Values:

@@ -23,7 +23,7 @@ class Engine:
     def get(self, path: str, *, timeout: float | None = None) -> dict[str, Any]:
         try:
             if self._state is None:
-                raise CliError("no engine is running")
+                raise CliError("no engine is running", hint="passloop up")
             return {"engine": {"state": self._state}}
         finally:
             self.asked.set()

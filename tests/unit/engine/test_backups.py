@@ -74,7 +74,7 @@ async def test_a_copy_that_cannot_be_made_is_said_and_tried_again_in_an_hour(
         backup = one.store.backup
 
         def full(path: Path | None = None) -> Path:
-            raise StoreFull("no space for a copy")
+            raise StoreFull("no space for a copy", hint="free space")
 
         one.store.backup = full  # type: ignore[method-assign]
         await commit_after(one, FIRST_AFTER)

@@ -72,7 +72,7 @@ async def test_a_damaged_store_ends_the_engine_and_tells_everybody(tmp_path: Pat
     waiting = asyncio.ensure_future(one.engine.wait_final([TaskId(1)]))
 
     def broken(_batch: object) -> int:
-        raise StoreDamaged("a page is not as it was written")
+        raise StoreDamaged("a page is not as it was written", hint="passloop doctor --repair")
 
     one.store.commit = broken  # type: ignore[method-assign]
     asking = asyncio.ensure_future(one.engine.submit(commands(1)))

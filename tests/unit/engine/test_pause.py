@@ -56,7 +56,7 @@ async def test_a_stop_ends_though_the_disk_is_full_by_then(tmp_path: Path) -> No
 
 def refuse(_batch: Batch) -> int:
     """The disk is full."""
-    raise StoreFull("the disk is full")
+    raise StoreFull("the disk is full", hint="free space")
 
 
 async def test_a_paused_engine_starts_nothing_and_stops_nothing(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def one_row(reader: Reader, run: RunView, row: int) -> Json:
     """One row with its prompts, answers and attempts. Raises `NotFound`."""
     made = _dataset(run)
     if row >= made.spec.rows:
-        raise NotFound(f"there is no row {row}: they are 0 to {made.spec.rows - 1}")
+        raise NotFound(f"there is no row {row}: they are 0 to {made.spec.rows - 1}", hint="ask for one of these")
     return document(**row_view(reader, made, row))
 
 

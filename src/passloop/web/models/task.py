@@ -92,7 +92,7 @@ def open_file(folder: Path, name: str) -> BinaryIO:
     try:
         return os.fdopen(open_artifact(folder / OUT, name), "rb")
     except ArtifactRefused:
-        raise NotFound("there is no such file of this attempt") from None
+        raise NotFound("there is no such file of this attempt", hint="passloop show ID names its files") from None
 
 
 def _curve(uuid: str, samples: Sequence[Sample]) -> Json:

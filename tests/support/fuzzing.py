@@ -1,0 +1,59 @@
+"""Holds a law of P17 over many drawn inputs: each is answered, within a second, and the cases are written down.
+
+A second is one of this process's CPU time: on a box that others use too, what the clock says is theirs as much as ours.
+The large figure, which is made on a calm machine, holds the clock to it as well. It judges no answer; a law does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter, process_time
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .promises import record
+
+__all__ = ["SECONDS", "Seconds", "hold"]
+
+SECONDS = 1.0
+FIGURE = "0 tracebacks, 0 over 1 s"
+
+
+class Seconds:
+    """Counts answers and keeps the longest, in seconds of CPU; by the clock as well where `wall` says so."""
+
+    def __init__(self, *, wall: bool = False) -> None:
+        self.cases = 0
+        self.longest = 0.0
+        self._wall = wall
+
+    @contextmanager
+    def of_one(self) -> Iterator[None]:
+        """One answer, which must come within a second."""
+        cpu, clock = process_time(), perf_counter()
+        yield
+        taken = process_time() - cpu
+        self.cases += 1
+        self.longest = max(self.longest, taken)
+        assert taken < SECONDS
+        assert not self._wall or perf_counter() - clock < SECONDS
+
+    def write_down(self) -> None:
+        """For the page of guarantees."""
+        record("P17", FIGURE, cases=self.cases, seconds=round(self.longest, 3))
+
+
+def hold(drawn: st.SearchStrategy[Any], law: Callable[[Any], None], *, cases: int, wall: bool = False) -> None:
+    """Draw so many inputs and check that the law holds of each."""
+    seconds = Seconds(wall=wall)
+
+    def timed(value: Any) -> None:
+        with seconds.of_one():
+            law(value)
+
+    fuzzing = settings(deadline=None, max_examples=cases, suppress_health_check=list(HealthCheck))
+    fuzzing(given(drawn)(timed))()
+    seconds.write_down()
