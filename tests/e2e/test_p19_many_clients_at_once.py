@@ -1,12 +1,16 @@
 """P19: 32 clients with open connections submit, list and cancel while somebody holds a read transaction open.
 
-SQLite lets such a reader keep the log from being written back, never a writer from writing. In CI each client asks a
-fixed number of times and nobody is timed; the large figure is a minute of it, with the latency of every request.
+SQLite lets such a reader keep the log from being written back, never a writer from writing. In CI it is 20 seconds of
+it and in the large figure a minute, with the latency of every request. The minute is held to 200 ms by the clock. CI
+shares its processors, and there a request also waits while other programs run: the kernel counts for how much of the
+time engine and clients were ready to run and did not, and p99 is held to 200 ms less that share. While the engine is
+at a lock, on a disk or asleep it stands in no such line, so that this counts in full.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +27,7 @@ from tests.support.killing import Field, Nursery
 from tests.support.promises import record
 
 CLIENTS = 32
-ROUNDS = 5
+SMALL_SECONDS = 20
 SECONDS = 60
 P99_MS = 200
 PAGE_BYTES = 4_096
@@ -68,26 +72,44 @@ async def one_round(client: KeptClient, submitted: list[int]) -> None:
         await client.ask("POST", "/tasks/cancel", {"select": [str(answer["tasks"][0])]})
 
 
-async def crowd(home: Home, *, rounds: int | None, seconds: float = 0) -> tuple[list[int], Log]:
-    """Let all clients ask at once, so many rounds each, or for so many seconds; the tasks, and what was seen."""
+async def crowd(home: Home, *, seconds: float) -> tuple[list[int], Log]:
+    """Let all clients ask at once for so many seconds; the tasks, and what was seen."""
     submitted: list[int] = []
     until = monotonic() + seconds
 
     async def ask(client: KeptClient) -> None:
-        done = 0
-        while done < rounds if rounds is not None else monotonic() < until:
+        while monotonic() < until:
             await one_round(client, submitted)
-            done += 1
 
     async with connected(home.socket, CLIENTS) as (clients, log):
         await asyncio.gather(*map(ask, clients))
     return submitted, log
 
 
-def start_busy(field: Field, nursery: Nursery) -> None:
-    """An engine whose one CPU is taken, so that what is submitted stays queued."""
-    assert nursery.engine(field.home.path, field.environ).wait_ready()
+def start_busy(field: Field, nursery: Nursery) -> int:
+    """An engine whose one CPU is taken, so that what is submitted stays queued; its pid."""
+    engine = nursery.engine(field.home.path, field.environ)
+    assert engine.wait_ready()
     field.wait_running(field.submit("gate", gpus=0))
+    return engine.pid
+
+
+class Queueing:
+    """How long processes stand in line for a processor, as the kernel counts it, from now on."""
+
+    def __init__(self, *pids: int) -> None:
+        self._since = monotonic()
+        self._start = {pid: self._seconds(pid) for pid in pids}
+
+    def share(self) -> float:
+        """The part of the time since then; of the process that stood there longest."""
+        waited = max(self._seconds(pid) - start for pid, start in self._start.items())
+        return min(1.0, waited / (monotonic() - self._since))
+
+    @staticmethod
+    def _seconds(pid: int) -> float:
+        """For how long the main thread was ready to run and did not."""
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def check_every_task_was_kept(field: Field, submitted: list[int], log: Log) -> None:
@@ -135,16 +157,29 @@ def log_bytes(home: Home) -> int:
 
 
 def test_no_client_ever_meets_a_lock_beside_a_long_reader(field: Field, nursery: Nursery) -> None:
-    start_busy(field, nursery)
+    engine = start_busy(field, nursery)
     with long_reader(field.home):
-        submitted, log = asyncio.run(crowd(field.home, rounds=ROUNDS))
-    assert len(log.seconds) == 3 * ROUNDS * CLIENTS
+        queueing = Queueing(engine, os.getpid())
+        submitted, log = asyncio.run(crowd(field.home, seconds=SMALL_SECONDS))
+        in_line = queueing.share()
+    p99 = log.millis(0.99)
+    calm = round(p99 * (1 - in_line), 1)
+    assert len(log.seconds) >= 480
+    assert calm < P99_MS, f"p99 {p99} ms, of which {in_line:.0%} in line for a processor"
     check_every_task_was_kept(field, submitted, log)
     asyncio.run(look_at_all(field.home))
     check_nobody_is_left_in_a_transaction(field.home)
     field.open_gate()
-    figure = f"{CLIENTS} clients beside a long reader: {len(log.seconds)} requests, 0 lock errors"
-    record("P19", figure, clients=CLIENTS, requests=len(log.seconds))
+    of_that = f"p99 {p99} ms, without the time in line for a processor {calm} ms"
+    record(
+        "P19",
+        f"{CLIENTS} clients beside a long reader for {SMALL_SECONDS} s: 0 lock errors, {of_that}",
+        clients=CLIENTS,
+        requests=len(log.seconds),
+        seconds=SMALL_SECONDS,
+        p99_ms=p99,
+        calm_p99_ms=calm,
+    )
 
 
 def test_the_log_is_used_again_when_the_long_reader_has_gone(field: Field, nursery: Nursery) -> None:
@@ -174,7 +209,7 @@ def test_the_log_is_used_again_when_the_long_reader_has_gone(field: Field, nurse
 def test_a_minute_of_many_clients_meets_no_lock_and_is_answered_soon(field: Field, nursery: Nursery) -> None:
     start_busy(field, nursery)
     with long_reader(field.home):
-        submitted, log = asyncio.run(crowd(field.home, rounds=None, seconds=SECONDS))
+        submitted, log = asyncio.run(crowd(field.home, seconds=SECONDS))
     check_every_task_was_kept(field, submitted, log)
     p50, p99, rate = log.millis(0.5), log.millis(0.99), round(len(log.seconds) / SECONDS)
     field.open_gate()

@@ -43,7 +43,7 @@ class Seconds:
 
     def write_down(self) -> None:
         """For the page of guarantees."""
-        record("P17", FIGURE, cases=self.cases, seconds=round(self.longest, 3))
+        record("P17", FIGURE, cases=self.cases, longest_s=round(self.longest, 3))
 
 
 def hold(drawn: st.SearchStrategy[Any], law: Callable[[Any], None], *, cases: int, wall: bool = False) -> None:
