@@ -18,8 +18,9 @@ from passloop.apps.bench.memory import Device
 from passloop.apps.bench.tasks import Box, TaskMaker
 from passloop.apps.errors import SpecError
 from passloop.apps.spec_file import parse_spec
-from tests.support.fuzzing import hold
+from tests.support.fuzzing import FIGURE, hold
 from tests.support.nasty import VALUES
+from tests.support.promises import record
 from tests.support.spoiled import NAME, check_words_of, spoiled_text, with_odd_values
 
 GOOD: dict[str, Any] = {
@@ -87,11 +88,13 @@ DRAWN = {"values": odd_documents(), "texts": spoiled_texts()}
 
 @pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
 def test_whatever_it_holds_it_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
-    hold(drawn, is_answered, cases=CASES)
+    held = hold(drawn, is_answered, cases=CASES)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
 
 
 @pytest.mark.large
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
 def test_much_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
-    hold(drawn, is_answered, cases=MANY, wall=True)
+    held = hold(drawn, is_answered, cases=MANY, wall=True)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)

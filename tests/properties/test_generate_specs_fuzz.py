@@ -22,8 +22,9 @@ from passloop.apps.generate.expander import declared_of
 from passloop.apps.generate.plan import plan_of
 from passloop.apps.spec_file import parse_spec
 from passloop.drivers.calls.endpoints import declarations
-from tests.support.fuzzing import hold
+from tests.support.fuzzing import FIGURE, hold
 from tests.support.nasty import VALUES
+from tests.support.promises import record
 from tests.support.spoiled import NAME, TRICKS, check_words_of, spoiled_text, with_odd_values
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
@@ -141,7 +142,8 @@ DRAWN = {"values": odd_documents(), "texts": spoiled_texts()}
 
 @pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
 def test_whatever_it_holds_it_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
-    hold(drawn, is_answered, cases=CASES)
+    held = hold(drawn, is_answered, cases=CASES)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,8 @@ def test_a_request_of_which_no_run_can_be_declared_is_refused(place: tuple[Any, 
 
 
 def test_odd_requests_are_answered() -> None:
-    hold(odd_requests(), is_request_answered, cases=CASES)
+    held = hold(odd_requests(), is_request_answered, cases=CASES)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
 
 
 def is_request_answered(data: bytes) -> None:
@@ -180,4 +183,5 @@ def is_request_answered(data: bytes) -> None:
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
 def test_much_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
-    hold(drawn, is_answered, cases=MANY, wall=True)
+    held = hold(drawn, is_answered, cases=MANY, wall=True)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)

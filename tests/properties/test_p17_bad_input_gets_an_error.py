@@ -42,9 +42,9 @@ from passloop.cli.main import main
 from passloop.cli.program import program
 from passloop.cli.said import SUBMIT_OPTIONS
 from passloop.store.home import Home, HomeLock
-from tests.support.fuzzing import hold
+from tests.support.fuzzing import FIGURE, hold
 from tests.support.nasty import NASTY, VALUES, good_specs, specs
-from tests.support.promises import FILE
+from tests.support.promises import FILE, record
 
 HERE = Place(cwd="/", environment={"PATH": "/bin"}, snapshot=lambda directory: "/snapshots/0")
 SPECS = tuple(good_specs())
@@ -310,14 +310,16 @@ def refuse_all(listener: socket.socket) -> None:
 
 @pytest.mark.parametrize("name", LAWS)
 def test_bad_input_gets_an_error(name: str) -> None:
-    hold(LAWS[name].drawn, LAWS[name].check, cases=LAWS[name].cases)
+    held = hold(LAWS[name].drawn, LAWS[name].check, cases=LAWS[name].cases)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
 
 
 @pytest.mark.large
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("name", LAWS)
 def test_much_bad_input_gets_an_error(name: str) -> None:
-    hold(LAWS[name].drawn, LAWS[name].check, cases=LARGE * LAWS[name].cases, wall=True)
+    held = hold(LAWS[name].drawn, LAWS[name].check, cases=LARGE * LAWS[name].cases, wall=True)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -16,7 +16,8 @@ from tests.properties import test_bench_specs_fuzz as bench
 from tests.properties import test_generate_specs_fuzz as generate
 from tests.properties import test_p17_bad_input_gets_an_error as queue
 from tests.properties import test_tune_specs_fuzz as tune
-from tests.support.fuzzing import Seconds
+from tests.support.fuzzing import FIGURE, Seconds
+from tests.support.promises import record
 
 QUEUE = {"run": "x", "command": ["a", "{b}"], "matrix": {"b": [1, 2]}, "env": {"A": "b"}, "time_limit": "5m"}
 KINDS: dict[str, tuple[dict[str, Any], Callable[[bytes], None]]] = {
@@ -131,7 +132,7 @@ def are_answered(kind: str, pieces: list[str], keys: list[str], *, wall: bool = 
         for key in keys:
             with seconds.of_one():
                 law(with_piece(good, key, piece))
-    seconds.write_down()
+    record("P17", FIGURE, cases=seconds.cases, longest_s=seconds.longest_s)
 
 
 @pytest.mark.parametrize("shape", PIECES)
@@ -162,6 +163,6 @@ def test_a_hostile_file_is_answered(kind: str, shape: str) -> None:
     seconds = Seconds()
     with seconds.of_one():
         law(data)
-    seconds.write_down()
     if shape in READ:
         assert parse_spec(data, name="s.yaml", folder=Path("/")).kind == kind
+    record("P17", FIGURE, cases=seconds.cases, longest_s=seconds.longest_s)

@@ -15,8 +15,9 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.support.fuzzing import Seconds
+from tests.support.fuzzing import FIGURE, Seconds
 from tests.support.in_thread import Address, page_in_a_thread
+from tests.support.promises import record
 
 ENDLESS = ("/api/v1/events", "/api/v1/tasks/{task}/log/follow")
 LEFT_OUT = ("/api/v1/down", "/api/v1/specs", "/api/v1/plan", "/api/v1/schema/{kind}", *ENDLESS)
@@ -90,7 +91,7 @@ def test_no_request_makes_a_mistake_of_ours(address: Address, examples: int) -> 
         try_it()
     assert wrong == []
     assert len(tried) > 45
-    seconds.write_down()
+    record("P17", FIGURE, cases=seconds.cases, longest_s=seconds.longest_s)
 
 
 def test_every_route_is_refused_without_the_token_whatever_is_sent(address: Address) -> None:

@@ -17,8 +17,9 @@ from passloop.apps.spec_file import parse_spec
 from passloop.apps.tune.importing import imported
 from passloop.apps.tune.plan import plan_of
 from passloop.apps.tune.study import study_of_file, study_of_text
-from tests.support.fuzzing import hold
+from tests.support.fuzzing import FIGURE, hold
 from tests.support.nasty import VALUES
+from tests.support.promises import record
 from tests.support.spoiled import NAME, TRICKS, check_words_of, spoiled_text, with_odd_values
 
 GOOD: dict[str, Any] = {
@@ -147,15 +148,18 @@ DRAWN = {"values": odd_documents(), "texts": spoiled_texts()}
 
 @pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
 def test_whatever_it_holds_it_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
-    hold(drawn, is_answered, cases=CASES)
+    held = hold(drawn, is_answered, cases=CASES)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
 
 
 def test_odd_tasks_are_answered() -> None:
-    hold(odd_tasks(), is_task_answered, cases=CASES)
+    held = hold(odd_tasks(), is_task_answered, cases=CASES)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
 
 
 @pytest.mark.large
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
 def test_much_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
-    hold(drawn, is_answered, cases=LARGE, wall=True)
+    held = hold(drawn, is_answered, cases=LARGE, wall=True)
+    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
