@@ -2,7 +2,8 @@
 
 A reason is put to the test on a copy of the machine: all that it names is freed there, and the task must start, or wait
 for something else, which is freed in turn. Other tasks that merely wait are held meanwhile: they are named by nobody,
-so they must not matter.
+so they must not matter. On another copy one of several reasons is left alone while all others are freed: then the task
+must not start, or that was none.
 """
 
 from __future__ import annotations
@@ -41,6 +42,16 @@ ROUNDS = 12
 ASKED = 4
 DONE = Outcome(OutcomeKind.SUCCESS, exit_code=0)
 GONE = Outcome(OutcomeKind.CANCELLED)
+NEEDED = {
+    BlockerCode.DEPENDENCY, BlockerCode.HELD, BlockerCode.BACKOFF, BlockerCode.POOL_BUSY, BlockerCode.LIMIT,
+    BlockerCode.RATE, BlockerCode.COOLING, BlockerCode.DEAD, BlockerCode.EVICTING, BlockerCode.DRAINING,
+    BlockerCode.PAUSED,
+}  # fmt: skip
+"""Each of these alone keeps a task that has one variant left. One that is reserved for may start itself, a device that
+is vetoed or quarantined is one of several, and what was never probed may be probed by whoever comes."""
+BY_TIME = {BlockerCode.BACKOFF, BlockerCode.RATE, BlockerCode.COOLING, BlockerCode.DEAD}
+HELD_BY = {BlockerCode.POOL_BUSY, BlockerCode.LIMIT}
+OF_DEVICES = {BlockerCode.VETOED, BlockerCode.QUARANTINED, BlockerCode.CAPACITY}
 WORKER = re.compile(r"worker (\d+) of run")
 """How the sentence of a reason names a worker."""
 
@@ -76,11 +87,30 @@ def named_reasons_are_true(machine: Machine, load: Callable[[], Saved], chance: 
     waiting = [task.id for task in machine.state.tasks.values() if _waits(machine, task)]
     if not waiting:
         return 0
-    copy = Machine.restore(load(), machine.state.settings)
-    copy.handle((), machine.state.now)
+    copy = _copy_of(machine, load)
     unlike = differences(copy, machine)
     assert not unlike, f"a restart remembers otherwise: {unlike}"
-    return Trial(copy, [device.uuid for device in machine.devices()]).free(chance.choice(waiting))
+    uuids = [device.uuid for device in machine.devices()]
+    chosen = chance.choice(waiting)
+    left = _one_of_several(machine, chosen)
+    tried = Trial(copy, uuids).free(chosen)
+    return tried if left is None else tried + Trial(_copy_of(machine, load), uuids).leave(chosen, left)
+
+
+def _copy_of(machine: Machine, load: Callable[[], Saved]) -> Machine:
+    copy = Machine.restore(load(), machine.state.settings)
+    copy.handle((), machine.state.now)
+    return copy
+
+
+def _one_of_several(machine: Machine, task_id: int) -> Blocker | None:
+    """One of the reasons of a task, if it has several and needs to be rid of each."""
+    task = machine.state.tasks[task_id]
+    named = machine.explain(TaskId(task_id), machine.state.now)
+    needed = [one for one in named if one.code in NEEDED]
+    if len(named) < 2 or not needed or len(task.shape.variants) - task.variant_from > 1:
+        return None
+    return needed[machine.state.now % len(needed)]
 
 
 class Trial:
@@ -93,6 +123,40 @@ class Trial:
 
     def free(self, task_id: int) -> int:
         """Free what is named until the task starts, while all others that merely wait are held."""
+        self._hold_others(task_id)
+        return self._start(task_id)
+
+    def leave(self, task_id: int, left: Blocker) -> int:
+        """Free all that is named but one: the task must wait on, as long as that is so. Gives how many rounds it took,
+        0 if what was freed ended that as well.
+        """
+        self._hold_others(task_id)
+        began, tasks = self.now, self.machine.state.tasks
+        for count in range(ROUNDS):
+            others = [one for one in self.machine.explain(TaskId(task_id), self.now) if not _is_like(one, left)]
+            for blocker in others:
+                self._free_one(tasks[task_id], blocker)
+                task = tasks.get(task_id)
+                if task is None or task.final or not self._is_still_so(left, others, began):
+                    return 0
+                assert _waits(self.machine, task), f"task {task_id} starts though nobody freed it of {left}"
+            if not others:
+                return count
+        return ROUNDS
+
+    def _is_still_so(self, left: Blocker, freed: Iterable[Blocker], began: int) -> bool:
+        """Whether what was left alone was not ended with what was freed."""
+        state = self.machine.state
+        if left.code is BlockerCode.DEPENDENCY:
+            return left.holders[0] in state.tasks and not state.tasks[left.holders[0]].final
+        if left.code in BY_TIME:
+            return self.now == began
+        if left.code in HELD_BY:
+            mended = left.pool == "gpu" and any(one.code in OF_DEVICES for one in freed)
+            return not mended and set(left.holders) <= {attempt.task for attempt in state.attempts.values()}
+        return True
+
+    def _hold_others(self, task_id: int) -> None:
         tasks = self.machine.state.tasks
         family = self._family(task_id)
         others = tuple(
@@ -101,7 +165,6 @@ class Trial:
             if task.state in WAITS and task.reservation is None and task.id not in family
         )
         self.handle([Held(others), DrainChanged(draining=self.machine.state.draining)])
-        return self._start(task_id)
 
     def _start(self, task_id: int) -> int:
         """Free what is named until the task starts. Raises AssertionError if it never does."""
@@ -206,6 +269,13 @@ class Trial:
     def _mend_devices(self) -> None:
         mended = tuple(seen(int(uuid.removeprefix("GPU-"))) for uuid in self.uuids)
         self.handle([*(QuarantineReleased(uuid) for uuid in self.uuids), DevicesSeen(mended)])
+
+
+def _is_like(one: Blocker, other: Blocker) -> bool:
+    """Whether two are the same reason, whatever became of its numbers."""
+    if one.code in (BlockerCode.DEPENDENCY, BlockerCode.EVICTING):
+        return (one.code, one.holders, one.sentence[:24]) == (other.code, other.holders, other.sentence[:24])
+    return (one.code, one.pool) == (other.code, other.pool)
 
 
 def _end_of(attempt: Attempt, outcome: Outcome) -> Event:

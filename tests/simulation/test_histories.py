@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from passloop.engine.dispatch import Dispatch
-from passloop.kernel import admission, closures, cooldowns, ledger, lifecycle, machine, parking, sources, warm_order
+from passloop.kernel import (
+    admission,
+    blockers,
+    closures,
+    cooldowns,
+    ledger,
+    lifecycle,
+    machine,
+    parking,
+    sources,
+    warm_order,
+)
+from passloop.kernel.blockers import Blocker
 from passloop.kernel.device_pool import DevicePool
-from passloop.kernel.events import DeviceSeen, StartRefused
+from passloop.kernel.ends import Ends
+from passloop.kernel.events import DeviceSeen, PoolKind, StartRefused
 from passloop.kernel.instructions import Stop
-from passloop.kernel.records import Attempt, Group, Task
+from passloop.kernel.records import Attempt, Group, ShapeVariant, Task
 from passloop.kernel.state import State
 
 from .history import MODES, command, play
@@ -83,6 +96,20 @@ def test_a_dead_pool_that_is_never_probed_again_breaks_one_of_a_few_histories(mo
     monkeypatch.setattr(cooldowns, "DEAD_PROBE_EVERY", 1 << 50)
     with pytest.raises(AssertionError, match=r"stranded: .* is dead after"):
         play_all(range(3, 20), 150, "pools")
+
+
+def test_a_limit_that_is_named_though_it_has_room_breaks_one_of_a_few_histories(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lacks = blockers._scalar_lacks
+
+    def names_more(state: State, variant: ShapeVariant, mask: int, ends: Ends, now: int) -> Iterator[Blocker]:
+        limits = sum(1 << pool.bit for pool, _ in variant.draws if pool.kind is PoolKind.LIMIT)
+        return lacks(state, variant, mask | limits, ends, now)
+
+    monkeypatch.setattr(blockers, "_scalar_lacks", names_more)
+    with pytest.raises(AssertionError, match="starts though nobody freed it of"):
+        play_all(range(7, 30), 150, "pools")
 
 
 def test_who_waits_behind_a_worker_and_is_never_called_back_breaks_one_of_a_few_histories(
