@@ -138,12 +138,16 @@ class Shown:
 def shown(promise: Promise, size: str, results: Iterable[Result]) -> Iterator[Shown]:
     """Each figure of a promise that tests of this size must show. `results` are those of the promise."""
     results = [one for one in results if one["size"] == size]
-    skipped = any(one.get("outcome") == "skipped" for one in results)
+    skipped = [one["test"].partition("::")[2] for one in results if one.get("outcome") == "skipped"]
     records = [one for one in results if one.get("promise") == promise.name]
     for figure in promise.figures:
         if figure.wanted(size) is not None:
             said, enough = _reached(figure, size, records)
-            yield Shown(figure, said, enough, excused=figure.may_skip and skipped)
+            yield Shown(figure, said, enough, excused=_may_be(skipped, figure))
+
+
+def _may_be(skipped: list[str], figure: Figure) -> bool:
+    return bool(figure.may_skip) and any(figure.may_skip in test for test in skipped)
 
 
 def _reached(figure: Figure, size: str, records: list[Result]) -> tuple[str, bool]:

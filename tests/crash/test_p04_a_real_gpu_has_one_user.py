@@ -201,10 +201,7 @@ def test_p04_a_device_is_kept_from_everybody_while_its_last_user_is_there(box: B
             home.assert_whole_and_nobody_lives()
         for victim in (again, other):
             victim.kill()
-    real = "a real GPU" if not box.environ else "the stand-in for NVML"
-    record(
-        "P4",
-        f"{real}: a foreign process, a dead engine's and dead shim's task, another home: 0 held twice",
-        homes=2,
-        twice=0,
-    )
+    real = not box.environ
+    where = "a real GPU" if real else "the stand-in for NVML"
+    figure = f"{where}: a foreign process, a dead engine's and dead shim's task, another home: 0 held twice"
+    record("P4", figure, real_gpus=int(real), stand_in_gpus=int(not real), twice=0)

@@ -20,6 +20,7 @@ SEEDS = (
 )
 CUTS = "crash/test_p07_power_cut.py::test_p07_a_power_cut_loses_nothing_that_was_acknowledged"
 CLIENTS = "e2e/test_p19_many_clients_at_once.py::test_a_minute_of_many_clients_meets_no_lock_and_is_answered_soon"
+GPU = "crash/test_p04_a_real_gpu_has_one_user.py::test_p04_a_device_is_kept_from_everybody_while_its_last_user_is_there"
 DISK = "crash/test_p08_disk_full.py::test_p08_a_full_store_is_said_loses_nothing_and_goes_on_alone"
 SERVER = (
     "crash/test_p06_a_real_model_server_leaves_nothing.py::test_p06_vllm_killed_with_9_leaves_no_engine_and_no_worker"
@@ -146,8 +147,9 @@ def test_small_figures_that_are_too_small_are_faults(capsys: pytest.CaptureFixtu
     assert "P7: 250 of 2,000 crash states of the store" in MAKER.check(lines[:2])
     assert "P1: 199 of 200 kills of the engine" in MAKER.check(shown("P1", SMALL, size="small", kills=199))
     assert {fault.partition(":")[0] for fault in MAKER.check([])} == {f"P{number}" for number in range(1, 20)}
-    skipped = [line(DISK, outcome="skipped", reason="no mounts", size="small")]
-    assert not any("full disks" in fault for fault in MAKER.check(skipped))
+    skipped = [line(test, outcome="skipped", reason="no such thing", size="small") for test in (DISK, f"{GPU}[real]")]
+    assert not [fault for fault in MAKER.check(skipped) if "full disks" in fault or "real GPU" in fault]
+    assert "P4: 0 of 1 GPU of the stand-in for NVML" in MAKER.check(skipped), "only its own test excuses a figure"
     assert "P8: not shown here, because a test was skipped: 0 of 4 full disks" in capsys.readouterr().out
 
 
