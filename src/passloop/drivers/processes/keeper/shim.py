@@ -41,7 +41,7 @@ MEMORY_TICK = 1.0
 
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _AWAITED = {signal.SIGCHLD, signal.SIGTERM}
 _libc = ctypes.CDLL(None)
 
