@@ -20,6 +20,7 @@ from .pools import NO_RATE, AmountPool, LimitPool, RatePool, ScalarPool, lineage
 from .ready_queue import ReadyQueue
 from .records import Attempt, Group, Shape, ShapeVariant, Task
 from .resources import GPU, NODE, DeviceAsk, Variant
+from .rivals import Rivals
 from .source_records import Source, Unit
 from .source_rows import Cell
 from .tasks import CALLS, Dependency, TaskSpec
@@ -71,6 +72,10 @@ class Touched:
     instructions: list[Instruction] = field(default_factory=list)
     doomed: dict[int, str] = field(default_factory=dict)
     admission: bool = False
+
+
+def _settled(group: Group) -> int:
+    return group.settled
 
 
 class State:
@@ -228,36 +233,38 @@ class State:
 
     def enqueue(self, task: Task) -> None:
         """A task became ready: it goes to its place."""
-        self.gain_work(task.group)
+        self.gain_work(task.group, asked=task.shape.mask)
         self.queue.push(task)
         if task.cell is not None:
             task.cell.node.ready += 1
         self.stir()
 
-    def gain_work(self, group: Group, *, anew: bool = True) -> None:
-        """A group has one more ready task. If it had none, it, and each around it, starts where those beside it are;
-        not so after a restart (`anew` is false)."""
+    def gain_work(self, group: Group, *, asked: int | None) -> None:
+        """A group has one more ready task, which asks a mask of pools. If it had none, it, and each around it, starts
+        where those beside it are that want some of the same; not so after a restart (None is asked)."""
         for each in group.path:
             each.work += 1
             if each.work > 1:
                 continue
             beside = self.busy if each.parent is None else each.parent.busy
-            if anew and (start := self._start_of(each, beside)) > each.virtual_time:
+            if asked is not None and (start := self._start_of(each, beside, asked)) > each.virtual_time:
                 each.virtual_time = start
                 self.touch_group(each)
             beside[each.name] = each
 
-    def _start_of(self, group: Group, beside: Mapping[str, Group]) -> int:
-        """Where a group starts that begins to wait: at the least of those beside it that wait; where nobody does, at
-        the most of all, so that what they took while nobody wanted it is held against none of them.
+    def _start_of(self, group: Group, beside: Mapping[str, Group], asked: int) -> int:
+        """Where a group starts that begins to wait: at the least of those beside it that wait for what it asks; where
+        nobody does, at the most of all, so that what they took while nobody wanted it is held against none of them.
 
         What is charged for live attempts is no part of it, since that is a guess (Goyal et al. 1996, start-time fair
-        queueing); and who only runs something does not count, or a long run of it would save up time.
+        queueing). Who only runs something does not count, or a long run of it would save up time; nor who waits for
+        something else, as for a GPU that is gone or an endpoint that is slow.
         """
-        if beside:
-            return min(other.settled for other in beside.values())
-        others = (other.settled for other in self.groups.values() if other.parent is group.parent)
-        return max(others, default=0)
+        rivals = Rivals(self.queue, self.reserved, self.devices)
+        for other in sorted(beside.values(), key=_settled):
+            if rivals.has(other, asked, self.now):
+                return other.settled
+        return max((other.settled for other in self.groups.values() if other.parent is group.parent), default=0)
 
     def lose_work(self, group: Group) -> None:
         """A group has one ready task less."""
