@@ -331,11 +331,12 @@ async def test_an_end_that_is_found_while_its_worker_is_buried_is_told_once(
     assert len(looks) == 2
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 async def test_no_room_for_workers_pauses_the_engine_and_costs_their_calls_nothing(
-    stage: WarmStage, monkeypatch: pytest.MonkeyPatch
+    stage: WarmStage, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     async def start(self: ProcessDriver, report: Report, *, failed: Fail) -> None:
-        raise OSError(errno.ENOSPC, "no space left")
+        raise OSError(number, "no space left")
 
     monkeypatch.setattr(ProcessDriver, "start", start)
     assert (await stage.run(1, "nothing")).outcome.engine_lost

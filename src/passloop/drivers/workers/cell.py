@@ -6,7 +6,6 @@ exit record's bytes are reserved then. Must never decide what becomes of the tas
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import sys
@@ -29,7 +28,6 @@ from .variables import Variables
 __all__ = ["Cell", "Ended", "Standing", "TakenError"]
 
 _LONGEST_MESSAGE = 400
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class TakenError(Exception):
@@ -92,7 +90,7 @@ class Cell:
     def refusal(self, error: OSError) -> dict[str, Any]:
         """What is told if nothing could be recorded and nothing was run."""
         message = f"the attempt's folder is not usable: {error.strerror}: {self.order['directory']}"
-        return self._identity() | {"kind": "lost", "message": message, "full": error.errno in _NO_ROOM}
+        return self._identity() | {"kind": "lost", "message": message, "full": error.errno in records.NO_ROOM}
 
     def run(self, number: int, output: Output) -> Ended:
         """Call the function with everything as its task wants it; never raises but what ends the worker itself."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import os
 import socket
@@ -22,6 +21,7 @@ from passloop.drivers.background import Background, to_the_loop
 from passloop.drivers.base import Fail, Launch, LiveAttempt, LiveWorker, Report
 from passloop.drivers.forbidden import Forbidden
 from passloop.drivers.processes.driver import LockFds, ProcessDriver
+from passloop.drivers.processes.keeper.records import NO_ROOM
 from passloop.kernel.events import Event, Exited, PauseChanged, Started, StrayGone, WorkerGone, WorkerGrew
 from passloop.kernel.ids import AttemptId
 from passloop.kernel.resources import Allocation
@@ -40,7 +40,6 @@ EVICTION_GRACE = 5_000
 """How long in ms an idle worker gets to end politely."""
 
 STOPPED_WORKER = Outcome(OutcomeKind.LOST, message="its worker had ended", engine_lost=True)
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _UNKNOWN_ENDS_WITHIN = 30.0
 
 

@@ -19,6 +19,7 @@ from .crashpoints import crashpoint
 
 __all__ = [
     "EXIT_FILE",
+    "NO_ROOM",
     "RESERVED",
     "START_FILE",
     "STOP_LINK",
@@ -43,6 +44,9 @@ STOP_LINK = b"stop"
 RESERVED_FILE = b"exit.json.tmp"
 RESERVED = 4096
 """Bytes kept for the exit record."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says where nothing more fits: on the disk, in a quota, in a file."""
 
 TOMBSTONE = "tombstone"
 """The key in a start record that an engine wrote to forbid the start."""

@@ -13,7 +13,6 @@ attempt's grace killed (SIGKILL): an attempt that wants to leave something runni
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import resource
 import signal
@@ -41,7 +40,6 @@ MEMORY_TICK = 1.0
 
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _AWAITED = {signal.SIGCHLD, signal.SIGTERM}
 _libc = ctypes.CDLL(None)
 
@@ -89,7 +87,7 @@ def run(order: Order, environment: dict[bytes, bytes], reporter: Reporter, boot:
             raise
         shim.refuse(
             f"the attempt's folder is not usable: {error.strerror}: {os.fsdecode(order.directory)}",
-            full=error.errno in _NO_ROOM,
+            full=error.errno in records.NO_ROOM,
         )
         return False
     finally:
