@@ -18,8 +18,11 @@ from passloop.engine.attempts import attempt_folder
 from passloop.kernel.tasks import OutcomeKind, TaskState
 from passloop.store.database import Store
 from passloop.store.errors import StoreTooNew
+from passloop.store.home import HomeLock
 from passloop.store.migrate import latest_version
+from passloop.store.repair import repair
 from tests.support.bystander import Bystander
+from tests.support.damage import lose_meta_of
 from tests.support.kill_runs import KillRuns, Remains
 from tests.support.killing import SECONDS, Field, Nursery
 from tests.support.promises import record
@@ -133,6 +136,25 @@ def end_shim(field: Field, task: int, **changes: int | str) -> None:
         os.close(held)
     path = attempt_folder(field.home, row.run, task, row.attempts) / "start.json"
     path.write_bytes(sealed(json.dumps(json.loads(path.read_bytes()) | changes).encode()))
+
+
+def test_p05_a_repair_without_the_page_of_meta_finds_what_runs(eight: Field, nursery: Nursery) -> None:
+    """By the home's id, which that page holds: under another one eight would be lost, and run beside themselves."""
+    before = eight_run(eight, nursery)
+    home_id = eight.home_id()
+    lose_meta_of(eight.home.database)
+    with HomeLock(eight.home):
+        assert repair(eight.home).unread == ("meta",)
+    assert not eight.home.backup.exists()
+    engine = nursery.engine(eight.home.path, eight.environ)
+    assert engine.wait_ready()
+    assert running(eight) == before
+    eight.open_gate(EIGHT)
+    eight.wait_final(sorted(before))
+    assert {(row.state, row.attempts) for row, _ in eight.ledger().values()} == {(TaskState.SUCCEEDED, 1)}
+    assert (eight.home_id(), len(eight.lines())) == (home_id, 2 * EIGHT)
+    eight.assert_p03_at_most_one_live_attempt_per_task()
+    eight.assert_everything_is_free_and_whole()
 
 
 def test_p05_an_upgrade_finds_what_the_older_version_started(eight: Field, nursery: Nursery, tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from passloop.drivers.identity import boot_id
 from passloop.drivers.processes.keeper.records import sealed
 from passloop.kernel.changes import AttemptChanged, TaskChanged
 from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.store.connection import open_writing
 from passloop.store.database import Store
 from passloop.store.home import Home
 from tests.support.store_rows import a_batch, a_submission, a_task, an_attempt, an_end
 
-__all__ = ["PAGE", "TASKS", "copy_of", "flip", "killed_home", "leave_records", "states_of"]
+__all__ = ["PAGE", "TASKS", "copy_of", "flip", "killed_home", "leave_records", "lose_meta_of", "states_of"]
 
 PAGE = 4_096
 RUNS = 6
@@ -82,6 +83,14 @@ def flip(path: Path, offset: int, bit: int = 0) -> None:
         byte = file.read(1)[0]
         file.seek(offset)
         file.write(bytes([byte ^ (1 << bit)]))
+
+
+def lose_meta_of(path: Path) -> None:
+    """Flip a bit in the page of a database, written back from its log first, that says what the home is."""
+    connection = open_writing(path)
+    page = int(connection.execute("SELECT pageno FROM dbstat WHERE name = 'meta'").get)
+    connection.close()
+    flip(path, (page - 1) * PAGE + PAGE - 100)
 
 
 def states_of(home: Home) -> dict[int, str]:

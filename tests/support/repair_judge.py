@@ -23,6 +23,7 @@ LIVE = {"admitted", "running", "stopping"}
 UNTOUCHED = sorted(
     set(TABLES) - {"meta", "runs", "tasks", "payloads", "attempts", "sources", "units", "cells", "journal"}
 )
+HOME_ID = ("home_id",)
 READ_FROM_BOTH_ENDS = {"meta", "pools", "limit_steps", "task_groups", "settings", "samples", "units"}
 """Tables whose keys are no numbers to halve: between two damaged places of one, what is whole may be lost, too."""
 
@@ -102,7 +103,9 @@ class Judge:
         runs = {key: row for key, row in self.found["runs"].items() if not row[1].startswith("lost-")}
         self._between("runs", runs, self.known["runs"])
         meta = {key: row for key, row in self.found["meta"].items() if key != ("removed",)}
-        self._between("meta", meta, {key: row for key, row in self.known["meta"].items() if key != ("removed",)})
+        known = {**self.known["meta"], HOME_ID: self.damage.whole.rows["meta"][HOME_ID]}  # it is in the first page, too
+        self._between("meta", meta, {key: row for key, row in known.items() if key != ("removed",)})
+        assert meta[HOME_ID] == known[HOME_ID]
         assert self._removed(self.found["meta"]) == self._removed(self.known["meta"])
 
     def _tasks(self) -> dict[int, dict[str, Any]]:

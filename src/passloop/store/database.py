@@ -6,7 +6,6 @@ It decides nothing: what a row should say is the kernel's work. Whoever opens it
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from .connection import leave_as_it_is, open_reading, open_writing, transaction,
 from .errors import StoreError, StoreMissing
 from .event_records import encode_events
 from .home import Home, sync_directory
+from .identity import new_id, read_id, write_id
 from .integrity import check_beginning, check_store
 from .journal import JournalRow, append_row, last_row, touched_by
 from .limits import add_limit_steps
@@ -205,10 +205,8 @@ class Store:
 
     def _load_home_id(self) -> str:
         with translated(self._path), transaction(self._writer):
-            found = self._writer.execute(statement("select_meta"), ("home_id",)).fetchone()
-            home_id = str(found[0]) if found is not None else secrets.token_hex(4)
-            if found is None:
-                self._writer.execute(statement("upsert_meta"), ("home_id", home_id))
+            home_id = read_id(self._writer) or new_id()
+            write_id(self._writer, home_id)
             crashpoint("before_home_id_commit")
         crashpoint("after_home_id_commit")
         return home_id

@@ -12,6 +12,7 @@ import apsw
 from .connection import REPAIR_HINT, open_reading, translated
 from .errors import StoreDamaged, StoreMissing, StoreTooOld
 from .home import Home
+from .identity import check_id
 from .journal import JournalRow, count_after, last_row
 from .mark import Mark
 from .migrate import latest_version, stored_version, too_new
@@ -87,8 +88,9 @@ def check_home(home: Home) -> None:
 
 
 def check_store(connection: apsw.Connection, marked: int) -> JournalRow | None:
-    """Check pages, schema and the newest part of the journal; returns its last row. Raises `StoreDamaged`."""
+    """Check pages, schema, id and the newest part of the journal; returns its last row. Raises `StoreDamaged`."""
     check_pages(connection)
+    check_id(connection)
     last = last_row(connection)
     found = 0 if last is None else last.seq
     _require_end(found, marked)

@@ -14,6 +14,7 @@ from passloop.crashpoints import crashpoint
 from passloop.kernel.tasks import FINAL_STATES, TaskRow
 
 from .connection import open_writing, transaction, translated
+from .identity import write_id
 from .journal import JournalRow, append_row
 from .migrate import migrate
 from .records import TASK_FIELDS, Values
@@ -46,14 +47,14 @@ class Rebuilt:
     missing: tuple[tuple[int, int], ...]
 
 
-def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int) -> Rebuilt:
-    """Make a database at `path`. `marked` is how far the store is known to have come."""
+def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int, home_id: str | None) -> Rebuilt:
+    """Make a database at `path`. `marked` is how far the store is known to have come, `home_id` whose it is."""
     with translated(path):
         connection = open_writing(path)
         try:
             migrate(connection)
             with transaction(connection):
-                built = _fill(connection, salvaged, backup, marked)
+                built = _fill(connection, salvaged, backup, marked, home_id)
                 crashpoint("before_rebuild_commit")
             crashpoint("after_rebuild_commit")
             connection.pragma("journal_mode", "delete")
@@ -62,7 +63,7 @@ def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int) -> Reb
     return built
 
 
-def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked: int) -> Rebuilt:
+def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked: int, home_id: str | None) -> Rebuilt:
     removed = ranges_in([*salvaged["meta"], *backup.get("meta", ())])
     backup = {table: _standing(table, rows, removed) for table, rows in backup.items()}
     tasks = _newest(salvaged["tasks"], backup.get("tasks", ()), _task_age)
@@ -74,6 +75,8 @@ def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked:
             _insert(connection, table, source.get(table, ()))
     if removed:
         write_ranges(connection, removed)
+    if home_id is not None:
+        write_id(connection, home_id)
     journal = [*backup.get("journal", ()), *salvaged["journal"]]
     last = _write_journal(connection, journal, marked)
     lost = max(0, marked - max((int(row[0]) for row in journal), default=0))

@@ -160,12 +160,13 @@ def _salvaged(home: Home, kept: Path) -> Salvaged:
 
 
 def _rebuild(home: Home, salvaged: Salvaged, part: Path, problem: str) -> Rebuilt:
-    backup = readable_rows(home.backup).rows if home.backup.exists() else {}
-    if not any(salvaged.rows[table] or backup.get(table) for table in ("journal", "tasks")):
+    backup = readable_rows(home.backup) if home.backup.exists() else Salvaged({}, ())
+    if not any(salvaged.rows[table] or backup.rows.get(table) for table in ("journal", "tasks")):
         hint = f"Bring back a copy of {home.database}, or move {home.path} away and start anew."
         raise StoreDamaged(f"{problem}; nothing in it could be read and there is no backup", hint=hint)
     _remove_database(part)
-    return rebuild(part, salvaged.rows, backup, marked=Mark(home.mark).read())
+    home_id = salvaged.home_id or backup.home_id
+    return rebuild(part, salvaged.rows, backup.rows, marked=Mark(home.mark).read(), home_id=home_id)
 
 
 def _take_place(home: Home, built: Rebuilt) -> None:

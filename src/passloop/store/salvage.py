@@ -13,6 +13,7 @@ from typing import NamedTuple
 import apsw
 
 from .connection import CHECKSUM_BYTES, leave_as_it_is, open_copy
+from .identity import read_id
 from .migrate import latest_version, stored_version
 from .records import Values
 
@@ -55,10 +56,11 @@ _WITHOUT_ROWID = {
 
 
 class Salvaged(NamedTuple):
-    """The rows that could be read, by table, and the tables of which something could not be."""
+    """The rows that could be read, by table, the tables of which something could not be, and whose store it is."""
 
     rows: dict[str, list[Values]]
     unread: tuple[str, ...]
+    home_id: str | None = None
 
 
 def readable_rows(path: Path) -> Salvaged:
@@ -74,13 +76,14 @@ def readable_rows(path: Path) -> Salvaged:
         if version == 0:
             return _nothing()
         found = {table: _rows_of(connection, table) for table in TABLES}
+        home_id = _id_of(connection)
     except apsw.Error:
         return _nothing()
     finally:
         connection.close()
     older = version < latest_version()
     unread = tuple(table for table, read in found.items() if not (older if read is None else read.whole))
-    return Salvaged({table: [] if read is None else read.rows for table, read in found.items()}, unread)
+    return Salvaged({table: [] if read is None else read.rows for table, read in found.items()}, unread, home_id)
 
 
 def _fill_up(path: Path) -> None:
@@ -114,6 +117,13 @@ def _holds(page: bytes) -> bool:
         one = (one + first + two) & 0xFFFFFFFF
         two = (two + second + one) & 0xFFFFFFFF
     return page[-CHECKSUM_BYTES:] == struct.pack("<2I", one, two)
+
+
+def _id_of(connection: apsw.Connection) -> str | None:
+    try:
+        return read_id(connection)
+    except apsw.Error:
+        return None  # made by an earlier version, which kept it in a table that cannot be read
 
 
 def _nothing() -> Salvaged:
