@@ -365,7 +365,7 @@ def test_limits_hold_across_runs_crashes_and_restarts(chunk: int) -> None:
     shown(range(25 * chunk, 25 * (chunk + 1)))
 
 
-@pytest.mark.parametrize("seed", [62, 101, 126])
+@pytest.mark.parametrize("seed", [399])
 def test_a_retry_after_that_came_during_a_probe_is_kept_if_that_is_not_answered(seed: int) -> None:
     play(seed)
 
