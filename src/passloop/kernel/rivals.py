@@ -9,48 +9,67 @@ from collections.abc import Iterator
 
 from .device_pool import DevicePool
 from .ready_queue import ReadyQueue
-from .records import Group, Shape, ShapeVariant, Task
+from .records import Group, ShapeVariant, Task
 
 __all__ = ["Rivals"]
 
 
 class Rivals:
-    """The ready tasks, and `devices`, as they are when they are asked about."""
+    """Who waits for what the `asker` asks, a task that becomes ready at `now`, in ms.
 
-    __slots__ = ("_devices", "_queue", "_reserved")
+    `asked` is the mask of the pools it asks; `gone` are those of them that would not serve it if all our attempts
+    ended now (closed, vetoed, too few). Who waits for the same that is gone waits for the same.
+    """
 
-    def __init__(self, queue: ReadyQueue, reserved: list[Task], devices: DevicePool) -> None:
+    __slots__ = ("_devices", "_now", "_queue", "_reserved", "asked", "gone")
+
+    def __init__(self, queue: ReadyQueue, reserved: list[Task], devices: DevicePool, asker: Task, now: int) -> None:
         self._queue = queue
         self._reserved = reserved
         self._devices = devices
+        self._now = now
+        self.asked = self.gone = 0
+        for variant in _left(asker):
+            self.asked |= variant.mask
+            for pool, amount in variant.draws:
+                if not pool.could_admit(amount):
+                    self.gone |= 1 << pool.bit
+            if variant.devices is not None and not devices.could_serve(variant.devices):
+                self.gone |= 1 << devices.bit
 
-    def has(self, group: Group, asked: int, now: int) -> bool:
-        """Whether a ready task of the group, or of one inside it, could start if what is `asked`, a mask of pools, were
-        free; `now` in ms.
+    def has(self, group: Group) -> bool:
+        """Whether a ready task of the group, or of one inside it, could start if what is asked were free, or what is
+        gone were back.
         """
-        waiting = (shape.variants[start:] for leaf in _leaves(group) for shape, start in self._waiting(leaf))
-        return any(self._could_use(variant, asked, now) for variants in waiting for variant in variants)
+        waiting = (task for leaf in _leaves(group) for task in self._waiting(leaf))
+        return any(self._could_use(variant) for variants in waiting for variant in variants)
 
-    def _waiting(self, leaf: Group) -> Iterator[tuple[Shape, int]]:
-        """What ready tasks of a group ask: their shape, and the first of its variants that is left."""
+    def _waiting(self, leaf: Group) -> Iterator[tuple[ShapeVariant, ...]]:
+        """What ready tasks of a group ask: their variants that are left."""
         name = leaf.name.removesuffix("/")
         for level in self._queue.levels.values():
             for lane in level.get(name, ()):
-                yield lane.shape, lane.variant_from
+                yield lane.shape.variants[lane.variant_from :]
         for task in self._reserved:
             if task.group.path[-1] is leaf:
-                yield task.shape, task.variant_from
+                yield _left(task)
 
-    def _could_use(self, variant: ShapeVariant, asked: int, now: int) -> bool:
-        """Whether a variant could ever start as things are, and lacks nothing beside what is asked."""
+    def _could_use(self, variant: ShapeVariant) -> bool:
+        """Whether a variant lacks nothing beside what is asked, and could have that where the asker could."""
         for pool, amount in variant.draws:
-            is_enough = pool.could_admit(amount) if asked >> pool.bit & 1 else amount <= pool.most(now)
-            if not is_enough:
+            bit = 1 << pool.bit
+            is_enough = pool.could_admit(amount) if self.asked & bit else amount <= pool.most(self._now)
+            if not is_enough and not self.gone & bit:
                 return False
         ask, devices = variant.devices, self._devices
-        if ask is None:
+        bit = 1 << devices.bit
+        if ask is None or self.gone & bit:
             return True
-        return devices.could_serve(ask) if asked >> devices.bit & 1 else not devices.has_too_few(ask)
+        return devices.could_serve(ask) if self.asked & bit else not devices.has_too_few(ask)
+
+
+def _left(task: Task) -> tuple[ShapeVariant, ...]:
+    return task.shape.variants[task.variant_from :]
 
 
 def _leaves(group: Group) -> Iterator[Group]:

@@ -266,7 +266,7 @@ def _restore_places(state: State, known: dict[int, str]) -> None:
             state.wakeups.add(task.not_before, WakeUp.BACKOFF, str(task.id))
     ready = [task for task in state.tasks.values() if task.state is TaskState.READY]
     for task in sorted(ready, key=lambda task: task.place):
-        state.gain_work(task.group, asked=None)
+        state.gain_work(task.group, asker=None)
         if task.reservation is None:
             state.queue.push(task)
         else:

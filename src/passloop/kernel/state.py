@@ -233,26 +233,26 @@ class State:
 
     def enqueue(self, task: Task) -> None:
         """A task became ready: it goes to its place."""
-        self.gain_work(task.group, asked=task.shape.mask)
+        self.gain_work(task.group, asker=task)
         self.queue.push(task)
         if task.cell is not None:
             task.cell.node.ready += 1
         self.stir()
 
-    def gain_work(self, group: Group, *, asked: int | None) -> None:
-        """A group has one more ready task, which asks a mask of pools. If it had none, it, and each around it, starts
-        where those beside it are that want some of the same; not so after a restart (None is asked)."""
+    def gain_work(self, group: Group, *, asker: Task | None) -> None:
+        """A group has one more ready task, the `asker`. If it had none, it, and each around it, starts where those
+        beside it are that wait for the same; not so after a restart, when nobody asks."""
         for each in group.path:
             each.work += 1
             if each.work > 1:
                 continue
             beside = self.busy if each.parent is None else each.parent.busy
-            if asked is not None and (start := self._start_of(each, beside, asked)) > each.virtual_time:
+            if asker is not None and (start := self._start_of(each, beside, asker)) > each.virtual_time:
                 each.virtual_time = start
                 self.touch_group(each)
             beside[each.name] = each
 
-    def _start_of(self, group: Group, beside: Mapping[str, Group], asked: int) -> int:
+    def _start_of(self, group: Group, beside: Mapping[str, Group], asker: Task) -> int:
         """Where a group starts that begins to wait: at the least of those beside it that wait for what it asks; where
         nobody does, at the most of all, so that what they took while nobody wanted it is held against none of them.
 
@@ -260,9 +260,9 @@ class State:
         queueing). Who only runs something does not count, or a long run of it would save up time; nor who waits for
         something else, as for a GPU that is gone or an endpoint that is slow.
         """
-        rivals = Rivals(self.queue, self.reserved, self.devices)
+        rivals = Rivals(self.queue, self.reserved, self.devices, asker, self.now)
         for other in sorted(beside.values(), key=_settled):
-            if rivals.has(other, asked, self.now):
+            if rivals.has(other):
                 return other.settled
         return max((other.settled for other in self.groups.values() if other.parent is group.parent), default=0)
 
