@@ -22,6 +22,8 @@ from tests.support.builders import MINUTE, SECOND, World, ask
 from tests.support.waking import time_alone_changes_nothing
 
 EXAMPLES = 100
+REFILLS = 60
+"""So many minutes after the last end are enough for rates alone to start what is left."""
 IN_VAIN_MOST = 200
 """So many wake-ups for each task may change nothing: the end of who outruns a bound is reckoned anew in steps of
 1 in 32, from half a minute to an hour."""
@@ -95,6 +97,11 @@ def play(world: World, plan: Iterable[Planned], how: str = "success") -> dict[in
         made[step] = task
         note_starts()
     run_until(None)
+    for _ in range(REFILLS):
+        if not world.rows.live():
+            break
+        run_until(world.now + MINUTE)  # what a rate is to be refilled for starts once nothing else is there to end
+        run_until(None)
     return made
 
 
