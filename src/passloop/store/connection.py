@@ -30,6 +30,7 @@ from .errors import (
 
 __all__ = [
     "check_version",
+    "is_damage",
     "leave_as_it_is",
     "open_copy",
     "open_reading",
@@ -220,9 +221,15 @@ def _why_no_file_opens() -> int | None:
     return None
 
 
+def is_damage(error: apsw.Error) -> bool:
+    """Whether SQLite says that what it read is not what was written, and not that it could not read or write."""
+    return (
+        isinstance(error, apsw.CorruptError | apsw.NotADBError) or getattr(error, "extendedresult", 0) in _DAMAGE_CODES
+    )
+
+
 def _translate(error: apsw.Error, path: Path) -> StoreError:
-    code = getattr(error, "extendedresult", 0)
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError) or code in _DAMAGE_CODES:
+    if is_damage(error):
         return StoreDamaged(f"{path} is damaged: {error}", hint=REPAIR_HINT)
     if isinstance(error, apsw.FullError | apsw.IOError):
         why = "disk full: " if isinstance(error, apsw.FullError) or _no_room(path) else ""

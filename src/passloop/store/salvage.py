@@ -1,5 +1,6 @@
 """Reads what can still be read of a damaged database. A page whose checksum does not hold gives no rows at
-all, so what comes out is what was once written. It works on a copy, never on the database itself.
+all, so what comes out is what was once written. It works on a copy, never on the database itself. Only what SQLite says
+of damage is unreadable: a copy that a full disk kept from being read says nothing of the rows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import apsw
 
-from .connection import CHECKSUM_BYTES, leave_as_it_is, open_copy
+from .connection import CHECKSUM_BYTES, is_damage, leave_as_it_is, open_copy, translated
 from .identity import read_id
 from .migrate import latest_version, stored_version
 from .records import Values
@@ -64,12 +65,28 @@ class Salvaged(NamedTuple):
 
 
 def readable_rows(path: Path) -> Salvaged:
-    """All rows that can be read; a table that a store of an older schema has not got has none."""
-    try:
-        _fill_up(path)
-        connection = open_copy(path)
-    except (apsw.Error, OSError):
+    """All rows that can be read in a copy, which is altered; a table that a store of an older schema has not got has
+    none. Raises `StoreFull` and its kin, and `OSError`, if it cannot be told what is readable.
+    """
+    if not path.exists():
         return _nothing()
+    with translated(path):
+        try:
+            _fill_up(path)
+            return _rows_in(path)
+        except apsw.Error as error:
+            if not _is_unreadable(error):
+                raise
+            return _nothing()
+
+
+def _is_unreadable(error: apsw.Error) -> bool:
+    """Damage, or a schema that does not have what it must have."""
+    return is_damage(error) or isinstance(error, apsw.SQLError)
+
+
+def _rows_in(path: Path) -> Salvaged:
+    connection = open_copy(path)
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         version = stored_version(connection)
@@ -77,8 +94,6 @@ def readable_rows(path: Path) -> Salvaged:
             return _nothing()
         found = {table: _rows_of(connection, table) for table in TABLES}
         home_id = _id_of(connection)
-    except apsw.Error:
-        return _nothing()
     finally:
         connection.close()
     older = version < latest_version()
@@ -122,7 +137,9 @@ def _holds(page: bytes) -> bool:
 def _id_of(connection: apsw.Connection) -> str | None:
     try:
         return read_id(connection)
-    except apsw.Error:
+    except apsw.Error as error:
+        if not _is_unreadable(error):
+            raise
         return None  # made by an earlier version, which kept it in a table that cannot be read
 
 
@@ -157,9 +174,9 @@ def _ends(connection: apsw.Connection, table: str) -> tuple[int, int] | None:
     for direction, otherwise in (("ASC", 0), ("DESC", 2**40)):
         try:
             number = connection.execute(f"SELECT rowid FROM {table} ORDER BY rowid {direction} LIMIT 1").get
-        except apsw.SQLError:
-            raise
-        except apsw.Error:
+        except apsw.Error as error:
+            if not is_damage(error):
+                raise
             number = otherwise
         if number is None:
             return None
@@ -184,7 +201,9 @@ class _Search:
             return
         try:
             found = self._read(low, high)
-        except apsw.Error:
+        except apsw.Error as error:
+            if not is_damage(error):
+                raise
             self.failures += 1
             if low < high:
                 middle = (low + high) // 2
@@ -206,9 +225,9 @@ def _from_both_ends(connection: apsw.Connection, table: str, key: str) -> _Read:
         try:
             for row in connection.execute(f"SELECT * FROM {table} ORDER BY {key} {direction}"):
                 found[row] = None
-        except apsw.SQLError:
-            raise
-        except apsw.Error:
+        except apsw.Error as error:
+            if not is_damage(error):
+                raise
             continue
         return _Read(list(found), whole=direction == "ASC")
     return _Read(list(found), whole=False)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import apsw
 import pytest
 
 from passloop.crashpoints import VARIABLE
@@ -14,12 +15,14 @@ from passloop.kernel.changes import AttemptChanged, TaskChanged
 from passloop.kernel.machine import Machine
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import OutcomeKind, TaskState
-from passloop.store.connection import open_writing
+from passloop.store import salvage
+from passloop.store.connection import open_copy, open_writing
 from passloop.store.database import Store
-from passloop.store.errors import StoreDamaged, StoreTooNew
+from passloop.store.errors import StoreDamaged, StoreFull, StoreTooNew
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
 from passloop.store.repair import RepairReport, repair
+from tests.support.file_sizes import files_up_to
 from tests.support.store_rows import a_batch, a_submission, a_task, an_attempt, an_end
 
 PAGE = 4_096
@@ -220,6 +223,51 @@ def test_nothing_readable_is_an_error_and_never_an_empty_store(home: Home) -> No
         repair(home)
     assert "start anew" in refused.value.hint
     assert home.database.read_bytes() == b"x" * 10_000
+
+
+def test_a_repair_without_room_replaces_nothing_and_loses_nothing_when_there_is_room(home: Home) -> None:
+    """A cut store is filled up before it is read: that this does not fit says nothing of its rows."""
+    store = Store.open(home)
+    store.commit(a_submission(10))
+    store.backup()
+    store.commit(a_submission(140, run=2, first=11, payload=f'{{"name": "{"p" * 300}"}}'))
+    store.close()
+    whole = home.database.read_bytes()
+    os.truncate(home.database, len(whole) - 6 * PAGE + 100)
+    cut = home.database.read_bytes()
+    with files_up_to(len(cut)), pytest.raises(StoreFull, match="File too large") as full:
+        repair(home)
+    assert "doctor --repair" in full.value.hint
+    assert home.database.read_bytes() == cut
+    report = repair(home)
+    gone = sum(1 + last - first for first, last in report.missing)
+    assert len(states(home)) == COUNT - gone > 100
+
+
+@pytest.mark.parametrize(
+    "read", ["sqlite_schema", "application_id", "tasks ORDER BY rowid", "tasks WHERE rowid", "meta ORDER BY"]
+)
+def test_rows_that_the_system_does_not_let_us_read_are_not_taken_for_damaged(
+    home: Home, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    fill(home, backup=True)
+    spoil_table(home, "runs")
+    before = home.database.read_bytes()
+
+    def fail(_cursor: apsw.Cursor, sql: str, _bindings: object) -> bool:
+        if read in " ".join(sql.split()):
+            raise apsw.IOError("disk I/O error")
+        return True
+
+    def failing(path: Path) -> apsw.Connection:
+        connection = open_copy(path)
+        connection.exec_trace = fail
+        return connection
+
+    monkeypatch.setattr(salvage, "open_copy", failing)
+    with pytest.raises(StoreFull):
+        repair(home)
+    assert home.database.read_bytes() == before
 
 
 def test_a_newer_store_is_not_repaired(home: Home) -> None:
