@@ -73,8 +73,6 @@ NO_EDGE: dict[str, tuple[str, ...]] = {
         "store/backup.py:copy_store create",
         "store/backup.py:copy_store unlink",
         "store/backup.py:_copy commit",
-        "store/repair.py:_salvaged create",
-        "store/salvage.py:_fill_up create",
         "store/repair.py:_remove_database unlink",
         "drivers/processes/keeper/records.py:_write create",
         "drivers/processes/keeper/records.py:_write write",
@@ -109,6 +107,10 @@ NO_EDGE: dict[str, tuple[str, ...]] = {
         "apps/tune/report/optuna_file.py:write_optuna create",
         "apps/tune/report/optuna_file.py:write_optuna unlink",
         "apps/tune/trial/files.py:replace_text create",
+    ),
+    "the working copy of a repair, of the damaged store or of its backup: whoever repairs next makes it anew": (
+        "store/repair.py:_salvaged create",
+        "store/salvage.py:_fill_up create",
     ),
     "a folder that whoever needs it makes unless it is there; alone it means nothing": (
         "store/home.py:Home.prepare mkdir",

@@ -33,7 +33,7 @@ class RepairReport:
     `whole` means that nothing had to be done. `kept_in` holds the damaged files. `held` are the tasks that
     wait for somebody to look at them and release them, `missing` the ranges of task ids that are gone
     (without those that users had removed, as far as that can still be read). `unread` are the tables of which
-    something could not be read, however much of it the backup has.
+    something could not be read, however much of it the backup has, `unread_backup` those of the backup.
     """
 
     whole: bool
@@ -44,6 +44,7 @@ class RepairReport:
     held: tuple[int, ...] = ()
     missing: tuple[tuple[int, int], ...] = ()
     unread: tuple[str, ...] = ()
+    unread_backup: tuple[str, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
         """The report for people."""
@@ -55,10 +56,14 @@ class RepairReport:
         if self.unread == TABLES:
             lines.append("Nothing in the damaged store could be read.")
         elif self.unread:
-            names = ", ".join(table.replace("_", " ") for table in self.unread)
+            names = _names(self.unread)
             lines.append(
                 f"Not all could be read of: {names}. What the last backup has of it, if there is one, is back."
             )
+        if self.unread_backup == TABLES:
+            lines.append("The backup is damaged too: nothing in it could be read.")
+        elif self.unread_backup:
+            lines.append(f"The backup is damaged too: not all could be read of {_names(self.unread_backup)}.")
         if self.from_backup:
             lines.append(f"{self.from_backup} tasks are as the last backup knew them.")
         if self.missing:
@@ -69,11 +74,14 @@ class RepairReport:
         return tuple(lines)
 
 
+def _names(tables: tuple[str, ...]) -> str:
+    return ", ".join(table.replace("_", " ") for table in tables)
+
+
 def repair(home: Home) -> RepairReport:
-    """Repair the store of `home` if it is damaged. Raises `StoreDamaged` if nothing could be read,
-    `StoreFull`.
+    """Repair the store of `home` if it is damaged. Raises `StoreDamaged` if nothing could be read, and `StoreFull` or
+    `StoreOutOfFiles` if it could not be told what can be; nothing is replaced then.
     """
-    part = _beside(home, "part")
     problem = _problem_of(home)
     if problem is None:
         home.repaired.unlink(missing_ok=True)
@@ -81,16 +89,18 @@ def repair(home: Home) -> RepairReport:
     try:
         kept = _kept_before(home) or _copy_damaged(home)
         crashpoint("before_rebuild")
-        salvaged = _salvaged(home, kept)
-        built = _rebuild(home, salvaged, part, problem)
+        salvaged = _salvaged(home, kept / home.database.name)
+        backup = _salvaged(home, home.backup) if home.backup.exists() else None
+        built = _rebuild(home, salvaged, backup, problem)
         crashpoint("before_repair")
-        os.replace(part, home.repaired)
+        os.replace(_part_of(home), home.repaired)
         sync_directory(home.path)
         crashpoint("during_repair")
         _take_place(home, built)
     except OSError as error:
         hint = "Free space on this disk and run `passloop doctor --repair` again."
-        raise StoreFull(f"the repaired store cannot be written: {error.strerror}", hint=hint) from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise StoreFull(f"the repaired store cannot be written: {error.strerror}{where}", hint=hint) from error
     return RepairReport(
         whole=False,
         problem=problem,
@@ -100,11 +110,17 @@ def repair(home: Home) -> RepairReport:
         held=built.held,
         missing=built.missing,
         unread=salvaged.unread,
+        unread_backup=backup.unread if backup else (),
     )
 
 
 def _beside(home: Home, ending: str) -> Path:
     return home.database.with_name(f"{home.database.name}.{ending}")
+
+
+def _part_of(home: Home) -> Path:
+    """The new store while it is written."""
+    return _beside(home, "part")
 
 
 def _problem_of(home: Home) -> str | None:
@@ -146,12 +162,13 @@ def _copy_durably(source: Path, target: Path) -> None:
         os.close(descriptor)
 
 
-def _salvaged(home: Home, kept: Path) -> Salvaged:
+def _salvaged(home: Home, database: Path) -> Salvaged:
+    """What can be read of a damaged store or of a backup, from a copy: reading fills up what was cut off."""
     working = _beside(home, "salvage")
     _remove_database(working)
     try:
         for name in ("", "-wal"):
-            source = kept / (home.database.name + name)
+            source = database.with_name(database.name + name)
             if source.exists():
                 shutil.copyfile(source, working.with_name(working.name + name))
         return readable_rows(working)
@@ -159,14 +176,16 @@ def _salvaged(home: Home, kept: Path) -> Salvaged:
         _remove_database(working)
 
 
-def _rebuild(home: Home, salvaged: Salvaged, part: Path, problem: str) -> Rebuilt:
-    backup = readable_rows(home.backup) if home.backup.exists() else Salvaged({}, ())
-    if not any(salvaged.rows[table] or backup.rows.get(table) for table in ("journal", "tasks")):
+def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, problem: str) -> Rebuilt:
+    known = backup or Salvaged({}, ())
+    if not any(salvaged.rows[table] or known.rows.get(table) for table in ("journal", "tasks")):
         hint = f"Bring back a copy of {home.database}, or move {home.path} away and start anew."
-        raise StoreDamaged(f"{problem}; nothing in it could be read and there is no backup", hint=hint)
+        neither = f"nor in the backup {home.backup}" if backup else "and there is no backup"
+        raise StoreDamaged(f"{problem}; nothing in it could be read {neither}", hint=hint)
+    part = _part_of(home)
     _remove_database(part)
-    home_id = salvaged.home_id or backup.home_id
-    return rebuild(part, salvaged.rows, backup.rows, marked=Mark(home.mark).read(), home_id=home_id)
+    home_id = salvaged.home_id or known.home_id
+    return rebuild(part, salvaged.rows, known.rows, marked=Mark(home.mark).read(), home_id=home_id)
 
 
 def _take_place(home: Home, built: Rebuilt) -> None:

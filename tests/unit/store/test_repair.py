@@ -270,6 +270,29 @@ def test_rows_that_the_system_does_not_let_us_read_are_not_taken_for_damaged(
     assert home.database.read_bytes() == before
 
 
+def test_a_damaged_backup_is_told_and_left_as_it_is(home: Home) -> None:
+    fill(home, backup=True)
+    os.truncate(home.backup, home.backup.stat().st_size - 9_000)
+    cut = home.backup.read_bytes()
+    home.database.write_bytes(b"x" * 10_000)
+    report = repair(home)
+    assert home.backup.read_bytes() == cut
+    assert report.from_backup > 50
+    assert report.unread_backup
+    told = f"The backup is damaged too: not all could be read of {report.unread_backup[0]}"
+    assert any(line.startswith(told) for line in report.sentences())
+
+
+def test_a_backup_of_which_nothing_is_readable_is_not_taken_for_none(home: Home) -> None:
+    fill(home, backup=True)
+    home.backup.write_bytes(b"x" * 10_000)
+    spoil_table(home, "runs")
+    assert "The backup is damaged too: nothing in it could be read." in repair(home).sentences()
+    home.database.write_bytes(b"x" * 10_000)
+    with pytest.raises(StoreDamaged, match="nor in the backup"):
+        repair(home)
+
+
 def test_a_newer_store_is_not_repaired(home: Home) -> None:
     fill(home)
     connection = open_writing(home.database)
