@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,9 +79,14 @@ def _names(tables: tuple[str, ...]) -> str:
     return ", ".join(table.replace("_", " ") for table in tables)
 
 
-def repair(home: Home) -> RepairReport:
-    """Repair the store of `home` if it is damaged. Raises `StoreDamaged` if nothing could be read, and `StoreFull` or
-    `StoreOutOfFiles` if it could not be told what can be; nothing is replaced then.
+def _nobody_knows(_home: Home) -> str | None:
+    return None
+
+
+def repair(home: Home, *, id_by_attempts: Callable[[Home], str | None] = _nobody_knows) -> RepairReport:
+    """Repair the store of `home` if it is damaged. `id_by_attempts` says whose the home is if neither the store nor its
+    backup does. Raises `StoreDamaged` if nothing could be read, and `StoreFull` or `StoreOutOfFiles` if it could not be
+    told what can be; nothing is replaced then.
     """
     problem = _problem_of(home)
     if problem is None:
@@ -91,7 +97,8 @@ def repair(home: Home) -> RepairReport:
         crashpoint("before_rebuild")
         salvaged = _salvaged(home, kept / home.database.name)
         backup = _salvaged(home, home.backup) if home.backup.exists() else None
-        built = _rebuild(home, salvaged, backup, problem)
+        home_id = salvaged.home_id or (backup and backup.home_id) or id_by_attempts(home)
+        built = _rebuild(home, salvaged, backup, problem=problem, home_id=home_id)
         crashpoint("before_repair")
         os.replace(_part_of(home), home.repaired)
         sync_directory(home.path)
@@ -176,7 +183,7 @@ def _salvaged(home: Home, database: Path) -> Salvaged:
         _remove_database(working)
 
 
-def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, problem: str) -> Rebuilt:
+def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, *, problem: str, home_id: str | None) -> Rebuilt:
     known = backup or Salvaged({}, ())
     if not any(salvaged.rows[table] or known.rows.get(table) for table in ("journal", "tasks")):
         hint = f"Bring back a copy of {home.database}, or move {home.path} away and start anew."
@@ -184,7 +191,6 @@ def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, problem: s
         raise StoreDamaged(f"{problem}; nothing in it could be read {neither}", hint=hint)
     part = _part_of(home)
     _remove_database(part)
-    home_id = salvaged.home_id or known.home_id
     return rebuild(part, salvaged.rows, known.rows, marked=Mark(home.mark).read(), home_id=home_id)
 
 

@@ -1,0 +1,56 @@
+"""A repair that finds the home's id nowhere in the store takes that of what runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from passloop.drivers.processes.keeper.records import sealed
+from passloop.engine.attempts import attempt_name
+from passloop.engine.witnesses import id_by_attempts
+from passloop.store.connection import open_writing
+from passloop.store.database import Store
+from passloop.store.home import Home
+from passloop.store.repair import repair
+from tests.support.damage import lose_meta_of
+from tests.support.store_rows import a_submission
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    return home
+
+
+def leave(home: Home, attempt: int, text: bytes) -> None:
+    folder = home.runs / "1" / str(attempt) / "1"
+    folder.mkdir(parents=True)
+    (folder / "start.json").write_bytes(text)
+
+
+def test_a_repair_without_the_page_of_meta_keeps_the_id_that_attempts_have(home: Home) -> None:
+    """Of a store of an earlier version, which has it in that page alone."""
+    store = Store.open(home)
+    store.commit(a_submission())
+    store.close()
+    leave(home, 7, sealed(json.dumps({"name": attempt_name(store.home_id, 7)}).encode()))
+    connection = open_writing(home.database)
+    connection.pragma("application_id", 0)
+    connection.close()
+    lose_meta_of(home.database)
+    assert repair(home, id_by_attempts=id_by_attempts).unread == ("meta",)
+    after = Store.open(home)
+    after.close()
+    assert after.home_id == store.home_id
+
+
+def test_the_newest_whole_record_says_whose_the_home_is(home: Home) -> None:
+    assert id_by_attempts(home) is None
+    leave(home, 9, sealed(b'{"name": "aaaaaaaa-9"}'))
+    leave(home, 10, sealed(b'{"name": "bbbbbbbb-10"}'))
+    for attempt, text in ((11, b'{"name": "cccccccc-11"}'), (12, sealed(b'{"name": 12}')), (13, sealed(b"[]"))):
+        leave(home, attempt, text)
+    assert id_by_attempts(home) == "bbbbbbbb"
