@@ -8,6 +8,7 @@ never how fast. The large figure is a real ratio: the same work beside poison an
 from __future__ import annotations
 
 import itertools
+import signal
 import statistics
 import sys
 import time
@@ -23,6 +24,7 @@ from passloop.kernel.tasks import AttemptRow, OutcomeKind, RetryBudgets, TaskRow
 from tests.support.builders import MINUTE, SECOND, World, ask
 from tests.support.killing import SECONDS, Field, Nursery
 from tests.support.promises import record
+from tests.support.warm import ROOT, call_of
 
 KEPT = 0.95
 ROUNDS = 15
@@ -44,6 +46,13 @@ for _ in range({FORKS}):
 signal.pause()
 """
 FLOOD = f"import os\nfor _ in range({BIG_OUTPUT} >> 16): os.write(1, b'x' * 65535 + b'\\n')"
+
+WARM_POISON = {
+    "segfault": call_of("die", signal.SIGSEGV.value),
+    "exit": call_of("exit_at_once", 0),
+    "files limited": call_of("limit_files", 2_000),
+    "no files": call_of("limit_files", 0),
+}
 
 
 class Streams:
@@ -150,6 +159,18 @@ def _how(entry: tuple[TaskRow, list[AttemptRow]]) -> tuple[TaskState, OutcomeKin
     return entry[0].state, entry[0].outcome, entry[0].attempts
 
 
+def states_until_final(field: Field, ids: list[int]) -> set[str]:
+    """The engine's states, asked at each commit until these tasks are final."""
+    states, left = set(), set(ids)
+    with field.client.events(0) as events:
+        for event in events:
+            states.add(str(field.client.get("/status", timeout=SECONDS)["engine"]["state"]))
+            left -= {task["id"] for task in event["tasks"] if task["state"] in ("succeeded", "failed")}
+            if not left:
+                break
+    return states
+
+
 def test_each_poison_is_held_to_its_limits_and_healthy_work_is_untouched(field: Field, nursery: Nursery) -> None:
     engine = nursery.engine(field.home.path, field.environ)
     assert engine.wait_ready()
@@ -169,6 +190,26 @@ def test_each_poison_is_held_to_its_limits_and_healthy_work_is_untouched(field: 
     field.assert_everything_is_free_and_whole()
     figure = f"{len(poison)} kinds of poison, {FORKS} forks, {BIG_OUTPUT >> 20} MiB of output: limits held, 0 left over"
     record("P11", figure, poisons=len(poison))
+
+
+def test_poison_on_warm_workers_pauses_nobody_and_costs_only_itself(field: Field, nursery: Nursery) -> None:
+    """Each kind has a worker of its own key, where calls follow it one by one; one that limits its files ends well."""
+    engine = nursery.engine(field.home.path, field.environ)
+    assert engine.wait_ready()
+    poison, healthy = {}, []
+    for name, call in WARM_POISON.items():
+        spec = {"warm_key": name, "retries": {"lost": 0}, "request": [{"amounts": {"cpu": 8_000}}]}
+        tasks = [{"command": ["call"], "call": each} for each in (call, *[call_of("nothing")] * 3)]
+        poison[name], *rest = field.submit_tasks(tasks, gpus=0, cwd=str(ROOT), spec=spec)
+        healthy += rest
+    states = states_until_final(field, [*healthy, *poison.values()])
+    ledger = field.ledger()
+    assert states == {"running"}
+    assert {_how(ledger[task])[:2] for task in healthy} == {(TaskState.SUCCEEDED, OutcomeKind.SUCCESS)}
+    assert {ledger[task][0].losses for task in healthy} == {0}
+    limited = poison.pop("files limited")
+    assert _how(ledger[limited]) == (TaskState.SUCCEEDED, OutcomeKind.SUCCESS, 1)
+    assert {_how(ledger[task]) for task in poison.values()} == {(TaskState.FAILED, OutcomeKind.LOST, 1)}
 
 
 def test_a_killed_zygote_costs_nobody_an_attempt(field: Field, nursery: Nursery) -> None:

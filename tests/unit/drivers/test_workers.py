@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -341,3 +342,22 @@ async def test_no_room_for_workers_pauses_the_engine_and_costs_their_calls_nothi
     monkeypatch.setattr(ProcessDriver, "start", start)
     assert (await stage.run(1, "nothing")).outcome.engine_lost
     assert [event.paused for event in stage.heard.events if isinstance(event, PauseChanged)] == [True]
+
+
+async def test_a_worker_whose_files_are_limited_costs_an_attempt_and_its_place_and_pauses_nobody(
+    stage: WarmStage,
+) -> None:
+    await stage.run(1, "count")
+    resource.prlimit(stage.result(1)["pid"], resource.RLIMIT_FSIZE, (2_000, resource.RLIM_INFINITY))
+    exited = await stage.run(2, "nothing")
+    assert (exited.outcome.kind, exited.outcome.engine_lost, exited.parked) == (OutcomeKind.LOST, False, None)
+    assert "File too large" in exited.outcome.message
+    await stage.gone()
+    assert not any(isinstance(event, PauseChanged) for event in stage.heard.events)
+
+
+async def test_a_call_that_limits_the_files_of_its_worker_is_its_last(stage: WarmStage) -> None:
+    exited = await stage.run(1, "limit_files", 2_000)
+    assert (exited.outcome.kind, exited.parked) == (OutcomeKind.SUCCESS, None)
+    assert "RLIMIT_FSIZE" in exited.outcome.message
+    await stage.gone()

@@ -90,7 +90,7 @@ class Cell:
     def refusal(self, error: OSError) -> dict[str, Any]:
         """What is told if nothing could be recorded and nothing was run."""
         message = f"the attempt's folder is not usable: {error.strerror}: {self.order['directory']}"
-        return self._identity() | {"kind": "lost", "message": message, "full": error.errno in records.NO_ROOM}
+        return self._identity() | {"kind": "lost", "message": message, "full": error.errno in records.DISK_FULL}
 
     def run(self, number: int, output: Output) -> Ended:
         """Call the function with everything as its task wants it; never raises but what ends the worker itself."""

@@ -379,6 +379,7 @@ class WorkerDriver:
         except OSError:  # no descriptor is left to read its own word with: its records say the same later
             self._background.spawn(self._settle(hold, order))
         else:
+            order.refused = outcome if "full" in record else None
             self._end(hold, order, outcome, kept=message["kept"])
 
     def _end(self, hold: Hold, order: Order, outcome: Outcome, *, kept: bool) -> None:

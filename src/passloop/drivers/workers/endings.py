@@ -71,6 +71,8 @@ def outcome_after(hold: Hold, order: Order, ending: Ending) -> Outcome:
         return ending.outcome
     if hold.halted is not None and hold.halted[0] == order.attempt:
         return halted(hold.halted[1])
+    if order.refused is not None:
+        return order.refused
     died = hold.ended or Outcome(OutcomeKind.LOST, message="nothing is left of it")
     if not ending.begun:
         return _never_begun(hold, died)

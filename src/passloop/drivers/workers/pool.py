@@ -36,7 +36,7 @@ class Life(Enum):
 @dataclass(slots=True, eq=False)
 class Order:
     """An attempt that was given to a worker. `started` = it was reported as started; `message` is the order as it is
-    sent, kept until then.
+    sent, kept until then; `refused` is how it ended if its worker could not record it and ends for that.
     """
 
     attempt: AttemptId
@@ -46,6 +46,7 @@ class Order:
     grace: int
     started: bool = False
     message: bytes = b""
+    refused: Outcome | None = None
 
     @classmethod
     def of_launch(cls, launch: Launch) -> Order:

@@ -164,12 +164,20 @@ class Worker:
             self._say({"taken": cell.attempt})
             return not self._ending
         except OSError as error:
-            self._say({"exited": cell.attempt, "record": cell.refusal(error), "kept": True})
-            return not self._ending
+            return self._refuse(cell, error)
         else:
             return self._stand_over(cell)
         finally:
             cell.close()
+
+    def _refuse(self, cell: Cell, error: OSError) -> bool:
+        """Tell that nothing could be recorded and nothing was run. A worker waits for a full disk to have room; any
+        other reason may be of its own process, which an earlier cell changed, and the next cell gets a fresh one.
+        """
+        record = cell.refusal(error)
+        is_full: bool = record["full"]
+        self._say({"exited": cell.attempt, "record": record, "kept": is_full})
+        return is_full and not self._ending
 
     def _stand_over(self, cell: Cell) -> bool:
         self._cells += 1
@@ -223,6 +231,8 @@ class Worker:
         mutation = worker.mutation()
         if mutation is not None:
             return mutation
+        if 0 <= resource.getrlimit(resource.RLIMIT_FSIZE)[0] < records.RESERVED:
+            return "its files were limited to less than a record needs (RLIMIT_FSIZE)"
         most = cell.order.get("cells")
         if most and self._cells >= most:
             return f"it has run {self._cells} cells"

@@ -18,6 +18,7 @@ import zlib
 from .crashpoints import crashpoint
 
 __all__ = [
+    "DISK_FULL",
     "EXIT_FILE",
     "NO_ROOM",
     "RESERVED",
@@ -45,8 +46,13 @@ RESERVED_FILE = b"exit.json.tmp"
 RESERVED = 4096
 """Bytes kept for the exit record."""
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What the system says where nothing more fits: on the disk, in a quota, in a file."""
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says where nothing more fits on the disk or in a quota."""
+
+NO_ROOM = DISK_FULL | {errno.EFBIG}
+"""The same and a file at its limit: as good as a full disk to a process that has its limit from whoever started the
+engine, as the engine and the shims do. A warm worker asks for `DISK_FULL`: a function of a task may have set its limit
+(RLIMIT_FSIZE), and one task must not pause the engine."""
 
 TOMBSTONE = "tombstone"
 """The key in a start record that an engine wrote to forbid the start."""
