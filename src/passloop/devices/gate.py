@@ -14,6 +14,7 @@ from passloop.kernel.events import DeviceSeen, StartRefused
 from passloop.kernel.instructions import Start
 from passloop.kernel.resources import Allocation, Grant
 
+from .background import Failed, begin
 from .check import DeviceCheck, SecondLook
 from .locks import DeviceLocks
 from .ownership import Holdings
@@ -38,7 +39,7 @@ class StartGate:
         holdings: Holdings,
         watch: DeviceWatch,
         report: Callable[[StartRefused], None],
-        failed: Callable[[BaseException], None],
+        failed: Failed,
     ) -> None:
         self._check = check
         self._locks = locks
@@ -55,9 +56,9 @@ class StartGate:
 
     def pass_or_refuse(self, order: Start, go: Callable[[], None], refused: Callable[[], None]) -> None:
         """Lock and look, then call `go`; or let go again, report `StartRefused`, and call `refused`."""
-        task = asyncio.get_running_loop().create_task(self._pass(order, go, refused))
+        task = begin(self._pass(order, go, refused), failed=self._failed)
         self._passing.add(task)
-        task.add_done_callback(self._passed)
+        task.add_done_callback(self._passing.discard)
 
     def watch(self, uuids: tuple[str, ...]) -> None:
         """Look at these devices at a low rate from now on, at no others."""
@@ -94,12 +95,6 @@ class StartGate:
         await self._watch.stop()
         if self._passing:
             await asyncio.wait(self._passing)
-
-    def _passed(self, task: asyncio.Task[None]) -> None:
-        self._passing.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._failed(error)
 
     async def _pass(self, order: Start, go: Callable[[], None], refused: Callable[[], None]) -> None:
         look = await asyncio.to_thread(self._lock_and_look, order)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from passloop.clock import Clock
 from passloop.kernel.tasks import DeviceUse
 
+from .background import Failed, begin
 from .base import Inventory, Sample
 
 __all__ = ["PERIOD_MS", "AttemptSample", "Pause", "Sampler", "pause_ms"]
@@ -78,7 +79,7 @@ class Sampler:
         *,
         clock: Clock,
         deliver: Deliver,
-        failed: Callable[[BaseException], None],
+        failed: Failed,
         period_ms: int = PERIOD_MS,
         pause: Pause = pause_ms,
     ) -> None:
@@ -106,8 +107,7 @@ class Sampler:
         self._holders[attempt] = tuple(uuids)
         self._tallies.setdefault(attempt, _Tally())
         if self._ticking is None:
-            self._ticking = asyncio.get_running_loop().create_task(self._tick(), name="passloop-sampler")
-            self._ticking.add_done_callback(self._ended)
+            self._ticking = begin(self._tick(), failed=self._failed, name="passloop-sampler")
 
     def leave(self, attempt: int) -> None:
         """The attempt holds nothing any more. The last one ends the tick; unknown attempts are no error."""
@@ -137,11 +137,6 @@ class Sampler:
             uuids = sorted({uuid for held in self._holders.values() for uuid in held})
             samples = await asyncio.to_thread(self._inventory.samples, uuids)
             self._gather({sample.uuid: sample for sample in samples})
-
-    def _ended(self, ticking: asyncio.Task[None]) -> None:
-        error = None if ticking.cancelled() else ticking.exception()
-        if error is not None:
-            self._failed(error)
 
     def _gather(self, samples: dict[str, Sample]) -> None:
         now = self._clock.now()

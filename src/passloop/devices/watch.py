@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from passloop.kernel.events import DeviceSeen, DevicesSeen
 
+from .background import Failed, begin
 from .check import DeviceCheck
 from .sampler import PERIOD_MS, Pause, pause_ms
 
@@ -29,7 +30,7 @@ class DeviceWatch:
         check: DeviceCheck,
         *,
         report: Callable[[DevicesSeen], None],
-        failed: Callable[[BaseException], None],
+        failed: Failed,
         period_ms: int = PERIOD_MS,
         pause: Pause = pause_ms,
     ) -> None:
@@ -52,8 +53,7 @@ class DeviceWatch:
         self._watched = frozenset(uuids)
         self._told = {uuid: seen for uuid, seen in self._told.items() if uuid in self._watched}
         if self._watched and self._watching is None:
-            self._watching = asyncio.get_running_loop().create_task(self._look_on(), name="passloop-device-watch")
-            self._watching.add_done_callback(self._ended)
+            self._watching = begin(self._look_on(), failed=self._failed, name="passloop-device-watch")
         elif not self._watched and self._watching is not None:
             self._watching.cancel()
             self._watching = None
@@ -68,11 +68,6 @@ class DeviceWatch:
         self.watch(())
         if watching is not None:
             await asyncio.wait([watching])
-
-    def _ended(self, watching: asyncio.Task[None]) -> None:
-        error = None if watching.cancelled() else watching.exception()
-        if error is not None:
-            self._failed(error)
 
     async def _look_on(self) -> None:
         while True:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from passloop.clock import Clock
+from passloop.devices.background import Failed, begin
 from passloop.devices.base import Inventory
 from passloop.devices.check import DeviceCheck
 from passloop.devices.gate import StartGate
@@ -96,7 +97,7 @@ class DeviceDesk:
         self._going: set[AttemptId] = set()
         self._looks: set[asyncio.Task[None]] = set()
 
-    def connect(self, report: Report, deliver: Deliver, *, failed: Callable[[BaseException], None]) -> None:
+    def connect(self, report: Report, deliver: Deliver, *, failed: Failed) -> None:
         """Say where events and samples go, and errors that are a fault of ours; before `start`."""
         self._report = report
         self._failed = failed
@@ -164,9 +165,7 @@ class DeviceDesk:
             return False
         before = self._ending.get(event.attempt)
         telling = self._look_then_tell(_uuids(row.allocation), event, before)
-        look = self._ending[event.attempt] = asyncio.get_running_loop().create_task(telling)
-        self._looks.add(look)
-        look.add_done_callback(self._looked)
+        self._ending[event.attempt] = self._begin(telling)
         return True
 
     def _takes_over_worker(self, event: WorkerGone) -> bool:
@@ -175,9 +174,7 @@ class DeviceDesk:
             return False
         self._going.add(event.worker)
         uuids = tuple(grant.uuid for grant in worker.devices)
-        look = asyncio.get_running_loop().create_task(self._look_then_tell(uuids, event, None))
-        self._looks.add(look)
-        look.add_done_callback(self._looked)
+        self._begin(self._look_then_tell(uuids, event, None))
         return True
 
     def follow(self, changes: Iterable[Change]) -> None:
@@ -205,11 +202,11 @@ class DeviceDesk:
         self._tell(seen, complete=False)
         self._report(event)
 
-    def _looked(self, look: asyncio.Task[None]) -> None:
-        self._looks.discard(look)
-        error = None if look.cancelled() else look.exception()
-        if error is not None:
-            self._failed(error)
+    def _begin(self, telling: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        look = begin(telling, failed=self._failed)
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+        return look
 
     def _adopt(self, rows: Iterable[AttemptRow]) -> None:
         for row in rows:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from .changes import Change
 from .device_pool import DEFAULT_WEIGHTS, DevicePool, Weights
@@ -72,10 +73,6 @@ class Touched:
     instructions: list[Instruction] = field(default_factory=list)
     doomed: dict[int, str] = field(default_factory=dict)
     admission: bool = False
-
-
-def _settled(group: Group) -> int:
-    return group.settled
 
 
 class State:
@@ -261,7 +258,7 @@ class State:
         something else, as for a GPU that is gone or an endpoint that is slow.
         """
         rivals = Rivals(self.queue, self.reserved, self.devices, asker, self.now)
-        for other in sorted(beside.values(), key=_settled):
+        for other in sorted(beside.values(), key=attrgetter("settled")):
             if rivals.has(other):
                 return other.settled
         return max((other.settled for other in self.groups.values() if other.parent is group.parent), default=0)

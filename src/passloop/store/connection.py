@@ -43,6 +43,8 @@ BUSY_MILLIS = 10_000
 CHECKPOINT_PAGES = 2_000
 LOG_LIMIT_BYTES = 64 << 20
 CHECKSUM_BYTES = 8
+PAGE_BYTES = 4_096
+"""What SQLite makes a page of where nobody says otherwise; its checksum is at the end of each."""
 FILES_OF_A_STORE = 6
 """A writer and a reader, each with the database, its log and its index."""
 CHECKSUM_VFS = "cksmvfs"

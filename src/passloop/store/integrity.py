@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from .connection import REPAIR_HINT, open_reading, translated
+from .connection import PAGE_BYTES, REPAIR_HINT, open_reading, translated
 from .errors import StoreDamaged, StoreMissing, StoreTooOld
 from .home import Home
 from .identity import check_id
@@ -21,7 +21,6 @@ from .sql import statement
 
 __all__ = ["check_beginning", "check_home", "check_journal", "check_pages", "check_store", "open_checked"]
 
-PAGE_BYTES = 4_096
 LOG_HEAD_BYTES, FRAME_HEAD_BYTES = 32, 24
 JOURNAL_CHECKED = 20_000
 """How many of the newest journal rows are checked at start; `doctor` checks all."""

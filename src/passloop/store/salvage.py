@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import apsw
 
-from .connection import CHECKSUM_BYTES, is_damage, leave_as_it_is, open_copy, translated
+from .connection import CHECKSUM_BYTES, PAGE_BYTES, is_damage, leave_as_it_is, open_copy, translated
 from .identity import read_id
 from .migrate import latest_version, stored_version
 from .records import Values
@@ -42,8 +42,7 @@ TABLES = (
 )
 """Every table of the schema, those that others refer to first."""
 
-PAGE = 4_096
-_CUT_OFF = b"\xff" * PAGE
+_CUT_OFF = b"\xff" * PAGE_BYTES
 FAILURES_MOST = 30_000
 _WITHOUT_ROWID = {
     "meta": "name",
@@ -106,10 +105,10 @@ def _fill_up(path: Path) -> None:
     which it checks nothing, and reads none of a file that is shorter than its first page says.
     """
     with path.open("r+b") as file:
-        head = file.read(PAGE)
-        whole = path.stat().st_size // PAGE
+        head = file.read(PAGE_BYTES)
+        whole = path.stat().st_size // PAGE_BYTES
         for number in range(whole, _pages_there_were(path, head)):
-            file.seek(number * PAGE)
+            file.seek(number * PAGE_BYTES)
             file.write(_CUT_OFF)
 
 
@@ -127,8 +126,8 @@ def _pages_there_were(path: Path, head: bytes) -> int:
 def _holds(page: bytes) -> bool:
     """Whether a page is as it was written, by the sum that SQLite's checksum VFS leaves at its end."""
     one = two = 0
-    words = iter(struct.unpack(f"<{PAGE // 4}I", page.ljust(PAGE, b"\0")))
-    for first, second in itertools.islice(zip(words, words, strict=True), PAGE // 8 - 1):
+    words = iter(struct.unpack(f"<{PAGE_BYTES // 4}I", page.ljust(PAGE_BYTES, b"\0")))
+    for first, second in itertools.islice(zip(words, words, strict=True), PAGE_BYTES // 8 - 1):
         one = (one + first + two) & 0xFFFFFFFF
         two = (two + second + one) & 0xFFFFFFFF
     return page[-CHECKSUM_BYTES:] == struct.pack("<2I", one, two)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
+
 from passloop.kernel.events import PoolKind
 from passloop.kernel.ids import TaskId
 from tests.support.builders import HOUR, MINUTE, World
@@ -42,12 +44,19 @@ def assert_alike(ran: list[str], one: str, other: str) -> None:
     assert abs(ran.count(one) - ran.count(other)) <= 2, ran
 
 
-def test_who_comes_beside_a_group_that_waits_for_what_is_gone_does_not_starve_the_others() -> None:
+@pytest.mark.parametrize(
+    ("stuck", "old", "new"),
+    [("stuck", "old", "new"), ("team/stuck", "team/old", "team/new"), ("team/stuck", "old", "new")],
+    ids=["beside", "inside a group", "inside a group beside"],
+)
+def test_who_comes_beside_a_group_that_waits_for_what_is_gone_does_not_starve_the_others(
+    stuck: str, old: str, new: str
+) -> None:
     world = World(gpus=2)
     world.foreign(1)
-    world.submit(gpus=2, group="stuck")
-    ten_hours_of(world, "old")
-    assert_alike(who_runs_next(world, "old", "new"), "old", "new")
+    world.submit(gpus=2, group=stuck)
+    ten_hours_of(world, old)
+    assert_alike(who_runs_next(world, old, new), old, new)
 
 
 def test_who_comes_beside_a_group_that_always_waits_for_its_endpoint_does_not_starve_the_others() -> None:
@@ -102,22 +111,6 @@ def test_two_that_wait_for_the_same_closed_endpoint_share_it_once_it_is_open() -
     of |= many_of(world, "second", endpoint=1, cpus=0)
     world.advance(11 * MINUTE)
     assert_alike(who_runs_next(world, of=of), "first", "second")
-
-
-def test_the_same_inside_a_group() -> None:
-    world = World(gpus=2)
-    world.foreign(1)
-    world.submit(gpus=2, group="team/stuck")
-    ten_hours_of(world, "team/old")
-    assert_alike(who_runs_next(world, "team/old", "team/new"), "team/old", "team/new")
-
-
-def test_a_group_whose_own_groups_wait_for_something_else_is_no_rival() -> None:
-    world = World(gpus=2)
-    world.foreign(1)
-    world.submit(gpus=2, group="team/stuck")
-    ten_hours_of(world, "old")
-    assert_alike(who_runs_next(world, "old", "new"), "old", "new")
 
 
 def test_who_holds_a_reservation_on_what_is_asked_is_a_rival() -> None:

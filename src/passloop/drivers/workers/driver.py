@@ -370,7 +370,8 @@ class WorkerDriver:
 
     def _hear_end(self, hold: Hold, order: Order, message: dict[str, Any]) -> None:
         record = message["record"]
-        if "full" not in record:
+        is_refused = "full" in record  # told by a worker that could record nothing, and ran nothing
+        if not is_refused:
             self._begin(hold, order)
         elif record["full"]:
             self._report(PauseChanged(paused=True, reason="disk full: no room for attempts"))
@@ -379,7 +380,7 @@ class WorkerDriver:
         except OSError:  # no descriptor is left to read its own word with: its records say the same later
             self._background.spawn(self._settle(hold, order))
         else:
-            order.refused = outcome if "full" in record else None
+            order.refused = outcome if is_refused else None
             self._end(hold, order, outcome, kept=message["kept"])
 
     def _end(self, hold: Hold, order: Order, outcome: Outcome, *, kept: bool) -> None:
