@@ -150,3 +150,35 @@ async def test_what_is_left_of_a_worker_is_charged_though_its_attempt_is_taken_u
     assert stage.heard.of(1) == ["Exited", "StrayGone"]
     call.gate.open()
     call.close()
+
+
+async def test_a_worker_is_gone_once_though_a_slow_look_at_its_records_ends_after_that(
+    stage: WarmStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end and the end of what was left of it are told while its records are still being read for the first."""
+    call = Gated(stage)
+    await call.begun()
+    await stage.renew()
+    driver, looks, seen = stage.driver, [], asyncio.Event()
+
+    async def look(order: Order) -> Ending:
+        looks.append(order)
+        if len(looks) == 1:
+            await asyncio.wait_for(seen.wait(), 20)
+        return look_at(order)
+
+    monkeypatch.setattr(f"{DRIVER}._looked_at", look)
+    await driver.reattach_workers([ONE])
+    driver._hear_processes(Exited(AttemptId(1), 1, Outcome(OutcomeKind.LOST, message="killed"), stray=True))
+    await driver.reattach([live_of(stage.orders[1])])
+    await stage.heard.until(Exited, 1)
+    driver._hear_processes(StrayGone(AttemptId(1), 1))
+    await stage.gone()
+    seen.set()
+    while driver._background._tasks:
+        await asyncio.sleep(0)
+    assert len(looks) == 2
+    assert stage.heard.of(1) == ["Exited", "StrayGone"]
+    assert sum(isinstance(event, WorkerGone) for event in stage.heard.events) == 1
+    call.gate.open()
+    call.close()

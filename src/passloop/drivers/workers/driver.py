@@ -448,7 +448,9 @@ class WorkerDriver:
         return is_told
 
     def _gone(self, hold: Hold) -> None:
-        """Nothing is left of a worker."""
+        """Nothing is left of a worker. Of two that buried it, one may find that late, so it is told once."""
+        if hold.gone.is_set():
+            return
         hold.life = Life.GONE
         self._holds.pop(hold.worker, None)
         if hold.channel is not None:
