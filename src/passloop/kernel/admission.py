@@ -95,14 +95,15 @@ class Admission:
         self._node_in_play = state.node_in_play()
         self._runs_parked = {worker.run for worker in state.workers.by_id.values() if worker.parked}
         self._charged = False
-        self._probed = False
+        self._is_to_be_repeated = False
         self._in_the_way: list[Room] = []
 
     def run(self) -> bool:
         """Walk all priorities, highest first.
 
-        True if the walk must be repeated: what it charged may put another group's tasks first, and a pool that got
-        its probe is closed to those before. A walk that starts nobody changes no order, so the repetition ends.
+        True if the walk must be repeated: what it charged may put another group's tasks first, a pool that got its
+        probe is closed to those before, and who met but a reservation may lack something since somebody after it
+        started. A walk that starts nobody changes none of that, so the repetition ends.
         """
         state = self._state
         state.wakeups.forget_pass()
@@ -117,7 +118,7 @@ class Admission:
             if level:
                 self._walk_level(level)
         self._plan_wake_ups()
-        return self._probed or (
+        return self._is_to_be_repeated or (
             self._charged and len(state.queue.groups_with_work()) > 1 and not self._who_is_left_can_only_wait()
         )
 
@@ -240,7 +241,8 @@ class Admission:
             self._state.reserved.remove(task)
         else:
             self._state.queue.remove(task)
-        self._probed = self._probed or bool(variant.mask & self._supply.probed)
+        if self._in_the_way or variant.mask & self._supply.probed:
+            self._is_to_be_repeated = True
         self._admit(task, variant, grants)
         self._supply.take(variant, grants)
         self._charged = True

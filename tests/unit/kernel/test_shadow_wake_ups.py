@@ -51,6 +51,24 @@ def test_nobody_wakes_for_a_shadow_time_that_nobody_knows() -> None:
     assert world.wake_at is None
 
 
+def test_who_met_but_a_reservation_is_a_head_as_soon_as_somebody_after_it_takes_what_it_asks() -> None:
+    """Else its patience would begin at whatever comes next, perhaps hours later. Found by the law of wake-ups."""
+    world = World(gpus=4, cpus=8)
+    world.declare("tokens", PoolKind.RATE, 100)
+    holder = world.submit(gpus=4)
+    world.submit(cpus=8)
+    world.submit(tokens=20)
+    world.submit(cpus=2, tokens=60, patience=0)
+    first = world.submit(gpus=2)
+    kept_out = world.submit(gpus=1, tokens=40)
+    last = world.submit(gpus=2)
+    assert world.rows.tasks[kept_out].head_since is None
+    world.advance(SECOND)
+    world.finish(holder)
+    assert world.started[-2:] == [first, last]
+    assert world.rows.tasks[kept_out].head_since == world.now
+
+
 def test_a_task_that_a_reservation_keeps_out_passes_it_once_the_holder_has_run_far_over_its_bound() -> None:
     world = World(gpus=2)
     world.submit(gpus=1, limit=MINUTE)
