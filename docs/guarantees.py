@@ -45,7 +45,8 @@ fsync.**
 
 Not promised: exactly-once effects outside (a task gets `PASSLOOP_ATTEMPT_ID`, and `PASSLOOP_IDEMPOTENCY_KEY`, which all
 its attempts share, to make its own), protection from root, VRAM limits without MIG or MPS, processes that escape
-session, descent, control group and environment at once.
+session, descent, control group and environment at once. What the tests cannot show stands in
+[Broken on purpose](design/broken-on-purpose.md#what-is-not-shown).
 
 A promise without a test is not made. `make test` runs the small figures, and fails where one of them is not reached;
 `make prove` runs the large ones. This page is made by `docs/guarantees.py` from the table in `docs/promises.py` and
@@ -151,17 +152,20 @@ def page(results: Iterable[Result]) -> str:
 
 
 def _commits(there: dict[str, list[Result]]) -> str:
-    """Of which commits the large figures are: one, if it is one."""
+    """Of which commits the large figures are: one, if it is one; and how many are not shown."""
     where: dict[str, list[str]] = {}
     for name, results in there.items():
         for commit in {_commit(one) for one in results if one["size"] == "large" and "outcome" not in one}:
             where.setdefault(commit, []).append(name)
     if not where:
         return "No large figure was written down yet."
+    found = [one for promise in PROMISES for one in shown(promise, "large", there[promise.name])]
+    missing = sum(not one.enough for one in found)
+    lacks = f" {missing} of {len(found)} large figures {'is' if missing == 1 else 'are'} not shown." if missing else ""
     if len(where) == 1:
-        return f"All large figures are of {next(iter(where))}."
+        return f"All large figures that are shown are of {next(iter(where))}.{lacks}"
     parts = [f"{commit}: {', '.join(names)}" for commit, names in sorted(where.items(), key=lambda one: -len(one[1]))]
-    return f"The large figures are not of one commit. {'; '.join(parts)}."
+    return f"The large figures are not of one commit. {'; '.join(parts)}.{lacks}"
 
 
 def _commit(one: Result) -> str:
@@ -170,7 +174,7 @@ def _commit(one: Result) -> str:
 
 def _cells(promise: Promise, results: list[Result]) -> Iterator[str]:
     yield promise.name
-    yield f"**{promise.text}**<br>{promise.shows}"
+    yield "<br>".join(filter(None, (f"**{promise.text}**", promise.shows, promise.conditions)))
     for size in SIZES:
         yield f"not made yet: {promise.absent}" if promise.absent else "<br>".join(_verdicts(promise, size, results))
 

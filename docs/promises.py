@@ -49,7 +49,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """One promise. `shows` is what its tests must show, `figures` how much of it.
+    """One promise. `shows` is what its tests must show, `figures` how much of it, `conditions` what it leaves out, or
+    what of the world its tests simulate.
 
     `also` are test files that do not bear the promise's number; `absent` says why a promise is not made yet.
     """
@@ -60,6 +61,7 @@ class Promise:
     figures: tuple[Figure, ...] = ()
     also: tuple[str, ...] = ()
     absent: str = ""
+    conditions: str = ""
 
     @property
     def name(self) -> str:
@@ -107,6 +109,7 @@ PROMISES = (
             *("properties/test_p15_the_machine_is_right.py", "unit/devices/test_locks.py", "unit/devices/test_gate.py"),
             "unit/drivers/test_commands.py",
         ),
+        conditions="The events are simulated, with real locks; the kills are of real engines with virtual GPUs.",
     ),
     Promise(
         5,
@@ -140,6 +143,7 @@ PROMISES = (
             Figure("servers", None, 1, "real model server", may_skip="vllm"),
         ),
         (CRASH_POINTS, "unit/drivers/test_trees.py", "contract/test_driver_contract.py"),
+        conditions="Not one in uninterruptible sleep, which nobody can end: it is told, and its devices are kept.",
     ),
     Promise(
         7,
@@ -151,6 +155,7 @@ PROMISES = (
             Figure("backup_states", 250, None, "of a backup"),
             Figure("repair_states", 50, 3_000, "of a repair"),
         ),
+        conditions="Where the disk honours fsync. The cuts are made from what was written and synced.",
     ),
     Promise(
         8,
@@ -184,6 +189,7 @@ PROMISES = (
         "clock jumps do no harm",
         "0 false rescues, 0 negative durations",
         (Figure("schedules", 100, 500, "schedules of jumps"),),
+        conditions="Clock, drivers and devices are simulated; machine, turns, recovery and store are real.",
     ),
     Promise(
         11,
@@ -194,6 +200,7 @@ PROMISES = (
             Figure("kept", 0.95, 0.95, "the share of throughput that others keep", "least"),
         ),
         ("unit/drivers/test_memory.py",),
+        conditions="The small share is counted on a fake clock; the large one and each poison are real.",
     ),
     Promise(
         12,
@@ -208,6 +215,7 @@ PROMISES = (
         "0 over, 0 before a Retry-After was over",
         (Figure("seeds", 50, 1_000, "seeds of four runs"),),
         ("unit/kernel/test_closed_pools.py", "unit/kernel/test_declared_again.py", "unit/kernel/test_probing.py"),
+        conditions="Clock and endpoint are simulated; the engine, its store and the driver of calls are real.",
     ),
     Promise(
         14,
@@ -220,6 +228,7 @@ PROMISES = (
             Figure("load_seeds", 8, 1_000, "seeds of an endless load that some must get through"),
         ),
         ("simulation/test_histories.py",),
+        conditions="Clock, drivers, devices, endpoints, disk are simulated; machine, turns and store are real.",
     ),
     Promise(
         15,

@@ -151,26 +151,33 @@ def _may_be(skipped: list[str], figure: Figure) -> bool:
 
 
 def _reached(figure: Figure, size: str, records: list[Result]) -> tuple[str, bool]:
-    """What these records come to, in words where it is too little, and whether it is enough."""
+    """What these records come to, in words where it is too little, and whether it is enough.
+
+    What adds up is of one commit: that at which it comes to most.
+    """
     wanted = figure.wanted(size)
     assert wanted is not None
     numbers = list(_numbers(figure, size, records))
     if figure.rule == "sum":
-        total = sum(numbers)
+        total = max(
+            sum(number for of, number in numbers if of == commit) for commit in {"", *(of for of, _ in numbers)}
+        )
         return f"{total:,} of {figure.said(size)}", total >= wanted
     if not numbers:
         return f"{figure.said(size)}: nothing was written down", False
-    worst = min(numbers) if figure.rule == "least" else max(numbers)
+    values = [number for _, number in numbers]
+    worst = min(values) if figure.rule == "least" else max(values)
     return f"{figure.said(size)}: it is {worst:,}", worst >= wanted if figure.rule == "least" else worst < wanted
 
 
-def _numbers(figure: Figure, size: str, records: list[Result]) -> Iterator[float]:
+def _numbers(figure: Figure, size: str, records: list[Result]) -> Iterator[tuple[str, float]]:
+    """The commit of each record that counts, and its number."""
     for one in records:
         numbers = one["numbers"]
         if figure.of is not None and numbers.get(figure.of[0], 0) < figure.of[1 if size == "small" else 2]:
             continue
         if figure.unit in numbers:
-            yield numbers[figure.unit]
+            yield one.get("commit") or "", numbers[figure.unit]
 
 
 def passed_on(commit: str, lines: Iterable[str]) -> list[str]:

@@ -175,8 +175,7 @@ async def test_a_worker_is_gone_once_though_a_slow_look_at_its_records_ends_afte
     driver._hear_processes(StrayGone(AttemptId(1), 1))
     await stage.gone()
     seen.set()
-    while driver._background._tasks:
-        await asyncio.sleep(0)
+    await asyncio.gather(*driver._background._tasks)
     assert len(looks) == 2
     assert stage.heard.of(1) == ["Exited", "StrayGone"]
     assert sum(isinstance(event, WorkerGone) for event in stage.heard.events) == 1
