@@ -13,6 +13,8 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import field as made
 from pathlib import Path
 from time import monotonic
 
@@ -30,6 +32,10 @@ CLIENTS = 32
 SMALL_SECONDS = 20
 SECONDS = 60
 P99_MS = 200
+LOADED_P99_MS = 3 * P99_MS
+LONGEST_MS = 5_000
+REQUESTS, MANY_REQUESTS = 3_000, 9_000
+"""A quarter of what comes in 20 s on a machine that is busy with other tests, and as often in a minute."""
 PAGE_BYTES = 4_096
 TASK = {"tasks": [{"command": ["true"]}], "cwd": "/", "spec": {"request": [{"amounts": {"cpu": 1_000}}]}}
 
@@ -72,18 +78,46 @@ async def one_round(client: KeptClient, submitted: list[int]) -> None:
         await client.ask("POST", "/tasks/cancel", {"select": [str(answer["tasks"][0])]})
 
 
-async def crowd(home: Home, *, seconds: float) -> tuple[list[int], Log]:
-    """Let all clients ask at once for so many seconds; the tasks, and what was seen."""
-    submitted: list[int] = []
-    until = monotonic() + seconds
+@dataclass
+class Crowd:
+    """What clients did at once: the tasks they submitted, for how many seconds each asked, and what they saw."""
+
+    log: Log
+    submitted: list[int] = made(default_factory=list)
+    asked: list[float] = made(default_factory=list)
+
+    def check_all_were_served(self, *, requests: int) -> None:
+        """Each client asked until the end, and none stood still."""
+        assert len(self.asked) == CLIENTS
+        assert len(self.log.seconds) >= requests
+        assert self.log.millis(1) < LONGEST_MS
+
+    def write_down(self, figure: str) -> None:
+        """What is measured of any crowd; the seconds are how long each client asked, at least."""
+        record(
+            "P19",
+            figure,
+            clients=len(self.asked),
+            requests=len(self.log.seconds),
+            seconds=round(min(self.asked), 1),
+            p99_ms=self.log.millis(0.99),
+            longest_ms=self.log.millis(1),
+        )
+
+
+async def crowd(home: Home, *, seconds: float) -> Crowd:
+    """Let all clients ask at once for so many seconds."""
+    since = monotonic()
 
     async def ask(client: KeptClient) -> None:
-        while monotonic() < until:
-            await one_round(client, submitted)
+        while (passed := monotonic() - since) < seconds:
+            await one_round(client, seen.submitted)
+        seen.asked.append(passed)
 
     async with connected(home.socket, CLIENTS) as (clients, log):
+        seen = Crowd(log)
         await asyncio.gather(*map(ask, clients))
-    return submitted, log
+    return seen
 
 
 def start_busy(field: Field, nursery: Nursery) -> int:
@@ -112,11 +146,11 @@ class Queueing:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
-def check_every_task_was_kept(field: Field, submitted: list[int], log: Log) -> None:
-    assert log.errors == []
-    assert len(set(submitted)) == len(submitted)
+def check_every_task_was_kept(field: Field, seen: Crowd) -> None:
+    assert seen.log.errors == []
+    assert len(set(seen.submitted)) == len(seen.submitted)
     states = {row.id: row.state for row, _ in field.ledger().values()}
-    assert {states[task] for task in submitted} == {TaskState.CANCELLED}
+    assert {states[task] for task in seen.submitted} == {TaskState.CANCELLED}
 
 
 PAGES = (
@@ -160,26 +194,19 @@ def test_no_client_ever_meets_a_lock_beside_a_long_reader(field: Field, nursery:
     engine = start_busy(field, nursery)
     with long_reader(field.home):
         queueing = Queueing(engine, os.getpid())
-        submitted, log = asyncio.run(crowd(field.home, seconds=SMALL_SECONDS))
+        seen = asyncio.run(crowd(field.home, seconds=SMALL_SECONDS))
         in_line = queueing.share()
-    p99 = log.millis(0.99)
+    p99 = seen.log.millis(0.99)
     calm = round(p99 * (1 - in_line), 1)
-    assert len(log.seconds) >= 480
+    seen.check_all_were_served(requests=REQUESTS)
     assert calm < P99_MS, f"p99 {p99} ms, of which {in_line:.0%} in line for a processor"
-    check_every_task_was_kept(field, submitted, log)
+    assert p99 < LOADED_P99_MS
+    check_every_task_was_kept(field, seen)
     asyncio.run(look_at_all(field.home))
     check_nobody_is_left_in_a_transaction(field.home)
     field.open_gate()
-    of_that = f"p99 {p99} ms, without the time in line for a processor {calm} ms"
-    record(
-        "P19",
-        f"{CLIENTS} clients beside a long reader for {SMALL_SECONDS} s: 0 lock errors, {of_that}",
-        clients=CLIENTS,
-        requests=len(log.seconds),
-        seconds=SMALL_SECONDS,
-        p99_ms=p99,
-        calm_p99_ms=calm,
-    )
+    seen.write_down(f"{CLIENTS} clients beside a long reader for {SMALL_SECONDS} s: 0 lock errors, p99 {p99} ms")
+    record("P19", f"without the time in line for a processor p99 {calm} ms", calm_p99_ms=calm)
 
 
 def test_the_log_is_used_again_when_the_long_reader_has_gone(field: Field, nursery: Nursery) -> None:
@@ -209,16 +236,10 @@ def test_the_log_is_used_again_when_the_long_reader_has_gone(field: Field, nurse
 def test_a_minute_of_many_clients_meets_no_lock_and_is_answered_soon(field: Field, nursery: Nursery) -> None:
     start_busy(field, nursery)
     with long_reader(field.home):
-        submitted, log = asyncio.run(crowd(field.home, seconds=SECONDS))
-    check_every_task_was_kept(field, submitted, log)
-    p50, p99, rate = log.millis(0.5), log.millis(0.99), round(len(log.seconds) / SECONDS)
+        seen = asyncio.run(crowd(field.home, seconds=SECONDS))
+    seen.check_all_were_served(requests=MANY_REQUESTS)
+    check_every_task_was_kept(field, seen)
+    p50, p99, rate = seen.log.millis(0.5), seen.log.millis(0.99), round(len(seen.log.seconds) / SECONDS)
     field.open_gate()
     assert p99 < P99_MS
-    record(
-        "P19",
-        f"{SECONDS} s, {rate}/s: 0 lock errors, p50 {p50} ms, p99 {p99} ms",
-        clients=CLIENTS,
-        seconds=SECONDS,
-        p99_ms=p99,
-        rate=rate,
-    )
+    seen.write_down(f"{SECONDS} s, {rate}/s: 0 lock errors, p50 {p50} ms, p99 {p99} ms")
