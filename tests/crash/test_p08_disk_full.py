@@ -19,6 +19,7 @@ from tests.support.promises import record
 from tests.support.small_disk import SmallDisk, can_mount, small_disk
 
 RESUMES_WITHIN = 5.0
+FIGURE = '"paused: disk full" is shown, 0 acknowledged lost, resumed within 5 s of free space'
 REFUSED_AND_RUN = 2
 """How many attempts a task has at most that met a full disk once."""
 FILLERS = {"logs": "cat /dev/zero", "artifacts": "cat /dev/zero > $PASSLOOP_OUT/big"}
@@ -36,11 +37,6 @@ def check_nothing_is_lost(disk: SmallDisk, acknowledged: list[int]) -> None:
     field.assert_p05_what_ran_was_seen_to_its_end()
     assert {row.state for row, _ in field.ledger().values()} == {TaskState.SUCCEEDED}
     field.assert_whole_and_nobody_lives()
-
-
-def said(late: float) -> None:
-    figure = '"paused: disk full" is shown, 0 acknowledged lost, resumed within 5 s of free space'
-    record("P8", figure, places=1, lost=0, resumed_after_ms=round(late * 1000))
 
 
 def test_p08_a_full_store_is_said_loses_nothing_and_goes_on_alone(tmp_path: Path) -> None:
@@ -70,7 +66,7 @@ def test_p08_a_full_store_is_said_loses_nothing_and_goes_on_alone(tmp_path: Path
         assert disk.state() == "running"
         assert field.home.ballast.stat().st_size == BALLAST_BYTES
         check_nothing_is_lost(disk, [*running, *waiting, *acknowledged])
-    said(late)
+    record("P8", FIGURE, full_stores=1, lost=0, resumed_after_ms=round(late * 1000))
 
 
 def test_p08_an_engine_killed_on_a_full_disk_loses_nothing(tmp_path: Path) -> None:
@@ -113,7 +109,7 @@ def test_p08_full_folders_of_attempts_are_said_cost_nothing_and_fill_up_later(tm
         ledger = field.ledger().values()
         assert {row.losses for row, _ in ledger} == {0}
         assert max(len(attempts) for _, attempts in ledger) <= REFUSED_AND_RUN, "it went on while there was no room"
-    said(late)
+    record("P8", FIGURE, full_folders=1, lost=0, resumed_after_ms=round(late * 1000))
 
 
 @pytest.mark.parametrize("what", sorted(FILLERS))
@@ -134,4 +130,4 @@ def test_p08_what_fills_its_disk_can_be_removed_and_the_rest_goes_on(tmp_path: P
         late = time.monotonic() - freed[0]
         assert late < RESUMES_WITHIN
         check_nothing_is_lost(disk, acknowledged)
-    said(late)
+    record("P8", FIGURE, filled_disks=1, lost=0, resumed_after_ms=round(late * 1000))

@@ -154,9 +154,11 @@ def test_small_figures_that_are_too_small_are_faults(capsys: pytest.CaptureFixtu
     assert "P1: 199 of 200 kills of the engine" in MAKER.check(shown("P1", SMALL, size="small", kills=199))
     assert {fault.partition(":")[0] for fault in MAKER.check([])} == {f"P{number}" for number in range(1, 20)}
     skipped = [line(test, outcome="skipped", reason="no such thing", size="small") for test in (DISK, f"{GPU}[real]")]
-    assert not [fault for fault in MAKER.check(skipped) if "full disks" in fault or "real GPU" in fault]
+    assert not [fault for fault in MAKER.check(skipped) if "disk of the store" in fault or "real GPU" in fault]
     assert "P4: 0 of 1 GPU of the stand-in for NVML" in MAKER.check(skipped), "only its own test excuses a figure"
-    assert "P8: not shown here, because a test was skipped: 0 of 4 full disks" in capsys.readouterr().out
+    assert "P8: 0 of 1 full disk of attempts" in MAKER.check(skipped)
+    assert "P8: ms from free space to work below 5,000: nothing was written down" in MAKER.check(skipped)
+    assert "P8: not shown here, because a test was skipped: 0 of 1 full disk of the store" in capsys.readouterr().out
 
 
 def test_the_report_says_what_is_shown_what_lacks_and_where(capsys: pytest.CaptureFixture[str]) -> None:
