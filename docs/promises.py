@@ -211,7 +211,10 @@ PROMISES = (
         13,
         "limits hold across runs, crashes, restarts",
         "0 over, 0 before a Retry-After was over",
-        (Figure("seeds", 50, 1_000, "seeds of four runs"),),
+        (
+            Figure("seeds", 50, 1_000, "seeds of four runs"),
+            Figure("deaths_at_points", 100, 2_000, "deaths at named crash points"),
+        ),
         ("unit/kernel/test_closed_pools.py", "unit/kernel/test_declared_again.py", "unit/kernel/test_probing.py"),
         conditions="Clock and endpoint are simulated; the engine, its store and the driver of calls are real.",
     ),
@@ -239,7 +242,8 @@ PROMISES = (
         "an old store opens in a new version; a newer one is refused",
         "0 half-migrated, exit code 4",
         (
-            Figure("stores", MIGRATIONS, words="golden stores, one of each schema"),
+            Figure("stores", MIGRATIONS, words="golden stores of a day, one of each schema"),
+            Figure("unit_stores", MIGRATIONS - 1, words="golden stores with units, one of each schema that has them"),
             Figure("interrupted_schemas", MIGRATIONS, words="older schemas, interrupted at each step"),
         ),
         ("unit/store/test_migrate.py",),
