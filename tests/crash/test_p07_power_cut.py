@@ -34,7 +34,7 @@ from tests.support.cut_disk import Disk, Left, lay
 from tests.support.damage import PAGE, TASKS, flip, killed_home, states_of
 from tests.support.memory_folder import memory_folder
 from tests.support.promises import record
-from tests.support.recorded_disk import BACKUPS, BATCHES, batches
+from tests.support.recorded_disk import BACKUPS, BATCHES, REMOVALS, batches
 from tests.support.recorded_folder import RecordedFolder
 
 MESSAGE = "exit code 4, told at some length: " + "x" * 900
@@ -93,11 +93,16 @@ Check = Callable[[Home, Disk, Left], None]
 """Looks at a home as a cut left it; it is gone afterwards."""
 
 
-def check(home: Home, disk: Disk, left: Left) -> None:
+def lay_marked(home: Home, disk: Disk, left: Left) -> None:
+    """With the mark of all that was acknowledged, as a disk that was lucky with it has it."""
     lay(left, home.path)
     mark = Mark(home.mark)
     mark.write(disk.acknowledged)
     mark.close()
+
+
+def check(home: Home, disk: Disk, left: Left) -> None:
+    lay_marked(home, disk, left)
     require(home, at_least=disk.acknowledged)
     shutil.rmtree(home.path)
 
@@ -187,6 +192,30 @@ def test_p07_a_power_cut_leaves_a_whole_backup_or_the_one_before(tmp_path: Path,
     first = next(n for n, line in enumerate(recorded) if line.get("file") == "backup.sqlite.part")
     cut(recorded, home, check_with_backup, some(recorded, states=250, seed=1, after=first), seed=1)
     record("P7", "250 crash states with a backup: 0 not whole, 0 acknowledged lost", backup_states=250)
+
+
+def check_removals(home: Home, disk: Disk, left: Left) -> None:
+    lay_marked(home, disk, left)
+    store = Store.open(home)
+    seq = store.last_seq
+    assert seq >= disk.acknowledged
+    assert len(store.states_of(range(3 * REMOVALS + 1))) == 3 * (-(-seq // 3)) - seq // 3
+    store.close()
+    shutil.rmtree(home.path)
+
+
+@pytest.mark.no_cover
+def test_p07_a_power_cut_brings_no_task_back_that_was_removed_and_is_no_damage(tmp_path: Path, home: Home) -> None:
+    recorded = record_of(new_home(tmp_path), "removals")
+    assert recorded[-1].get("do") == "delete"
+    cut(recorded, home, check_removals, some(recorded, states=100, seed=2), seed=2)
+    record(
+        "P7",
+        "100 crash states with removals: 0 back that were removed, 0 taken for damage",
+        states=100,
+        corrupt=0,
+        lost=0,
+    )
 
 
 def cut_repair(folder: Path, home: Home, *, times: int) -> None:

@@ -15,9 +15,10 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -41,7 +42,7 @@ from tests.support.damage import PAGE, copy_of, flip, killed_home, leave_records
 from tests.support.memory_folder import memory_folder
 from tests.support.promises import record
 from tests.support.repair_judge import Judge
-from tests.support.sick_home import INDEX, LOG, MARK, STORE, Damage, Patient, Rows, rows_in
+from tests.support.sick_home import ENDINGS, INDEX, LOG, MARK, STORE, Damage, Patient, Rows, rows_in
 from tests.support.store_rows import a_submission
 
 IN_VAIN = 2_000
@@ -146,7 +147,7 @@ def check_the_repair(home: Home, damage: Damage, backup: Rows) -> str:
     return "repaired"
 
 
-def damage_again_and_again(folder: Path, *, times: int, seed: int, **kind: bool) -> Counter[str]:
+def damage_again_and_again(folder: Path, *, times: int, seed: int, **kind: Any) -> Counter[str]:
     choice = Random(seed)
     patient = Patient(folder, **kind)
     seen: Counter[str] = Counter()
@@ -164,8 +165,8 @@ def damage_again_and_again(folder: Path, *, times: int, seed: int, **kind: bool)
     return seen
 
 
-KINDS = {
-    "killed": {"backup": False},
+KINDS: dict[str, dict[str, Any]] = {
+    "killed": {"backup": False, "last": "removal"},
     "backed-up": {"backup": True},
     "stopped": {"backup": False, "stopped": True},
 }
@@ -177,6 +178,40 @@ def test_p09_a_damaged_store_is_noticed_and_repaired(kind: str, monkeypatch: pyt
     monkeypatch.setattr(salvage, "FAILURES_MOST", IN_VAIN)
     with memory_folder("damaged") as folder:
         damage_again_and_again(folder, times=67, seed=len(kind), **KINDS[kind])
+
+
+HARMLESS = {"samples": {"samples"}, "clearing": {"durations"}}
+"""What is different without the last commit, where nobody was told that it is done."""
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_p09_what_somebody_was_told_is_done_is_missed_though_it_is_the_last_of_a_log(ending: str) -> None:
+    with memory_folder("damaged") as folder:
+        patient = Patient(folder, backup=False, last=ending)
+        before, end = patient.commits[-2].end, patient.commits[-1].end
+        for place, harm in (
+            ("cut before", partial(os.truncate, length=before)),
+            ("flip in", partial(flip, offset=end - PAGE)),
+        ):
+            home = copy_of(patient.home, folder / place)
+            harm(home.path / LOG)
+            damage = patient.judged(home, LOG, place)
+            assert damage.whole is patient.after(len(patient.commits) - 1)
+            check_the_end(home, patient, damage, ending)
+            shutil.rmtree(home.path)
+        record("P9", f"a log without its last commit, a {ending}: 0 silent wrong states", damaged=2)
+
+
+def check_the_end(home: Home, patient: Patient, damage: Damage, ending: str) -> None:
+    truth, left = patient.truth.rows, damage.whole.rows
+    lost = {table for table, rows in truth.items() if rows != left[table]}
+    if ending not in HARMLESS:
+        assert check_what_is_seen(home, truth)
+        assert check_the_repair(home, damage, {}) == "repaired"
+        return
+    assert lost == HARMLESS[ending]
+    assert not check_what_is_seen(home, truth if ending == "clearing" else left)  # a start clears again
 
 
 @pytest.mark.no_cover

@@ -31,6 +31,7 @@ from .store_rows import a_batch, a_submission, a_task, an_attempt
 __all__ = ["BACKUPS", "BATCHES", "PLAYS", "batches"]
 
 BATCHES = 40
+REMOVALS = 12
 BACKUPS = (15, 30)
 """After which batches the store is backed up."""
 _SYNCS_ITS_NAME = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL
@@ -228,13 +229,29 @@ def backups(home: Home) -> None:
     store.close()
 
 
+def removals(home: Home) -> None:
+    """Submit three tasks, end the first and remove it, again and again; each is one row of the journal."""
+    store = Store.open(home)
+    for first in range(1, 3 * REMOVALS, 3):
+        say(acknowledged=store.commit(a_submission(3, run=first, first=first)))
+        say(acknowledged=store.commit(a_batch([TaskChanged(a_task(first, run=first, state=TaskState.SUCCEEDED))])))
+        store.remove_tasks([first])
+        say(acknowledged=3 * (1 + first // 3))
+    store.close()
+
+
 def repairs(home: Home) -> None:
     """Repair a damaged home."""
     assert not repair(home).whole
     say(repaired=True)
 
 
-PLAYS: dict[str, Callable[..., None]] = {"commits": commits, "backups": backups, "repairs": repairs}
+PLAYS: dict[str, Callable[..., None]] = {
+    "commits": commits,
+    "backups": backups,
+    "removals": removals,
+    "repairs": repairs,
+}
 
 
 def record(home: Home, play: str, **settings: str) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +39,7 @@ from .damage import copy_of, flip
 from .sqlite_pages import PAGE, commits_in, pages_of_rows, pages_of_tree, pages_with
 from .store_rows import SPEC, a_batch, a_run, a_submission, a_task, an_attempt, an_end
 
-__all__ = ["INDEX", "LOG", "MARK", "STORE", "Damage", "Patient", "Rows", "rows_in"]
+__all__ = ["ENDINGS", "INDEX", "LOG", "MARK", "STORE", "Damage", "Patient", "Rows", "rows_in"]
 
 SCHEMA = "sqlite_schema"
 STORE, LOG, INDEX, MARK = "store.sqlite", "store.sqlite-wal", "store.sqlite-shm", "mark"
@@ -54,7 +54,24 @@ Rows = Mapping[str, Mapping[Key, tuple[Any, ...]]]
 """Every row of every table, by its key."""
 
 
-def fill(store: Store, *, backup: bool) -> None:
+def _clear_old_durations(store: Store) -> None:
+    """As a start does; the batch before it is what makes them too many."""
+    store.commit(a_batch([DurationLearned("train", "train.py", 1_000) for _ in range(1_000)]))
+    Store.open(store.home).close()
+
+
+ENDINGS: Mapping[str, Callable[[Store], object]] = {
+    "batch": lambda store: store.commit(a_batch([SettingChanged("draining", "true")])),
+    "removal": lambda store: store.remove_tasks([5, 6]),
+    "samples": lambda store: store.record_samples([Sample(300, 1_000, "GPU-0", 50, 1_024, 300_000)]),
+    "clearing": _clear_old_durations,
+}
+"""Each kind of commit that a store in use makes, as the last one of its log. The others are of a store that is new,
+which `test_p07_power_cut` cuts, or of an earlier version, whose migration `test_p16_an_old_store_opens` interrupts.
+"""
+
+
+def fill(store: Store, *, backup: bool, last: str) -> None:
     """Runs 1 to 3 and one with units, then a checkpoint; runs 5 and 6, and more ends, are in the log alone."""
     for run in (1, 2, 3):
         store.commit(a_submission(EACH, run=run, first=(run - 1) * EACH + 1, payload=f'{{"name": "{"of a run" * 9}"}}'))
@@ -76,6 +93,7 @@ def fill(store: Store, *, backup: bool) -> None:
     store.commit(a_batch([TaskChanged(a_task(86, run=2, attempts=1, state=TaskState.RUNNING))]))
     store.remove_tasks([3, 4])
     store.commit(a_submission(EACH, run=6, first=gone[-1] + 1 + EACH))
+    ENDINGS[last](store)
 
 
 def _learned() -> list[Any]:
@@ -166,12 +184,12 @@ class Damage:
 class Patient:
     """The home, and its truth after each commit of its log."""
 
-    def __init__(self, folder: Path, *, backup: bool, stopped: bool = False) -> None:
+    def __init__(self, folder: Path, *, backup: bool, stopped: bool = False, last: str = "batch") -> None:
         """With `stopped` its engine ended in order: everything is in the database, and there is no log."""
         living = Home(folder / "living")
         living.prepare()
         store = Store.open(living)
-        fill(store, backup=backup)
+        fill(store, backup=backup, last=last)
         if stopped:
             store.close()
         self.home = copy_of(living, folder / "home")

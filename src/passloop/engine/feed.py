@@ -27,8 +27,8 @@ class Feed:
         self._end = asyncio.Event()
 
     def note(self, seq: int) -> None:
-        """The journal has grown up to row `seq`."""
-        self.last = seq
+        """The journal has grown up to row `seq`; those of turns and of removals may be told out of order."""
+        self.last = max(self.last, seq)
         self._wake()
 
     def close(self) -> None:

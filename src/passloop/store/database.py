@@ -112,9 +112,12 @@ class Store:
                     keep_results(self._writer, batch.results)
                 crashpoint("before_commit")
         crashpoint("after_commit")
+        self._is_durable(row)
+        return row.seq
+
+    def _is_durable(self, row: JournalRow) -> None:
         self._last = row
         self._mark.write(row.seq)
-        return row.seq
 
     def _journal_row(self, batch: Batch) -> JournalRow:
         return JournalRow(
@@ -191,17 +194,31 @@ class Store:
         backup.copy_store(self.home.database, target)
         return target
 
-    def remove_tasks(self, tasks: Iterable[int]) -> tuple[TaskId, ...]:
-        """Forget final tasks with everything about them, and runs that have none left; returns those removed.
+    def remove_tasks(self, tasks: Iterable[int], *, at: int = 0) -> tuple[TaskId, ...]:
+        """Forget final tasks with everything about them, and runs that have none left; returns those removed. If there
+        are any, it is a batch without events in the journal, at wall time `at` in ms.
 
         A task that is not final, or that a live task still waits for, stays. Called from the thread that
         commits.
         """
-        with translated(self._path), transaction(self._writer):
-            removed = remove_final_tasks(self._writer, tasks)
-            crashpoint("before_removal_commit")
+        with translated(self._path):
+            row = self._journal_row(self._batch_of_removal(at))
+            with transaction(self._writer):
+                removed = remove_final_tasks(self._writer, tasks)
+                if removed:
+                    append_row(self._writer, row)
+                crashpoint("before_removal_commit")
         crashpoint("after_removal_commit")
+        if removed:
+            self._is_durable(row)
         return removed
+
+    def _batch_of_removal(self, at: int) -> Batch:
+        """Somebody is told that it is done, so the mark must count it: else a log that lost it would pass for whole."""
+        ids = (1, 1, 1)
+        if self._last is not None:
+            ids = (self._last.next_run, self._last.next_task, self._last.next_attempt)
+        return Batch(events=(), now=self.last_now, seed=0, first_ids=ids, changes=(), at=at)
 
     def _load_home_id(self) -> str:
         with translated(self._path), transaction(self._writer):

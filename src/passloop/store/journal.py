@@ -1,5 +1,5 @@
-"""The append-only record of every batch, from which any state can be replayed. It owns the journal's rows and
-their checksums; nothing is ever changed or taken out.
+"""The append-only record of every batch, from which any state can be replayed, and of every removal, which is a batch
+without events. It owns the journal's rows and their checksums; nothing is ever changed or taken out.
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@ synced.
 So it can lag behind the store after a power cut but never be ahead of it, unless the store lost commits: a
 log that was cut or damaged looks to SQLite like one that simply ends earlier. It never proves that a store is
 whole.
+
+It counts journal rows: batches and removals, which is all that anybody is told is done. What else the store commits has
+no row, and a log that ends before it leaves what a kill just before it would have left: migrations, the home's id and
+the clearing of old durations, which the next start does again, and samples, of which then the last few are lacking.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class RepairReport:
             return ("The store is whole.",)
         lines = [f"The store was repaired: {self.problem}", f"The damaged files are kept in {self.kept_in}."]
         if self.lost_batches:
-            lines.append(f"The last {self.lost_batches} batches could not be read.")
+            lines.append(f"The last {self.lost_batches} batches could not be read; what they removed is back.")
         if self.unread == TABLES:
             lines.append("Nothing in the damaged store could be read.")
         elif self.unread:

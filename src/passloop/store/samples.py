@@ -1,4 +1,6 @@
-"""How busy a device was while an attempt held it. Written beside the journal: a lost sample harms nobody."""
+"""How busy a device was while an attempt held it. Written beside the journal: a lost sample harms nobody,
+and so none is missed where a damaged log ends before it.
+"""
 
 from __future__ import annotations
 

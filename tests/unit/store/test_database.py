@@ -22,6 +22,7 @@ from passloop.kernel.tasks import Dependency, OutcomeKind, RunRow, TaskSpec, Tas
 from passloop.store.database import Store
 from passloop.store.errors import StoreMissing, StoreRefused
 from passloop.store.home import Home
+from passloop.store.mark import Mark
 from tests.support.builders import World
 from tests.support.store_rows import (
     EVERY_DEPENDENCY,
@@ -298,6 +299,21 @@ def test_removal_spares_what_is_live_or_still_waited_for(store: Store) -> None:
     assert store.remove_tasks([1, 2, 3, 4, 5, 99]) == (1,)
     assert set(store.states_of(range(10))) == {2, 3, 4, 5}
     assert store.payloads_of([1]) == {}
+
+
+def test_a_removal_is_a_batch_without_events_that_the_mark_counts(store: Store) -> None:
+    store.commit(a_submission(2))
+    store.commit(a_batch([TaskChanged(a_task(1, **SUCCEEDED))]))
+    assert store.remove_tasks([2]) == ()
+    assert (store.last_seq, Mark(store.home.mark).read()) == (2, 2)
+    before = store.load()
+    assert store.remove_tasks([1], at=5_000) == (1,)
+    assert (store.last_seq, Mark(store.home.mark).read(), store.load()) == (3, 3, before)
+    with store.reader() as reader:
+        row = reader.journal()[-1]
+    assert (row.seq, row.now, row.at, row.events, row.touched) == (3, before.last_now, 5_000, "[]", "[]")
+    assert (row.first_run, row.first_task, row.first_attempt) == (row.next_run, row.next_task, row.next_attempt)
+    assert store.commit(a_batch([])) == 4
 
 
 def test_a_run_goes_with_its_last_task(store: Store) -> None:

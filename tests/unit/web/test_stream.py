@@ -92,6 +92,24 @@ async def test_a_number_beyond_the_journal_is_told_to_start_anew(tmp_path: Path,
         await stream.close()
 
 
+async def test_a_removal_is_told_at_once_and_no_number_is_beyond_the_journal_then(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await one.submit(2)
+        one.rig.driver.finish_task(1)
+        await one.rig.heard()
+        stream = await Stream.open(one, "?form=ranges")
+        assert (await one.post("/tasks/rm", {"select": ["1"]})).json()["changed"] == [1]
+        last = one.rig.store.last_seq
+        while (event := await stream.next())["seq"] < last:
+            pass
+        assert (event["seq"], event["ranges"], event["runs"]) == (last, [], [])
+        await stream.close()
+        stream = await Stream.open(one, Last_Event_ID=str(last))
+        one.rig.driver.finish_task(2)
+        assert "anew" not in await stream.next()
+        await stream.close()
+
+
 async def test_many_followers_see_the_same(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         streams = [await Stream.open(one, Last_Event_ID="0") for _ in range(8)]
