@@ -252,7 +252,23 @@ PROMISES = (
         17,
         "bad input gets an error, not a traceback",
         "0 tracebacks, 0 over 1 s, each error names the place and a fix",
-        (Figure("cases", 2_000, 10_000),),
+        (
+            Figure("cases", 2_000, 10_000, "cases of all kinds"),
+            Figure("run_specs", 1_250, 6_250, "specs of `run`"),
+            Figure("bench_specs", 300, 5_000, "specs of `bench`"),
+            Figure("generate_specs", 160, 5_000, "specs of `generate`"),
+            Figure("tune_specs", 80, 5_000, "specs of `tune`"),
+            Figure("hostile", 430, 1_980, "hostile files of these four"),
+            Figure("generate_requests", 80, None, "datasets sent by another program"),
+            Figure("imported_tasks", 40, None, "tasks of another program's to import"),
+            Figure("submissions", 400, 2_000, "submissions"),
+            Figure("lines", 650, 3_250, "command lines"),
+            Figure("verbs", 31, None, "verbs with each of their options"),
+            Figure("page_requests", 130, 2_400, "requests to the page's interface"),
+            Figure(
+                "longest_s", 1, 1, "the longest answer in s of CPU time (in the large figure by the clock, too)", "most"
+            ),
+        ),
         (
             *("unit/apps/test_spec_file.py", "properties/test_page_interface_fuzz.py"),
             *(f"properties/test_{kind}_specs_fuzz.py" for kind in ("bench", "generate", "tune")),

@@ -143,7 +143,7 @@ DRAWN = {"values": odd_documents(), "texts": spoiled_texts()}
 @pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
 def test_whatever_it_holds_it_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
     held = hold(drawn, is_answered, cases=CASES)
-    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
+    record("P17", FIGURE, cases=held.cases, generate_specs=held.cases, longest_s=held.longest_s)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_request_of_which_no_run_can_be_declared_is_refused(place: tuple[Any, 
 
 def test_odd_requests_are_answered() -> None:
     held = hold(odd_requests(), is_request_answered, cases=CASES)
-    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
+    record("P17", FIGURE, cases=held.cases, generate_requests=held.cases, longest_s=held.longest_s)
 
 
 def is_request_answered(data: bytes) -> None:
@@ -184,4 +184,4 @@ def is_request_answered(data: bytes) -> None:
 @pytest.mark.parametrize("drawn", DRAWN.values(), ids=DRAWN)
 def test_much_is_answered(drawn: st.SearchStrategy[bytes]) -> None:
     held = hold(drawn, is_answered, cases=MANY, wall=True)
-    record("P17", FIGURE, cases=held.cases, longest_s=held.longest_s)
+    record("P17", FIGURE, cases=held.cases, generate_specs=held.cases, longest_s=held.longest_s)
