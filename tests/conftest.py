@@ -25,11 +25,11 @@ settings.load_profile("passloop")
 
 KILLED = {"kill_runs", "nursery"}
 """Fixtures of engines that are killed: what coverage saw in them is lost, so it need not look."""
-DRAWN = {"properties", "simulation"}
-"""Folders where thousands of histories and inputs are drawn. To look at them takes three times as long as to play them,
-and finds next to no line that the tests of one fact each, and a few histories, do not run.
+DRAWN = {"properties", "simulation", "tidy"}
+"""Folders where thousands of histories and inputs are drawn, or files are read. To look at them takes three times as
+long as to play them, and finds next to no line that the tests of one fact each, and a few histories, do not run.
 """
-FEW = "test_histories.py"
+FEW = "test_one_seed_is_one_history"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Those that may take long first, the others as they are shuffled; none that was shown and need not run again."""
     without_passed(config, items)
     for item in items:
-        drawn = DRAWN & set(item.path.parts) and item.path.name != FEW
+        drawn = DRAWN & set(item.path.parts) and not item.name.startswith(FEW)
         if drawn or KILLED & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.no_cover)
     items.sort(key=_limit, reverse=True)
