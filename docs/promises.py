@@ -11,6 +11,7 @@ from pathlib import Path
 
 WITH_RAY = "comes with Ray, which is not here yet"
 CRASH_POINTS = "crash/test_crash_points.py"
+WARM_CALLS = "crash/test_warm_calls_survive_the_engine.py"
 MIGRATIONS = len(list((Path(__file__).parent.parent / "src/passloop/store/migrations").glob("*.sql")))
 
 
@@ -70,6 +71,7 @@ class Promise:
 
 
 KILLS = Figure("kills", 200, 1_000, "kills of the engine")
+WARM_KILLS = Figure("warm_kills", 6, 100, "kills of the engine beside warm workers")
 AT_POINTS = Figure("deaths_at_points", 10, 50, "deaths at named crash points")
 
 PROMISES = (
@@ -84,15 +86,15 @@ PROMISES = (
         2,
         "a committed attempt never runs again",
         "0 again",
-        (KILLS, AT_POINTS),
-        (CRASH_POINTS, "unit/drivers/test_claims.py"),
+        (KILLS, AT_POINTS, WARM_KILLS),
+        (CRASH_POINTS, WARM_CALLS, "unit/drivers/test_claims.py"),
     ),
     Promise(
         3,
         "at most one live attempt per task",
         "0 overlaps",
-        (KILLS, AT_POINTS),
-        (CRASH_POINTS, "unit/engine/test_turns.py"),
+        (KILLS, AT_POINTS, WARM_KILLS),
+        (CRASH_POINTS, WARM_CALLS, "unit/engine/test_turns.py"),
     ),
     Promise(
         4,
@@ -119,12 +121,14 @@ PROMISES = (
             Figure("cycles", 10, 100, "kills with 8 attempts running"),
             KILLS,
             AT_POINTS,
+            WARM_KILLS,
             Figure("recycled", 1, words="recycled process id"),
             Figure("rebooted", 1, words="changed boot id"),
             Figure("upgrades", 1, words="upgrade"),
         ),
         (
             CRASH_POINTS,
+            WARM_CALLS,
             "crash/test_shim_kills.py",
             "unit/drivers/test_find.py",
             "unit/drivers/test_keeper_parts.py",

@@ -164,8 +164,10 @@ async def later(value: int) -> int:
     return value
 
 
-def record(folder: str, millis: int) -> None:
-    """Leave proof of itself as `recording_worker.py` does: that it begins, was alone, and ends after so long."""
+def record(folder: str, work: int | str) -> None:
+    """Leave proof of itself as `recording_worker.py` does: that it begins, was alone, and ends after so many ms, or once
+    it is let through this gate.
+    """
     cell = worker.cell()
     lock = os.open(f"{folder}/{cell.task}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     said = os.open(f"{folder}/record", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -175,7 +177,7 @@ def record(folder: str, millis: int) -> None:
     except BlockingIOError:
         alone = 0
     try:
-        for what, wait in (("start", millis), ("end", 0)):
+        for what in ("start", "end"):
             words = [
                 what,
                 cell.task,
@@ -187,7 +189,16 @@ def record(folder: str, millis: int) -> None:
                 alone,
             ]
             os.write(said, " ".join(map(str, [*words, "-"])).encode() + b"\n")
-            select.poll().poll(wait)
+            if what == "start":
+                _work(folder, work)
     finally:
         os.close(said)
         os.close(lock)
+
+
+def _work(folder: str, work: int | str) -> None:
+    if isinstance(work, int):
+        select.poll().poll(work)
+        return
+    with open(f"{folder}/{work}", "rb", buffering=0) as gate:
+        gate.read(1)  # one byte lets one through
