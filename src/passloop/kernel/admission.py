@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from .ends import Ends
 from .events import PoolKind
 from .fitting import Fit, Lack, all_lack, fit, is_able, lack, may_pass
+from .group_order import Cursor, GroupOrder
 from .ready_queue import Lane, Lanes
-from .records import Group, Place, ShapeVariant, Task
+from .records import Place, ShapeVariant, Task
 from .reservations import Room, last_resort, plan, refill_beside, renew, room_for
 from .resources import Grant
 from .source_rows import SourceState
@@ -40,46 +41,6 @@ class _Walk:
     reserved: int
     rooms: list[Room]
     last: frozenset[str]
-
-
-class _Cursor:
-    """How far a walk has come in the lanes of one group, which has this path."""
-
-    __slots__ = ("at", "lanes", "path")
-
-    def __init__(self, lanes: Lanes) -> None:
-        self.lanes = lanes
-        self.path = lanes.ordered[0].group.path
-        self.at = 0
-
-    @property
-    def place(self) -> Place:
-        """The place of the first task that it has not looked at, while it is not at the end."""
-        return self.lanes.heads[self.at]
-
-
-def _first(cursors: list[_Cursor]) -> tuple[_Cursor, Place | None]:
-    """Whose turn it is, and after which place another's: at each depth of groups the least virtual time, then the first
-    place."""
-    until: Place | None = None
-    depth = 0
-    while len(cursors) > 1:
-        inside: dict[Group, list[_Cursor]] = {}
-        for cursor in cursors:
-            inside.setdefault(cursor.path[depth], []).append(cursor)
-        depth += 1
-        if len(inside) == 1:
-            continue
-        turns = [(group.virtual_time, _least_place(own), group.name, own) for group, own in inside.items()]
-        turns.sort()
-        if turns[0][0] == turns[1][0]:
-            until = turns[1][1] if until is None else min(until, turns[1][1])
-        cursors = turns[0][3]
-    return cursors[0], until
-
-
-def _least_place(cursors: list[_Cursor]) -> Place:
-    return cursors[0].place if len(cursors) == 1 else min(cursor.place for cursor in cursors)
 
 
 class Admission:
@@ -130,11 +91,17 @@ class Admission:
 
     def _walk_level(self, level: dict[str, Lanes]) -> None:
         """Walk the lanes of one priority: the group with the least virtual time first, its lanes in order."""
-        cursors = [_Cursor(lanes) for lanes in level.values()]
-        while cursors := [cursor for cursor in cursors if cursor.at < len(cursor.lanes.heads)]:
-            self._walk_lanes(*_first(cursors))
+        cursors = [Cursor(lanes) for lanes in level.values()]
+        if len(cursors) == 1:  # mostly
+            while cursors[0].place is not None:
+                self._walk_lanes(cursors[0], None)
+            return
+        order = GroupOrder(cursors)
+        while (turn := order.first()) is not None:
+            self._walk_lanes(*turn)
+            order.step()
 
-    def _walk_lanes(self, cursor: _Cursor, until: Place | None) -> None:
+    def _walk_lanes(self, cursor: Cursor, until: Place | None) -> None:
         """Walk the lanes of one group until somebody started, which changes the order, or another group comes first."""
         walk, supply, lanes, parked = self._walk, self._supply, cursor.lanes, self._runs_parked
         while cursor.at < len(lanes.ordered):
@@ -147,7 +114,7 @@ class Admission:
             if not (hopeless and not (self._node_in_play and shape.on_node)) and self._try_lane(lane):
                 return
             cursor.at += 1
-            if until is not None and cursor.at < len(lanes.heads) and cursor.place > until:
+            if until is not None and (place := cursor.place) is not None and place > until:
                 return
 
     def _try_reserved(self, task: Task) -> None:
