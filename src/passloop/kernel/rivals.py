@@ -21,13 +21,14 @@ class Rivals:
     ended now (closed, vetoed, too few). Who waits for the same that is gone waits for the same.
     """
 
-    __slots__ = ("_devices", "_now", "_queue", "_reserved", "asked", "gone")
+    __slots__ = ("_devices", "_known", "_now", "_queue", "_reserved", "asked", "gone")
 
     def __init__(self, queue: ReadyQueue, reserved: list[Task], devices: DevicePool, asker: Task, now: int) -> None:
         self._queue = queue
         self._reserved = reserved
         self._devices = devices
         self._now = now
+        self._known: dict[ShapeVariant, bool] = {}  # many groups wait for the same, and this lives for one question
         self.asked = self.gone = 0
         for variant in _left(asker):
             self.asked |= variant.mask
@@ -55,6 +56,13 @@ class Rivals:
                 yield _left(task)
 
     def _could_use(self, variant: ShapeVariant) -> bool:
+        """Whether a variant could start; looked at once for all who wait for the same."""
+        known = self._known.get(variant)
+        if known is None:
+            known = self._known[variant] = self._lacks_nothing_else(variant)
+        return known
+
+    def _lacks_nothing_else(self, variant: ShapeVariant) -> bool:
         """Whether a variant lacks nothing beside what is asked, and could have that where the asker could."""
         for pool, amount in variant.draws:
             bit = 1 << pool.bit
