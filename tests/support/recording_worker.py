@@ -2,12 +2,14 @@
 
 It appends to FOLDER/record one line when it begins and one before it ends: which attempt it is, which process, when,
 and whether it was alone: it holds FOLDER/<task>.lock as long as it lives, which a second live attempt cannot.
-MILLIS is how long its work takes; "gate" instead waits for a byte from the pipe FOLDER/gate.
+MILLIS is how long its work takes; "gate" instead waits for a byte from the pipe FOLDER/gate. Told to end by SIGTERM it
+says its end, too, and dies of it: only who is killed has a line without an end.
 """
 
 import fcntl
 import os
 import select
+import signal
 import sys
 import time
 
@@ -31,10 +33,32 @@ def tell(what: str) -> None:
     os.write(record, " ".join(words).encode() + b"\n")
 
 
+def wait() -> bool:
+    """Do the work. Whether SIGTERM came before its end."""
+    ends = select.poll()
+    ends.register(told, select.POLLIN)
+    if work != "gate":
+        return bool(ends.poll(int(work)))
+    gate = os.open(f"{folder}/gate", os.O_RDONLY | os.O_NONBLOCK)
+    ends.register(gate, select.POLLIN)
+    while (told, select.POLLIN) not in ends.poll():
+        try:
+            os.read(gate, 1)
+        except BlockingIOError:
+            continue  # another one took the byte that lets one through
+        return False
+    return True
+
+
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 tell("start")
-if work == "gate":
-    os.read(os.open(f"{folder}/gate", os.O_RDONLY), 1)  # one byte lets one through
-else:
-    select.poll().poll(int(work))
+told, telling = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+signal.set_wakeup_fd(telling)
+signal.signal(signal.SIGTERM, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+ended = wait()
 tell("end")
+if ended:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 sys.exit(code)
