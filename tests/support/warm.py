@@ -165,8 +165,8 @@ async def later(value: int) -> int:
 
 
 def record(folder: str, work: int | str) -> None:
-    """Leave proof of itself as `recording_worker.py` does: that it begins, was alone, and ends after so many ms, or once
-    it is let through this gate.
+    """Leave proof of itself as `recording_worker.py` does: that it begins, was alone, and ends after so many ms, or
+    once it is let through this gate.
     """
     cell = worker.cell()
     lock = os.open(f"{folder}/{cell.task}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
