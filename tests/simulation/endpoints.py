@@ -53,6 +53,10 @@ class Endpoints:
         until = None if millis is None else now + millis
         self._troubles[name] = Trouble(until, millis if says else None, 429 if says else 503)
 
+    def refuse(self, name: str, millis: int, *, says: bool) -> None:
+        """An endpoint refuses for so many ms, and says for how long or not."""
+        self._troubles[name] = Trouble(self._clock.now() + millis, millis if says else None, 429 if says else 503)
+
     def lose(self, name: str) -> None:
         """A model refuses until all is well again, and says nothing of when that is."""
         self._troubles[name] = Trouble(None, None, 503)

@@ -20,10 +20,12 @@ from passloop.kernel import (
     warm_order,
 )
 from passloop.kernel.blockers import Blocker
+from passloop.kernel.cooldowns import Gate
 from passloop.kernel.device_pool import DevicePool
 from passloop.kernel.ends import Ends
 from passloop.kernel.events import DeviceSeen, PoolKind, StartRefused
 from passloop.kernel.instructions import Stop
+from passloop.kernel.pools import LimitPool
 from passloop.kernel.records import Attempt, Group, ShapeVariant, Task
 from passloop.kernel.state import State
 
@@ -145,14 +147,24 @@ def charges_nobody(_state: State, attempt: Attempt, _millis: int, *, pending: in
         group.pending += pending
 
 
+def most_of_what_is_allowed(pool: LimitPool, _now: int) -> int:
+    """Who asks more than refusals have left of a limit never goes, though nobody else is there."""
+    assert pool.closure is not None
+    probed = pool.closure.gate is Gate.HALF_OPEN and pool.closure.probe is None
+    limit = pool.closure.limit if pool.closure.gate is Gate.OPEN else pool.capacity if probed else 0
+    return min(limit, pool.capacity) - pool.used
+
+
 @pytest.mark.parametrize(
     ("where", "name", "fault", "seeds"),
     [
         (admission, "patience_of", never_patient_enough, range(1, 5)),
         (admission.Admission, "_reserve", lambda _admission, _task, _blocked: False, range(1, 5)),
         (ledger, "_charge_path", charges_nobody, range(5, 12)),
+        (LimitPool, "most", most_of_what_is_allowed, range(3, 4)),
+        (admission.Admission, "_wake_at_refill", lambda *_: None, range(1, 2)),
     ],
-    ids=["patience without end", "no reservations", "groups for nothing"],
+    ids=["patience without end", "no reservations", "groups for nothing", "low limits", "nobody wakes for a rate"],
 )
 def test_who_starves_beside_an_endless_load_breaks_one_of_a_few_histories(
     monkeypatch: pytest.MonkeyPatch, where: object, name: str, fault: object, seeds: range
