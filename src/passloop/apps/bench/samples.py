@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .benchmarks.base import StoredAnswer
+from .durable import write_whole
 
 __all__ = ["SampleLog", "answers_of", "lines_of"]
 
@@ -23,13 +24,11 @@ class SampleLog:
     """An open log of answers. Each line is handed to the system at once, so that it survives the process."""
 
     def __init__(self, path: Path) -> None:
-        kept = answers_of(path)
-        text = lines_of(kept)
+        data = _read(path)
+        kept = _answers_in(data)
         self.answers: dict[str, StoredAnswer] = {each.sample: each for each in kept}
+        _mend(path, data, lines_of(kept))
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        if os.fstat(self._descriptor).st_size != len(text):
-            os.ftruncate(self._descriptor, 0)
-            self._write(text)
 
     def add(self, answer: StoredAnswer) -> None:
         """Append one answer, unless its sample has one."""
@@ -56,19 +55,48 @@ class SampleLog:
 
 
 def answers_of(path: Path) -> list[StoredAnswer]:
-    """Every whole line of a log, the first of each sample; none if there is no log. The last one may lack its newline:
-    other programs write such logs.
+    """Every whole line of a log, the first of each sample; none if there is no log or it cannot be read. The last one
+    may lack its newline: other programs write such logs.
     """
     try:
-        data = path.read_bytes()
+        return _answers_in(_read(path))
     except OSError:
         return []
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a log; none if it is not there. One that cannot be read is not an empty one: raises `OSError`."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _answers_in(data: bytes) -> list[StoredAnswer]:
     found: dict[str, StoredAnswer] = {}
     for line in data.split(b"\n"):
         answer = _answer(line)
         if answer is not None:
             found.setdefault(answer.sample, answer)
     return list(found.values())
+
+
+def _mend(path: Path, data: bytes, lines: bytes) -> None:
+    """Let a log that holds `data` hold these lines of it alone; whoever dies meanwhile leaves all of them there.
+
+    A torn end is cut off, which needs no room. What is wrong before it asks for a new file. Raises `OSError`.
+    """
+    if data == lines:
+        return
+    if not data.startswith(lines):
+        write_whole(path, lines)
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.ftruncate(descriptor, len(lines))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lines_of(answers: Iterable[StoredAnswer]) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,53 @@ def test_a_torn_or_foreign_line_is_dropped_and_the_first_answer_counts(tmp_path:
     assert path.read_bytes().count(b"\n") == 2
     assert [(each.sample, each.answer, each.score) for each in found] == [("a", "1", 0.5), ("b", "?é", None)]
     assert (found[0].reference, found[0].extra, found[1].extra) == ([1], {"tokens": 3}, {"n": 1})
+
+
+@contextmanager
+def disk_full() -> Iterator[None]:
+    """No file can get a byte more, as on a disk without room; a file can be made and cut."""
+    size, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+
+
+WHOLE = b"".join(b'{"sample": "s%d", "answer": "yes", "reference": null}\n' % number for number in range(1000))
+
+
+@pytest.mark.parametrize("torn", [b'{"sample": "s1000", "ans', bytes(40), b"\n"], ids=["cut", "zeros", "blank"])
+def test_a_torn_end_costs_no_answer_where_the_disk_is_full(torn: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(WHOLE + torn)
+    with disk_full():
+        log = SampleLog(path)
+    assert path.read_bytes() == WHOLE
+    log.add(StoredAnswer(sample="s1000", answer="yes"))
+    log.close()
+    assert [each.sample for each in answers_of(path)] == [f"s{number}" for number in range(1001)]
+
+
+@pytest.mark.parametrize("place", [0, 500])
+def test_a_torn_line_in_the_middle_costs_no_other_answer_where_the_disk_is_full(place: int, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    lines = WHOLE.splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:place], b'{"sample": "x", "ans' + lines[place], *lines[place + 1 :]]))
+    with disk_full(), pytest.raises(OSError, match="File too large"):
+        SampleLog(path)
+    assert len(answers_of(path)) == len(lines) - 1
+    SampleLog(path).close()
+    assert path.read_bytes() == b"".join([*lines[:place], *lines[place + 1 :]])
+
+
+def test_a_log_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    """Reading this process's memory at 0 fails as a bad disk does."""
+    path = tmp_path / "answers.jsonl"
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match="Input/output error"):
+        SampleLog(path)
+    assert answers_of(path) == []
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
