@@ -9,7 +9,9 @@ import os
 import select
 import signal
 import socket
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,13 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+@pytest.fixture
+def short_tmp() -> Iterator[str]:
+    """Where vLLM makes sockets, whose paths may have 107 bytes: a test's own folder can be longer."""
+    with tempfile.TemporaryDirectory(prefix="vllm-", dir="/tmp") as folder:
+        yield folder
+
+
 def wait_up(folder: Path) -> None:
     """Until the server has said that it serves."""
     logs = [folder / name for name in ("stdout.log", "stderr.log")]
@@ -62,13 +71,12 @@ def wait_up(folder: Path) -> None:
 
 
 def test_p06_vllm_killed_with_9_leaves_no_engine_and_no_worker(
-    python: Path, free_port: int, field: Field, nursery: Nursery, tmp_path: Path
+    python: Path, free_port: int, short_tmp: str, field: Field, nursery: Nursery, tmp_path: Path
 ) -> None:
     engine = nursery.engine(field.home.path, field.environ)
     assert engine.wait_ready()
-    (tmp_path / "tmp").mkdir()
     command = serve_command(python, tiny_model(tmp_path / "model"), free_port)
-    variables = QUIET | {"TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    variables = QUIET | {"TMPDIR": short_tmp, "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     words = ["env", *(f"{name}={value}" for name, value in variables.items()), *command]
     (task,) = field.submit_tasks([{"command": words}], spec={"grace": GRACE})
     field.wait_running([task])

@@ -125,25 +125,33 @@ class Customer:
         self._client = Client(str(folder / "home"))
 
     def come(self) -> None:
-        """Retry what failed, or not; then start the dataset with more rows, or the one that is still being made."""
+        """Retry what failed, or not; then start the dataset with more rows, or the one that is still being made, if it
+        is not an older one of which something is tried again.
+        """
         if self._chance.random() < 0.3:
             self._client.post("/tasks/retry", {"select": ["state:failed"]})
+        if self._starts(self.rows + GROWS):
+            self.rows += GROWS
+        else:
+            self._starts(self.rows)
+
+    def _starts(self, rows: int) -> bool:
+        """Whether it was begun or joined; not beside a run that makes the same file of other rows."""
+        wire = json.loads(dataset(self._folder, self._url, rows).wire())
         try:
-            self._start(self.rows + GROWS)
+            answer = self._client.post("/generate", {"dataset": wire, "files": False})
         except CliError as refused:
             if "still makes" not in str(refused):
                 raise
-            self._start(self.rows)
-        else:
-            self.rows += GROWS
-
-    def _start(self, rows: int) -> None:
-        wire = json.loads(dataset(self._folder, self._url, rows).wire())
-        answer = self._client.post("/generate", {"dataset": wire, "files": False})
+            return False
         self.runs.add(answer["run"]["id"])
+        return True
 
     def finish(self) -> Summary:
-        """Start it as often as it takes, as the summary says, until each cell has a value."""
+        """Start it as often as it takes, as the summary says, until each cell has a value, once older runs are over."""
+        for run in sorted(self.runs):
+            waited = self._client.get("/wait", [("select", f"@{run}"), ("timeout_ms", "60000")], timeout=65)
+            assert waited["final"], f"run {run} is not over"
         made = dataset(self._folder, self._url, self.rows)
         for _ in range(STARTS):
             summary = Generate(made, home=str(self._folder / "home")).work(self._client, lambda run: self.runs.add(run))
