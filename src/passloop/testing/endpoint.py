@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -104,7 +105,7 @@ class FaultyEndpoint:
         self._started = now()
         self._runner: web.AppRunner | None = None
         self._closing = asyncio.Event()
-        self._used: set[int] = set()
+        self._used: WeakSet[object] = WeakSet()
         self.url = ""
 
     async def start(self, port: int = 0) -> str:
@@ -281,11 +282,10 @@ class FaultyEndpoint:
         self._log.note(what, at=self._now(), model=model.name, key=key, **fields)
 
     def _is_dropped(self, request: web.Request) -> bool:
-        if not self.script.drops_reused:
+        if not self.script.drops_reused or request.transport is None:
             return False
-        connection = id(request.protocol)
-        was_used = connection in self._used
-        self._used.symmetric_difference_update({connection})
+        was_used = request.transport in self._used
+        self._used.add(request.transport)
         return was_used
 
     @staticmethod

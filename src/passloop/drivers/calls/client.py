@@ -1,12 +1,12 @@
-"""The HTTP client, and the only file that knows which library it is. One session for all endpoints; it retries nothing
-but a connection that the server had closed while it was idle. Must never log a header.
+"""The HTTP client, and the only file that knows which library it is. It sends a request again only if the connection it
+kept for it turns out at once to have been closed, once, over a new one. Must never log a header.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NoReturn
@@ -27,8 +27,11 @@ __all__ = ["Client", "Reply"]
 CONNECT_SECONDS = 10
 KEEP_ALIVE_SECONDS = 4
 """Servers close idle connections, some after 5 s; ours go before."""
-STALE_MOST = 64
-"""So many connections in a row may turn out to be closed before it is no accident any more."""
+STALE_S = 0.3
+"""A connection that the server had closed while it was idle breaks within so many seconds of the send: what tells it is
+the answer to our first packet, one round trip away, which is under 0.3 s around the world. What breaks later was taken
+in by a server that may have worked on it: nobody knows what came of it, and it is not sent again here.
+"""
 LARGEST = 64 * 1024 * 1024
 
 
@@ -44,9 +47,14 @@ class Reply:
 
 @dataclass(slots=True)
 class _Trip:
-    """One request under way: whether it went over a connection that had been used before."""
+    """One request under way: whether it went over a connection that had been used before, and when, in seconds."""
 
     reused: bool = False
+    sent: float = 0.0
+
+
+class _Stale(Exception):
+    """The server had closed the connection before the request came: nobody has read it."""
 
 
 _TRIP: ContextVar[_Trip] = ContextVar("passloop_trip")
@@ -54,13 +62,14 @@ _TRIP: ContextVar[_Trip] = ContextVar("passloop_trip")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells a trip whether its connection had been used before. The library's traces would tell it too, for a tenth of
-    what a request costs.
+    """Tells a trip whether its connection had been used before, and when it got it. The library's traces would tell it
+    too, for a tenth of what a request costs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
         self._used: WeakSet[object] = WeakSet()
+        self._now = now
 
     async def connect(
         self,
@@ -70,41 +79,45 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Connection:
         """Get a connection, kept or new."""
         connection = await super().connect(req, traces, timeout)
-        _TRIP.get().reused = connection.protocol in self._used
+        trip = _TRIP.get()
+        trip.reused, trip.sent = connection.protocol in self._used, self._now()
         self._used.add(connection.protocol)
         return connection
 
 
 class Client:
-    """Makes calls. Raises `Unreachable`, `Broken`, `Silent`."""
+    """Makes calls. Raises `Unreachable`, `Broken`, `Silent`. `now` is in seconds; None for the loop's time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, now: Callable[[], float] | None = None) -> None:
         self._urls: dict[tuple[str, str], URL] = {}
-        self._session = aiohttp.ClientSession(
-            connector=_Connector(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent",),
-        )
+        self._now = now or asyncio.get_running_loop().time
+        self._kept = _session(_Connector(self._now))
+        self._fresh = _session(aiohttp.TCPConnector(limit=0, force_close=True))
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        await self._kept.close()
+        await self._fresh.close()
 
     async def call(self, request: CallRequest, headers: Mapping[str, str]) -> Reply:
         """Make one call and take its answer apart."""
-        body = _body(request)
-        for _ in range(STALE_MOST):
-            trip = _Trip()
-            _TRIP.set(trip)
-            try:
-                return await self._once(self._url(request), body, headers, request, trip)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if not trip.reused or isinstance(error, aiohttp.ClientConnectorError):
-                    _translate(error)
-            except (aiohttp.ClientError, ssl.SSLError, ValueError) as error:
-                _translate(error)
-        raise Broken("the server closes each connection before it answers")
+        try:
+            return await self._send(self._kept, request, headers)
+        except _Stale:  # others that are kept may be, too: a new one cannot
+            return await self._send(self._fresh, request, headers)
+
+    async def _send(self, session: aiohttp.ClientSession, request: CallRequest, headers: Mapping[str, str]) -> Reply:
+        """Send a request over a connection of this session, once. Raises `_Stale` if nobody can have read it."""
+        trip = _Trip()
+        _TRIP.set(trip)
+        try:
+            return await self._once(session, headers, request, trip)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if trip.reused and self._now() - trip.sent < STALE_S:
+                raise _Stale from None
+            _translate(error)
+        except (aiohttp.ClientError, ssl.SSLError, ValueError) as error:
+            _translate(error)
 
     def _url(self, request: CallRequest) -> URL:
         """Where a request goes, made once for each endpoint. Raises `ValueError`."""
@@ -115,13 +128,13 @@ class Client:
         return url
 
     async def _once(
-        self, url: URL, body: bytes, headers: Mapping[str, str], request: CallRequest, trip: _Trip
+        self, session: aiohttp.ClientSession, headers: Mapping[str, str], request: CallRequest, trip: _Trip
     ) -> Reply:
         try:
             if request.silence is None:
-                return await self._exchange(url, body, headers, request, trip, None)
+                return await self._exchange(session, headers, request, trip, None)
             async with asyncio.timeout(request.silence / 1000) as watch:
-                return await self._exchange(url, body, headers, request, trip, watch)
+                return await self._exchange(session, headers, request, trip, watch)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 raise Unreachable(f"it does not answer within {CONNECT_SECONDS} s") from None
@@ -129,16 +142,25 @@ class Client:
 
     async def _exchange(
         self,
-        url: URL,
-        body: bytes,
+        session: aiohttp.ClientSession,
         headers: Mapping[str, str],
         request: CallRequest,
         trip: _Trip,
         watch: asyncio.Timeout | None,
     ) -> Reply:
-        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+        sending = session.post(self._url(request), data=_body(request), headers=headers, allow_redirects=False)
+        async with sending as response:
             trip.reused = False  # an answer began: whatever breaks now is no stale connection
             return await _reply(response, watch, request)
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent",),
+    )
 
 
 async def _reply(response: aiohttp.ClientResponse, watch: asyncio.Timeout | None, request: CallRequest) -> Reply:
