@@ -35,6 +35,22 @@ def limited(world: World, task: TaskId, retry_after: int | None = None) -> None:
     world.end(task, "rate_limited", status=429, retry_after=retry_after)
 
 
+def test_who_asks_a_closed_pool_keeps_nothing_from_those_who_do_not_ask_it() -> None:
+    """It could not start though all our work ended now, so it is no head; else it would keep the CPUs meanwhile."""
+    world = World(gpus=0, cpus=2)
+    world.declare("model", PoolKind.LIMIT, 2)
+    first, second = calls(world, 2)
+    holder = world.submit(cpus=2, limit=MINUTE)
+    waits = world.submit(ask(cpus=2, model=1), patience=0)
+    limited(world, first, retry_after=10 * MINUTE)
+    limited(world, second, retry_after=10 * MINUTE)
+    others = world.submit_many(cpus=1, n=2)
+    world.finish(holder)
+    assert [world.state(task) for task in others] == [TaskState.RUNNING] * 2
+    assert not world.reserved(waits)
+    assert "cooling" in world.why(waits)
+
+
 def test_a_limit_pool_admits_at_most_its_limit() -> None:
     world = endpoint(limit=3)
     calls(world, 10)
