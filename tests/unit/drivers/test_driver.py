@@ -7,18 +7,33 @@ import json
 import os
 import shutil
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from passloop.drivers.base import Launch
+from passloop.drivers.processes import keeper
 from passloop.drivers.processes.keeper.frames import join
 from passloop.drivers.processes.keeper.zygote import MOST_RESTED
 from passloop.drivers.processes.launcher import Launcher
 from passloop.kernel.events import Exited, Started, StartRefused
 from passloop.kernel.tasks import OutcomeKind
 from tests.support.attempts import PATIENCE, Stage, live_of, order_for, tree_command, waiting_command
+
+KEEPER = Path(keeper.__file__).parent
+
+BOOT_WITH_MOST_ATTEMPTS = """
+import sys, types
+package = types.ModuleType("keeper")
+package.__path__ = [{keeper!r}]
+sys.modules["keeper"] = package
+import keeper.shim, keeper.zygote
+keeper.shim.MOST_ATTEMPTS = {most}
+keeper.zygote.main(orders=int(sys.argv[1]), home=int(sys.argv[2]), open_files=int(sys.argv[3]))
+"""
+"""What a zygote begins with whose shims give way sooner, in the place of the keeper's own `boot.py`."""
 
 
 @pytest.fixture
@@ -130,6 +145,19 @@ async def test_rested_shims_end_with_their_zygote(stage: Stage) -> None:
     await stage.driver.stop()
     for shim in shims:
         await _gone(shim)
+
+
+async def test_a_shim_at_its_last_attempt_is_handed_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would end with that order in its hands, and an attempt that nobody began would be lost."""
+    most, attempts = 2, range(1, 17)
+    boot = tmp_path / "boot.py"
+    boot.write_text(BOOT_WITH_MOST_ATTEMPTS.format(keeper=str(KEEPER), most=most))
+    monkeypatch.setattr("passloop.drivers.processes.launcher._BOOT", boot)
+    async with Stage(tmp_path) as stage:
+        ended = [(await stage.run(["true"], attempt)).outcome for attempt in attempts]
+        assert [(outcome.kind, outcome.message) for outcome in ended] == [(OutcomeKind.SUCCESS, "")] * len(attempts)
+        started = [await stage.heard.until(Started, attempt) for attempt in attempts]
+    assert max(Counter(event.process for event in started).values()) <= most
 
 
 async def _gone(pidfd: int) -> None:

@@ -157,11 +157,11 @@ class Zygote:
         shim.settle_in(self._open_files)
         order: Order | None = first
         notice = os.getpid().to_bytes(_NOTICE, sys.byteorder)
-        for _ in range(shim.MOST_ATTEMPTS):
-            if order is None:
-                return
-            if not shim.run(order, self._environment_for(order), self._reporter, self._boot, lock_fds):
-                return
+        left = shim.MOST_ATTEMPTS
+        while order is not None:
+            left -= 1
+            if not shim.run(order, self._environment_for(order), self._reporter, self._boot, lock_fds) or not left:
+                return  # without a notice: whoever says that it rests is handed an order, which would be lost
             os.write(self._notices[1], notice)
             order, lock_fds = take_order(orders)
 
