@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -158,6 +160,28 @@ async def test_a_shim_at_its_last_attempt_is_handed_no_other(tmp_path: Path, mon
         assert [(outcome.kind, outcome.message) for outcome in ended] == [(OutcomeKind.SUCCESS, "")] * len(attempts)
         started = [await stage.heard.until(Started, attempt) for attempt in attempts]
     assert max(Counter(event.process for event in started).values()) <= most
+
+
+async def test_a_shim_holds_no_device_lock_that_came_for_the_order_of_another(tmp_path: Path) -> None:
+    """Orders that wait for the zygote come to it as one piece, with the descriptors of the last of them."""
+    path = tmp_path / "lock"
+    path.touch()
+    held = os.open(path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_SH)
+    async with Stage(tmp_path, inherit_fds=lambda granted: [held] if granted.devices else []) as stage:
+        assert stage.driver._launcher is not None
+        zygote = stage.driver._launcher.pid
+        assert zygote is not None
+        os.kill(zygote, signal.SIGSTOP)
+        stage.launch(["true"], 1)
+        stage.launch(["true"], 2, gpus=["GPU-a"])
+        os.kill(zygote, signal.SIGCONT)
+        await stage.ended(1)
+        await stage.ended(2)
+        os.close(held)
+        await stage.run(["true"], 3)  # by then the zygote has let go what it passed on
+        with path.open() as another:
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 async def _gone(pidfd: int) -> None:

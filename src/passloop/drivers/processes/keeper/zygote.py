@@ -144,6 +144,8 @@ class Zygote:
             os.close(self._notices[0])
             for post in self._posts.values():
                 post.dismiss()
+            for fd in self._lock_fds:  # came glued to this order, for later ones: held here they outlast these
+                os.close(fd)
             self._live_as_shim(order, orders, lock_fds)
         except BrokenPipeError:
             os._exit(0)  # the zygote is gone
