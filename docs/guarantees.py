@@ -155,13 +155,14 @@ def _commits(there: dict[str, list[Result]]) -> str:
     """Of which commits the large figures are: one, if it is one; and how many are not shown."""
     where: dict[str, list[str]] = {}
     for name, results in there.items():
-        for commit in {_commit(one) for one in results if one["size"] == "large" and "outcome" not in one}:
+        large = [one for one in results if one["size"] == "large" and "outcome" not in one]
+        for commit in {_commit(one) for one in large if one.get("commit")}:
             where.setdefault(commit, []).append(name)
-    if not where:
-        return "No large figure was written down yet."
     found = [one for promise in PROMISES for one in shown(promise, "large", there[promise.name])]
     missing = sum(not one.enough for one in found)
     lacks = f" {missing} of {len(found)} large figures {'is' if missing == 1 else 'are'} not shown." if missing else ""
+    if not where:
+        return f"No large figure was written down yet at a commit that is known.{lacks}"
     if len(where) == 1:
         return f"All large figures that are shown are of {next(iter(where))}.{lacks}"
     parts = [f"{commit}: {', '.join(names)}" for commit, names in sorted(where.items(), key=lambda one: -len(one[1]))]
@@ -169,7 +170,7 @@ def _commits(there: dict[str, list[Result]]) -> str:
 
 
 def _commit(one: Result) -> str:
-    return f"`{one['commit']}`" if one.get("commit") else "an unknown commit"
+    return f"`{one['commit']}`"
 
 
 def _cells(promise: Promise, results: list[Result]) -> Iterator[str]:
@@ -214,8 +215,8 @@ def _details(promise: Promise, results: list[Result]) -> str:
 
 
 def _when(one: Result) -> str:
-    commit = f" at `{one['commit']}`" if one.get("commit") else ""
-    return f"{one['date']}, {one['version']}{commit}"
+    commit = f"at `{one['commit']}`" if one.get("commit") else "at an unknown commit, not counted"
+    return f"{one['date']}, {one['version']} {commit}"
 
 
 def _merged(found: list[Result]) -> Iterator[str]:
@@ -247,7 +248,8 @@ def report(results: list[Result]) -> bool:
     for promise in PROMISES:
         found = [one for one in results_of(promise, results) if one["size"] == "large"]
         figures = list(shown(promise, "large", found))
-        where = ", ".join(sorted({_commit(one).strip("`") for one in found if "outcome" not in one}))
+        records = [one for one in found if "outcome" not in one and one.get("commit")]
+        where = ", ".join(sorted({_commit(one).strip("`") for one in records}))
         if enough := [one.said for one in figures if one.enough]:
             print(f"{promise.name:4}shown at {where}: {'; '.join(enough)}")
         for one in figures:

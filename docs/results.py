@@ -2,7 +2,8 @@
 
 A line is either what a test recorded of a promise, or how the test ended. A record counts once its test has passed: one
 that is red takes what it showed before away, one that was skipped leaves it and says so. Nothing is made up: what is
-added up is of one test on one commit, and a result whose test is gone is dropped.
+added up is of one test on one commit, what is of no known commit is not counted, and a result whose test is gone is
+dropped.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def lines_of(files: Iterable[str]) -> list[str]:
 def take_in(results: Iterable[Result], lines: Iterable[str]) -> list[Result]:
     """The results with those of `lines` in place of older ones of the same test.
 
-    A file that was left lying is no news: lines from before the result that is there are passed over. A record without
-    a time was written before tests said how they ended, and is taken at its word.
+    A file that was left lying is no news: lines from before the result that is there are passed over. So is a line
+    without a time: nobody can say whether it is news, nor how its test ended.
     """
     kept: dict[Key, list[Result]] = {}
     for one in results:
@@ -54,15 +55,12 @@ def take_in(results: Iterable[Result], lines: Iterable[str]) -> list[Result]:
     for line in map(json.loads, filter(str.strip, lines)):
         one = line | {"test": line["test"].removeprefix("tests/")}
         key = _key(one)
-        if _when(one) < known.get(key, ""):
+        if "time" not in one or _when(one) < known.get(key, ""):
             continue
         if "outcome" in one:
             _end(kept, one, under_way.pop(key, []))
-        elif "time" in one:
+        else:
             under_way.setdefault(key, []).append(one)
-        elif one not in kept.get(key, []):
-            _drop_others(kept, one)
-            kept.setdefault(key, []).append(one)
     found = [one for of_one in kept.values() for one in of_one]
     return sorted(found, key=lambda one: (int(one.get("promise", "P0")[1:]), one["size"], one["test"], _when(one)))
 
@@ -153,15 +151,14 @@ def _may_be(skipped: list[str], figure: Figure) -> bool:
 def _reached(figure: Figure, size: str, records: list[Result]) -> tuple[str, bool]:
     """What these records come to, in words where it is too little, and whether it is enough.
 
-    What adds up is of one commit: that at which it comes to most.
+    What adds up is of one commit: that at which it comes to most. What is of no known commit counts nowhere.
     """
     wanted = figure.wanted(size)
     assert wanted is not None
     numbers = list(_numbers(figure, size, records))
     if figure.rule == "sum":
-        total = max(
-            sum(number for of, number in numbers if of == commit) for commit in {"", *(of for of, _ in numbers)}
-        )
+        commits = {of for of, _ in numbers}
+        total = max((sum(number for of, number in numbers if of == commit) for commit in commits), default=0)
         return f"{total:,} of {figure.said(size)}", total >= wanted
     if not numbers:
         return f"{figure.said(size)}: nothing was written down", False
@@ -176,8 +173,8 @@ def _numbers(figure: Figure, size: str, records: list[Result]) -> Iterator[tuple
         numbers = one["numbers"]
         if figure.of is not None and numbers.get(figure.of[0], 0) < figure.of[1 if size == "small" else 2]:
             continue
-        if figure.unit in numbers:
-            yield one.get("commit") or "", numbers[figure.unit]
+        if figure.unit in numbers and one.get("commit"):
+            yield one["commit"], numbers[figure.unit]
 
 
 def passed_on(commit: str, lines: Iterable[str]) -> list[str]:

@@ -130,11 +130,21 @@ def test_the_head_names_the_commits_of_the_large_figures() -> None:
     assert "The large figures are not of one commit. `aaaaaaaa`: P1; `bbbbbbbb`: P14." in two
 
 
-def test_a_line_from_before_outcomes_were_written_is_taken_at_its_word() -> None:
-    older = [json.dumps({k: v for k, v in json.loads(one).items() if k != "time"}) for one in chunks(20)[::2]]
-    results = MAKER.take_in([], older)
-    assert cell([], "P14", before=results).startswith("✓ 20,000 seeds of 500 events")
-    assert MAKER.take_in(results, older) == results
+def test_a_line_that_does_not_say_when_is_passed_over() -> None:
+    older = [json.dumps({k: v for k, v in json.loads(one).items() if k != "time"}) for one in chunks(20)]
+    assert MAKER.take_in([], [*older, *older[::2]]) == []
+
+
+@pytest.mark.parametrize("commit", ["", None])
+def test_what_is_of_no_known_commit_is_told_and_shows_nothing(commit: str | None) -> None:
+    """Neither what adds up, nor what must be at least so much, nor what must stay below a limit."""
+    clients = {"clients": 32, "requests": 9_000, "seconds": 60, "longest_ms": 1, "p99_ms": 1}
+    lines = [*chunks(20, commit=commit), *shown("P19", CLIENTS, commit=commit, said="so many clients", **clients)]
+    older = [{k: v for k, v in one.items() if k != "time"} for one in MAKER.take_in([], lines)]
+    assert "✓" not in cell([], "P14", before=older) + cell([], "P19", before=older)
+    page = MAKER.page(older)
+    assert re.search(r"No large figure was written down yet at a commit that is known. (\d\d) of \1 large", page)
+    assert "- large, 2026-01-02, 1 at an unknown commit, not counted:\n  - so many clients\n" in page
 
 
 def test_a_file_that_was_left_lying_takes_the_place_of_nothing() -> None:
