@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import errno
 
-__all__ = ["AGAIN_S", "lacks_descriptor"]
+from passloop.passing import Passing
+
+__all__ = ["AGAIN_S", "is_passing", "lacks_descriptor"]
 
 AGAIN_S = 1.0
 """Seconds until that is tried again for which no descriptor was left, or too many were under way.
@@ -14,9 +16,25 @@ AGAIN_S = 1.0
 A timer, since nothing tells when one becomes free: neither this process's own nor the system's table wakes who waits.
 """
 
+DEEPEST = 16
+"""So many errors are looked at of those that one was raised for."""
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 def lacks_descriptor(error: OSError) -> bool:
     """Whether nothing could be opened for want of descriptors or memory, which says nothing of what was asked about."""
     return error.errno in _NO_DESCRIPTOR
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error is for a want that passes: of descriptors, or of a store that cannot be read now. So is one that
+    was raised for such a one, in whatever words: these are not its own.
+    """
+    found: BaseException | None = error
+    for _ in range(DEEPEST):
+        if found is None:
+            return False
+        if isinstance(found, Passing) or (isinstance(found, OSError) and lacks_descriptor(found)):
+            return True
+        found = found.__cause__ or found.__context__
+    return False

@@ -1,18 +1,20 @@
 """Writes out units of sources: calls the app's expander off the turn and reports what it made. Decides nothing.
 
 What an expander returns or raises becomes an event in the inbox, so that a unit's tasks and the word that it is written
-out are one commit. An expander that is slow delays its own source alone. After a restart the units that were asked for
-and not answered are asked for again.
+out are one commit. A want that passes says nothing of the unit, which is asked for again a little later. An expander
+that is slow delays its own source alone. After a restart the units that were asked for and not answered are asked for
+again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from passloop.drivers import descriptors
 from passloop.kernel.changes import Change, SourceAdded, SourceChanged
 from passloop.kernel.events import Event, Expanded, ExpansionFailed
 from passloop.kernel.ids import RunId
@@ -72,7 +74,7 @@ class Expander(Protocol):
     async def expand(self, ask: ExpandAsk) -> Expansion:
         """The unit's tasks: a function of `ask` and of what is committed, since it may be asked again after a crash.
 
-        Whatever it raises ends the source with that message.
+        Whatever it raises ends the source with that message, but for a want that passes (`drivers/descriptors.py`).
         """
         ...
 
@@ -168,11 +170,18 @@ class Expansions:
         else:
             self._report(event, environments=environments)
 
-    def _written_out(self, order: Expand) -> Awaitable[Expansion]:
+    async def _written_out(self, order: Expand) -> Expansion:
+        """The unit, asked for again while nothing can be said of it; until then its source waits, or is cancelled."""
         expander = self._expanders.get(order.kind)
         if expander is None:
             raise LookupError(f"this engine has no expander for sources of kind {order.kind!r}")
-        return self._call(expander, order)
+        while True:
+            try:
+                return await self._call(expander, order)
+            except Exception as error:
+                if not descriptors.is_passing(error):
+                    raise
+            await asyncio.sleep(descriptors.AGAIN_S)
 
     async def _call(self, expander: Expander, order: Expand) -> Expansion:
         source = await self._reading.run(lambda reader: reader.source(order.source))

@@ -7,6 +7,8 @@ and with which code a command ends (`exit_code`).
 
 from __future__ import annotations
 
+from passloop.passing import Passing
+
 __all__ = [
     "ArtifactRefused",
     "HomeBusy",
@@ -60,7 +62,7 @@ class StoreMissing(StoreError):
     exit_code = 3
 
 
-class StoreOutOfFiles(StoreError):
+class StoreOutOfFiles(StoreError, Passing):
     """The system lets this process open no more files than it has: nothing can be said of the store. `number` is its
     errno: whether this process has too many, or all together.
     """
@@ -90,11 +92,11 @@ class StoreTooOld(StoreError):
     exit_code = 4
 
 
-class StoreFull(StoreError):
+class StoreFull(StoreError, Passing):
     """The disk is full or refuses writes. Nothing of the batch was kept; it can be tried again later."""
 
 
-class StoreBusy(StoreError):
+class StoreBusy(StoreError, Passing):
     """Another process kept the database locked for too long."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from passloop.kernel.ids import PoolName, RunId
 from passloop.kernel.resources import Request
 from passloop.kernel.source_rows import ResidentGuard, SourcePlan, SourceState, TemplateNode
 from passloop.kernel.tasks import NewTask, TaskState
-from passloop.store.reader import RunView
+from passloop.store.errors import StoreBusy, StoreFull, StoreOutOfFiles
+from passloop.store.reader import Reader, RunView
 from passloop.store.sources import SourceView
 from tests.support.builders import ask, spec_of
 from tests.support.engines import Rig, one_cpu
@@ -24,6 +26,24 @@ from tests.support.expanding import PAYLOAD, ScriptedExpander, unit_of
 
 TWO = (one_cpu(), spec_of(ask(licence=1)))
 CELL = TemplateNode(one_cpu().request, completes=True)
+
+
+def reworded(cause: Exception) -> Exception:
+    """The error of an app that says another's in its own words."""
+    error = ValueError("the list of rows cannot be read")
+    error.__context__, error.__suppress_context__ = cause, True
+    return error
+
+
+NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
+WANTS = {
+    "descriptors": NO_DESCRIPTOR,
+    "in other words": reworded(NO_DESCRIPTOR),
+    "files": StoreOutOfFiles("it cannot be opened", hint="", number=errno.EMFILE),
+    "disk": StoreFull("disk I/O error", hint=""),
+    "busy": StoreBusy("locked", hint=""),
+}
+"""What may keep anybody from knowing anything about a unit."""
 
 
 def source(**plan: Any) -> SourceDeclared:
@@ -134,6 +154,59 @@ async def test_what_an_expander_raises_ends_its_source_and_nothing_is_tried_agai
     await rig.engine.send(SourceRetried(run))
     await all_end(rig, run)
     assert expander.asked == [0, 1, 1, 2]
+    assert (await run_view(rig, run)).counts == {"succeeded": 6}
+    await rig.close()
+
+
+@pytest.mark.parametrize("want", WANTS.values(), ids=WANTS)
+async def test_a_want_that_passes_is_no_word_about_a_unit(
+    want: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.001)
+    wants = [want, want]
+    expander = ScriptedExpander(lambda asked: wants.pop() if asked.unit and wants else three_units(asked))
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    await all_end(rig, run)
+    assert expander.asked == [0, 1, 1, 1, 2]
+    assert (await stored(rig, run)).row.state is SourceState.EXHAUSTED
+    assert (await run_view(rig, run)).counts == {"succeeded": 6}
+    await rig.close()
+
+
+async def test_a_unit_that_cannot_be_told_of_now_is_not_asked_for_at_once_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who waits for it can cancel."""
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 60)
+    expander = ScriptedExpander(lambda _asked: WANTS["descriptors"])
+    rig = await started(tmp_path, expander)
+    run = (await rig.engine.declare_source(source())).run
+    await expander.begun.wait()
+    await rig.heard()
+    await rig.engine.send(Cancelled(tasks=(), sources=(run,)))
+    assert await rig.engine.wait_source(run, timeout_ms=10_000)
+    assert expander.asked == [0]
+    await rig.close()
+
+
+async def test_a_source_that_the_store_cannot_be_read_for_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading threads open the store when they are first asked."""
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.001)
+    rig = await started(tmp_path, ScriptedExpander(three_units))
+    real, tried, loop = rig.store.reader, asyncio.Event(), asyncio.get_running_loop()
+
+    def reader() -> Reader:
+        monkeypatch.setattr(rig.store, "reader", real)
+        loop.call_soon_threadsafe(tried.set)
+        raise StoreOutOfFiles("it cannot be opened", hint="", number=errno.EMFILE)
+
+    monkeypatch.setattr(rig.store, "reader", reader)
+    run = (await rig.engine.declare_source(source())).run
+    await tried.wait()
+    await all_end(rig, run)
     assert (await run_view(rig, run)).counts == {"succeeded": 6}
     await rig.close()
 
