@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from .durable import read_json, write_json
 from .errors import Reason
 from .samples import SampleLog
 
-__all__ = ["ERROR", "AttemptLog", "CellRecorder", "earlier_errors", "latest_error"]
+__all__ = ["ERROR", "AttemptLog", "CellRecorder", "earlier_errors", "errors_of", "latest_error"]
 
 ERROR = "error.json"
 LOG = "log.jsonl"
@@ -75,10 +75,17 @@ class CellRecorder:
         self._log.say(event, **facts)
 
 
+def errors_of(cell: Path) -> Iterator[Mapping[str, Any]]:
+    """The errors of all attempts at the cell in folder `cell`."""
+    for path in sorted((cell / "attempts").glob(f"*/{ERROR}")):
+        error = read_json(path)
+        if isinstance(error, dict):
+            yield error
+
+
 def earlier_errors(cell: Path, *, task: int) -> list[Mapping[str, Any]]:
-    """The errors of earlier attempts of this task at the cell in folder `cell`."""
-    found = (read_json(path) for path in sorted((cell / "attempts").glob(f"*/{ERROR}")))
-    return [each for each in found if isinstance(each, dict) and each.get("task") == task]
+    """Those of earlier attempts of this task."""
+    return [each for each in errors_of(cell) if each.get("task") == task]
 
 
 def latest_error(cell: Path) -> Mapping[str, Any] | None:

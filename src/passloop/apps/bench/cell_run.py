@@ -16,7 +16,7 @@ from typing import Any
 from passloop.clock import Clock
 
 from .adapters.base import AdapterKind, CellNames, CellReport, CellWork, Granted, LoadNeeds, ResolvedMethod
-from .attempt_log import AttemptLog, CellRecorder, earlier_errors
+from .attempt_log import AttemptLog, CellRecorder, earlier_errors, errors_of
 from .benchmarks.base import BenchmarkKind, Context, DataAsk, Scores, Tokenizer
 from .breaker import Breaker
 from .cell_folder import METRICS, CellFolder, state_of
@@ -72,7 +72,7 @@ def run_cell(order: CellOrder, place: Place, warm: Warm, clock: Clock) -> CellEn
         facts = {"cell": order.cell[:10], "attempt": number, "task": place.task, "gpus": list(place.granted.gpus)}
         with closing(AttemptLog(attempt, clock, facts)) as log, closing(folder.answers()) as answers:
             breaker = _breaker(order, place)
-            why = breaker.open_for()
+            why = breaker.open_for(errors_of(folder.path))
             if why:
                 return _skip(log, breaker, why, facts)
             running = _Running(order, place, warm, clock, folder, answers, log)
@@ -91,9 +91,8 @@ def _breaker(order: CellOrder, place: Place) -> Breaker:
 
 
 def _skip(log: AttemptLog, breaker: Breaker, why: str, facts: Mapping[str, Any]) -> CellEnd:
-    breaker.skipped()
     reason = Reason(ErrorClass.CANCELLED, Phase.CONFIG, why)
-    log.fail(reason, final=True, trace="", facts={**facts, "class": SKIPPED})
+    log.fail(reason, final=True, trace="", facts={**facts, "class": SKIPPED, **breaker.mark})
     return CellEnd(skipped=why, final=True)
 
 

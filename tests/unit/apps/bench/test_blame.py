@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from passloop.apps.bench.breaker_log import BreakerLine, BreakerLog, Noted
 from passloop.apps.bench.cell_run import CellEnd
 from passloop.apps.bench.matrix import Cell, Matrix
 from passloop.apps.bench.session import Session
@@ -79,3 +80,74 @@ def test_another_start_of_the_spec_begins_with_a_breaker_of_its_own(start: Start
     again = Start(tmp_path)
     again.session = Session(again.matrix, clock=FakeClock(1))
     assert again.run(4, task=9).metrics is not None
+
+
+def test_cells_that_are_skipped_add_nothing_to_what_every_cell_reads(start: Start) -> None:
+    for place in (0, 1, 3):
+        start.killed(place)
+    log = Path(start.session.invocation.log)
+    before = log.read_bytes()
+    assert [bool(start.run(place, task=9 + place).skipped) for place in (4, 5, 4, 5)] == [True] * 4
+    assert log.read_bytes() == before
+
+
+def test_a_skipped_cell_that_comes_again_as_another_task_clears_the_breaker_once(start: Start) -> None:
+    for place in (0, 1, 3):
+        start.killed(place)
+    assert [bool(start.run(place, task=task).skipped) for place, task in [(4, 9), (5, 10), (4, 9)]] == [True] * 3
+    assert start.run(4, task=19).metrics is not None
+    for place in (0, 1, 3):
+        start.killed(place)
+    assert start.run(5, task=20).skipped
+    assert start.run(5, task=21).metrics is not None
+
+
+def test_a_cell_that_another_start_skipped_does_not_clear_the_breaker_of_this_one(start: Start, tmp_path: Path) -> None:
+    for place in (0, 1, 3):
+        start.killed(place)
+    assert start.run(4, task=9).skipped
+    again = Start(tmp_path)
+    again.session = Session(again.matrix, clock=FakeClock(1))
+    for place in (0, 1, 3):
+        again.killed(place)
+    assert again.run(4, task=19).skipped
+
+
+def line_of(number: int) -> BreakerLine:
+    sort = "cleared" if number == 20 else "succeeded" if number % 7 == 0 else "failed"
+    return BreakerLine(sort, cell=f"c{number}", task=number, model=f"m{number % 2}", devices=(f"GPU-{number % 3}",))
+
+
+def told(noted: Noted) -> tuple[Any, ...]:
+    return noted.clears, noted.tasks, noted.of_model, noted.of_device
+
+
+def test_a_log_that_grows_in_any_pieces_says_what_it_says_read_whole(tmp_path: Path) -> None:
+    whole = BreakerLog(tmp_path / "whole")
+    for number in range(1, 40):
+        whole.append(line_of(number))
+    data = whole.path.read_bytes().replace(b'"failed","cell":"c33"', b'"fail')
+    for size in (1, 7, 100, 1000):
+        pieces = BreakerLog(tmp_path / f"{size}")
+        for at in range(0, len(data), size):
+            with pieces.path.open("ab") as file:
+                file.write(data[at : at + size])
+            pieces.noted()
+        assert told(pieces.noted()) == told(BreakerLog(pieces.path).noted())
+        assert "c33" not in pieces.noted().tasks
+    assert told(whole.noted())[0] == 1
+
+
+def test_a_process_reads_no_line_twice_unless_the_file_is_another(tmp_path: Path) -> None:
+    """What it has read is made unreadable behind its back."""
+    log = BreakerLog(tmp_path / "log")
+    log.append(line_of(1))
+    assert log.noted().tasks == {"c1": {1}}
+    with log.path.open("r+b") as file:
+        file.write(b" " * log.path.stat().st_size)
+    log.append(line_of(2))
+    assert log.noted().tasks == {"c1": {1}, "c2": {2}}
+    log.path.unlink()
+    assert log.noted().tasks == {}
+    log.append(line_of(3))
+    assert log.noted().tasks == {"c3": {3}}
