@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from passloop.drivers.identity import Process, boot_id, process_from_json, ticks_of
+from passloop.drivers.identity import Process, boot_id, process_from_json, send, ticks_of
 from passloop.drivers.processes import strays
 from passloop.drivers.processes.keeper.records import claim_start
 from passloop.drivers.processes.strays import find, wait_gone
 from passloop.kernel.events import Exited, Started, StrayGone
 from passloop.kernel.tasks import Outcome, OutcomeKind
-from tests.support.attempts import Heard, Stage, live_of, order_for, tree_command, waiting_command
+from tests.support.attempts import PATIENCE, Heard, Stage, live_of, order_for, tree_command, waiting_command
 
 ENGINE = Path(__file__).parents[1] / "support" / "engine_to_kill.py"
 
@@ -280,6 +280,7 @@ async def test_an_engine_starts_though_a_stray_does_not_die(
     await stage.ended()
     await stage.renew()
     monkeypatch.setattr(strays, "end_all", in_vain)
+    monkeypatch.setattr(strays, "send", lambda _held, _number: None)
     stage.heard(Exited(order.attempt, 1, Outcome(OutcomeKind.LOST)))  # as the earlier engine had
     try:
         await asyncio.wait_for(stage.driver.reattach([live_of(order, state=state)]), 10)
@@ -297,3 +298,59 @@ async def test_what_is_left_of_an_attempt_is_found_by_its_name(stage: Stage) -> 
     await lifeline.until(3)
     assert len(find(order.name, None, None)) == 3
     assert find(order.name + "0", None, None) == []
+
+
+async def test_one_that_does_not_die_keeps_no_other_from_being_signalled() -> None:
+    up = "trap '' TERM; echo up; read line"
+    stubborn = await asyncio.create_subprocess_exec("sh", "-c", up, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other = await asyncio.create_subprocess_exec("sleep", "600")
+    assert stubborn.stdout is not None
+    await stubborn.stdout.readline()
+    both = [Process(one.pid, ticks_of(one.pid) or 0, boot_id()) for one in (stubborn, other)]
+    gone = asyncio.create_task(wait_gone(both, signal.SIGTERM))
+    try:
+        assert await asyncio.wait_for(other.wait(), PATIENCE) == -signal.SIGTERM
+        assert not gone.done()
+    finally:
+        stubborn.kill()
+        await stubborn.wait()
+    await asyncio.wait_for(gone, PATIENCE)
+
+
+async def test_what_begins_beside_one_that_does_not_die_is_killed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strays, "ROUND", 0.05)
+    sleep, environment = ["sleep", "600"], {**os.environ, "PASSLOOP_ATTEMPT_ID": "home-1"}
+    begun: list[subprocess.Popen[bytes]] = []
+    has_begun = asyncio.Event()
+
+    def in_vain_for_the_first(held: int, number: signal.Signals) -> None:
+        if f"Pid:\t{first.pid}\n" not in Path(f"/proc/self/fdinfo/{held}").read_text():
+            send(held, number)
+        elif not begun:
+            begun.append(subprocess.Popen(sleep, env=environment))
+            has_begun.set()
+
+    monkeypatch.setattr(strays, "send", in_vain_for_the_first)
+    with subprocess.Popen(sleep, env=environment) as first:
+        ending = asyncio.create_task(strays.end_all("home-1", None, None))
+        try:
+            await asyncio.wait_for(has_begun.wait(), PATIENCE)
+            assert await asyncio.to_thread(begun[0].wait, PATIENCE) == -signal.SIGKILL
+        finally:
+            for one in (first, *begun):
+                one.kill()
+    assert await ending == []
+
+
+async def test_what_is_called_a_stray_is_killed_with_all_that_comes_to_light_after_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strays, "PATIENCE", 0.0)
+    monkeypatch.setattr(strays, "find", lambda *about: find(*about)[:1])
+    lifeline = stage.lifeline()
+    stage.launch(tree_command("fork", lifeline))
+    await lifeline.until(3)
+    os.kill(shim_of(stage.heard), signal.SIGKILL)
+    assert (await stage.ended()).stray
+    await stage.heard.until(StrayGone, 1)
+    assert not lifeline.survivors()

@@ -171,7 +171,7 @@ async def test_what_outlives_its_end_is_waited_for_again_when_there_is_a_descrip
     monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
     waits: list[int] = []
 
-    async def in_vain_once(_processes: object) -> None:
+    async def in_vain_once(*_about: object) -> None:
         waits.append(1)
         if len(waits) == 1:
             raise OSError(errno.EMFILE, "Too many open files")
@@ -180,7 +180,7 @@ async def test_what_outlives_its_end_is_waited_for_again_when_there_is_a_descrip
         return [own_process()]
 
     monkeypatch.setattr(strays, "end_all", lives_on)
-    monkeypatch.setattr(strays, "wait_gone", in_vain_once)
+    monkeypatch.setattr(strays, "outlast", in_vain_once)
     async with Stage(tmp_path) as stage:
         lifeline, gate = stage.lifeline(), stage.gate()
         stage.launch(waiting_command(lifeline, gate))

@@ -438,7 +438,7 @@ class ProcessDriver:
     async def _outlast(self, watch: Watch, left: Sequence[Process]) -> None:
         """Wait for what does not die. Nobody waits for this, the start of an engine least of all."""
         try:
-            await strays.wait_gone(left)
+            await strays.outlast(left, watch.name, watch.process, watch.cgroup)
         except OSError as error:
             if not descriptors.lacks_descriptor(error):
                 raise

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from passloop.drivers.identity import Process, boot_id, open_process, send, session_of, ticks_of
@@ -20,10 +20,13 @@ from passloop.drivers.identity import Process, boot_id, open_process, send, sess
 from .keeper.memory import group_name
 from .keeper.tree import descendants
 
-__all__ = ["PATIENCE", "end_all", "find", "remove_group", "wait_gone"]
+__all__ = ["PATIENCE", "end_all", "find", "outlast", "remove_group", "wait_gone"]
 
 PATIENCE = 10.0
 """Seconds that killed processes get to vanish before they are called strays."""
+
+ROUND = 1.0
+"""Seconds after which those that vanish slowly are not waited for without a look at who else is there."""
 
 _VARIABLE = b"PASSLOOP_ATTEMPT_ID="
 
@@ -46,7 +49,10 @@ def find(name: str, shim: Process | None, cgroup: Path | None) -> list[Process]:
 
 
 async def end_all(name: str, shim: Process | None, cgroup: Path | None) -> list[Process]:
-    """Kill what `find` finds until nothing is found; what does not vanish within `PATIENCE` is returned."""
+    """Kill what `find` finds until nothing is found; what does not vanish within `PATIENCE` is returned.
+
+    It is looked for anew after each `ROUND`: beside one that does not die others may have begun meanwhile.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     while True:
@@ -54,24 +60,45 @@ async def end_all(name: str, shim: Process | None, cgroup: Path | None) -> list[
         if not left or loop.time() >= deadline:
             return left
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(min(deadline, loop.time() + ROUND)):
                 await wait_gone(left, signal.SIGKILL)
         except TimeoutError:
             continue
 
 
-async def wait_gone(processes: Iterable[Process], number: signal.Signals | None = None) -> None:
-    """Return when all `processes` are gone, after sending each the signal `number` if one is given."""
+async def outlast(left: Sequence[Process], name: str, shim: Process | None, cgroup: Path | None) -> None:
+    """Return when `left` and all that `find` finds after them is gone, however long that takes; all of it is killed."""
+    while left:
+        await wait_gone(left, signal.SIGKILL)
+        left = await asyncio.to_thread(find, name, shim, cgroup)
+
+
+async def wait_gone(processes: Sequence[Process], number: signal.Signals | None = None) -> None:
+    """Return when all `processes` are gone, after sending each the signal `number` if one is given.
+
+    All are signalled before any is waited for, so that one that does not die keeps no other alive.
+    """
+    if number is not None:
+        for process in processes:
+            _signal(process, number)
     for process in processes:
         held = open_process(process)
         if held is None:
             continue
         try:
-            if number is not None:
-                send(held, number)
             await readable(held)
         finally:
             os.close(held)
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    held = open_process(process)
+    if held is None:
+        return
+    try:
+        send(held, number)
+    finally:
+        os.close(held)
 
 
 async def readable(descriptor: int) -> None:
