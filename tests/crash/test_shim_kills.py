@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -354,3 +355,31 @@ async def test_what_is_called_a_stray_is_killed_with_all_that_comes_to_light_aft
     assert (await stage.ended()).stray
     await stage.heard.until(StrayGone, 1)
     assert not lifeline.survivors()
+
+
+async def test_a_process_of_another_user_is_a_stray_and_no_engine_ends_by_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but root may signal what a command began by sudo."""
+    monkeypatch.setattr(strays, "PATIENCE", 0.1)
+    lifeline = stage.lifeline()
+    order = stage.launch(tree_command("setsid", lifeline))
+    await lifeline.until(2)
+    tree = find(order.name, None, None)
+    with monkeypatch.context() as patch:
+        patch.setattr("signal.pidfd_send_signal", not_permitted)
+        os.kill(shim_of(stage.heard), signal.SIGKILL)
+        exited = await stage.ended()
+        assert (exited.outcome.kind, exited.stray) == (OutcomeKind.LOST, True)
+        await stage.renew()
+        await asyncio.wait_for(stage.driver.reattach([live_of(order, state="stray")]), PATIENCE)
+        assert lifeline.survivors()
+        assert stage.driver.statistics()["strays"] == 1
+    stage.heard(exited)  # as the earlier engine had
+    for process in tree:
+        os.kill(process.pid, signal.SIGKILL)
+    await stage.heard.until(StrayGone, 1)
+
+
+def not_permitted(_held: int, _number: signal.Signals) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")

@@ -97,6 +97,8 @@ def _signal(process: Process, number: signal.Signals) -> None:
         return
     try:
         send(held, number)
+    except PermissionError:
+        return  # another user's (sudo): nobody here can end it, and it is waited for as what does not die
     finally:
         os.close(held)
 
