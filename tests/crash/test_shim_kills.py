@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from passloop.drivers.identity import Process, boot_id, process_from_json, send, ticks_of
 from passloop.drivers.processes import strays
 from passloop.drivers.processes.keeper.records import claim_start
-from passloop.drivers.processes.strays import find, wait_gone
+from passloop.drivers.processes.strays import end_all, find, wait_gone
 from passloop.kernel.events import Exited, Started, StrayGone
 from passloop.kernel.tasks import Outcome, OutcomeKind
 from tests.support.attempts import PATIENCE, Heard, Stage, live_of, order_for, tree_command, waiting_command
@@ -383,3 +384,26 @@ async def test_a_process_of_another_user_is_a_stray_and_no_engine_ends_by_it(
 
 def not_permitted(_held: int, _number: signal.Signals) -> None:
     raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
+async def test_a_killed_shim_that_is_told_of_twice_at_once_is_buried_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the zygote and by its own descriptor: both are there when the loop turns."""
+    burials: list[str] = []
+
+    async def counted(name: str, *about: Any) -> list[Process]:
+        burials.append(name)
+        return await end_all(name, *about)
+
+    monkeypatch.setattr(strays, "end_all", counted)
+    lifeline = stage.lifeline()
+    order = stage.launch(tree_command("setsid", lifeline))
+    await lifeline.until(2)
+    assert stage.driver._launcher is not None
+    words = stage.driver._launcher._socket
+    assert words is not None
+    os.kill(shim_of(stage.heard), signal.SIGKILL)
+    assert select.select([words], [], [], PATIENCE)[0]
+    await stage.ended()
+    assert burials == [order.name]

@@ -185,7 +185,8 @@ class ProcessDriver:
     async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
         """Settle each attempt by its records."""
         for live in attempts:
-            self._watches[live.attempt] = Watch.of_live(live, memory_parent())
+            watch = self._watches[live.attempt] = Watch.of_live(live, memory_parent())
+            watch.settling = True
         await asyncio.gather(*(self._settle(self._watches[live.attempt]) for live in attempts))
 
     def statistics(self) -> Mapping[str, int]:
@@ -378,14 +379,15 @@ class ProcessDriver:
     def _settle_soon(self, watch: Watch) -> None:
         watch.unsettled = True
         if not watch.settling:
+            watch.settling = True
             self._background.spawn(self._settle(watch))
 
     async def _settle(self, watch: Watch) -> None:
         """Find out from the records how it stands with an attempt; bring it to its end if its shim is gone.
 
-        Where no descriptor is left to look with, it stays as it is until a later try.
+        Whoever asks for this says `settling` at once, so that it is not begun twice. Where no descriptor is left to look with, it stays as it is until a later try.
         """
-        watch.settling = watch.unsettled = True
+        watch.unsettled = True
         try:
             while watch.unsettled and watch.phase is not Phase.ENDED and not watch.outlasted:
                 watch.unsettled = False
