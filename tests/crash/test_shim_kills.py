@@ -333,14 +333,15 @@ async def test_what_begins_beside_one_that_does_not_die_is_killed_too(monkeypatc
             has_begun.set()
 
     monkeypatch.setattr(strays, "send", in_vain_for_the_first)
-    with subprocess.Popen(sleep, env=environment) as first:
-        ending = asyncio.create_task(strays.end_all("home-1", None, None))
-        try:
-            await asyncio.wait_for(has_begun.wait(), PATIENCE)
-            assert await asyncio.to_thread(begun[0].wait, PATIENCE) == -signal.SIGKILL
-        finally:
-            for one in (first, *begun):
-                one.kill()
+    first = await asyncio.create_subprocess_exec(*sleep, env=environment)
+    ending = asyncio.create_task(strays.end_all("home-1", None, None))
+    try:
+        await asyncio.wait_for(has_begun.wait(), PATIENCE)
+        assert await asyncio.to_thread(begun[0].wait, PATIENCE) == -signal.SIGKILL
+    finally:
+        for one in (first, *begun):
+            one.kill()
+        await first.wait()
     assert await ending == []
 
 

@@ -385,7 +385,8 @@ class ProcessDriver:
     async def _settle(self, watch: Watch) -> None:
         """Find out from the records how it stands with an attempt; bring it to its end if its shim is gone.
 
-        Whoever asks for this says `settling` at once, so that it is not begun twice. Where no descriptor is left to look with, it stays as it is until a later try.
+        Whoever asks for this says `settling` at once, so that it is not begun twice. Where no descriptor is left to
+        look with, it stays as it is until a later try.
         """
         watch.unsettled = True
         try:
