@@ -122,6 +122,8 @@ class Load:
         self._given: int | None = None
         self._asked = False
         self._until = 0
+        self._refused: TaskId | None = None
+        self._closed: dict[str, int] = {}
 
     async def press(self, is_over: Callable[[], bool], most: int) -> None:
         """Let it come until that is over. Raises AssertionError for one who does not get through in time."""
@@ -152,16 +154,23 @@ class Load:
                 send(self.home, pool)  # or nobody would know them, if it died before the first time
 
     def _refuse(self) -> None:
-        """An endpoint refuses for a while. Who asks it may be late by that, by the pause before it is probed, and by
-        the probe; and from then on there may be as little as one place.
+        """An endpoint refuses for a while, once beside each who waits: if it did so again and again, nobody would have
+        a bound. Who asks it may be late by that, by the pause before it is probed, and by the probe; then there may be
+        as little as one place, and those who ran go again before it. One that runs itself begins to wait anew.
         """
+        if self._waiting is None or self._waiting == self._refused:
+            return
+        self._refused = self._waiting
         name, millis = self.chance.choice(self.crowd.calls), self.chance.choice(TROUBLES)
         self.home.box.endpoints.refuse(name, millis, says=self.chance.random() < 0.7)
+        closed, reckoned = millis + COOLDOWN_MOST + LONGEST + LATE, self._most()
+        self._closed[name] = self.home.box.clock.now() + closed
         if is_asked(name, self.crowd.small):
             self._width = 1
+            closed += self.crowd.width * LONGEST
         if is_asked(name, self._variant):
-            closed = millis + COOLDOWN_MOST + LONGEST + LATE
-            self._until = max(self._until, self.home.box.clock.now() + closed + self._most())
+            is_queued = self.home.witness.rows[self._waiting].state in QUEUED
+            self._until += closed + self._most() - (reckoned if is_queued else 0)
 
     def _refill(self) -> None:
         """As many wait as ever."""
@@ -198,9 +207,10 @@ class Load:
         self._submit((task,), self.groups.one, 0, self._came)
 
     def _came(self, task: TaskId) -> None:
-        """It waits from now on."""
+        """It waits from now on, and longer where an endpoint that it asks refused shortly before."""
         self._waiting, self._asked = task, False
-        self._until = self.home.box.clock.now() + LATE + self._most()
+        open_at = [until for name, until in self._closed.items() if is_asked(name, self._variant)]
+        self._until = max([self.home.box.clock.now(), *open_at]) + LATE + self._most()
 
     def _most(self) -> int:
         """How long (ms) it waits at most. Of groups that wait each gets its share to within a task of each, at each

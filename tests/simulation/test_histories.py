@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -19,6 +20,7 @@ from passloop.kernel import (
     sources,
     warm_order,
 )
+from passloop.kernel.admission import Admission
 from passloop.kernel.blockers import Blocker
 from passloop.kernel.cooldowns import Gate
 from passloop.kernel.device_pool import DevicePool
@@ -29,7 +31,9 @@ from passloop.kernel.pools import LimitPool
 from passloop.kernel.records import Attempt, Group, ShapeVariant, Task
 from passloop.kernel.state import State
 
+from . import load
 from .history import MODES, command, play
+from .homes import SimulatedHome
 from .replay import main, many, seeds_of
 
 
@@ -159,7 +163,7 @@ def most_of_what_is_allowed(pool: LimitPool, _now: int) -> int:
     ("where", "name", "fault", "seeds"),
     [
         (admission, "patience_of", never_patient_enough, range(1, 5)),
-        (admission.Admission, "_reserve", lambda _admission, _task, _blocked: False, range(1, 5)),
+        (Admission, "_reserve", lambda _admission, _task, _blocked: False, range(1, 5)),
         (ledger, "_charge_path", charges_nobody, range(5, 12)),
         (LimitPool, "most", most_of_what_is_allowed, range(3, 4)),
         (admission.Admission, "_wake_at_refill", lambda *_: None, range(1, 2)),
@@ -172,6 +176,28 @@ def test_who_starves_beside_an_endless_load_breaks_one_of_a_few_histories(
     monkeypatch.setattr(where, name, fault)
     with pytest.raises(AssertionError, match=r"was to start .* ago at the latest"):
         play_all(seeds, 300, "load")
+
+
+@pytest.mark.parametrize(("crowd", "seed"), [(4, 3), (5, 4), (7, 7)])
+def test_who_never_starts_beside_endpoints_that_refuse_breaks_one_history(
+    monkeypatch: pytest.MonkeyPatch, crowd: int, seed: int
+) -> None:
+    """The laws that would tell it sooner are not looked at: it is the bound alone that must be over."""
+    fits, begin = Admission._fit, load.Load.__init__
+
+    def fits_all_but_one(walk: Admission, task: Task) -> object:
+        return None if (task.key or "").startswith("waits") else fits(walk, task)
+
+    def begin_in_trouble(one: load.Load, home: SimulatedHome, chance: random.Random) -> None:
+        begin(one, home, chance)
+        one.troubled = True
+
+    monkeypatch.setattr(Admission, "_fit", fits_all_but_one)
+    monkeypatch.setattr(load.Load, "__init__", begin_in_trouble)
+    monkeypatch.setattr(load, "CROWDS", load.CROWDS[crowd : crowd + 1])
+    monkeypatch.setattr("tests.simulation.history._History._watch", lambda *_: None)
+    with pytest.raises(AssertionError, match=r"was to start .* ago at the latest"):
+        play("load", seed, 300)
 
 
 def play_all(seeds: range, events: int, mode: str = "safety") -> None:
