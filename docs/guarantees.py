@@ -229,9 +229,8 @@ def _merged(found: list[Result]) -> Iterator[str]:
         yield f"{cases:,} cases: {figure}" if cases else f"{len(same)} x {figure}" if len(same) > 1 else figure
 
 
-def check(lines: list[str]) -> list[str]:
-    """What the small figures in these lines lack, one sentence each; a skip that excuses is told, not a fault."""
-    results = take_in([], lines)
+def check(results: list[Result]) -> list[str]:
+    """What the small figures of these results lack, one sentence each; a skip that excuses is told, not a fault."""
     faults = []
     for promise in PROMISES:
         for one in shown(promise, "small", results_of(promise, results)):
@@ -278,7 +277,7 @@ def main(words: list[str]) -> int:
             print("".join(f"{test}\n" for test in passed_on(commit_here(), lines_of(files))), end="")
             return 0
         case ["--check", *files]:
-            faults = check(lines_of(files))
+            faults = check(take_in([], lines_of(files)))
             print("".join(f"{fault}\n" for fault in faults), end="")
             print("the small figures of the promises: " + ("too small" if faults else "all reached"))
             return 1 if faults else 0

@@ -44,13 +44,13 @@ def lines_of(files: Iterable[str]) -> list[str]:
 def take_in(results: Iterable[Result], lines: Iterable[str]) -> list[Result]:
     """The results with those of `lines` in place of older ones of the same test.
 
-    A file that was left lying is no news: lines from before the result that is there are passed over. So is a line
+    A file that was left lying is no news: lines from before the first of what is there are passed over. So is a line
     without a time: nobody can say whether it is news, nor how its test ended.
     """
     kept: dict[Key, list[Result]] = {}
     for one in results:
         kept.setdefault(_key(one), []).append(one)
-    known = {key: max(map(_when, found)) for key, found in kept.items()}
+    known = {key: min(map(_when, found)) for key, found in kept.items()}
     under_way: dict[Key, list[Result]] = {}
     for line in map(json.loads, filter(str.strip, lines)):
         one = line | {"test": line["test"].removeprefix("tests/")}

@@ -152,22 +152,35 @@ def test_a_file_that_was_left_lying_takes_the_place_of_nothing() -> None:
     assert MAKER.take_in(now, shown("P1", KILLS, "failed", kills=1_000)) == now
 
 
+def test_the_same_file_once_more_changes_nothing_where_a_test_wrote_several_lines() -> None:
+    first, _ = shown("P19", CLIENTS, clients=32, time="2026-01-02T01:00:00.001")
+    lines = [first, *shown("P19", CLIENTS, p99_ms=1, said="y", time="2026-01-02T01:00:00.002")]
+    once = MAKER.take_in([], lines)
+    assert [one["figure"] for one in once] == ["x", "y"]
+    assert MAKER.take_in(once, lines) == once
+
+
 def test_a_result_whose_test_is_gone_is_not_shown() -> None:
     gone = shown("P1", "crash/test_p01_an_acknowledged_submit_is_never_lost.py::test_gone", said="51 kills", kills=51)
     assert "51" not in MAKER.page(MAKER.take_in([], gone))
 
 
+def lacking(lines: list[str]) -> list[str]:
+    """What `make test` says at its end."""
+    return list(MAKER.check(MAKER.take_in([], lines)))
+
+
 def test_small_figures_that_are_too_small_are_faults(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [one for n in range(8) for one in shown("P7", f"{CUTS}[{n}]", size="small", states=250)]
-    assert not any(fault.startswith("P7: 2,000") for fault in MAKER.check(lines))
-    assert "P7: 250 of 2,000 crash states of the store" in MAKER.check(lines[:2])
-    assert "P1: 199 of 200 kills of the engine" in MAKER.check(shown("P1", SMALL, size="small", kills=199))
-    assert {fault.partition(":")[0] for fault in MAKER.check([])} == {f"P{number}" for number in range(1, 20)}
+    assert not any(fault.startswith("P7: 2,000") for fault in lacking(lines))
+    assert "P7: 250 of 2,000 crash states of the store" in lacking(lines[:2])
+    assert "P1: 199 of 200 kills of the engine" in lacking(shown("P1", SMALL, size="small", kills=199))
+    assert {fault.partition(":")[0] for fault in lacking([])} == {f"P{number}" for number in range(1, 20)}
     skipped = [line(test, outcome="skipped", reason="no such thing", size="small") for test in (DISK, f"{GPU}[real]")]
-    assert not [fault for fault in MAKER.check(skipped) if "disk of the store" in fault or "real GPU" in fault]
-    assert "P4: 0 of 1 GPU of the stand-in for NVML" in MAKER.check(skipped), "only its own test excuses a figure"
-    assert "P8: 0 of 1 full disk of attempts" in MAKER.check(skipped)
-    assert "P8: ms from free space to work below 5,000: nothing was written down" in MAKER.check(skipped)
+    assert not [fault for fault in lacking(skipped) if "disk of the store" in fault or "real GPU" in fault]
+    assert "P4: 0 of 1 GPU of the stand-in for NVML" in lacking(skipped), "only its own test excuses a figure"
+    assert "P8: 0 of 1 full disk of attempts" in lacking(skipped)
+    assert "P8: ms from free space to work below 5,000: nothing was written down" in lacking(skipped)
     assert "P8: not shown here, because a test was skipped: 0 of 1 full disk of the store" in capsys.readouterr().out
 
 
