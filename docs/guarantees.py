@@ -33,6 +33,11 @@ from results import (
     write_results,
 )
 
+from passloop.apps.errors import SpecError
+from passloop.engine.errors import Unwritable
+from passloop.kernel.tasks import RetryBudgets
+from passloop.store.errors import StoreDamaged, StoreTooNew
+
 DOCS = Path(__file__).parent
 PAGE = DOCS / "guarantees.md"
 RESULTS = DOCS / "guarantees.json"
@@ -62,22 +67,22 @@ TAIL = """
 What a person sees of them:
 
 - **Disk full** (P8): the engine stops acting, keeps what runs running, and `passloop status` says
-  `paused: disk full: ...`; a submit ends with exit code 5 and says why. It goes on by itself within 5 s of free space;
-  nothing has to be restarted.
-- **Damage, or a store of a newer version** (P9, P16): exit code 4, the place, and the next command
+  `paused: disk full: ...`; a submit ends with exit code {full} and says why. It goes on by itself within
+  {resumes:.0f} s of free space; nothing has to be restarted.
+- **Damage, or a store of a newer version** (P9, P16): exit code {damaged}, the place, and the next command
   (`passloop doctor --repair`, or the upgrade). The damaged files are kept beside the repaired ones.
-- **Bad input** (P17): exit code 2, for a spec `file:line:column` and a fix, and nothing is submitted.
+- **Bad input** (P17): exit code {bad}, for a spec `file:line:column` and a fix, and nothing is submitted.
 - **A task that ruins itself** (P11): its own exit or signal is its outcome; a shim lost with it counts as a loss, of
-  which it has five; each retry waits twice as long as the one before; the devices it held are given on only when its
-  whole tree is gone.
+  which it has {losses}; each retry waits twice as long as the one before, from {first:.0f} s up to {most:.0f}; the
+  devices it held are given on only when its whole tree is gone.
 """
 
 
 DETAILS = """
 ## What was shown
 
-Each figure with the day, the version and the commit (the last one that changed `src` or `tests`; with a `+`, files
-differed from it). Test files are below `tests/`.
+Each figure with the day, the version and the commit (the last one that changed `src`, `tests` or `pyproject.toml`;
+with a `+`, files differed from it). Test files are below `tests/`.
 """
 
 
@@ -148,7 +153,23 @@ def page(results: Iterable[Result]) -> str:
     there = {promise.name: results_of(promise, results) for promise in PROMISES}
     rows = "".join(f"| {' | '.join(_cells(promise, there[promise.name]))} |\n" for promise in PROMISES)
     details = "".join(_details(promise, there[promise.name]) for promise in PROMISES if not promise.absent)
-    return HEAD.format(commits=_commits(there)) + rows + TAIL + DETAILS + details
+    return HEAD.format(commits=_commits(there)) + rows + _tail() + DETAILS + details
+
+
+def _tail() -> str:
+    """What a person sees, with the figures of the code."""
+    budgets = RetryBudgets()
+    (resumes,) = (one for promise in PROMISES for one in promise.figures if one.unit == "resumed_after_ms")
+    assert resumes.small is not None
+    return TAIL.format(
+        full=Unwritable.exit_code,
+        resumes=resumes.small / 1_000,
+        damaged=" or ".join(sorted({str(StoreDamaged.exit_code), str(StoreTooNew.exit_code)})),
+        bad=SpecError.exit_code,
+        losses=budgets.lost,
+        first=budgets.backoff_first / 1_000,
+        most=budgets.backoff_most / 1_000,
+    )
 
 
 def _commits(there: dict[str, list[Result]]) -> str:
