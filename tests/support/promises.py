@@ -20,6 +20,7 @@ __all__ = ["FILE", "commit", "record", "sized", "write_line"]
 
 ROOT = Path(__file__).parents[2]
 FILE = "PASSLOOP_PROMISES"
+TESTED = ("src", "tests", "pyproject.toml")
 PROMISE = re.compile(r"P(?:[1-9]|1[0-9]|20)")
 
 _sizes = ["small"]
@@ -60,10 +61,10 @@ def write_line(line: dict[str, object]) -> None:
 
 @cache
 def commit(root: Path = ROOT) -> str:
-    """What is tested: the last commit that changed `src` or `tests`, as eight digits, with `+` where files differ from
-    it; empty outside a repository. To write documents changes no figure.
+    """What is tested: the last commit that changed `src`, `tests` or what is installed beside them, as eight digits,
+    with `+` where files differ from it; empty outside a repository. To write documents changes no figure.
     """
-    about = ["--", "src", "tests"]
+    about = ["--", *TESTED]
     said = [_git(root, "log", "-1", "--format=%h", "--abbrev=8", *about), _git(root, "status", "--porcelain", *about)]
     return said[0] + ("+" if said[0] and said[1] else "")
 

@@ -47,6 +47,11 @@ def test_a_commit_is_named_and_what_differs_from_it(tmp_path: Path) -> None:
     assert (nowhere, len(clean), len(changed), changed[-1]) == ("", 8, 9, "+")
     git(folders[1], "commit", "-q", "--allow-empty", "-m", "a page")
     assert promises.commit.__wrapped__(folders[1]) == clean, "what is tested is the same"
+    (folders[1] / "pyproject.toml").touch()
+    assert promises.commit.__wrapped__(folders[1]) == f"{clean}+", "another SQLite may be installed"
+    git(folders[1], "add", "pyproject.toml")
+    git(folders[1], "commit", "-q", "-m", "another SQLite")
+    assert promises.commit.__wrapped__(folders[1]) not in (clean, f"{clean}+")
 
 
 def git(folder: Path, *words: str) -> None:
