@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from passloop.apps.generate.cells import cells_of
 from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import file_task_key
 from passloop.cli.client import Client
 from passloop.cli.generating import Generate
 from passloop.engine.retrying import retry
 from passloop.engine.settings import EngineSettings
-from passloop.kernel.events import Cancelled, GroupHeld, GroupReleased
-from passloop.kernel.ids import RunId
+from passloop.kernel.events import Cancelled, GroupHeld, GroupReleased, Released
+from passloop.kernel.ids import RunId, TaskId
+from passloop.kernel.tasks import Dependency
+from passloop.store.filters import TaskFilter
 from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Fault, ModelScript, Script
 from passloop.web.host import EngineHost, open_host
@@ -163,3 +167,97 @@ async def test_cells_that_were_retried_are_in_the_file_once_the_run_is_waited_fo
         assert (await asyncio.to_thread(box.run, "wait", "--quiet", "@made")).code in (0, 1)
         assert pq.read_table(box.folder / "made.parquet").num_rows == 6
         assert not (box.folder / "made.incomplete.parquet").exists()
+
+
+@pytest.fixture
+def _unit_5_fails_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read for row group 5 cannot be, once: the source fails there."""
+    failed: list[int] = []
+
+    def cells(dataset: Dataset, unit: int) -> Any:
+        if unit == 5 and not failed:
+            failed.append(unit)
+            raise OSError(errno.EIO, "input/output error")
+        return cells_of(dataset, unit)
+
+    monkeypatch.setattr("passloop.apps.generate.expander.cells_of", cells)
+
+
+async def failed_halfway(stand: GenerateStand) -> RunId:
+    """A run of 40 rows whose source failed, and that has the file of the first ten."""
+    run = await handed_in(stand, stand.dataset(rows=40))
+    assert await last_task(stand.host, run) == "succeeded"
+    assert pq.read_table(stand.folder / "made.parquet").num_rows == 10
+    return run
+
+
+@pytest.mark.usefixtures("_unit_5_fails_once")
+async def test_a_run_whose_failed_source_goes_on_gets_its_file_again(box: Box) -> None:
+    async with generating(box.folder, QUICK) as stand:
+        await failed_halfway(stand)
+        assert (await asyncio.to_thread(box.run, "retry", "@made")).code == 0
+        said = await asyncio.to_thread(box.run, "wait", "--quiet", "--json", "@made")
+        assert (said.code, len(said.json()["tasks"])) == (0, 42)
+        assert pq.read_table(box.folder / "made.parquet").num_rows == 40
+        assert not (box.folder / ".made.parquet.parts").exists()
+
+
+@pytest.mark.usefixtures("_unit_5_fails_once")
+async def test_who_joins_a_run_whose_source_goes_on_waits_for_the_file_of_its_end(tmp_path: Path) -> None:
+    async with generating(tmp_path, QUICK) as stand:
+        run = await failed_halfway(stand)
+        client = Client(str(tmp_path / "home"))
+        await stand.host.engine.send(GroupHeld("default"))
+        await asyncio.to_thread(client.post, "/tasks/retry", {"select": ["@made"]})
+        joined: list[int] = []
+
+        def note(number: int) -> None:
+            joined.append(number)
+            client.post("/groups/default/release")
+
+        made = Generate(stand.dataset(rows=40), home=str(tmp_path / "home"))
+        summary = await asyncio.to_thread(made.work, Client(str(tmp_path / "home")), note)
+        assert summary is not None
+        assert (joined, summary.exit_code, summary.counts["kept"]) == ([run], 0, 40)
+        assert pq.read_table(tmp_path / "made.parquet").num_rows == 40
+
+
+@pytest.mark.usefixtures("_unit_5_fails_once")
+async def test_a_source_that_goes_on_gets_its_file_from_the_next_engine(tmp_path: Path) -> None:
+    endpoint = FaultyEndpoint(QUICK)
+    await endpoint.start()
+    async with open_host(tmp_path / "home", EngineSettings(environ=ENVIRON)) as host:
+        run = await failed_halfway(GenerateStand(tmp_path, host, endpoint))
+        await host.engine.send(GroupHeld("default"))
+        await asyncio.to_thread(Client(str(tmp_path / "home")).post, "/tasks/retry", {"select": ["@made"]})
+    async with open_host(tmp_path / "home", EngineSettings(environ=ENVIRON)) as host:
+        await host.engine.send(GroupReleased("default"))
+        await host.engine.wait_source(run)
+        await host.files.wait(run)
+        last = await host.engine.read(lambda reader: reader.last_task())
+        await host.engine.wait_final((TaskId(last or 0),))
+    await endpoint.stop()
+    assert pq.read_table(tmp_path / "made.parquet").num_rows == 40
+
+
+async def test_a_cell_that_was_retried_before_the_run_was_over_is_in_its_file(tmp_path: Path) -> None:
+    first_fails = Script(default=ModelScript(latency=0, faults=(Fault(status=400, last=1),)))
+    async with generating(tmp_path, first_fails) as stand:
+        engine = stand.host.engine
+        await engine.send(GroupHeld("default"))
+        run = await handed_in(stand, stand.dataset(row_group=6))
+        await engine.send(Released((), sources=(run,)))
+        cells: list[int] = []
+        async for _ in engine.journal_marks(0, pause=0):
+            cells = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,))))
+            if cells:
+                break
+        first, *others = map(TaskId, cells)
+        await engine.send(Released((first,)))
+        await engine.wait_final((first,))
+        [again] = (await retry(engine, [first])).created
+        await engine.send(Released(tuple(others)))
+        await engine.wait_source(run)
+        await stand.host.files.wait(run)
+        [view] = await engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,)), limit=1))
+        assert (view.row.key, view.after) == (file_task_key(run), (Dependency(again, any_end=True),))

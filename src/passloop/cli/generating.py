@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.apps.generate.dataset import Dataset
-from passloop.apps.generate.declaring import file_task_key, makes_files, runs_of_dataset
+from passloop.apps.generate.declaring import makes_files, newest_file_task, runs_of_dataset
 from passloop.apps.generate.gathering import gather_unit
 from passloop.apps.generate.settling import Settled, Settling
 from passloop.apps.generate.summary import Summary, summary_of
@@ -137,15 +137,14 @@ class Generate:
                 self._settling.write_part(reader, unit)
 
     def _has_files(self, reader: Reader) -> bool:
-        """Whether the run's last task has ended, or there is none."""
+        """Whether the task has ended that writes the files of the run as it is now, or there is to be none."""
         assert self.run is not None
         source = None if not self._writes else reader.source(int(self.run["id"]))
         if source is None or source.row.state == "cancelled" or not makes_files(source.spec):
             return True
-        key = file_task_key(self.run["id"])
-        task = reader.keyed([key]).get(key)
-        self._files_are_there = task is not None and task.state == "succeeded"
-        return task is not None and task.state in FINAL
+        task = newest_file_task(reader, source)
+        self._files_are_there = task is not None and task.row.state == "succeeded"
+        return task is not None and task.row.state in FINAL
 
     def _show(self, found: Mapping[str, Any]) -> None:
         """Say how far a run (JSON shape) is and what holds it, every few seconds; what is new meanwhile is due then,

@@ -135,6 +135,12 @@ class Reader:
             found = connection.execute(statement("select_last_task")).get
             return None if found is None else int(found)
 
+    def newest_task_of(self, run: int) -> int | None:
+        """The id of the newest task of a run."""
+        with self._asking() as connection:
+            found = connection.execute(statement("select_newest_task_of"), (run,)).get
+            return None if found is None else int(found)
+
     def task_classes(self) -> list[str]:
         """Every class that durations of some task are filed under."""
         with self._asking() as connection:
@@ -175,12 +181,15 @@ class Reader:
         with self._asking() as connection:
             return sources_of(connection, (run,)).get(run)
 
-    def sources_without(self, kind: str, key: str) -> list[int]:
-        """The runs whose source is of this kind, was not cancelled and is to have files, and that have no task of the
-        key that begins so and ends with the run's number; but for those of which tasks were removed.
-        """
+    def sources_of_kind(self, kind: str) -> list[int]:
+        """The runs whose source is of this kind, ascending."""
         with self._asking() as connection:
-            return [run for (run,) in connection.execute(statement("select_sources_without"), (kind, key))]
+            return [run for (run,) in connection.execute(statement("select_sources_of_kind"), (kind,))]
+
+    def count_cells(self, run: int) -> int:
+        """How many of the tasks that a run's source brought are there."""
+        with self._asking() as connection:
+            return int(connection.execute(statement("count_cells"), (run,)).get)
 
     def unit_tasks(self, run: int, unit: int) -> list[int]:
         """The tasks that one unit of a run's source brought, in their order."""

@@ -16,7 +16,8 @@ from .dataset import Dataset, dataset_of_text
 from .expander import declared_of
 
 if TYPE_CHECKING:
-    from passloop.store.reader import Reader, RunView
+    from passloop.store.reader import Reader, RunView, TaskView
+    from passloop.store.sources import SourceView
 
 __all__ = [
     "GenerateRequest",
@@ -25,6 +26,7 @@ __all__ = [
     "file_task_key",
     "live_run",
     "makes_files",
+    "newest_file_task",
     "runs_of_dataset",
 ]
 
@@ -88,8 +90,20 @@ def runs_of_dataset(reader: Reader, root: str) -> Iterable[tuple[RunView, Mappin
 
 
 def file_task_key(run: int | str) -> str:
-    """The key of the task that writes the files of a run."""
+    """The key of the first task that writes the files of a run; later ones have it with a colon and more behind it."""
     return f"generate:files:{run}"
+
+
+def newest_file_task(reader: Reader, source: SourceView) -> TaskView | None:
+    """The task that writes the files of a run as it is now; None if there is none yet. It came after the end of the
+    source, and after all other tasks of the run: one from before knows nothing of what came then.
+    """
+    newest = reader.newest_task_of(source.row.run)
+    view = None if newest is None or source.row.ended_at is None else reader.task(newest)
+    if view is None or view.row.submitted_at < (source.row.ended_at or 0):
+        return None
+    key, first = view.row.key or "", file_task_key(source.row.run)
+    return view if key == first or key.startswith(f"{first}:") else None
 
 
 def makes_files(spec: str) -> bool:

@@ -1,7 +1,8 @@
 """The last task of a dataset's run: it writes the files from what is committed, so that a run that nobody follows any
 more has them too. It is a task like others: it survives the engine, and it says so if the files cannot be written.
 
-This file says what the task is and sees to it that each run gets one; `files.py` is what it runs.
+This file says what the task is and sees to it that each run gets one, and one more whenever the run went on after it;
+`files.py` is what it runs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from passloop.engine.engine import Engine
 from passloop.engine.errors import EngineStopped, Refused, Unwritable
@@ -19,14 +20,14 @@ from passloop.kernel.events import Submitted
 from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.resources import Request, Variant
 from passloop.kernel.source_rows import SourceState
-from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
-from passloop.store.filters import TaskFilter
+from passloop.kernel.tasks import FINAL_STATES, Dependency, NewTask, TaskSpec, TaskState
+from passloop.store.filters import TaskFilter, ranges_of
 
-from .declaring import file_task_key, makes_files
+from .declaring import file_task_key, makes_files, newest_file_task
 from .expander import KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from passloop.store.reader import Reader
     from passloop.store.sources import SourceView
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["FileTasks"]
 
 PROGRAM = "passloop.apps.generate.files"
-_KEY = file_task_key("")
+_LIVE = tuple(state.value for state in TaskState if state not in FINAL_STATES)
 
 
 class FileTasks:
@@ -43,56 +44,84 @@ class FileTasks:
     def __init__(self, engine: Engine, *, home: str) -> None:
         self._engine = engine
         self._home = home
-        self._waiting: dict[RunId, asyncio.Task[None]] = {}
+        self._following: dict[RunId, set[asyncio.Task[None]]] = {}
+        self._giving = asyncio.Lock()  # held from the look at what a run has until it has what it lacked
 
     async def start(self) -> None:
         """Follow the runs of earlier engines that have no such task yet."""
-        for run in await self._engine.read(lambda reader: reader.sources_without(KIND, _KEY)):
-            self.follow(RunId(run))
+        for run in await self._engine.read(_without_files):
+            self.follow(run)
 
     async def stop(self) -> None:
         """Give up waiting; the next engine goes on."""
-        waiting = list(self._waiting.values())
-        for each in waiting:
+        following = [task for tasks in self._following.values() for task in tasks]
+        for each in following:
             each.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.gather(*following, return_exceptions=True)
 
     def follow(self, run: RunId) -> None:
-        """See to it that a run gets its last task."""
-        if run not in self._waiting:
-            task = asyncio.get_running_loop().create_task(self._see_to(run), name=f"passloop-files-{run}")
-            self._waiting[run] = task
-            task.add_done_callback(partial(self._forget, run))
+        """See to it that a run gets its last task: after it was declared, and whenever its source goes on.
+
+        Of several that follow one run, one gives it the task; so none needs to know of the others.
+        """
+        task = asyncio.get_running_loop().create_task(self._see_to(run), name=f"passloop-files-{run}")
+        self._following.setdefault(run, set()).add(task)
+        task.add_done_callback(partial(self._followed, run))
+
+    def follows(self, run: RunId) -> bool:
+        """Whether a run is to get a task that it does not have yet."""
+        return run in self._following
+
+    async def wait(self, run: RunId, *, timeout_ms: int | None = None) -> bool:
+        """Wait until a run that is over has its last task, if it is to have one; False if time ran out first."""
+        following = self._following.get(run)
+        if not following:
+            return True
+        _, late = await asyncio.wait(following, timeout=None if timeout_ms is None else timeout_ms / 1000)
+        return not late
 
     async def again(self, cells: Sequence[TaskId]) -> None:
-        """After a retry: a run that had its last task gets one more, for when these cells are final. Durable when it
+        """After a retry: a run whose source is over gets one more, for when these cells are final. Durable when it
         returns; raises as `Engine.submit` does.
         """
-        for run in await self._engine.read(lambda reader: _written_runs(reader, cells)):
-            after = (*run.cells, run.last)
-            key = file_task_key(f"{run.source.row.run}:{run.cells[0]}")
-            await self._engine.submit(self._submission(run.source, key=key, after=after))
+        for run in await self._engine.read(lambda reader: _runs_of(reader, cells)):
+            await self._give(run, again=True)
 
-    async def wait(self, run: RunId) -> None:
-        """Wait until a run that is over has its last task, if it is to have one."""
-        task = self._waiting.get(run)
-        if task is not None:
-            await asyncio.wait({task})
-
-    def _forget(self, run: RunId, _task: asyncio.Task[None]) -> None:
-        self._waiting.pop(run, None)
+    def _followed(self, run: RunId, task: asyncio.Task[None]) -> None:
+        others = self._following[run]
+        others.discard(task)
+        if not others:
+            del self._following[run]
 
     async def _see_to(self, run: RunId) -> None:
+        """Wait for the end of a run's source, then give the run its task."""
         with suppress(EngineStopped, Refused, Unwritable):  # the next engine tries again
             await self._engine.wait_source(run)
-            source = await self._engine.read(lambda reader: reader.source(run))
-            if source is not None and source.row.state is not SourceState.CANCELLED and makes_files(source.spec):
-                await self._engine.submit(self._submission(source, key=file_task_key(run)))
+            await self._give(run)
 
-    def _submission(self, source: SourceView, *, key: str, after: Sequence[int] = ()) -> Submitted:
-        """The task: it asks for nothing, so that it does not wait behind work that fills the box. It comes after the
-        ends of other tasks, whatever these are.
+    async def _give(self, run: RunId, *, again: bool = False) -> None:
+        """Submit the task that a run lacks, if its source is over; whoever lets that go on follows it again."""
+        async with self._giving:
+            lacking = await self._engine.read(lambda reader: self._lacking(reader, run, again=again))
+            if lacking is not None:
+                await self._engine.submit(lacking)
+
+    def _lacking(self, reader: Reader, run: RunId, *, again: bool) -> Submitted | None:
+        """The task to submit. It comes after all that is live in the run, whatever the ends of these are: cells that
+        were retried, and an earlier task of its kind, which writes the same files.
         """
+        source = reader.source(run)
+        if source is None or source.row.ended_at is None or not _has_files(source):
+            return None
+        if not again and newest_file_task(reader, source) is not None:
+            return None
+        key = file_task_key(run)
+        if reader.keyed([key]):
+            key = file_task_key(f"{run}:{reader.newest_task_of(run)}")
+        return self._submission(source, key=key, after=reader.task_ids(TaskFilter(runs=(run,), states=_LIVE)))
+
+    def _submission(self, source: SourceView, *, key: str, after: Iterable[int]) -> Submitted:
+        """The task: it asks for nothing, so that it does not wait behind work that fills the box."""
         row = source.row
         told = json.loads(source.spec)
         command = [sys.executable, "-m", PROGRAM, self._home, str(row.run)]
@@ -104,24 +133,28 @@ class FileTasks:
         return Submitted(name="", run=row.run, group=row.group, priority=row.priority, tasks=(task,))
 
 
-class _Written(NamedTuple):
-    """A run whose last task is there, and cells of it that came after."""
-
-    source: SourceView
-    last: int
-    cells: tuple[int, ...]
+def _has_files(source: SourceView) -> bool:
+    """Whether a run is one of a dataset that is to have files."""
+    row = source.row
+    return row.kind == KIND and row.state is not SourceState.CANCELLED and makes_files(source.spec)
 
 
-def _written_runs(reader: Reader, tasks: Sequence[TaskId]) -> list[_Written]:
-    """The runs of datasets that these cells belong to, but for those that are to get their last task yet."""
-    by_run: dict[int, list[int]] = {}
-    for view in reader.tasks(TaskFilter(ids=tuple((task, task) for task in tasks))) if tasks else ():
-        if not (view.row.key or "").startswith(_KEY):
-            by_run.setdefault(view.row.run, []).append(view.row.id)
-    found = []
-    for run, cells in by_run.items():
-        source, key = reader.source(run), file_task_key(run)
-        last = reader.keyed([key]).get(key)
-        if source is not None and source.row.kind == KIND and last is not None:
-            found.append(_Written(source, last.task, tuple(cells)))
-    return found
+def _without_files(reader: Reader) -> list[RunId]:
+    """The runs that lack their last task. Where cells of a source that is over were removed, nothing is to be made of
+    the rest.
+    """
+    return [
+        source.row.run
+        for source in map(reader.source, reader.sources_of_kind(KIND))
+        if source is not None
+        and _has_files(source)
+        and newest_file_task(reader, source) is None
+        and (source.row.ended_at is None or reader.count_cells(source.row.run) == source.row.tasks)
+    ]
+
+
+def _runs_of(reader: Reader, tasks: Sequence[TaskId]) -> list[RunId]:
+    """The runs that have cells among these tasks."""
+    views = reader.tasks(TaskFilter(ids=ranges_of(tasks))) if tasks else ()
+    runs = {view.row.run for view in views if not (view.row.key or "").startswith(file_task_key(""))}
+    return [RunId(run) for run in sorted(runs)]

@@ -22,7 +22,7 @@ from passloop.store.reader import Reader
 from passloop.store.sources import SourceView
 
 from .dataset import dataset_of_text
-from .declaring import file_task_key, makes_files, runs_of_dataset
+from .declaring import makes_files, newest_file_task, runs_of_dataset
 from .settling import Settling
 from .summary import Summary, summary_of
 
@@ -40,7 +40,7 @@ def write_files(home: Path, run: int) -> Summary | None:
         dataset = dataset_of_text(source.spec)
         newest = _newest(reader, dataset.root) or source
         if newest.row.run != run:
-            if not reader.keyed([file_task_key(newest.row.run)]):
+            if newest_file_task(reader, newest) is None:
                 return None
             dataset = dataset_of_text(newest.spec)
         settled = Settling(dataset).settle(reader)

@@ -99,6 +99,7 @@ async def retry_tasks(host: HostHere, body: Chosen) -> Response:
     await host.files.again(done.created)
     for run in failed:
         await engine.send(SourceRetried(run))
+        host.files.follow(run)
     answer = TasksAnswer(done.changed, done.unchanged, failed)
     return json_reply(_document(answer) | {"created": list(done.created)})
 

@@ -27,21 +27,21 @@ async def wait(
     """`final` says whether all of them are; `tasks` how each stands. The tasks are those selected at the beginning, and
     of a run that is named whole, all that its source still writes out; `coming` are the runs of which there were some.
     """
-    engine, loop = host.engine, asyncio.get_running_loop()
-    end = loop.time() + timeout_ms / 1000
+    engine = host.engine
+    end = asyncio.get_running_loop().time() + timeout_ms / 1000
     tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, select))
     final = await engine.wait_final(tasks, timeout_ms=timeout_ms)
-    coming = [source.run for source in sources if source.ended_at is None]
-    for source in sources:
-        if source.ended_at is not None:
-            await host.files.wait(source.run)
+    coming = [source.run for source in sources if source.ended_at is None or host.files.follows(source.run)]
     for run in coming:
-        left = max(0, round((end - loop.time()) * 1000))
-        over = await engine.wait_source(run, timeout_ms=left)
-        if over:
-            await host.files.wait(run)
+        over = await engine.wait_source(run, timeout_ms=_left(end))
+        over = over and await host.files.wait(run, timeout_ms=_left(end))
         final = over and final
     if coming:
         tasks = await engine.read(lambda reader: read_models.select(reader, select))
     standing = await engine.read(lambda reader: read_models.standing(reader, tasks))
     return json_reply(document(final=final, tasks=standing, coming=coming))
+
+
+def _left(end: float) -> int:
+    """The milliseconds until a time on the loop's clock."""
+    return max(0, round((end - asyncio.get_running_loop().time()) * 1000))

@@ -1,0 +1,1 @@
+SELECT count(*) FROM tasks JOIN cells ON cells.task = tasks.id WHERE tasks.run = ?

@@ -1,0 +1,1 @@
+SELECT run FROM sources WHERE kind = ? ORDER BY run
