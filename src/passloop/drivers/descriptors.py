@@ -5,10 +5,11 @@ It must never be taken for a word about what was to be opened.
 from __future__ import annotations
 
 import errno
+import os
 
 from passloop.passing import Passing
 
-__all__ = ["AGAIN_S", "is_passing", "lacks_descriptor"]
+__all__ = ["AGAIN_S", "is_passing", "lacks_descriptor", "none_left"]
 
 AGAIN_S = 1.0
 """Seconds until that is tried again for which no descriptor was left, or too many were under way.
@@ -24,6 +25,15 @@ _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 def lacks_descriptor(error: OSError) -> bool:
     """Whether nothing could be opened for want of descriptors or memory, which says nothing of what was asked about."""
     return error.errno in _NO_DESCRIPTOR
+
+
+def none_left() -> bool:
+    """Whether this process can open nothing now: for an error that does not tell its cause."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return lacks_descriptor(error)
+    return False
 
 
 def is_passing(error: BaseException) -> bool:

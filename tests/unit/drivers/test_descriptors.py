@@ -17,6 +17,11 @@ from typing import Any
 
 import pytest
 
+from passloop.drivers.calls.caller import CallRequest
+from passloop.drivers.calls.client import Client
+from passloop.drivers.calls.endpoints import Endpoint, Model
+from passloop.drivers.calls.errors import NotSent
+from passloop.drivers.calls.secrets import resolve
 from passloop.drivers.identity import Process, open_process, own_process
 from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.processes import strays
@@ -305,3 +310,20 @@ async def test_a_driver_that_cannot_start_leaves_nothing_open(tmp_path: Path, mo
     with pytest.raises(OSError, match="Too many open files"):
         await ProcessDriver(tmp_path).start(Heard())
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "nowhere.invalid"])
+async def test_an_endpoint_that_cannot_be_connected_to_for_want_of_descriptors_is_not_called_unreachable(
+    host: str,
+) -> None:
+    client = Client()
+    request = CallRequest(Model(Endpoint(f"http://{host}:9/v1"), "m"), {"prompt": "x"}, key="cell")
+    with none_left(), pytest.raises(NotSent):
+        await client.call(request, {})
+    await client.close()
+
+
+def test_a_key_that_cannot_be_opened_for_want_of_descriptors_is_not_called_missing(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-canary-1234")
+    with none_left(), pytest.raises(OSError, match="Too many open files"):
+        resolve(f"file:{tmp_path / 'key'}")

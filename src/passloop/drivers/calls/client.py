@@ -18,9 +18,11 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
+from passloop.drivers.descriptors import lacks_descriptor, none_left
+
 from .answers import StreamedAnswer, whole_answer
 from .caller import Answer, CallRequest
-from .errors import Broken, Silent, Unreachable
+from .errors import Broken, NotSent, Silent, Unreachable
 
 __all__ = ["Client", "Reply"]
 
@@ -86,7 +88,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class Client:
-    """Makes calls. Raises `Unreachable`, `Broken`, `Silent`. `now` is in seconds; None for the loop's time."""
+    """Makes calls. Raises `Unreachable`, `NotSent`, `Broken`, `Silent`. `now` tells seconds; None for the loop's."""
 
     def __init__(self, *, now: Callable[[], float] | None = None) -> None:
         self._urls: dict[tuple[str, str], URL] = {}
@@ -189,6 +191,8 @@ def _body(request: CallRequest) -> bytes:
 
 def _translate(error: Exception) -> NoReturn:
     """Say in our words what the library says in its own. Nothing of a header is in them."""
+    if isinstance(error, aiohttp.ClientConnectorError) and (lacks_descriptor(error) or none_left()):
+        raise NotSent("no connection could be opened for want of descriptors") from None
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         raise Unreachable(f"there is no host {error.host}") from None
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):

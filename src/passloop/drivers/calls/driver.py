@@ -6,6 +6,9 @@
 
 It makes one call, says what happened and whom to blame; the kernel decides whether and when to try again. A call cannot
 outlive its engine: one that was under way then is reported lost, with the words that its outcome is unknown.
+
+A want that passes (`drivers/descriptors.py`) is no word about a cell or an endpoint. Each step that it keeps back is
+made again later, before a call is sent and after its answer is there, which is kept; a call that was sent never is.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from passloop.clock import Clock
 from passloop.crashpoints import crashpoint
+from passloop.drivers import descriptors
 from passloop.drivers.background import Background, to_the_loop
 from passloop.drivers.base import Fail, Launch, LiveAttempt, Report
 from passloop.drivers.forbidden import Forbidden
@@ -26,7 +31,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 
 from .caller import Answer, Caller, CallOrder, CallRequest, Failed, Settled
 from .endpoints import Model
-from .errors import Broken, Silent, Unreachable, outcome_of_status, outcome_of_trouble
+from .errors import Broken, NotSent, Silent, Unreachable, outcome_of_status, outcome_of_trouble
 from .limits import rate_told
 from .refusals import order_of, refusal_text
 from .secrets import KeyMissing, redacted, resolve
@@ -45,6 +50,7 @@ SHORT_MS = 250
 are one commit. A call has one timer, so that a short one sets none but this."""
 _HALTED = {"timeout": OutcomeKind.TIMEOUT, "down": OutcomeKind.LOST}
 _SUCCESS = OutcomeKind.SUCCESS
+Made = TypeVar("Made")
 
 
 @dataclass(slots=True)
@@ -75,7 +81,7 @@ class CallClient(Protocol):
     """What speaks HTTP for the driver."""
 
     async def call(self, request: CallRequest, headers: Mapping[str, str]) -> Reply:
-        """Make one call. Raises `Unreachable`, `Broken`, `Silent`."""
+        """Make one call. Raises `Unreachable`, `NotSent`, `Broken`, `Silent`."""
         ...
 
     async def close(self) -> None:
@@ -224,7 +230,7 @@ class CallDriver:
             named = launch.payload.get("caller")
             return Outcome(OutcomeKind.FAILURE, message=f"this engine has no caller named {named!r}", final=True), None
         order = order_of(launch)
-        asked = await caller.prepare(order)
+        asked = await self._past_wants(flight, partial(caller.prepare, order))
         if isinstance(asked, Settled):
             return Outcome(_SUCCESS, untried=True), asked.result
         if isinstance(asked, Failed):
@@ -233,26 +239,76 @@ class CallDriver:
         reply = await self._reply(flight, order, asked)
         if isinstance(reply, Outcome):
             return reply, None
-        return await self._judge(caller, order, asked, reply)
+        return await self._judge(flight, caller, order, asked, reply)
+
+    async def _past_wants(
+        self,
+        flight: _Flight,
+        make: Callable[[], Awaitable[Made]],
+        *,
+        passes: Callable[[Exception], bool] = descriptors.is_passing,
+        limited: bool = True,
+    ) -> Made:
+        """What a step makes, tried again while a want that passes keeps it back; that is no time of its call. A step
+        that is not `limited` has all the time it needs then, since what it would lose is paid for.
+        """
+        while True:
+            try:
+                return await make()
+            except Exception as error:
+                if not passes(error):
+                    raise
+            self._stand_still(flight)
+            await asyncio.sleep(descriptors.AGAIN_S)
+            if limited:
+                self._go_on(flight)
+
+    def _stand_still(self, flight: _Flight) -> None:
+        """For a while nothing can be done for a call: nothing is due but to say that it was sent, if it was."""
+        _let_be(flight)
+        self._tell_start(flight)
+
+    def _go_on(self, flight: _Flight) -> None:
+        """Its time limit begins anew."""
+        limit = flight.launch.time_limit
+        if limit is not None:
+            flight.ends = asyncio.get_running_loop().time() + limit / 1000
+            self._look_at(flight, flight.ends)
 
     async def _reply(self, flight: _Flight, order: CallOrder, asked: CallRequest) -> Answer | Outcome:
         """The endpoint's answer, or the outcome of a call without one."""
-        endpoint = asked.model.endpoint
-        client = self._client or await self._open()
-        if client is None:
-            return Outcome(OutcomeKind.FAILURE, message=NO_LIBRARY, final=True, untried=True)
+        ready = await self._past_wants(flight, partial(self._ready, asked.model))
+        if isinstance(ready, Outcome):
+            return ready
+        client, key = ready
         try:
-            key = "" if endpoint.api_key is None else resolve(endpoint.api_key, self._environ)
-        except KeyMissing as missing:
-            return Outcome(OutcomeKind.RATE_LIMITED, message=str(missing), pool=endpoint.pool, status=401)
-        self._note_sent(flight)
-        crashpoint("call_before_send")
-        try:
-            reply = await client.call(asked, _headers(order, asked, key))
+            send = partial(self._send, flight, client, asked, _headers(order, asked, key))
+            reply = await self._past_wants(flight, send, passes=_was_not_sent)
         except (Unreachable, Broken, Silent) as trouble:
             return outcome_of_trouble(trouble, asked.model)
         crashpoint("call_after_reply")
         return self._heard(asked.model, reply, key, dict(flight.launch.allocation.amounts))
+
+    async def _ready(self, model: Model) -> tuple[CallClient, str] | Outcome:
+        """What a call is made with, the client and the key, or the outcome for want of one."""
+        endpoint = model.endpoint
+        client = self._client or await self._open()
+        if client is None:
+            return Outcome(OutcomeKind.FAILURE, message=NO_LIBRARY, final=True, untried=True)
+        try:
+            return client, "" if endpoint.api_key is None else resolve(endpoint.api_key, self._environ)
+        except KeyMissing as missing:
+            return Outcome(OutcomeKind.RATE_LIMITED, message=str(missing), pool=endpoint.pool, status=401)
+
+    async def _send(self, flight: _Flight, client: CallClient, asked: CallRequest, headers: Mapping[str, str]) -> Reply:
+        """Make the call."""
+        self._note_sent(flight)
+        crashpoint("call_before_send")
+        try:
+            return await client.call(asked, headers)
+        except NotSent:
+            flight.began = None
+            raise
 
     def _heard(self, model: Model, reply: Reply, key: str, drawn: Mapping[PoolName, int]) -> Answer | Outcome:
         if model.endpoint.discovers:
@@ -271,10 +327,10 @@ class CallDriver:
                 self._report(PoolDeclared(pool, PoolKind.RATE, rate))
 
     async def _judge(
-        self, caller: Caller, order: CallOrder, asked: CallRequest, answer: Answer
+        self, flight: _Flight, caller: Caller, order: CallOrder, asked: CallRequest, answer: Answer
     ) -> tuple[Outcome, str | None]:
         """What the app makes of an answer, with what it really used."""
-        verdict = await caller.accept(order, answer)
+        verdict = await self._past_wants(flight, partial(caller.accept, order, answer), limited=False)
         used = () if answer.usage is None else _used(asked.model, answer.usage.total)
         if isinstance(verdict, Settled):
             verdict.result.encode()  # what is no Unicode must not reach the store
@@ -294,11 +350,14 @@ class CallDriver:
     async def _open(self) -> CallClient | None:
         """The client, made with the first call; None if its library is not there."""
         async with self._opening:
-            if self._client is None:
-                try:
-                    self._client = await self._connect()
-                except ImportError:
-                    return None
+            if self._client is not None:
+                return self._client
+            try:
+                self._client = await self._connect()
+            except ImportError:
+                if descriptors.none_left():
+                    raise NotSent("the library of calls cannot be opened now") from None
+                return None
         return self._client
 
     def _note_sent(self, flight: _Flight) -> None:
@@ -328,6 +387,11 @@ def _load_client() -> type[Client]:
     from .client import Client
 
     return Client
+
+
+def _was_not_sent(error: Exception) -> bool:
+    """Whether a call that failed can be made again: after any other error it may have been sent, and paid for."""
+    return isinstance(error, NotSent)
 
 
 def _let_be(flight: _Flight) -> None:

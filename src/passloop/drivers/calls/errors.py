@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from passloop.kernel.tasks import Outcome, OutcomeKind
+from passloop.passing import Passing
 
 from .endpoints import Model
 from .limits import is_shared, retry_after
 
-__all__ = ["Broken", "Silent", "Unreachable", "outcome_of_status", "outcome_of_trouble", "words_of"]
+__all__ = ["Broken", "NotSent", "Silent", "Unreachable", "outcome_of_status", "outcome_of_trouble", "words_of"]
 
 MOST_WORDS = 200
 TRANSIENT = frozenset({408, 409, 425})
@@ -25,6 +26,10 @@ SHARED_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "a
 
 class Unreachable(Exception):
     """There is no connection to the endpoint: refused, no such host, a bad certificate. Nothing was sent."""
+
+
+class NotSent(Passing):
+    """No connection could be opened for want of descriptors, which says nothing of the endpoint. Nothing was sent."""
 
 
 class Broken(Exception):

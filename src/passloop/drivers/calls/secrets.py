@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from passloop.drivers.descriptors import lacks_descriptor
+
 __all__ = ["KeyMissing", "redacted", "resolve"]
 
 SHORTEST = 6
@@ -39,6 +41,8 @@ def _from_file(path: Path, what: str) -> str:
     try:
         key = path.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and lacks_descriptor(error):
+            raise
         raise KeyMissing(f"the file {path} for {what} cannot be read: {error}") from None
     if not key or "\n" in key:
         raise KeyMissing(f"the file {path} for {what} must hold one line, the secret")
