@@ -24,7 +24,8 @@ from tests.support.promises import record
 
 GRACE = 300
 LATEST = GRACE / 1000 + 10.0
-LIMIT = 3_000
+LIMIT = 5_000
+"""Time limit in ms: long enough for 25 trees to come up whole on a busy machine, which the test asks for."""
 SHIM_KILLED = "shim_killed"
 SHAPES = {
     "fork": TREE_SIZES["fork"],
@@ -74,8 +75,9 @@ class Trees:
             os.close(held)
 
     def check_gone(self) -> None:
-        """Nothing of any tree is left, no device is held, and each task ended as it should."""
+        """Every tree came up whole, nothing of it is left, and no device is held."""
         assert [shape for shape, pipe in zip(self.shapes, self.pipes, strict=True) if pipe.survivors()] == []
+        assert [pipe.came_up() for pipe in self.pipes] == [SHAPES[shape] for shape in self.shapes]
         self._field.assert_everything_is_free_and_whole()
         for pipe in self.pipes:
             pipe.close()

@@ -6,6 +6,7 @@ For tests of drivers. Waits for events only, each within `PATIENCE`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import sys
@@ -82,7 +83,7 @@ class Lifeline:
         loop.add_reader(self._fd, readable.set)
         try:
             async with asyncio.timeout(PATIENCE):
-                while self._heard.count(b"x") < count:
+                while self.came_up() < count:
                     await readable.wait()
                     readable.clear()
                     self._take()
@@ -91,18 +92,24 @@ class Lifeline:
 
     def wait(self, count: int) -> None:
         """As `until`, for tests without a loop."""
-        while self._heard.count(b"x") < count:
+        while self.came_up() < count:
             assert select.select([self._fd], [], [], PATIENCE)[0], f"{count} processes do not come up"
             self._take()
 
     def survivors(self) -> bool:
-        """Whether a process of the tree still holds the pipe."""
-        while True:
-            try:
-                if not os.read(self._fd, 4096):
-                    return False
-            except BlockingIOError:
-                return True
+        """Whether a process of the tree still holds the pipe. Fails if none ever did, for that looks the same."""
+        holds = True
+        with contextlib.suppress(BlockingIOError):
+            while holds:
+                said = os.read(self._fd, 4096)
+                self._heard += said
+                holds = bool(said)
+        assert self._heard, "no process of the tree has come up"
+        return holds
+
+    def came_up(self) -> int:
+        """How many processes have said so far that they are there."""
+        return self._heard.count(b"x")
 
     def close(self) -> None:
         """Close this end."""

@@ -1,6 +1,7 @@
 """A tree of processes for tests: `tree.py SHAPE PIPE`. Each process says "x" on the pipe and then waits for ever.
 
-Of a chain only the last one does, and ends when it is asked to; those above it do not, but wait for it.
+Of a chain only the last one does, and ends when it is asked to; those above it do not, but wait for it. Who leaves a
+daemon ends as soon as that is there.
 """
 
 import os
@@ -13,6 +14,10 @@ pipe = os.open(path, os.O_WRONLY)
 
 def stay() -> None:
     os.write(pipe, b"x")
+    stay_silent()
+
+
+def stay_silent() -> None:
     while True:
         signal.pause()
 
@@ -52,10 +57,16 @@ elif shape == "chain":
 elif shape in ("leaves_daemon", "leaves_stubborn_daemon"):
     if shape == "leaves_stubborn_daemon":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    is_up, up = os.pipe()
     if os.fork() == 0:
         os.setsid()
-        fork_and_stay()
+        if os.fork() == 0:
+            os.write(pipe, b"x")
+            os.close(up)
+            stay_silent()
         os._exit(0)
+    os.close(up)
+    os.read(is_up, 1)
     os._exit(0)
 elif shape == "clean_environment" and os.fork() == 0:
     os.set_inheritable(pipe, True)

@@ -49,8 +49,9 @@ async def test_cancel_leaves_no_process_of_any_tree(stage: Stage) -> None:
 
 
 async def test_the_time_limit_leaves_no_process_of_any_tree(stage: Stage) -> None:
-    lifelines = launch_all(stage, time_limit=1500, grace=300)
+    lifelines = launch_all(stage, time_limit=2_500, grace=300)
     assert await endings(stage, lifelines) == dict.fromkeys(SHAPES, (OutcomeKind.TIMEOUT, False))
+    assert [lifeline.came_up() for lifeline in lifelines.values()] == list(TREE_SIZES.values())
 
 
 async def test_what_a_command_leaves_running_is_ended_and_its_own_exit_counts(stage: Stage) -> None:
