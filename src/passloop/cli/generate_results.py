@@ -33,10 +33,11 @@ def dataset_of_run(home: str, word: str) -> Dataset:
     """The dataset that a run (an id, a name, `last`) makes. Raises `CliError` (exit 3) if it makes none."""
     with Reader.open(Home(Path(home))) as reader:
         found = next(iter(reader.runs(limit=1)), None) if word == "last" else reader.run(word.removeprefix("@"))
-    if found is None or found.source is None or found.source.row.kind != "generate":
+        source = None if found is None else reader.source(found.row.id)
+    if source is None or source.row.kind != "generate":
         what = f"{word} is no run of a dataset"
         raise CliError(what, hint="passloop generate SPEC.yaml", exit_code=Exit.NOT_FOUND)
-    return dataset_of_text(found.source.spec)
+    return dataset_of_text(source.spec)
 
 
 def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> None:

@@ -43,9 +43,10 @@ def study_of_run(home: str, word: str) -> StudyRun:
         raise none
     with Reader.open(path) as reader:
         found = next(iter(reader.runs(limit=1)), None) if word == "last" else reader.run(word.removeprefix("@"))
-        if found is None or found.source is None or found.source.row.kind != "tune":
+        source = None if found is None else reader.source(found.row.id)
+        if found is None or source is None or source.row.kind != "tune":
             raise none
-        told = json.loads(found.source.spec)
+        told = json.loads(source.spec)
         run = {"id": found.row.id, "name": found.row.name}
         return StudyRun(study_of_text(told["study"]).on(Box(*told["box"])), run)
 

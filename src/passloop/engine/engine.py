@@ -246,7 +246,7 @@ class Engine:
         """
         waiter = self.expanding.expect((TaskId(run),))
         try:
-            source = await self.read(lambda reader: reader.source(run))
+            source = (await self.read(lambda reader: reader.source_heads((run,)))).get(run)
             if source is None or source.row.ended_at is not None:
                 self.expanding.note_there((TaskId(run),))
             self.expanding.looked(waiter)

@@ -35,7 +35,7 @@ from .records import (
     read_task,
 )
 from .samples import Sample, read_device, read_samples
-from .sources import SourceView, sources_of
+from .sources import SourceHead, SourceView, source_of, sources_of
 from .spans import Span, WaitingTask, read_looks, read_spans, read_waits
 from .sql import statement
 from .tallies import Call, CallCount, NodeCount, NodeSpent, calls_like, calls_of, nodes_of, spent_of, spent_under
@@ -64,7 +64,7 @@ class RunView(NamedTuple):
     row: RunRow
     about: str
     counts: dict[str, int]
-    source: SourceView | None = None
+    source: SourceHead | None = None
 
 
 class Reader:
@@ -177,9 +177,14 @@ class Reader:
         return found[0] if found else None
 
     def source(self, run: int) -> SourceView | None:
-        """The source of a run, if it has one."""
+        """The source of a run with its spec, if it has one."""
         with self._asking() as connection:
-            return sources_of(connection, (run,)).get(run)
+            return source_of(connection, run)
+
+    def source_heads(self, runs: Iterable[int]) -> dict[int, SourceHead]:
+        """The sources of these runs, by run, without their specs; runs without one are left out."""
+        with self._asking() as connection:
+            return sources_of(connection, runs)
 
     def sources_of_kind(self, kind: str) -> list[int]:
         """The runs whose source is of this kind, ascending."""

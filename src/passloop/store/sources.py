@@ -19,6 +19,7 @@ from .sql import statement
 
 __all__ = [
     "SOURCE_FIELDS",
+    "SourceHead",
     "SourceView",
     "add_sources",
     "change_sources",
@@ -26,6 +27,7 @@ __all__ = [
     "load_sources",
     "load_units",
     "read_source",
+    "source_of",
     "sources_of",
     "write_units",
 ]
@@ -38,8 +40,15 @@ _lags = msgspec.json.Decoder(tuple[Lag, ...])
 _STATES = {str(state): state for state in SourceState}
 
 
+class SourceHead(NamedTuple):
+    """A source and its plan, as lists show it: without its spec, which may be large."""
+
+    row: SourceRow
+    plan: SourcePlan
+
+
 class SourceView(NamedTuple):
-    """A source with what never changes of it; `spec` is the JSON text for who expands it."""
+    """A source with all that never changes of it; `spec` is the JSON text for who expands it."""
 
     row: SourceRow
     plan: SourcePlan
@@ -107,13 +116,18 @@ def load_cells(connection: apsw.Connection) -> dict[int, Cell]:
     return {int(task): Cell(unit, node) for task, unit, node in connection.execute(statement("select_live_cells"))}
 
 
-def sources_of(connection: apsw.Connection, runs: Iterable[int]) -> dict[int, SourceView]:
-    """The sources of these runs, by run, with their specs; runs without one are left out."""
+def source_of(connection: apsw.Connection, run: int) -> SourceView | None:
+    """The source of a run with its spec, if it has one."""
+    rows = connection.execute(statement("select_source"), (run,))
+    return next((SourceView(*_head(values[:-1]), values[-1]) for values in rows), None)
+
+
+def sources_of(connection: apsw.Connection, runs: Iterable[int]) -> dict[int, SourceHead]:
+    """The sources of these runs, by run; runs without one are left out."""
     asked = encode_json(sorted(set(runs)))
     rows = connection.execute(statement("select_sources"), (asked,))
-    return {int(values[0]): _view(values) for values in rows}
+    return {int(values[0]): _head(values) for values in rows}
 
 
-def _view(values: Values) -> SourceView:
-    plan, spec = values[SOURCE_FIELDS:]
-    return SourceView(read_source(values), decode_json(_plan.decode, plan, "source plan"), spec)
+def _head(values: Values) -> SourceHead:
+    return SourceHead(read_source(values), decode_json(_plan.decode, values[SOURCE_FIELDS], "source plan"))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from passloop.apps.queue.find import sources_in
+from passloop.apps.queue.selectors import parse_selectors
 from passloop.kernel.changes import SourceAdded, SourceChanged, TaskAdded, TaskChanged, UnitChanged
 from passloop.kernel.ids import RunId
 from passloop.kernel.resources import Request
@@ -29,6 +32,7 @@ from passloop.store.home import Home
 from passloop.store.migrate import latest_version, migrate, migration_files
 from passloop.store.records import encode_json
 from passloop.store.repair import repair
+from passloop.store.sources import SourceHead, SourceView
 from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task
 
 RUN = RunId(1)
@@ -72,6 +76,22 @@ def test_a_source_is_read_with_its_spec_and_its_run(store: Store) -> None:
         assert reader.source(2) is None
         assert [run.source is not None for run in reader.runs()] == [False, True]
         assert (reader.unit_tasks(RUN, 0), reader.unit_tasks(RUN, 1)) == ([1, 2], [])
+
+
+def test_lists_of_runs_do_not_read_what_sources_were_declared_with(store: Store) -> None:
+    """It is megabytes of a large matrix, and lists are of all runs there ever were."""
+    spec = encode_json(["cell"] * 2**20)
+    store.commit(a_batch([a_run(), SourceAdded(a_source(), PLAN, spec)]))
+    with store.reader() as reader:
+        tracemalloc.start()
+        heads = [run.source for run in reader.runs()]
+        found = [sources_in(parse_selectors([word]), reader) for word in ("@1", "group:night")]
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert reader.source(RUN) == SourceView(a_source(), PLAN, spec)
+    assert heads == [SourceHead(a_source(), PLAN)]
+    assert found == [[a_source()]] * 2
+    assert peak < len(spec) // 8
 
 
 def test_a_unit_that_lacks_nodes_has_not_ended(store: Store) -> None:

@@ -51,7 +51,7 @@ def write_files(home: Path, run: int) -> Summary | None:
 def _newest(reader: Reader, root: str) -> SourceView | None:
     """The newest run of a dataset that makes files."""
     for view, _ in runs_of_dataset(reader, root):
-        source = view.source
+        source = reader.source(view.row.id)
         if source is not None and source.row.state is not SourceState.CANCELLED and makes_files(source.spec):
             return source
     return None

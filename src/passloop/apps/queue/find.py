@@ -89,7 +89,8 @@ def sources_in(selection: Selection, reader: Reader) -> list[SourceRow]:
         return []
     if selection.runs:
         runs = dict.fromkeys(run for name in selection.runs for run in runs_of(name, reader))
-        found = [reader.source(run) for run in runs]
+        heads = reader.source_heads(runs)
+        found = [heads.get(run) for run in runs]
     elif selection.groups and not selection.ids and not selection.last:
         found = [run.source for run in reader.runs()]
     else:

@@ -21,7 +21,7 @@ from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import AttemptRow, Outcome, TaskRow
 from passloop.kernel.workers import Worker
 from passloop.store.reader import RunView, TaskView
-from passloop.store.sources import SourceView
+from passloop.store.sources import SourceHead
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -178,7 +178,7 @@ def request_view(variants: Iterable[Variant]) -> list[Json]:
     return [_variant(variant) for variant in variants]
 
 
-def source_view(source: SourceView) -> Json:
+def source_view(source: SourceHead) -> Json:
     """What is still to come of a run's tasks; `to_come` is how many, None if nobody knows.
 
     `lags` are the columns of which fewer units are written out than of others, each with how many these are.
@@ -197,7 +197,7 @@ def source_view(source: SourceView) -> Json:
     }
 
 
-def to_come(source: SourceView) -> int | None:
+def to_come(source: SourceHead) -> int | None:
     """How many tasks are not written out yet; None if nobody knows."""
     if source.row.state in (SourceState.EXHAUSTED, SourceState.CANCELLED):
         return 0

@@ -25,7 +25,7 @@ NOTHING = NodeCount({}, 0)
 
 def dataset(reader: Reader, run: RunView, *, now: int, pools: Mapping[str, PoolView]) -> Json:
     """The document of a dataset's run; tokens and cost are those of all its runs. Raises `NotFound`."""
-    made = _dataset(run)
+    made = _dataset(reader, run)
     nodes = reader.nodes(run.row.id, since=now - MINUTE)
     places = {column.name: place for place, column in enumerate(made.tasks)}
     spent = spent_of(reader, made)
@@ -55,7 +55,7 @@ def dataset(reader: Reader, run: RunView, *, now: int, pools: Mapping[str, PoolV
 
 def rows(reader: Reader, run: RunView, *, offset: int, limit: int) -> Json:
     """Some rows with their values and what became of them. Raises `NotFound`."""
-    made = _dataset(run)
+    made = _dataset(reader, run)
     last = min(offset + limit, made.spec.rows)
     found: list[Json] = []
     size = made.spec.row_group
@@ -66,16 +66,17 @@ def rows(reader: Reader, run: RunView, *, offset: int, limit: int) -> Json:
 
 def one_row(reader: Reader, run: RunView, row: int) -> Json:
     """One row with its prompts, answers and attempts. Raises `NotFound`."""
-    made = _dataset(run)
+    made = _dataset(reader, run)
     if row >= made.spec.rows:
         raise NotFound(f"there is no row {row}: they are 0 to {made.spec.rows - 1}", hint="ask for one of these")
     return document(**row_view(reader, made, row))
 
 
-def _dataset(run: RunView) -> Dataset:
-    if run.source is None or run.source.row.kind != "generate":
+def _dataset(reader: Reader, run: RunView) -> Dataset:
+    source = reader.source(run.row.id)
+    if source is None or source.row.kind != "generate":
         raise NotFound(f"run {run.row.id} makes no dataset", hint="passloop ls")
-    return dataset_of_text(run.source.spec)
+    return dataset_of_text(source.spec)
 
 
 def _column(made: Dataset, column: Column, node: NodeCount, spent: tuple[int, int]) -> dict[str, Any]:

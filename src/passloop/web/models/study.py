@@ -99,9 +99,10 @@ def one_trial(reader: Reader, home: Home, run: RunView, number: int) -> Json:
 
 
 def _standing(reader: Reader, run: RunView) -> Standing:
-    if run.source is None or run.source.row.kind != "tune":
+    source = reader.source(run.row.id)
+    if source is None or source.row.kind != "tune":
         raise NotFound(f"run {run.row.id} is no study", hint="passloop ls")
-    told = json.loads(run.source.spec)
+    told = json.loads(source.spec)
     return standing_of(reader, study_of_text(told["study"]).on(Box(*told["box"])), run=run.row.id)
 
 
