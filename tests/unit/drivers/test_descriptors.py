@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
+from passloop.drivers.base import Launch
 from passloop.drivers.calls.caller import CallRequest
 from passloop.drivers.calls.client import Client
 from passloop.drivers.calls.endpoints import Endpoint, Model
 from passloop.drivers.calls.errors import NotSent
 from passloop.drivers.calls.secrets import resolve
-from passloop.drivers.identity import Process, open_process, own_process
+from passloop.drivers.identity import Process, open_process, own_process, process_json
 from passloop.drivers.leases import LeaseDriver
 from passloop.drivers.processes import strays
 from passloop.drivers.processes.cgroups import memory_parent
@@ -87,18 +88,99 @@ def test_a_process_that_cannot_be_opened_is_not_called_gone() -> None:
         open_process(own)
 
 
-async def test_a_lease_whose_holder_cannot_be_watched_is_lost_and_not_called_done(tmp_path: Path) -> None:
+async def lessor(home: Path) -> tuple[LeaseDriver, Heard, Launch]:
+    """A driver of leases, and one that asks devices for this process."""
     driver, heard, own = LeaseDriver(), Heard(), own_process()
     await driver.start(heard)
-    order = replace(order_for(tmp_path, 1, []), payload={"pid": own.pid, "ticks": own.ticks})
+    return driver, heard, replace(order_for(home, 1, []), payload={"pid": own.pid, "ticks": own.ticks})
+
+
+async def test_a_lease_whose_holder_cannot_be_watched_begins_when_there_is_a_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were it called lost, it would be admitted again at once, turn after turn."""
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
+    driver, heard, order = await lessor(tmp_path)
     with none_left():
         driver.launch(order)
+    assert heard.of(1) == []
+    await heard.until(Started, 1)
+    driver.release(order.attempt)
+    assert heard.of(1) == ["Started", "Exited"]
+    await driver.stop()
+
+
+async def test_a_lease_whose_holder_cannot_be_watched_is_not_looked_at_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 60)
+    looks = first_in_vain(monkeypatch, "passloop.drivers.leases.open_process", open_process)
+    driver, heard, order = await lessor(tmp_path)
+    driver.launch(order)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert (len(looks), heard.of(1)) == (1, [])
+    driver.halt(order.attempt, 1, grace=0, reason="cancelled")
     exited = heard.find(Exited, 1)
     assert exited is not None
-    assert (exited.outcome.kind, exited.outcome.message) == (
-        OutcomeKind.LOST,
-        "its holder cannot be watched: Too many open files",
-    )
+    assert exited.outcome.kind is OutcomeKind.CANCELLED
+    await driver.stop()
+
+
+@pytest.mark.parametrize("ending", ["halt", "stop"])
+async def test_a_lease_that_was_given_up_before_it_could_be_watched_never_begins(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.001)
+    driver, heard, order = await lessor(tmp_path)
+    with none_left():
+        driver.launch(order)
+    if ending == "stop":
+        await driver.stop()
+    else:
+        driver.halt(order.attempt, 1, grace=0, reason="cancelled")
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(2 * 0.001, over.set)
+    await over.wait()
+    assert heard.find(Started, 1) is None
+    await driver.stop()
+
+
+@pytest.mark.parametrize(("lives", "told"), [(False, ["Exited"]), (True, [])])
+async def test_a_lease_that_lasts_and_cannot_be_watched_is_looked_at_later_by_the_next_engine(
+    lives: bool, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that engine starts."""
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
+    driver, heard, order = await lessor(tmp_path)
+    own = own_process()
+    live = live_of(order, process=process_json(own if lives else replace(own, ticks=0)))
+    with none_left():
+        await driver.reattach([live])
+    assert heard.of(1) == []
+    looked = asyncio.Event()
+
+    def look(process: Process) -> int | None:
+        looked.set()
+        return open_process(process)
+
+    monkeypatch.setattr("passloop.drivers.leases.open_process", look)
+    await looked.wait()
+    assert heard.of(1) == told
+    driver.release(order.attempt)
+    assert heard.of(1) == ["Exited"]
+    await driver.stop()
+
+
+async def test_a_lease_that_lasts_and_cannot_be_watched_can_be_given_back(tmp_path: Path) -> None:
+    driver, heard, order = await lessor(tmp_path)
+    live = live_of(order, process=process_json(own_process()))
+    with none_left():
+        await driver.reattach([live])
+    driver.release(order.attempt)
+    exited = heard.find(Exited, 1)
+    assert exited is not None
+    assert (exited.outcome.kind, exited.outcome.message) == (OutcomeKind.SUCCESS, "released")
     await driver.stop()
 
 
