@@ -191,7 +191,11 @@ PROMISES = (
         "clock jumps do no harm",
         "0 false rescues, 0 negative durations",
         (Figure("schedules", 100, 500, "schedules of jumps"),),
-        conditions="Clock, drivers and devices are simulated; machine, turns, recovery and store are real.",
+        ("tidy/test_clocks.py",),
+        conditions=(
+            "Clock, drivers and devices are simulated; machine, turns, recovery and store are real. That shims keep "
+            "time limit and grace by the monotonic clock is held over the source."
+        ),
     ),
     Promise(
         11,
