@@ -118,10 +118,14 @@ class Caller(Protocol):
     async def prepare(self, order: CallOrder) -> CallRequest | Settled | Failed:
         """What to ask, rendered from committed inputs; or the cell's end without any call (a skipped cell).
 
-        Whatever it raises fails the cell for good, with that message.
+        Whatever it raises fails the cell for good, with that message, but for a want that passes (no descriptor is
+        left, the store cannot be read now): then it is asked again later.
         """
         ...
 
     async def accept(self, order: CallOrder, answer: Answer) -> Settled | Failed | Refused:
-        """What the answer is worth. Refusals have a budget of their own, which the driver keeps."""
+        """What the answer is worth. Refusals have a budget of their own, which the driver keeps.
+
+        After a want that passes it is asked again about the same answer, so it must have counted nothing before.
+        """
         ...
