@@ -196,9 +196,18 @@ class Engine:
         if self.desk is None or not self.desk.takes_over(told):
             self.inbox.put(told)
 
-    async def submit(self, submitted: Submitted, *, environments: tuple[tuple[str, str], ...] = ()) -> SubmitAnswer:
-        """Store tasks durably. Raises `Refused` (nothing is stored), `Unwritable`, `EngineStopped`."""
-        answer = await self._ask(submitted, environments)
+    async def submit(
+        self,
+        submitted: Submitted,
+        *,
+        environments: tuple[tuple[str, str], ...] = (),
+        through_pauses: bool = False,
+    ) -> SubmitAnswer:
+        """Store tasks durably. Raises `Refused` (nothing is stored), `Unwritable`, `EngineStopped`.
+
+        With `through_pauses` it waits for the end of a pause instead of raising `Unwritable`.
+        """
+        answer = await self._ask(submitted, environments, through_pauses=through_pauses)
         if not isinstance(answer, SubmitAnswer):
             raise TypeError(f"a submission was answered with {answer!r}")
         return answer
@@ -324,10 +333,12 @@ class Engine:
         self.quiet.note()
         self.backups.note()
 
-    async def _ask(self, event: Event, environments: tuple[tuple[str, str], ...] = ()) -> Answer:
+    async def _ask(
+        self, event: Event, environments: tuple[tuple[str, str], ...] = (), *, through_pauses: bool = False
+    ) -> Answer:
         if self._stopping or (self._turning is not None and self._turning.done()):
             raise EngineStopped("the engine is stopping", hint="passloop up")
-        if self.turns.pause is not None:
+        if self.turns.pause is not None and not through_pauses:
             raise Unwritable(
                 f"the engine is paused and can store nothing: {self.turns.pause.reason}",
                 hint="free space on the disk of its home; it goes on by itself",

@@ -42,10 +42,12 @@ def select(reader: Reader, words: Sequence[str]) -> list[TaskId]:
     return [TaskId(task) for task in require_ids(parse_selectors(words), reader)]
 
 
-def select_whole(reader: Reader, words: Sequence[str]) -> tuple[list[TaskId], list[SourceRow]]:
-    """The tasks that these selectors name, and the sources of runs that they name whole. Raises as `select`."""
+def select_whole(reader: Reader, words: Sequence[str], *, over: bool = False) -> tuple[list[TaskId], list[SourceRow]]:
+    """The tasks that these selectors name, and the sources of runs that they name whole and that have tasks to come;
+    with `over` those that have none, too. Raises as `select`.
+    """
     selection = parse_selectors(words)
-    return [TaskId(task) for task in require_ids(selection, reader)], sources_in(selection, reader)
+    return [TaskId(task) for task in require_ids(selection, reader)], sources_in(selection, reader, over=over)
 
 
 def listed(reader: Reader, words: Sequence[str], *, limit: int, before: int | None) -> Json:

@@ -12,34 +12,43 @@ import json
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from passloop.drivers import descriptors
 from passloop.engine.engine import Engine
-from passloop.engine.errors import EngineStopped, Refused, Unwritable
+from passloop.engine.errors import EngineStopped, Refused
 from passloop.kernel.events import Submitted
 from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.resources import Request, Variant
 from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import FINAL_STATES, Dependency, NewTask, TaskSpec, TaskState
+from passloop.store.errors import StoreBusy, StoreFull, StoreOutOfFiles
 from passloop.store.filters import TaskFilter, ranges_of
 
 from .declaring import file_task_key, makes_files, newest_file_task
 from .expander import KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from passloop.store.reader import Reader
     from passloop.store.sources import SourceView
 
 __all__ = ["FileTasks"]
 
+Result = TypeVar("Result")
 PROGRAM = "passloop.apps.generate.files"
 _LIVE = tuple(state.value for state in TaskState if state not in FINAL_STATES)
+_PASSING = (StoreOutOfFiles, StoreFull, StoreBusy)
+"""What says nothing of a run, and may be otherwise a while later."""
 
 
 class FileTasks:
-    """Gives each run of a dataset its last task, once all its cells are final. All is called on the loop."""
+    """Gives each run of a dataset its last task, once all its cells are final. All is called on the loop.
+
+    A pause and a want of descriptors are waited out. Any other error ends the engine: who waits for the files would
+    wait for ever.
+    """
 
     def __init__(self, engine: Engine, *, home: str) -> None:
         self._engine = engine
@@ -82,9 +91,9 @@ class FileTasks:
 
     async def again(self, cells: Sequence[TaskId]) -> None:
         """After a retry: a run whose source is over gets one more, for when these cells are final. Durable when it
-        returns; raises as `Engine.submit` does.
+        returns; raises as `Engine.submit` does, but for a pause, whose end it waits for.
         """
-        for run in await self._engine.read(lambda reader: _runs_of(reader, cells)):
+        for run in await _patiently(partial(self._engine.read, partial(_runs_of, tasks=cells))):
             await self._give(run, again=True)
 
     def _followed(self, run: RunId, task: asyncio.Task[None]) -> None:
@@ -92,19 +101,34 @@ class FileTasks:
         others.discard(task)
         if not others:
             del self._following[run]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._engine.turns.fail(error)
 
     async def _see_to(self, run: RunId) -> None:
         """Wait for the end of a run's source, then give the run its task."""
-        with suppress(EngineStopped, Refused, Unwritable):  # the next engine tries again
-            await self._engine.wait_source(run)
+        with suppress(EngineStopped):  # the next engine follows it
+            await _patiently(partial(self._engine.wait_source, run))
             await self._give(run)
 
     async def _give(self, run: RunId, *, again: bool = False) -> None:
         """Submit the task that a run lacks, if its source is over; whoever lets that go on follows it again."""
         async with self._giving:
-            lacking = await self._engine.read(lambda reader: self._lacking(reader, run, again=again))
+            given = False
+            while not given:
+                given = await _patiently(partial(self._try_to_give, run, again=again))
+
+    async def _try_to_give(self, run: RunId, *, again: bool) -> bool:
+        """False if it was to come after a task that was removed meanwhile."""
+        lacking = await self._engine.read(lambda reader: self._lacking(reader, run, again=again))
+        try:
             if lacking is not None:
-                await self._engine.submit(lacking)
+                await self._engine.submit(lacking, through_pauses=True)
+        except Refused as refused:
+            if refused.code != "not_found":
+                raise
+            return False
+        return True
 
     def _lacking(self, reader: Reader, run: RunId, *, again: bool) -> Submitted | None:
         """The task to submit. It comes after all that is live in the run, whatever the ends of these are: cells that
@@ -131,6 +155,15 @@ class FileTasks:
         waits = tuple(Dependency(TaskId(task), any_end=True) for task in after)
         task = NewTask(spec, json.dumps(payload), key=key, after=waits)
         return Submitted(name="", run=row.run, group=row.group, priority=row.priority, tasks=(task,))
+
+
+async def _patiently(ask: Callable[[], Awaitable[Result]]) -> Result:
+    """What is asked, again after a while as long as it cannot be had for a reason that passes."""
+    while True:
+        try:
+            return await ask()
+        except _PASSING:
+            await asyncio.sleep(descriptors.AGAIN_S)
 
 
 def _has_files(source: SourceView) -> bool:

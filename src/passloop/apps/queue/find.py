@@ -83,8 +83,10 @@ def runs_of(name: str, reader: Reader) -> list[int]:
     return [other.row.id for other in named if (_is_sweep(other) if sweep else other.about == run.about)]
 
 
-def sources_in(selection: Selection, reader: Reader) -> list[SourceRow]:
-    """The sources that a selection means: those of runs and groups that are named whole and have tasks to come."""
+def sources_in(selection: Selection, reader: Reader, *, over: bool = False) -> list[SourceRow]:
+    """The sources that a selection means: those of runs and groups that are named whole and have tasks to come; with
+    `over` those that have none, too.
+    """
     if selection.states or selection.classes or selection.keys:
         return []
     if selection.runs:
@@ -95,7 +97,8 @@ def sources_in(selection: Selection, reader: Reader) -> list[SourceRow]:
         found = [run.source for run in reader.runs()]
     else:
         return []
-    return [one.row for one in found if one is not None and _may_go_on(one.row) and _is_chosen(one.row, selection)]
+    rows = [one.row for one in found if one is not None and _is_chosen(one.row, selection)]
+    return rows if over else list(filter(_may_go_on, rows))
 
 
 def _is_chosen(source: SourceRow, selection: Selection) -> bool:

@@ -29,7 +29,7 @@ async def wait(
     """
     engine = host.engine
     end = asyncio.get_running_loop().time() + timeout_ms / 1000
-    tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, select))
+    tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, select, over=True))
     final = await engine.wait_final(tasks, timeout_ms=timeout_ms)
     coming = [source.run for source in sources if source.ended_at is None or host.files.follows(source.run)]
     for run in coming:

@@ -1,0 +1,141 @@
+"""Whatever comes in between, a run that is over gets the task that writes its files, or the engine ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passloop.apps.generate.dataset import dataset_of_text
+from passloop.apps.generate.declaring import file_task_key
+from passloop.apps.generate.expander import declared_of
+from passloop.cli.client import Client
+from passloop.drivers.calls.endpoints import declarations
+from passloop.engine.engine import Engine
+from passloop.engine.removal import remove
+from passloop.engine.retrying import retry
+from passloop.kernel.events import Cancelled, GroupHeld, PauseChanged
+from passloop.kernel.ids import RunId, TaskId
+from passloop.store.errors import StoreOutOfFiles
+from passloop.store.filters import TaskFilter
+from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.generating import GenerateStand, generating
+
+pytestmark = pytest.mark.timeout(60)
+QUICK = Script(default=ModelScript(latency=0))
+
+
+async def run_that_is_over(stand: GenerateStand) -> RunId:
+    """A run that is to have files and that nobody follows; whatever comes to it now is held."""
+    engine, made = stand.host.engine, stand.dataset(rows=2)
+    for pool in declarations(made.models.values()):
+        await engine.send(pool)
+    declared = declared_of(dataset_of_text(made.wire()), environment={}, files=True)
+    run = (await engine.declare_source(declared)).run
+    await engine.wait_source(run)
+    await engine.send(GroupHeld("default"))
+    return run
+
+
+async def has_files_task(engine: Engine, run: RunId) -> bool:
+    key = file_task_key(run)
+    return key in await engine.read(lambda reader: reader.keyed([key]))
+
+
+def first_time(
+    monkeypatch: pytest.MonkeyPatch, owner: Engine, name: str, instead: Callable[[], Awaitable[None]]
+) -> None:
+    """Let this happen right before the method is called for the first time."""
+    method, happened = getattr(owner, name), []
+
+    async def called(*args: Any, **options: Any) -> Any:
+        if not happened:
+            happened.append(True)
+            await instead()
+        return await method(*args, **options)
+
+    monkeypatch.setattr(owner, name, called)
+
+
+async def test_a_pause_at_the_end_of_a_run_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("passloop.engine.pause.FIRST_TRY", 10)
+    async with generating(tmp_path, QUICK) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run, met = await run_that_is_over(stand), asyncio.Event()
+
+        async def meet() -> None:
+            met.set()
+
+        first_time(monkeypatch, engine, "submit", meet)
+        engine.home.runs.touch()  # nothing can be written in it
+        await engine.send(PauseChanged(paused=True, reason="disk full: no room for attempts"))
+        files.follow(run)
+        await met.wait()
+        assert engine.turns.pause is not None
+        asked = [("select", "@made"), ("timeout_ms", 0)]
+        said = await asyncio.to_thread(Client(str(tmp_path / "home")).get, "/wait", asked)
+        assert (said["final"], said["coming"]) == (False, [run])
+        engine.home.runs.unlink()
+        assert await files.wait(run)
+        assert await has_files_task(engine, run)
+
+
+async def test_a_want_of_descriptors_at_the_end_of_a_run_is_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.01)
+    async with generating(tmp_path, QUICK) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run = await run_that_is_over(stand)
+
+        async def lack() -> None:
+            raise StoreOutOfFiles("too many open files", hint="passloop doctor", number=24)
+
+        first_time(monkeypatch, engine, "read", lack)
+        files.follow(run)
+        assert await files.wait(run)
+        assert await has_files_task(engine, run)
+
+
+async def test_a_cell_that_was_to_come_before_the_files_and_was_removed_keeps_them_from_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_fails = Script(default=ModelScript(latency=0, faults=(Fault(status=400, last=1),)))
+    async with generating(tmp_path, first_fails) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run = await run_that_is_over(stand)
+        failed = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
+        [cell] = (await retry(engine, [TaskId(task) for task in failed])).created
+
+        async def go() -> None:
+            await engine.send(Cancelled((cell,)))
+            assert (await remove(engine, [cell])).changed == (cell,)
+
+        first_time(monkeypatch, engine, "submit", go)
+        files.follow(run)
+        assert await files.wait(run)
+        assert await has_files_task(engine, run)
+
+
+async def unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is over and cannot be read, until its engine ends."""
+
+    async def fail() -> None:
+        raise ValueError("not to be read")
+
+    async with generating(folder, QUICK) as stand:
+        run = await run_that_is_over(stand)
+        first_time(monkeypatch, stand.host.engine, "read", fail)
+        stand.host.files.follow(run)
+        await stand.host.wait_down()
+
+
+async def test_any_other_error_of_who_sees_to_the_files_ends_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="not to be read"):
+        async with asyncio.timeout(20):
+            await unreadable(tmp_path, monkeypatch)
