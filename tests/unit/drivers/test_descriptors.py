@@ -315,6 +315,7 @@ async def test_an_order_whose_descriptors_are_closed_is_refused_and_holds_up_no_
 async def test_an_order_with_too_many_descriptors_under_way_is_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.05)
     send, tried = Launcher._send_some, []
 
     def too_many(ours: socket.socket, rest: memoryview, lock_fds: Sequence[int]) -> int:
