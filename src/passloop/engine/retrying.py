@@ -6,14 +6,14 @@ it broke. Nothing is decided here: what comes out are submissions like any other
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from passloop.kernel.events import Submitted
 from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.tasks import FINAL_STATES, Dependency, NewTask, TaskState
-from passloop.store.filters import TaskFilter
+from passloop.store.filters import TaskFilter, ranges_of
 from passloop.store.reader import Reader, TaskView
 
 from .engine import Engine
@@ -79,47 +79,56 @@ def _place_of(view: TaskView) -> tuple[int, str, int]:
 def _plan(reader: Reader, tasks: Sequence[TaskId]) -> _Plan:
     chosen: dict[int, TaskView] = {}
     plan = _Plan(views=[])
-    for view in reader.tasks(TaskFilter(ids=tuple((task, task) for task in tasks))) if tasks else ():
-        reason = _why_not(view)
+    views = reader.tasks(TaskFilter(ids=ranges_of(tasks))) if tasks else []
+    retried = _retried(reader, views)
+    for view in views:
+        reason = _why_not(view, retried)
         if reason:
             plan.unchanged.append((TaskId(view.row.id), reason))
         else:
             chosen[view.row.id] = view
     if chosen:
-        _add_aborted(chosen, reader.tasks(ALL_ABORTED))
+        aborted = reader.tasks(ALL_ABORTED)
+        _add_aborted(chosen, aborted, _retried(reader, aborted))
     plan.views = [chosen[task] for task in sorted(chosen)]
     plan.newest = _newest(reader, {need.task for view in plan.views for need in view.after} - chosen.keys())
     return plan
 
 
-def _why_not(view: TaskView) -> str:
+def _retried(reader: Reader, views: Iterable[TaskView]) -> set[int]:
+    """Those of them that were retried by a task that is there: a repair can lose it, and older versions removed it."""
+    by = {view.row.id: view.row.retried_by for view in views if view.row.retried_by is not None}
+    there = set(reader.task_ids(TaskFilter(ids=ranges_of(by.values())))) if by else set()
+    return {task for task, retry in by.items() if retry in there}
+
+
+def _why_not(view: TaskView, retried: Container[int]) -> str:
     """Why a task is not retried; empty if it is."""
     row = view.row
     if row.state not in FINAL_STATES:
         return f"it is {row.state}"
     if row.state is TaskState.SUCCEEDED:
         return "it succeeded already"
-    if row.retried_by is not None:
+    if row.id in retried:
         return f"it was retried already, by task {row.retried_by}"
     return ""
 
 
-def _add_aborted(chosen: dict[int, TaskView], aborted: Iterable[TaskView]) -> None:
+def _add_aborted(chosen: dict[int, TaskView], aborted: Iterable[TaskView], retried: Container[int]) -> None:
     """Add the tasks that were aborted because of chosen ones. In the order of ids one walk finds all of them."""
     for view in sorted(aborted, key=lambda view: view.row.id):
         hit = any(need.task in chosen and not need.any_end for need in view.after)
-        if hit and view.row.retried_by is None:
+        if hit and view.row.id not in retried:
             chosen.setdefault(view.row.id, view)
 
 
 def _newest(reader: Reader, tasks: Iterable[int]) -> dict[int, int]:
-    """Each task's newest retry, where it has one."""
+    """Each task's newest retry that is there, or itself."""
     found: dict[int, int] = {}
     for task in tasks:
-        current = task
-        while (view := reader.task(current)) is not None and view.row.retried_by is not None:
-            current = view.row.retried_by
-        found[task] = current
+        current: int | None = task
+        while current is not None and (view := reader.task(current)) is not None:
+            found[task], current = current, view.row.retried_by
     return found
 
 

@@ -34,12 +34,26 @@ def remove_final_tasks(connection: apsw.Connection, tasks: Iterable[int]) -> tup
     gone = tuple(TaskId(task) for task in final if task not in kept)
     if gone:
         note_removed(connection, gone)
+        _link_past(connection, frozenset(gone))
         runs = connection.execute(statement("select_runs_of"), (encode_json(gone),)).fetchall()
         for name in _STATEMENTS:
             connection.execute(statement(name), (encode_json(gone),))
         for name in ("delete_empty_runs", "delete_sources", "delete_units"):
             connection.execute(statement(name), (encode_json([run for (run,) in runs]),))
     return gone
+
+
+def _link_past(connection: apsw.Connection, gone: frozenset[int]) -> None:
+    """Let who was retried by a task that goes name the next retry that stays, or none: it may then be retried again."""
+    links = {int(task): int(by) for task, by in connection.execute(statement("select_retried"))}
+    changed: list[tuple[int | None, int]] = []
+    for task in links.keys() - gone:
+        by: int | None = links[task]
+        while by in gone:
+            by = links.get(by)
+        if by != links[task]:
+            changed.append((by, task))
+    connection.executemany(statement("link_retry"), changed)
 
 
 def _waited_for(connection: apsw.Connection) -> set[int]:

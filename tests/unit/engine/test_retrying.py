@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from passloop.engine.removal import remove
 from passloop.engine.retrying import retry
 from passloop.kernel.events import Submitted
 from passloop.kernel.ids import TaskId
@@ -130,3 +131,62 @@ async def test_a_dependent_is_remade_once_and_with_whom_it_was_aborted_for(tmp_p
         assert one.store.states_of([6]) == {6: TaskState.ABORTED}
         second = await retry(one.engine, [TaskId(2)])
         assert second.changed == (2, 3, 6)
+
+
+async def test_a_task_whose_retry_was_removed_can_be_retried_again(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain(()))
+        await failed(one, 1)
+        await retry(one.engine, [TaskId(1)])
+        await failed(one, 2)
+        await remove(one.engine, [TaskId(2)])
+        assert await retried_by(one, 1) is None
+        assert (await retry(one.engine, [TaskId(1)])).created == (3,)
+        assert await retried_by(one, 1) == 3
+
+
+async def test_a_task_whose_retry_was_removed_was_retried_by_the_one_after_that(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain(()))
+        for task in (1, 2, 3):
+            await failed(one, task)
+            await retry(one.engine, [TaskId(task)])
+        await remove(one.engine, [TaskId(3), TaskId(2)])
+        assert await retried_by(one, 1) == 4
+        done = await retry(one.engine, [TaskId(1)])
+        assert (done.created, done.unchanged) == ((), ((1, "it was retried already, by task 4"),))
+
+
+async def test_a_dependent_comes_after_the_newest_retry_that_is_there(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain(()))
+        await failed(one, 1)
+        await one.engine.submit(chain((Dependency(1),)))
+        await retry(one.engine, [TaskId(1)])
+        await failed(one, 3)
+        await remove(one.engine, [TaskId(3), TaskId(4)])
+        [created] = (await retry(one.engine, [TaskId(2)])).created
+        assert await after(one, created) == [1]
+
+
+async def test_a_retry_that_a_repair_lost_is_none(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain((), (Dependency(-1),)))
+        await failed(one, 1)
+        lost = "UPDATE tasks SET retried_by = 77"
+        await one.engine.writer.run(lambda store: store._writer.execute(lost))
+        done = await retry(one.engine, [TaskId(2)])
+        assert (done.created, [await after(one, task) for task in done.created]) == ((3,), [[1]])
+        assert (await retry(one.engine, [TaskId(1)])).created == (4, 5)
+
+
+async def retried_by(one: Rig, task: int) -> int | None:
+    view = await one.engine.read(lambda reader: reader.task(task))
+    assert view is not None
+    return view.row.retried_by
+
+
+async def after(one: Rig, task: int) -> list[int]:
+    view = await one.engine.read(lambda reader: reader.task(task))
+    assert view is not None
+    return [need.task for need in view.after]
