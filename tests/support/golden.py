@@ -109,7 +109,9 @@ async def build_units(folder: Path) -> Path:
     await engine.start()
     await engine.send(PoolDeclared(PoolName("model"), PoolKind.LIMIT, 4))
     plan = SourcePlan((TemplateNode(one_cpu().request, completes=True),), units=3, tasks=6)
-    await engine.send(SourceDeclared("matrix", "scripted", plan, spec='{"cells": 3}', about='{"kind": "x"}'))
+    own = tuple(f'["unit {unit}"]' for unit in range(3))
+    about = '{"kind": "x"}'
+    await engine.send(SourceDeclared("matrix", "scripted", plan, spec='{"cells": 3}', about=about, unit_specs=own))
     await rig.until(lambda: running(rig) == {1, 2})
     for task in (1, 2):
         rig.driver.finish_task(task, Outcome(OutcomeKind.SUCCESS, 0))

@@ -46,7 +46,7 @@ STORE, LOG, INDEX, MARK = "store.sqlite", "store.sqlite-wal", "store.sqlite-shm"
 EACH = 50
 SOURCE_RUN = RunId(4)
 ENDED = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_code": 0, "ended_at": 2_000}
-KEYS = {"units": 2, "samples": 3, "limit_steps": 2}
+KEYS = {"units": 2, "unit_specs": 2, "samples": 3, "limit_steps": 2}
 """How many columns are the key of a table, where it is not the first alone."""
 
 Key = tuple[Any, ...]
@@ -111,7 +111,8 @@ def _with_units(first: int) -> list[Any]:
     tasks = [
         TaskAdded(a_task(first + n, run=SOURCE_RUN, index=n), SPEC, "{}", (), Cell(n // 2, n % 2)) for n in range(6)
     ]
-    return [a_run(SOURCE_RUN), SourceAdded(row, plan, '{"cells": 18}'), *units, *tasks]
+    own = tuple(f'["unit {unit}"]' for unit in range(300))
+    return [a_run(SOURCE_RUN), SourceAdded(row, plan, '{"cells": 18}', own), *units, *tasks]
 
 
 def _end(store: Store, tasks: range) -> None:

@@ -35,7 +35,8 @@ Environments = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class ExpandAsk:
-    """A unit to write out. `spec` is the JSON text that the source was declared with.
+    """A unit to write out. `spec` is the JSON text that the source was declared with, `unit_spec` that of the unit, if
+    it was declared with one of its own.
 
     With `nodes` only the tasks of these nodes of the template are wanted; the others' come another time. Those that
     they come after are among them, or are committed; so is some of a unit that has `begun`.
@@ -47,6 +48,7 @@ class ExpandAsk:
     reading: Reading
     nodes: tuple[int, ...] = ()
     begun: bool = False
+    unit_spec: str | None = None
 
     def wants(self, node: int) -> bool:
         """Whether the tasks of this node are wanted."""
@@ -184,10 +186,11 @@ class Expansions:
             await asyncio.sleep(descriptors.AGAIN_S)
 
     async def _call(self, expander: Expander, order: Expand) -> Expansion:
-        source = await self._reading.run(lambda reader: reader.source(order.source))
+        run, unit = order.source, order.unit
+        source, own = await self._reading.run(lambda reader: (reader.source(run), reader.unit_spec(run, unit)))
         if source is None:
-            raise LookupError(f"the store has no source of run {order.source}")
-        ask = ExpandAsk(order.source, order.unit, source.spec, self._reading, order.nodes, order.begun)
+            raise LookupError(f"the store has no source of run {run}")
+        ask = ExpandAsk(run, unit, source.spec, self._reading, order.nodes, order.begun, own)
         return await expander.expand(ask)
 
 

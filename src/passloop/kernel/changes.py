@@ -55,11 +55,12 @@ class TaskChanged(NamedTuple):
 
 
 class SourceAdded(NamedTuple):
-    """A new source, with what never changes of it; `spec` only the store keeps."""
+    """A new source, with what never changes of it; `spec` and those of its units only the store keeps."""
 
     row: SourceRow
     plan: SourcePlan
     spec: str
+    unit_specs: tuple[str, ...] = ()
 
 
 class SourceChanged(NamedTuple):

@@ -77,8 +77,9 @@ class Submitted:
 class SourceDeclared:
     """A client declares a run whose tasks come from a source. The answer is `SourceAnswer` or a `Refusal`.
 
-    `kind` names who expands it, `spec` is JSON text for that one and `about` JSON text about the run; the kernel reads
-    neither. With `refuse_impossible` a node that can never fit refuses the source; without it, only if none can.
+    `kind` names who expands it, `spec` is JSON text for that one and `about` JSON text about the run; `unit_specs` are
+    JSON texts for its first units, each for that unit alone. The kernel reads none of them. With `refuse_impossible` a
+    node that can never fit refuses the source; without it, only if none can.
     """
 
     name: str
@@ -89,6 +90,7 @@ class SourceDeclared:
     refuse_impossible: bool = True
     about: str = "{}"
     spec: str = "{}"
+    unit_specs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

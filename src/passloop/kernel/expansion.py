@@ -55,7 +55,7 @@ def on_source_declared(state: State, event: SourceDeclared) -> SourceAnswer | Re
         None,
     )
     source = state.sources[run] = Source(row, event.plan, shapes_of(state, event.plan))
-    state.turn.declared[run] = event.spec
+    state.turn.declared[run] = event.spec, event.unit_specs
     state.touch_source(source)
     _chance(state, source)
     _exhaust(state, source)

@@ -69,8 +69,8 @@ def _source_changes(state: State) -> Iterator[Change]:
     """Sources first, then units."""
     turn = state.turn
     for run, source in turn.sources.items():
-        spec = turn.declared.get(run)
-        yield SourceChanged(source.row()) if spec is None else SourceAdded(source.row(), source.plan, spec)
+        specs = turn.declared.get(run)
+        yield SourceChanged(source.row()) if specs is None else SourceAdded(source.row(), source.plan, *specs)
     for unit in turn.units.values():
         yield UnitChanged(unit.row())
 

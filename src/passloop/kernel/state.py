@@ -66,7 +66,7 @@ class Touched:
     attempts: dict[int, Attempt] = field(default_factory=dict)
     pools: dict[str, None] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
-    declared: dict[int, str] = field(default_factory=dict)
+    declared: dict[int, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     sources: dict[int, Source] = field(default_factory=dict)
     units: dict[tuple[int, int], Unit] = field(default_factory=dict)
     facts: list[Change] = field(default_factory=list)

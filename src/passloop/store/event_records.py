@@ -1,8 +1,8 @@
 """Events of the kernel as JSON text for the journal, and back. Pure.
 
-`{"type": "Submitted", ...}` with the fields of the event, but for those that say nothing (their default). Three things
-differ from the event itself: the payloads of tasks and the results that come with an end are left out (they stand in
-tables of their own), and a spec that many tasks share is written once.
+`{"type": "Submitted", ...}` with the fields of the event, but for those that say nothing (their default). Some things
+differ from the event itself: the payloads of tasks, the results that come with an end and the specs of units are left
+out (they stand in tables of their own), and a spec that many tasks share is written once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from passloop.kernel.events import Event, Exited, Expanded, Submitted
+from passloop.kernel.events import Event, Exited, Expanded, SourceDeclared, Submitted
 from passloop.kernel.tasks import Dependency, NewTask, TaskSpec
 
 from .records import decode_json, encode_json
@@ -50,6 +50,8 @@ def _encode(event: Event) -> dict[str, object]:
     record: dict[str, object] = {"type": type(event).__name__, **told(event)}
     if isinstance(event, Submitted | Expanded):
         record["specs"], record["tasks"] = _encode_tasks(event.tasks)
+    elif isinstance(event, SourceDeclared):
+        record.pop("unit_specs", None)
     elif isinstance(event, Exited):
         record["outcome"] = told(event.outcome)
         record.pop("result", None)

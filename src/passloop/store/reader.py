@@ -181,6 +181,12 @@ class Reader:
         with self._asking() as connection:
             return source_of(connection, run)
 
+    def unit_spec(self, run: int, unit: int) -> str | None:
+        """The JSON text that one unit of a run's source was declared with, if it was."""
+        with self._asking() as connection:
+            found = connection.execute(statement("select_unit_spec"), (run, unit)).get
+            return None if found is None else str(found)
+
     def source_heads(self, runs: Iterable[int]) -> dict[int, SourceHead]:
         """The sources of these runs, by run, without their specs; runs without one are left out."""
         with self._asking() as connection:

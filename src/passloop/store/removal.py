@@ -38,7 +38,7 @@ def remove_final_tasks(connection: apsw.Connection, tasks: Iterable[int]) -> tup
         runs = connection.execute(statement("select_runs_of"), (encode_json(gone),)).fetchall()
         for name in _STATEMENTS:
             connection.execute(statement(name), (encode_json(gone),))
-        for name in ("delete_empty_runs", "delete_sources", "delete_units"):
+        for name in ("delete_empty_runs", "delete_sources", "delete_unit_specs", "delete_units"):
             connection.execute(statement(name), (encode_json([run for (run,) in runs]),))
     return gone
 

@@ -35,6 +35,7 @@ TABLES = (
     "settings",
     "durations",
     "sources",
+    "unit_specs",
     "units",
     "cells",
     "samples",

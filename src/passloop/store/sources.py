@@ -59,6 +59,8 @@ def add_sources(connection: apsw.Connection, added: Sequence[SourceAdded]) -> No
     """Write new sources. A run that has one is refused."""
     rows = [(*_values(one.row), encode_json(one.plan), one.spec) for one in added]
     connection.executemany(statement("insert_source"), rows)
+    units = ((one.row.run, unit, spec) for one in added for unit, spec in enumerate(one.unit_specs))
+    connection.executemany(statement("insert_unit_spec"), units)
 
 
 def change_sources(connection: apsw.Connection, changed: Sequence[SourceChanged]) -> None:

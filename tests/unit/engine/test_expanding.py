@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +109,15 @@ async def test_the_expander_is_told_what_was_declared_and_may_ask_the_store(tmp_
     class Curious:
         async def expand(self, asked: ExpandAsk) -> Expansion:
             view = await asked.read(lambda reader: reader.run(str(asked.run)))
-            told.append((asked.unit, json.loads(asked.spec), view.row.name if view else None))
-            return Expansion(exhausted=True)
+            told.append((asked.unit, json.loads(asked.spec), asked.unit_spec, view.row.name if view else None))
+            return Expansion(exhausted=asked.unit == 2)
 
     rig = Rig(tmp_path)
     rig.open().expansions.register("scripted", Curious())
     await rig.engine.start()
-    run = (await rig.engine.declare_source(source())).run
+    run = (await rig.engine.declare_source(replace(source(), unit_specs=("[0]", "[1]")))).run
     assert await rig.engine.wait_source(run)
-    assert told == [(0, {"cells": 3}, "matrix")]
+    assert told == [(unit, {"cells": 3}, own, "matrix") for unit, own in enumerate(["[0]", "[1]", None])]
     await rig.close()
 
 

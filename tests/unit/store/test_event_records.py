@@ -8,9 +8,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from passloop.kernel.events import DeviceSeen, Event, Exited, Expanded, Foreign, Started, StartRefused, Submitted
+from passloop.kernel.events import (
+    DeviceSeen,
+    Event,
+    Exited,
+    Expanded,
+    Foreign,
+    SourceDeclared,
+    Started,
+    StartRefused,
+    Submitted,
+)
 from passloop.kernel.ids import AttemptId, PoolName
 from passloop.kernel.resources import DeviceAsk, Request, Variant
+from passloop.kernel.source_rows import SourcePlan, TemplateNode
 from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, TaskSpec
 from passloop.store.errors import StoreDamaged
 from passloop.store.event_records import EVENT_TYPES, decode_events, encode_events
@@ -32,6 +43,8 @@ def _without_payloads(event: Event) -> Event:
         return replace(event, tasks=tuple(replace(task, payload="") for task in event.tasks))
     if isinstance(event, Exited):
         return replace(event, result=None)
+    if isinstance(event, SourceDeclared):
+        return replace(event, unit_specs=())
     return event
 
 
@@ -48,6 +61,11 @@ def test_every_type_of_event_comes_back_as_it_was(name: str) -> None:
 def test_payloads_are_not_repeated_in_the_journal() -> None:
     text = encode_events([Submitted("r", (NewTask(SPEC, payload='{"command": ["canary"]}'),))])
     assert "canary" not in text
+
+
+def test_specs_of_units_are_not_repeated_in_the_journal() -> None:
+    plan = SourcePlan((TemplateNode(SPEC.request),))
+    assert "canary" not in encode_events([SourceDeclared("r", "units", plan, unit_specs=('["canary"]',))])
 
 
 def test_results_are_not_repeated_in_the_journal() -> None:

@@ -41,6 +41,7 @@ NODES = (
     TemplateNode(Request(SPEC.request.variants[1:]), "calls", (0,)),
 )
 PLAN = SourcePlan(NODES, ResidentGuard(bytes=1 << 40, units=7), ahead=0, units=9, tasks=18)
+OWN = ("[0]", "[1]")
 ENDED = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_code": 0, "ended_at": 2_000}
 
 
@@ -55,7 +56,8 @@ def fill(store: Store, **fields: object) -> None:
     rows = (a_task(1, **ENDED), a_task(2))
     tasks = [TaskAdded(row, SPEC, "{}", (), Cell(0, row.id - 1)) for row in rows]
     unit = UnitChanged(UnitRow(RUN, 0, 4_096, 2, 1_000, None))
-    store.commit(a_batch([a_run(), SourceAdded(a_source(**fields), PLAN, '{"cells": 18}'), unit, *tasks]))
+    added = SourceAdded(a_source(**fields), PLAN, '{"cells": 18}', OWN)
+    store.commit(a_batch([a_run(), added, unit, *tasks]))
 
 
 def test_everything_of_a_source_comes_back(store: Store) -> None:
@@ -74,6 +76,11 @@ def test_a_source_is_read_with_its_spec_and_its_run(store: Store) -> None:
         assert view is not None
         assert (view.row, view.plan, view.spec) == (a_source(), PLAN, '{"cells": 18}')
         assert reader.source(2) is None
+        assert [reader.unit_spec(run, unit) for run, unit in [(RUN, 0), (RUN, 1), (RUN, 2), (2, 0)]] == [
+            *OWN,
+            None,
+            None,
+        ]
         assert [run.source is not None for run in reader.runs()] == [False, True]
         assert (reader.unit_tasks(RUN, 0), reader.unit_tasks(RUN, 1)) == ([1, 2], [])
 
@@ -92,6 +99,21 @@ def test_lists_of_runs_do_not_read_what_sources_were_declared_with(store: Store)
     assert heads == [SourceHead(a_source(), PLAN)]
     assert found == [[a_source()]] * 2
     assert peak < len(spec) // 8
+
+
+def written() -> int:
+    """How many bytes this process has handed to the system."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["wchar"])
+
+
+def test_a_change_of_a_source_does_not_write_anew_what_its_units_were_declared_with(store: Store) -> None:
+    own = (encode_json(["cell"] * 2**18),) * 4
+    store.commit(a_batch([a_run(), SourceAdded(a_source(), PLAN, "{}", own)]))
+    before = written()
+    for unit in (2, 3, 4):
+        store.commit(a_batch([SourceChanged(a_source(unit=unit, asked=None if unit == 3 else Part(unit)))]))
+    assert written() - before < len(own[0])
 
 
 def test_a_unit_that_lacks_nodes_has_not_ended(store: Store) -> None:
@@ -160,7 +182,7 @@ def test_a_run_with_tasks_to_come_stays_when_its_tasks_are_removed(store: Store)
     with store.reader() as reader:
         assert (reader.run("1"), reader.source(RUN)) == (None, None)
     rows = open_writing(store.home.database)
-    assert rows.execute("SELECT (SELECT count(*) FROM units), (SELECT count(*) FROM cells)").fetchall() == [(0, 0)]
+    assert [rows.execute(f"SELECT count(*) FROM {table}").get for table in ("units", "cells", "unit_specs")] == [0] * 3
     rows.close()
 
 
@@ -206,7 +228,7 @@ def spoil(home: Home, table: str) -> None:
         file.write(bytes([byte ^ 4]))
 
 
-@pytest.mark.parametrize("table", ["durations", "units", "cells", "sources"])
+@pytest.mark.parametrize("table", ["durations", "units", "cells", "sources", "unit_specs"])
 def test_a_repaired_store_can_always_be_gone_on_with(home: Home, table: str) -> None:
     """Whatever of a source is lost, what is left hangs together: no task waits in a unit that is gone."""
     store = Store.open(home)
@@ -223,6 +245,8 @@ def test_a_repaired_store_can_always_be_gone_on_with(home: Home, table: str) -> 
         assert source.row.unit >= 1
     live = {task.cell.unit for task in saved.tasks if task.cell is not None}
     assert units == live, "a unit that is left has a task that it waits for"
+    with store.reader() as reader:
+        assert [reader.unit_spec(RUN, unit) for unit in (0, 1)] == ([None, None] if table == "unit_specs" else [*OWN])
     store.close()
 
 

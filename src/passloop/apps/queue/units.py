@@ -1,6 +1,6 @@
 """Submissions that come in units: too many tasks to hold at once, written out as pools want them.
 
-What is declared is a source whose specification holds the units as they were sent; its expander reads one of them at a
+What is declared is a source with the specification of each unit as it was sent; its expander is given one of them at a
 time and makes tasks of it as of any submission. It never looks at a file or the environment.
 """
 
@@ -37,16 +37,19 @@ class WireUnits(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     units: Annotated[list[list[WireTask]], Meta(min_length=1, max_length=MOST_UNITS)]
 
 
-class _Raw(Struct, frozen=True):
-    """The same, the units not read yet."""
+class _Declared(Struct, frozen=True, omit_defaults=True):
+    """What is declared: what all tasks share, and how many units there are. Sources of before schema 5 have the units
+    here, too.
+    """
 
     shared: WireSubmission
-    units: list[msgspec.Raw]
+    count: int = 0
+    units: tuple[msgspec.Raw, ...] = ()
 
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(WireUnits)
-_RAW = msgspec.json.Decoder(_Raw)
+_DECLARED = msgspec.json.Decoder(_Declared)
 _TASKS = msgspec.json.Decoder(tuple[WireTask, ...])
 
 
@@ -85,7 +88,8 @@ def declared_of(wire: WireUnits) -> SourceDeclared:
         priority=wire.shared.priority,
         refuse_impossible=False,
         about=_ENCODER.encode(wire.shared.about).decode(),
-        spec=_ENCODER.encode(wire).decode(),
+        spec=_ENCODER.encode(_Declared(wire.shared, len(wire.units))).decode(),
+        unit_specs=tuple(_ENCODER.encode(tasks).decode() for tasks in wire.units),
     )
 
 
@@ -103,21 +107,25 @@ class UnitsExpander:
 
 
 def _expanded(ask: ExpandAsk) -> Expansion:
-    raw = _read(ask.spec)
-    if ask.unit >= len(raw.units):
+    declared = _read(ask.spec)
+    count = declared.count or len(declared.units)
+    if ask.unit >= count:
         return Expansion(exhausted=True)
-    converted = to_submitted(_submission(raw.shared, _TASKS.decode(raw.units[ask.unit])))
+    own = declared.units[ask.unit] if declared.units else ask.unit_spec
+    if own is None:
+        raise LookupError(f"what unit {ask.unit} was declared with is gone from the store: submit the run again")
+    converted = to_submitted(_submission(declared.shared, _TASKS.decode(own)))
     return Expansion(
         tasks=tuple(replace(task, node=0) for task in converted.submitted.tasks),
-        exhausted=ask.unit == len(raw.units) - 1,
+        exhausted=ask.unit == count - 1,
         environments=converted.environments,
     )
 
 
 @lru_cache(maxsize=2)
-def _read(spec: str) -> _Raw:
+def _read(spec: str) -> _Declared:
     """The parts of a specification; the one that is being written out is asked for again and again."""
-    return _RAW.decode(spec)
+    return _DECLARED.decode(spec)
 
 
 def _submission(shared: WireSubmission, tasks: tuple[WireTask, ...]) -> WireSubmission:

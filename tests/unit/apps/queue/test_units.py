@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -19,6 +20,7 @@ from passloop.apps.queue.units import (
 )
 from passloop.apps.queue.wire import WireCall, WireSpec, WireSubmission, WireTask
 from passloop.engine.expanding import ExpandAsk, Expansion
+from passloop.kernel.events import SourceDeclared
 from passloop.kernel.ids import RunId
 
 WARM = WireSpec(warm_key="k")
@@ -32,8 +34,9 @@ UNITS = WireUnits(
 )
 
 
-async def expanded(spec: str, unit: int) -> Expansion:
-    return await UnitsExpander().expand(ExpandAsk(RunId(1), unit, spec, cast(Any, None)))
+async def expanded(declared: SourceDeclared, unit: int) -> Expansion:
+    own = dict(enumerate(declared.unit_specs)).get(unit)
+    return await UnitsExpander().expand(ExpandAsk(RunId(1), unit, declared.spec, cast(Any, None), unit_spec=own))
 
 
 async def test_units_become_tasks_one_unit_at_a_time() -> None:
@@ -41,12 +44,30 @@ async def test_units_become_tasks_one_unit_at_a_time() -> None:
     assert (declared.name, declared.kind, declared.plan.units, declared.plan.tasks) == ("many", KIND, 2, 3)
     assert json.loads(declared.about) == {"kind": "x"}
     assert len(declared.plan.template) == 1
-    first, second, beyond = [await expanded(declared.spec, unit) for unit in range(3)]
+    first, second, beyond = [await expanded(declared, unit) for unit in range(3)]
     assert [(task.key, task.rank) for task in first.tasks] == [("a", 0), (None, -3)]
     assert (first.exhausted, second.exhausted, beyond.exhausted, beyond.tasks) == (False, True, True, ())
     assert (second.tasks[0].spec.driver, second.tasks[0].spec.warm_key) == ("workers", "k")
     assert json.loads(second.tasks[0].payload)["call"] == {"target": "m:f", "args": [1]}
     assert json.loads(first.environments[0][1]) == {"A": "b"}
+
+
+async def test_each_unit_is_given_apart_from_what_all_share() -> None:
+    declared = declared_of(UNITS)
+    assert [json.loads(own)[0]["command"] for own in declared.unit_specs] == [["x", "1"], ["y"]]
+    assert "command" not in declared.spec
+    lost = replace(declared, unit_specs=declared.unit_specs[:1])
+    assert (await expanded(lost, 0)).tasks
+    with pytest.raises(LookupError, match=r"unit 1 .* submit the run again"):
+        await expanded(lost, 1)
+
+
+async def test_units_that_were_declared_before_schema_5_go_on() -> None:
+    """They stand in the spec of the whole."""
+    declared = declared_of(UNITS)
+    older = replace(declared, spec=encode_units(UNITS).decode(), unit_specs=())
+    for unit in range(3):
+        assert await expanded(older, unit) == await expanded(declared, unit)
 
 
 @pytest.mark.parametrize(

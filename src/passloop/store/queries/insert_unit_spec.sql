@@ -1,0 +1,1 @@
+INSERT INTO unit_specs (run, unit, spec) VALUES (?, ?, ?)

@@ -1,0 +1,1 @@
+SELECT spec FROM unit_specs WHERE run = ? AND unit = ?
