@@ -17,6 +17,7 @@ import pytest
 from passloop.cli.main import main
 from passloop.kernel import invariants
 from passloop.kernel.machine import Machine
+from passloop.kernel.saved import Saved
 from passloop.kernel.source_rows import Cell, Part, SourceState
 from passloop.kernel.tasks import OutcomeKind, TaskState
 from passloop.store.connection import open_writing
@@ -105,6 +106,18 @@ def test_an_old_store_knows_which_unit_was_asked_for(unfinished: Home) -> None:
     machine = Machine.restore(saved)
     machine.handle([], store.last_now, 0)
     invariants.check(machine, store.last_now)
+    check_units(saved)
+    store.close()
+    check_home(unfinished)
+    with Reader.open(unfinished) as reader:
+        assert [reader.unit_tasks(1, unit) for unit in (0, 1)] == [[1, 2], [3, 4]]
+        steps = reader.limit_steps(["model"], since=0)
+    assert [(step.gate, step.most) for step in steps] == ([("open", 4)] if version >= LIMIT_STEPS_SINCE else [])
+    record("P16", "stores with units open with everything in them", unit_stores=1)
+
+
+def check_units(saved: Saved) -> None:
+    """What `tests.support.golden` put there of work that is written out unit by unit."""
     (source,) = saved.sources
     assert (source.row.state, source.row.unit, source.row.tasks) == (SourceState.ASKED, 2, 4)
     assert (source.row.asked, source.row.lags) == (Part(2), ())
@@ -113,13 +126,6 @@ def test_an_old_store_knows_which_unit_was_asked_for(unfinished: Home) -> None:
         (4, "running", Cell(1, 0)),
     ]
     assert [(unit.unit, unit.ended_at) for unit in saved.units] == [(1, None)]
-    store.close()
-    check_home(unfinished)
-    with Reader.open(unfinished) as reader:
-        assert [reader.unit_tasks(1, unit) for unit in (0, 1)] == [[1, 2], [3, 4]]
-        steps = reader.limit_steps(["model"], since=0)
-    assert [(step.gate, step.most) for step in steps] == ([("open", 4)] if version >= LIMIT_STEPS_SINCE else [])
-    record("P16", "stores with units open with everything in them", unit_stores=1)
 
 
 def check_contents(reader: Reader) -> None:
@@ -189,15 +195,16 @@ class Interruption:
         return self.left != 0
 
 
-def interrupted(start: int, folder: Path) -> Iterator[tuple[int, apsw.Connection]]:
+def interrupted(start: int, scene: str, folder: Path) -> Iterator[tuple[Home, apsw.Connection]]:
     """A store of schema `start` (0: an empty file) whose migration was interrupted: at each statement in turn."""
     nth = 0
     while True:
         nth += 1
-        path = folder / f"interrupted-{nth}"
+        home = Home(folder / f"interrupted-{scene}-{nth}")
+        home.prepare()
         if start:
-            unpack(start, path)
-        connection = open_writing(path)
+            unpack(start, home.database, scene)
+        connection = open_writing(home.database)
         strike = Interruption(nth)
         connection.exec_trace = strike
         with contextlib.suppress(apsw.ExecTraceAbort):
@@ -206,28 +213,40 @@ def interrupted(start: int, folder: Path) -> Iterator[tuple[int, apsw.Connection
         if not strike.struck:
             connection.close()
             return
-        yield nth, connection
+        yield home, connection
         connection.close()
 
 
 @pytest.mark.parametrize("start", [0, *VERSIONS[:-1]])
 def test_a_migration_interrupted_anywhere_leaves_a_whole_step_and_goes_on(start: int, tmp_path: Path) -> None:
     wholes = {version: schema_after(version, tmp_path) for version in (0, *VERSIONS)}
-    places = 0
-    for nth, connection in interrupted(start, tmp_path):
-        version = stored_version(connection)
-        assert start <= version < latest_version()
-        assert schema(connection) == wholes[version], f"half-migrated at statement {nth}"
-        migrate(connection)
-        assert schema(connection) == wholes[latest_version()]
-        places = nth
-    assert places > 3 * (latest_version() - start)
+    places = dict.fromkeys(scenes(start), 0)
+    for scene in places:
+        for home, connection in interrupted(start, scene, tmp_path):
+            version = stored_version(connection)
+            assert start <= version < latest_version()
+            assert schema(connection) == wholes[version], f"half-migrated: {home.path.name}"
+            migrate(connection)
+            assert schema(connection) == wholes[latest_version()]
+            check_scene(home, scene if start else None)
+            places[scene] += 1
+    assert min(places.values()) > 3 * (latest_version() - start)
     record(
         "P16",
-        f"from schema {start}: interrupted at {places} places, 0 half-migrated",
+        f"from schema {start}: interrupted at {sum(places.values())} places, 0 half-migrated, every row as it was",
         interrupted_schemas=1,
-        places=places,
+        places=sum(places.values()),
     )
+
+
+def check_scene(home: Home, scene: str | None) -> None:
+    """What was in a golden store is there, read by this version; None for one that was empty."""
+    if scene == DAY:
+        with Reader.open(home) as reader:
+            check_contents(reader)
+    elif scene == UNITS:
+        with contextlib.closing(Store.open(home)) as store:
+            check_units(store.load())
 
 
 @pytest.mark.parametrize("words", [["ls"], ["show", "1"], ["logs", "1"], ["doctor"], ["why", "1"], ["report", "1"]])
