@@ -13,7 +13,8 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,8 +37,10 @@ from tests.support.memory_folder import memory_folder
 from tests.support.promises import record
 from tests.support.recorded_disk import BACKUPS, BATCHES, REMOVALS, batches
 from tests.support.recorded_folder import RecordedFolder
+from tests.support.sick_home import rows_in
 
 MESSAGE = "exit code 4, told at some length: " + "x" * 900
+TURN = count()
 FIRST_STEPS = 8
 """What happens to the disk before a new store has a log."""
 
@@ -108,13 +111,39 @@ def check(home: Home, disk: Disk, left: Left) -> None:
 
 
 def require(home: Home, *, at_least: int) -> None:
-    """It opens, is consistent, and has all of this batch and those before."""
+    """It opens, is consistent, and has all of this batch and those before: as many tasks as these made, and in one of
+    ten each row of each table as in a store to which nothing happened.
+    """
     store = Store.open(home)
     try:
-        assert store.last_seq >= at_least
-        assert len(store.load().tasks) == sum(EXPECTED[: store.last_seq])
+        seq = store.last_seq
+        assert seq >= at_least
+        assert len(store.load().tasks) == sum(EXPECTED[:seq])
     finally:
         store.close()
+    if next(TURN) % 10 == 0:
+        assert rows_of(home) == rows_after()[seq], f"other rows than batches 1 to {seq} wrote"
+
+
+def rows_of(home: Home) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of a home's store, but for the name that the home was given by chance."""
+    rows = {table: sorted(of_table.values()) for table, of_table in rows_in(home.database).items()}
+    rows["meta"] = [(name, value) for name, value in rows["meta"] if name != "home_id"]
+    return rows
+
+
+@cache
+def rows_after() -> list[dict[str, list[tuple[Any, ...]]]]:
+    """The rows of a store that nobody cut, when it was new and after each batch."""
+    with memory_folder("uncut") as folder:
+        home = new_home(folder)
+        store = Store.open(home)
+        found = [rows_of(home)]
+        for batch in batches():
+            store.commit(batch)
+            found.append(rows_of(home))
+        store.close()
+    return found
 
 
 def cut(recorded: list[dict[str, Any]], home: Home, check: Check, moments: Iterable[int], *, seed: int) -> None:
