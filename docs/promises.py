@@ -206,7 +206,11 @@ PROMISES = (
             Figure("kept", 0.95, 0.95, "the share of throughput that others keep", "least"),
         ),
         ("unit/drivers/test_memory.py",),
-        conditions="The small share is counted on a fake clock; the large one and each poison are real.",
+        conditions=(
+            "The small share is counted on a fake clock; the large one and each poison are real. In the large one "
+            "poison asks GPUs and none of the CPUs whose throughput is measured: what it costs who shares CPUs with it "
+            "is in the small one."
+        ),
     ),
     Promise(
         12,
