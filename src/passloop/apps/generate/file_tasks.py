@@ -180,8 +180,8 @@ def _without_files(reader: Reader) -> list[RunId]:
         source.row.run
         for source in map(reader.source, reader.sources_of_kind(KIND))
         if source is not None
-        and _has_files(source)
         and newest_file_task(reader, source) is None
+        and _has_files(source)  # asked of few: it reads the whole spec
         and (source.row.ended_at is None or reader.count_cells(source.row.run) == source.row.tasks)
     ]
 

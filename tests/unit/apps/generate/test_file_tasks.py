@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from passloop.apps.generate.dataset import dataset_of_text
+from passloop.apps.generate.cells import cells_of
+from passloop.apps.generate.dataset import Dataset, dataset_of_text
 from passloop.apps.generate.declaring import file_task_key
 from passloop.apps.generate.expander import declared_of
 from passloop.cli.client import Client
@@ -17,8 +19,9 @@ from passloop.drivers.calls.endpoints import declarations
 from passloop.engine.engine import Engine
 from passloop.engine.removal import remove
 from passloop.engine.retrying import retry
-from passloop.kernel.events import Cancelled, GroupHeld, PauseChanged
+from passloop.kernel.events import Cancelled, GroupHeld, PauseChanged, Released, SourceRetried
 from passloop.kernel.ids import RunId, TaskId
+from passloop.kernel.tasks import Dependency
 from passloop.store.errors import StoreOutOfFiles
 from passloop.store.filters import TaskFilter
 from passloop.testing.script import Fault, ModelScript, Script
@@ -28,15 +31,21 @@ pytestmark = pytest.mark.timeout(60)
 QUICK = Script(default=ModelScript(latency=0))
 
 
-async def run_that_is_over(stand: GenerateStand) -> RunId:
-    """A run that is to have files and that nobody follows; whatever comes to it now is held."""
-    engine, made = stand.host.engine, stand.dataset(rows=2)
+async def to_its_end(stand: GenerateStand, *, rows: int) -> RunId:
+    """A run that is to have files, and that nobody follows."""
+    engine, made = stand.host.engine, stand.dataset(rows=rows)
     for pool in declarations(made.models.values()):
         await engine.send(pool)
     declared = declared_of(dataset_of_text(made.wire()), environment={}, files=True)
     run = (await engine.declare_source(declared)).run
     await engine.wait_source(run)
-    await engine.send(GroupHeld("default"))
+    return run
+
+
+async def run_that_is_over(stand: GenerateStand) -> RunId:
+    """The same; whatever comes to it now is held."""
+    run = await to_its_end(stand, rows=2)
+    await stand.host.engine.send(GroupHeld("default"))
     return run
 
 
@@ -118,6 +127,57 @@ async def test_a_cell_that_was_to_come_before_the_files_and_was_removed_keeps_th
         files.follow(run)
         assert await files.wait(run)
         assert await has_files_task(engine, run)
+
+
+async def test_cells_that_an_engine_retried_before_it_died_are_in_files_that_the_next_one_sees_to(
+    tmp_path: Path,
+) -> None:
+    first_fails = Script(default=ModelScript(latency=0, faults=(Fault(status=400, last=1),)))
+    async with generating(tmp_path, first_fails) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run = await run_that_is_over(stand)
+        files.follow(run)
+        await files.wait(run)
+        await files.start()
+        assert not files.follows(run)
+        failed = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
+        [cell] = (await retry(engine, [TaskId(task) for task in failed])).created
+        await files.start()
+        await files.wait(run)
+        first, _, last = await engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,)), limit=3))
+        assert (first.row.key, last.row.key) == (file_task_key(run), file_task_key(f"{run}:{cell}"))
+        assert [need.task for need in last.after] == [first.row.id, cell]
+
+
+async def test_a_source_that_went_on_and_brought_no_new_cell_gets_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[int] = []
+
+    def cells(dataset: Dataset, unit: int) -> Any:
+        if unit == 1 and not failed:
+            failed.append(unit)
+            raise OSError(errno.EIO, "input/output error")
+        return cells_of(dataset, unit)
+
+    monkeypatch.setattr("passloop.apps.generate.expander.cells_of", cells)
+    async with generating(tmp_path, QUICK) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run, _ = await to_its_end(stand, rows=4), await to_its_end(stand, rows=4)
+        await engine.send(GroupHeld("default"))
+        files.follow(run)
+        await files.wait(run)
+        [first] = await engine.read(lambda reader: reader.tasks(TaskFilter(keys=(file_task_key(run),))))
+        await engine.send(SourceRetried(run))
+        await engine.send(Released((), sources=(run,)))
+        await engine.wait_source(run)
+        files.follow(run)
+        await files.wait(run)
+        [_, last] = await engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,)), limit=2))
+        assert (last.row.key, last.after) == (
+            file_task_key(f"{run}:{first.row.id}"),
+            (Dependency(first.row.id, any_end=True),),
+        )
 
 
 async def unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
