@@ -196,7 +196,7 @@ def newer_version(folder: Path) -> Path:
 def judge(runs: list[Remains]) -> None:
     kills = sum(run.kills for run in runs)
     for run in runs:
-        run.assert_p05_what_ran_was_seen_to_its_end()
+        run.assert_p05_what_ran_was_seen_to_its_end(run.asked)
         run.assert_whole_and_nobody_lives()
     attempts = sum(line.what == "start" for run in runs for line in run.lines())
     record("P5", f"{kills} kills, {attempts} attempts ran, 0 taken for lost", kills=kills, attempts=attempts, lost=0)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from passloop.engine.attempts import attempt_name
 from passloop.kernel.tasks import AttemptRow, OutcomeKind, TaskRow
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
@@ -22,7 +23,9 @@ FINAL = ("succeeded", "failed", "cancelled", "aborted", "rejected")
 
 
 class Line(NamedTuple):
-    """What an attempt said of itself: `what` is start or end, `at` monotonic ns."""
+    """What an attempt said of itself: `what` is start or end, `at` monotonic ns. `status` is the exit code with which
+    it is going to end, or minus a signal's number; None where it begins.
+    """
 
     what: str
     task: int
@@ -33,6 +36,7 @@ class Line(NamedTuple):
     at: int
     alone: bool
     gpus: tuple[str, ...]
+    status: int | None = None
 
 
 class Evidence:
@@ -78,27 +82,38 @@ class Evidence:
         assert not [key for key, count in keys.items() if count > 1]
 
     def assert_p02_no_committed_attempt_runs_again(self) -> None:
-        """Every process belongs to one attempt in the ledger, no attempt has two, none follows a success."""
-        ledger = self.ledger()
-        starts = Counter((line.task, line.epoch) for line in self.lines() if line.what == "start")
+        """Every process is one attempt of the ledger, by number and by name; no attempt began twice or was two
+        processes; none follows a success.
+        """
+        ledger, home_id, lines = self.ledger(), self.home_id(), self.lines()
+        starts = Counter((line.task, line.epoch) for line in lines if line.what == "start")
         assert not [pair for pair, count in starts.items() if count > 1], "an attempt ran twice"
-        for task, epoch in starts:
-            row, attempts = ledger[task]
-            assert epoch <= row.attempts, f"attempt {epoch} of task {task} ran and is not in the ledger"
+        who: dict[tuple[int, int], tuple[int, int]] = {}
+        for line in lines:
+            row, attempts = ledger[line.task]
+            assert line.epoch <= row.attempts, f"attempt {line.epoch} of task {line.task} ran and is not in the ledger"
             assert [one.epoch for one in attempts] == list(range(1, row.attempts + 1))
+            assert line.name == attempt_name(home_id, attempts[line.epoch - 1].id), f"the ledger knows no {line}"
+            process = line.pid, line.ticks
+            assert who.setdefault((line.task, line.epoch), process) == process, f"another process said {line}"
         for task, (_, attempts) in ledger.items():
             for one in attempts[:-1]:
                 assert one.outcome is None or one.outcome.kind is not OutcomeKind.SUCCESS, f"task {task} ran again"
 
     def assert_p03_at_most_one_live_attempt_per_task(self) -> None:
-        """No attempt found another one alive, and none began before an earlier one's end."""
+        """No attempt found another one alive, and each began after the last word of each one before it. Who was killed
+        said no end: of it the lock says whether it lived, and the clock that it began before.
+        """
         lines = self.lines()
         assert all(line.alone for line in lines), [line for line in lines if not line.alone]
-        ended: dict[int, int] = {}
+        last: dict[int, dict[int, int]] = {}
+        for line in lines:
+            said = last.setdefault(line.task, {})
+            said[line.epoch] = max(said.get(line.epoch, 0), line.at)
         for line in lines:
             if line.what == "start":
-                assert line.at >= ended.get(line.task, 0)
-            ended[line.task] = max(ended.get(line.task, 0), line.at)
+                over = {epoch: at for epoch, at in last[line.task].items() if epoch < line.epoch}
+                assert line.at >= max(over.values(), default=0), f"{line} began before an end: {over}"
 
     def assert_p04_no_device_was_held_twice(self) -> None:
         """No attempt began on a device before the end of another one. Who said no end has held it ever since."""
@@ -111,13 +126,21 @@ class Evidence:
                 else:
                     del held[uuid]
 
-    def assert_p05_what_ran_was_seen_to_its_end(self) -> None:
-        """An attempt whose command ran is never taken for lost, whoever was dead meanwhile."""
+    def assert_p05_what_ran_was_seen_to_its_end(self, asked: Container[int] = ()) -> None:
+        """An attempt whose command ran has the outcome that this command had, whoever was dead meanwhile, and is never
+        taken for lost. Who was told to end, or killed, was cancelled; of the others those alone that are `asked` to.
+        """
         ledger = self.ledger()
-        for line in self.lines():
+        for line in {(line.task, line.epoch): line for line in self.lines()}.values():
             outcome = ledger[line.task][1][line.epoch - 1].outcome
             assert outcome is not None, line
-            assert outcome.kind in (OutcomeKind.SUCCESS, OutcomeKind.FAILURE, OutcomeKind.CANCELLED), (line, outcome)
+            if line.status is None or line.status < 0:
+                assert outcome.kind is OutcomeKind.CANCELLED, (line, outcome)
+            elif outcome.kind is OutcomeKind.CANCELLED:
+                assert line.task in asked, (line, outcome)
+            else:
+                kind = OutcomeKind.FAILURE if line.status else OutcomeKind.SUCCESS
+                assert (outcome.kind, outcome.exit_code) == (kind, line.status), (line, outcome)
 
     def assert_whole_and_nobody_lives(self) -> None:
         """No process of an attempt is there, and the store is whole, with an engine or without."""
@@ -126,9 +149,10 @@ class Evidence:
 
 
 def _line(words: list[str]) -> Line:
-    what, task, epoch, name, pid, ticks, at, alone, gpus = words
+    what, task, epoch, name, pid, ticks, at, alone, gpus, status = words
     uuids = () if gpus == "-" else tuple(gpus.split(","))
-    return Line(what, int(task), int(epoch), name, int(pid), int(ticks), int(at), alone == "1", uuids)
+    known = None if status == "-" else int(status)
+    return Line(what, int(task), int(epoch), name, int(pid), int(ticks), int(at), alone == "1", uuids, known)
 
 
 def _carries(pid: int, prefix: bytes) -> bool:

@@ -41,6 +41,7 @@ class Crowd:
     def __init__(self, field: Field, seed: int) -> None:
         self.field = field
         self.acknowledged: dict[int, str | None] = {}
+        self.asked: set[int] = set()
         self.cancelled: set[int] = set()
         self._turn = threading.Condition()
         self._cycle = self._answered = 0
@@ -118,8 +119,10 @@ class Crowd:
         """Cancel one of the newest tasks."""
         newest = sorted(self.acknowledged)[-6:]
         if newest and choice.random() < 0.5:
+            one = choice.choice(newest)
+            self.asked.add(one)
             try:
-                answer = self.field.client.post("/tasks/cancel", {"select": [str(choice.choice(newest))]})
+                answer = self.field.client.post("/tasks/cancel", {"select": [str(one)]})
             except (CliError, OSError):
                 return
             self.cancelled.update(answer["changed"])
@@ -160,7 +163,8 @@ def work_off(field: Field, nursery: Nursery) -> list[dict[str, Any]]:
 
 
 class Remains(Evidence):
-    """What a kill run left. `acknowledged` are tasks with their keys, `cancelled` those whose cancel was answered.
+    """What a kill run left. `acknowledged` are tasks with their keys, `asked` those that somebody wanted to cancel, and
+    `cancelled` those of them whose cancel was answered.
 
     `gpus` are the devices as the last engine told them, when all work was final; `kills` how many engines died first.
     """
@@ -169,6 +173,7 @@ class Remains(Evidence):
         super().__init__(Home(folder / "home"), folder / "record")
         promised = json.loads((folder / "promised.json").read_text())
         self.acknowledged: dict[int, str | None] = {int(task): key for task, key in promised["acknowledged"].items()}
+        self.asked: set[int] = set(promised["asked"])
         self.cancelled: set[int] = set(promised["cancelled"])
         self.gpus: list[dict[str, Any]] = promised["gpus"]
         self.kills: int = promised["kills"]
@@ -180,7 +185,8 @@ def make_kill_run(folder: Path, *, kills: int, seed: int) -> None:
         crowd = kill_again_and_again(field, nursery, kills=kills, seed=seed)
         assert len(crowd.acknowledged) >= kills // 2, "the clients hardly got anything in"
         gpus = work_off(field, nursery)
-    promised = {"acknowledged": crowd.acknowledged, "cancelled": sorted(crowd.cancelled), "gpus": gpus, "kills": kills}
+    promised = {"acknowledged": crowd.acknowledged, "gpus": gpus, "kills": kills}
+    promised |= {"asked": sorted(crowd.asked), "cancelled": sorted(crowd.cancelled)}
     (folder / "promised.json").write_text(json.dumps(promised))
 
 

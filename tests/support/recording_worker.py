@@ -1,7 +1,8 @@
 """A task that leaves proof of itself: `recording_worker.py FOLDER MILLIS [CODE]`, run with `python -I -S`.
 
 It appends to FOLDER/record one line when it begins and one before it ends: which attempt it is, which process, when,
-and whether it was alone: it holds FOLDER/<task>.lock as long as it lives, which a second live attempt cannot.
+whether it was alone (it holds FOLDER/<task>.lock as long as it lives, which a second live attempt cannot), and how it
+is going to end.
 MILLIS is how long its work takes; "gate" instead waits for a byte from the pipe FOLDER/gate. Told to end by SIGTERM it
 says its end, too, and dies of it: only who is killed has a line without an end.
 """
@@ -27,9 +28,10 @@ except BlockingIOError:
     alone = 0
 
 
-def tell(what: str) -> None:
+def tell(what: str, status: int | str = "-") -> None:
     words = [what, task, os.environ["PASSLOOP_ATTEMPT"], os.environ["PASSLOOP_ATTEMPT_ID"]]
     words += [str(os.getpid()), ticks, str(time.monotonic_ns()), str(alone), os.environ["PASSLOOP_GPUS"] or "-"]
+    words.append(str(status))
     os.write(record, " ".join(words).encode() + b"\n")
 
 
@@ -57,7 +59,7 @@ signal.set_wakeup_fd(telling)
 signal.signal(signal.SIGTERM, lambda *_: None)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 ended = wait()
-tell("end")
+tell("end", -signal.SIGTERM if ended else code)
 if ended:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)

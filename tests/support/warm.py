@@ -188,7 +188,7 @@ def record(folder: str, work: int | str) -> None:
                 time.monotonic_ns(),
                 alone,
             ]
-            os.write(said, " ".join(map(str, [*words, "-"])).encode() + b"\n")
+            os.write(said, " ".join(map(str, [*words, "-", {"start": "-", "end": 0}[what]])).encode() + b"\n")
             if what == "start":
                 _work(folder, work)
     finally:
