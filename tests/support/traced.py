@@ -99,7 +99,7 @@ def in_a_traced_fork(trace: Path, work: Callable[[], object]) -> None:
 
 
 def traced_engines(field: Field, nursery: Nursery, trace: Path) -> set[int]:
-    """Three engines: one under work, one that dies before a launch, and one that finds what both have left.
+    """Four engines: one under work, one that dies before a launch, one before a stop, and one that finds what is left.
 
     Gives their pids: all of them are killed.
     """
@@ -116,19 +116,21 @@ def traced_engines(field: Field, nursery: Nursery, trace: Path) -> set[int]:
     field.cancel(ids[1:2])
     field.wait_final(ids[1:2])
     engine.kill()
-    dying = nursery.engine(field.home.path, environ | {"PASSLOOP_CRASHPOINT": "before_launch"})
-    assert dying.wait_ready()
-    with contextlib.suppress(CliError, OSError):
-        field.submit(0, key="more")
-    dying.end(-signal.SIGKILL)
+    dying = []
+    acts = {"before_launch": lambda: field.submit(0, key="more"), "before_stop": lambda: field.cancel(ids[2:])}
+    for place, act in acts.items():
+        dying.append(nursery.engine(field.home.path, environ | {"PASSLOOP_CRASHPOINT": place}))
+        assert dying[-1].wait_ready()
+        with contextlib.suppress(CliError, OSError):
+            act()
+        dying[-1].end(-signal.SIGKILL)
     last = nursery.engine(field.home.path, environ)
     assert last.wait_ready()
-    field.cancel(ids[2:])
     field.wait_final(ids)
     field.client.post("/tasks/rm", {"select": [str(ids[0])]})
     last.kill()
     wait_until_all_are_gone(trace)
-    return {engine.pid, dying.pid, last.pid}
+    return {engine.pid, last.pid, *(one.pid for one in dying)}
 
 
 def traced_full_disk(field: Field, nursery: Nursery, trace: Path) -> int:

@@ -85,7 +85,9 @@ def _stop_again(drivers: Mapping[str, Driver], saved: Saved) -> None:
         if driver is None or row.state != TaskState.STOPPING:
             continue
         reason = "down" if task.row.stop_reason == "down" else "cancelled"
+        crashpoint("before_stop")
         driver.halt(row.id, row.epoch, grace=task.spec.grace, reason=reason)
+        crashpoint("after_stop")
 
 
 def declare_box(inbox: Inbox, environ: Mapping[str, str]) -> None:

@@ -80,7 +80,7 @@ async def test_the_control_group_of_a_killed_shim_is_removed_with_what_it_left(t
 async def test_without_a_control_group_the_sum_of_the_tree_counts(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         lifeline = stage.lifeline()
-        script = f"pipe = open({str(lifeline.path)!r}, 'w'); {EAT}"
+        script = f"pipe = open({str(lifeline.path)!r}, 'w'); pipe.write('x'); pipe.flush(); {EAT}"
         exited = await stage.run([*LIMITED, script], memory_limit=300)
         assert exited.outcome.kind is OutcomeKind.OUT_OF_MEMORY
         assert not lifeline.survivors()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from passloop.crashpoints import crashpoint
 from passloop.drivers import descriptors
 from passloop.drivers.background import Background, to_the_loop
 from passloop.drivers.base import Fail, Launch, LiveAttempt, LiveWorker, Report
@@ -179,13 +180,17 @@ class WorkerDriver:
         known = {one.worker: one for one in workers}
         unknown = [hold for hold in self._holds.values() if hold.worker not in known]
         for hold in unknown:
+            crashpoint("before_evict")
             self._end_worker(hold, 0, "down")
+            crashpoint("after_evict")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_UNKNOWN_ENDS_WITHIN):
                 await asyncio.gather(*(hold.gone.wait() for hold in unknown))
         for one in workers:
             if one.lying and (one.evicted or one.worker not in self._holds):
+                crashpoint("before_evict")
                 self.evict(one.worker)
+                crashpoint("after_evict")
 
     async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
         """Settle each attempt by its records and its worker."""
