@@ -20,8 +20,6 @@ LLM_BIN := $(LLM_VENV)/bin
 DEMO_HOME := .demo
 PROMISES := .promises
 WORKERS ?= 2
-# One more than processors: a fifth of the time of `make test` is waiting, for processes, browsers and disks.
-TESTERS ?= 3
 COVERAGE ?= 90
 CORE_COVERAGE ?= 95
 SEEDS ?= 200
@@ -78,7 +76,7 @@ arrows: $(VENV)/.dev
 
 tests: $(VENV)/.dev
 	@rm -f $(PROMISES).small
-	PASSLOOP_PROMISES=$(CURDIR)/$(PROMISES).small $(BIN)/python -m pytest -rs -n $(TESTERS) --dist worksteal --cov --cov-report=
+	PASSLOOP_PROMISES=$(CURDIR)/$(PROMISES).small $(BIN)/python -m pytest -rs -n $(WORKERS) --dist worksteal --cov --cov-report=
 	@$(BIN)/coverage report --format=total --include='src/passloop/kernel/*,src/passloop/store/*,src/passloop/engine/*' \
 	  --fail-under=$(CORE_COVERAGE) | sed 's/^/kernel, store, engine, by branch: /; s/$$/ %/'
 	@$(BIN)/coverage report --format=total --fail-under=$(COVERAGE) | sed 's/^/all, by branch: /; s/$$/ %/'
