@@ -149,6 +149,8 @@ class Trial:
         state = self.machine.state
         if left.code is BlockerCode.DEPENDENCY:
             return left.holders[0] in state.tasks and not state.tasks[left.holders[0]].final
+        if left.code is BlockerCode.EVICTING:  # what comes back meanwhile may make one of two enough
+            return all(one.pool != left.pool for one in freed)
         if left.code in BY_TIME:
             return self.now == began
         if left.code in HELD_BY:

@@ -43,6 +43,11 @@ def test_one_seed_is_one_history(mode: str) -> None:
     assert play(mode, 77, 120).fingerprint != play(mode, 78, 120).fingerprint
 
 
+def test_one_of_two_workers_that_are_ended_for_a_task_may_be_enough_when_others_end() -> None:
+    """Each was named with truth, and neither alone kept the task: what came back meanwhile was what it lacked."""
+    play("liveness", 5001, 300)
+
+
 def test_a_history_that_breaks_a_promise_says_how_to_replay_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def forgets_to_release(_state: State, _attempt: Attempt) -> None:
         """What an attempt held stays taken."""
