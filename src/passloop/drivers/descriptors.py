@@ -4,12 +4,17 @@ It must never be taken for a word about what was to be opened.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from passloop.passing import Passing
 
-__all__ = ["AGAIN_S", "is_passing", "lacks_descriptor", "none_left"]
+__all__ = ["AGAIN_S", "is_passing", "lacks_descriptor", "none_left", "patiently"]
+
+Made = TypeVar("Made")
 
 AGAIN_S = 1.0
 """Seconds until that is tried again for which no descriptor was left, or too many were under way.
@@ -48,3 +53,14 @@ def is_passing(error: BaseException) -> bool:
             return True
         found = found.__cause__ or found.__context__
     return False
+
+
+async def patiently(make: Callable[[], Awaitable[Made]]) -> Made:
+    """What is made, tried again after `AGAIN_S` as long as a want that passes keeps it back. Raises all else."""
+    while True:
+        try:
+            return await make()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        await asyncio.sleep(AGAIN_S)

@@ -177,13 +177,7 @@ class Expansions:
         expander = self._expanders.get(order.kind)
         if expander is None:
             raise LookupError(f"this engine has no expander for sources of kind {order.kind!r}")
-        while True:
-            try:
-                return await self._call(expander, order)
-            except Exception as error:
-                if not descriptors.is_passing(error):
-                    raise
-            await asyncio.sleep(descriptors.AGAIN_S)
+        return await descriptors.patiently(partial(self._call, expander, order))
 
     async def _call(self, expander: Expander, order: Expand) -> Expansion:
         run, unit = order.source, order.unit

@@ -12,7 +12,7 @@ import json
 import sys
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from passloop.drivers import descriptors
 from passloop.engine.engine import Engine
@@ -22,25 +22,21 @@ from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.resources import Request, Variant
 from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import FINAL_STATES, Dependency, NewTask, TaskSpec, TaskState
-from passloop.store.errors import StoreBusy, StoreFull, StoreOutOfFiles
 from passloop.store.filters import TaskFilter, ranges_of
 
 from .declaring import file_task_key, makes_files, newest_file_task
 from .expander import KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from passloop.store.reader import Reader
     from passloop.store.sources import SourceView
 
 __all__ = ["FileTasks"]
 
-Result = TypeVar("Result")
 PROGRAM = "passloop.apps.generate.files"
 _LIVE = tuple(state.value for state in TaskState if state not in FINAL_STATES)
-_PASSING = (StoreOutOfFiles, StoreFull, StoreBusy)
-"""What says nothing of a run, and may be otherwise a while later."""
 
 
 class FileTasks:
@@ -93,7 +89,7 @@ class FileTasks:
         """After a retry: a run whose source is over gets one more, for when these cells are final. Durable when it
         returns; raises as `Engine.submit` does, but for a pause, whose end it waits for.
         """
-        for run in await _patiently(partial(self._engine.read, partial(_runs_of, tasks=cells))):
+        for run in await descriptors.patiently(partial(self._engine.read, partial(_runs_of, tasks=cells))):
             await self._give(run, again=True)
 
     def _followed(self, run: RunId, task: asyncio.Task[None]) -> None:
@@ -108,7 +104,7 @@ class FileTasks:
     async def _see_to(self, run: RunId) -> None:
         """Wait for the end of a run's source, then give the run its task."""
         with suppress(EngineStopped):  # the next engine follows it
-            await _patiently(partial(self._engine.wait_source, run))
+            await descriptors.patiently(partial(self._engine.wait_source, run))
             await self._give(run)
 
     async def _give(self, run: RunId, *, again: bool = False) -> None:
@@ -116,7 +112,7 @@ class FileTasks:
         async with self._giving:
             given = False
             while not given:
-                given = await _patiently(partial(self._try_to_give, run, again=again))
+                given = await descriptors.patiently(partial(self._try_to_give, run, again=again))
 
     async def _try_to_give(self, run: RunId, *, again: bool) -> bool:
         """False if it was to come after a task that was removed meanwhile."""
@@ -155,15 +151,6 @@ class FileTasks:
         waits = tuple(Dependency(TaskId(task), any_end=True) for task in after)
         task = NewTask(spec, json.dumps(payload), key=key, after=waits)
         return Submitted(name="", run=row.run, group=row.group, priority=row.priority, tasks=(task,))
-
-
-async def _patiently(ask: Callable[[], Awaitable[Result]]) -> Result:
-    """What is asked, again after a while as long as it cannot be had for a reason that passes."""
-    while True:
-        try:
-            return await ask()
-        except _PASSING:
-            await asyncio.sleep(descriptors.AGAIN_S)
 
 
 def _has_files(source: SourceView) -> bool:

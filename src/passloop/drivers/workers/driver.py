@@ -58,13 +58,7 @@ def _may_have_begun(order: Order) -> bool:
 
 async def _looked_at(order: Order) -> Ending:
     """How an attempt ended by its records; they are tried again while no descriptor is left to read them with."""
-    while True:
-        try:
-            return await asyncio.to_thread(look_at, order)
-        except OSError as error:
-            if not descriptors.lacks_descriptor(error):
-                raise
-        await asyncio.sleep(descriptors.AGAIN_S)
+    return await descriptors.patiently(lambda: asyncio.to_thread(look_at, order))
 
 
 class WorkerDriver:
