@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from passloop.apps.generate.cells import cells_of
 from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import file_task_key
 from passloop.cli.client import Client
@@ -26,7 +24,7 @@ from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Fault, ModelScript, Script
 from passloop.web.host import EngineHost, open_host
 from tests.support.command_line import Box
-from tests.support.generating import ENVIRON, GenerateStand, generating, model_columns
+from tests.support.generating import ENVIRON, GenerateStand, fail_once, generating, model_columns
 
 pytestmark = pytest.mark.timeout(60)
 QUICK = Script(default=ModelScript(latency=0))
@@ -172,15 +170,7 @@ async def test_cells_that_were_retried_are_in_the_file_once_the_run_is_waited_fo
 @pytest.fixture
 def _unit_5_fails_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read for row group 5 cannot be, once: the source fails there."""
-    failed: list[int] = []
-
-    def cells(dataset: Dataset, unit: int) -> Any:
-        if unit == 5 and not failed:
-            failed.append(unit)
-            raise OSError(errno.EIO, "input/output error")
-        return cells_of(dataset, unit)
-
-    monkeypatch.setattr("passloop.apps.generate.expander.cells_of", cells)
+    fail_once(monkeypatch, unit=5)
 
 
 async def failed_halfway(stand: GenerateStand) -> RunId:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from passloop.apps.generate.cells import cells_of
 from passloop.apps.generate.dataset import Dataset, dataset_of_file, dataset_of_text
 from passloop.apps.generate.expander import declared_of
 from passloop.apps.generate.settling import Settling
@@ -24,7 +28,15 @@ from passloop.testing.endpoint import FaultyEndpoint
 from passloop.testing.script import Script
 from passloop.web.host import EngineHost, open_host
 
-__all__ = ["GenerateStand", "dataset_from", "generating", "generating_beside", "model_columns", "summary_from"]
+__all__ = [
+    "GenerateStand",
+    "dataset_from",
+    "fail_once",
+    "generating",
+    "generating_beside",
+    "model_columns",
+    "summary_from",
+]
 
 ENVIRON = {"PASSLOOP_VIRTUAL_GPUS": "1x80GiB", "PASSLOOP_CPUS": "2"}
 
@@ -117,3 +129,16 @@ async def generating_beside(folder: Path, endpoint: FaultyEndpoint) -> AsyncIter
     """An engine beside an endpoint that is there, for as long as the block lasts."""
     async with open_host(folder / "home", EngineSettings(environ=ENVIRON)) as host:
         yield GenerateStand(folder, host, endpoint)
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, unit: int) -> None:
+    """What is read for a row group cannot be, once: the source fails there."""
+    failed: list[int] = []
+
+    def cells(dataset: Dataset, asked: int) -> Any:
+        if asked == unit and not failed:
+            failed.append(unit)
+            raise OSError(errno.EIO, "input/output error")
+        return cells_of(dataset, asked)
+
+    monkeypatch.setattr("passloop.apps.generate.expander.cells_of", cells)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from passloop.apps.generate.cells import cells_of
-from passloop.apps.generate.dataset import Dataset, dataset_of_text
+from passloop.apps.generate.dataset import dataset_of_text
 from passloop.apps.generate.declaring import file_task_key
 from passloop.apps.generate.expander import declared_of
 from passloop.cli.client import Client
@@ -25,7 +23,7 @@ from passloop.kernel.tasks import Dependency
 from passloop.store.errors import StoreOutOfFiles
 from passloop.store.filters import TaskFilter
 from passloop.testing.script import Fault, ModelScript, Script
-from tests.support.generating import GenerateStand, generating
+from tests.support.generating import GenerateStand, fail_once, generating
 
 pytestmark = pytest.mark.timeout(60)
 QUICK = Script(default=ModelScript(latency=0))
@@ -152,15 +150,7 @@ async def test_cells_that_an_engine_retried_before_it_died_are_in_files_that_the
 async def test_a_source_that_went_on_and_brought_no_new_cell_gets_files_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed: list[int] = []
-
-    def cells(dataset: Dataset, unit: int) -> Any:
-        if unit == 1 and not failed:
-            failed.append(unit)
-            raise OSError(errno.EIO, "input/output error")
-        return cells_of(dataset, unit)
-
-    monkeypatch.setattr("passloop.apps.generate.expander.cells_of", cells)
+    fail_once(monkeypatch, unit=1)
     async with generating(tmp_path, QUICK) as stand:
         engine, files = stand.host.engine, stand.host.files
         run, _ = await to_its_end(stand, rows=4), await to_its_end(stand, rows=4)
