@@ -160,7 +160,6 @@ def check_nobody_of_ours(home: Field) -> None:
     assert (device["holders"], device["strays"]) == ([], [])
 
 
-@pytest.mark.no_cover
 def test_p04_a_device_is_kept_from_everybody_while_its_last_user_is_there(box: Box, homes: tuple[Field, Field]) -> None:
     one, two = homes
     with Nursery(environ={**os.environ, **box.environ}) as nursery, ExitStack() as stack:

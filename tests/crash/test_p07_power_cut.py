@@ -177,7 +177,6 @@ def cut_commits(recorded: list[dict[str, Any]], home: Home, *, states: int, seed
     record("P7", figure, states=len(moments), corrupt=0, lost=0)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(8))
 def test_p07_a_power_cut_loses_nothing_that_was_acknowledged(
     recorded: list[dict[str, Any]], home: Home, seed: int
@@ -185,7 +184,6 @@ def test_p07_a_power_cut_loses_nothing_that_was_acknowledged(
     cut_commits(recorded, home, states=250, seed=seed)
 
 
-@pytest.mark.no_cover
 def test_p07_a_power_cut_while_a_store_is_made_leaves_a_new_home(recorded: list[dict[str, Any]], home: Home) -> None:
     """Until its first log is there: a cut leaves it half made, which is no damage."""
     choice = Random(1)
@@ -196,7 +194,6 @@ def test_p07_a_power_cut_while_a_store_is_made_leaves_a_new_home(recorded: list[
         disk.take(line)
 
 
-@pytest.mark.no_cover
 def test_p07_acknowledging_what_is_not_synced_is_seen_to_lose_it(tmp_path: Path, home: Home) -> None:
     """So that a harness that sees nothing is noticed: with `synchronous=normal` commits are lost, and are missed."""
     recorded = record_of(new_home(tmp_path), "commits", "synchronous=normal")
@@ -215,7 +212,6 @@ def check_with_backup(home: Home, disk: Disk, left: Left) -> None:
         shutil.rmtree(home.path)
 
 
-@pytest.mark.no_cover
 def test_p07_a_power_cut_leaves_a_whole_backup_or_the_one_before(tmp_path: Path, home: Home) -> None:
     recorded = record_of(new_home(tmp_path), "backups")
     first = next(n for n, line in enumerate(recorded) if line.get("file") == "backup.sqlite.part")
@@ -233,7 +229,6 @@ def check_removals(home: Home, disk: Disk, left: Left) -> None:
     shutil.rmtree(home.path)
 
 
-@pytest.mark.no_cover
 def test_p07_a_power_cut_brings_no_task_back_that_was_removed_and_is_no_damage(tmp_path: Path, home: Home) -> None:
     recorded = record_of(new_home(tmp_path), "removals")
     assert recorded[-1].get("do") == "delete"
@@ -278,7 +273,6 @@ def cut_repair(folder: Path, home: Home, *, times: int) -> None:
     record("P7", figure, repair_states=states, corrupt=0, lost=0)
 
 
-@pytest.mark.no_cover
 def test_p07_a_power_cut_during_a_repair_leaves_it_done_or_to_be_done(tmp_path: Path, home: Home) -> None:
     cut_repair(tmp_path, home, times=1)
 

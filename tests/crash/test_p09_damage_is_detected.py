@@ -172,7 +172,6 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", KINDS)
 def test_p09_a_damaged_store_is_noticed_and_repaired(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(salvage, "FAILURES_MOST", IN_VAIN)
@@ -184,7 +183,6 @@ HARMLESS = {"samples": {"samples"}, "clearing": {"durations"}}
 """What is different without the last commit, where nobody was told that it is done."""
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_p09_what_somebody_was_told_is_done_is_missed_though_it_is_the_last_of_a_log(ending: str) -> None:
     with memory_folder("damaged") as folder:
@@ -214,7 +212,6 @@ def check_the_end(home: Home, patient: Patient, damage: Damage, ending: str) -> 
     assert not check_what_is_seen(home, truth if ending == "clearing" else left)  # a start clears again
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("place", ["header", "journal", "tasks_by_state", "log"])
 def test_p09_who_starts_an_engine_on_a_damaged_home_is_told_and_none_comes_up(tmp_path: Path, place: str) -> None:
     patient = Patient(tmp_path, backup=False, stopped=place != "log")

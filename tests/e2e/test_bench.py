@@ -316,7 +316,6 @@ def disturb(box: Box, spec: str, *, engine: bool, after: int) -> None:
         process.communicate(timeout=50)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("models", "kills"),
     [("a, b", 2), pytest.param("a, b, c, d", 10, marks=[pytest.mark.large, pytest.mark.timeout(600)])],

@@ -39,7 +39,6 @@ def test_small_example_runs_as_it_is(name: str, said: str, tmp_path: Path) -> No
     assert re.search(said, done.stdout), done.stdout
 
 
-@pytest.mark.no_cover
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="scikit-learn is missing (passloop[examples])")
 def test_demo_trains_reports_and_repeats_only_what_failed(tmp_path: Path) -> None:
@@ -67,7 +66,6 @@ def test_demo_trains_reports_and_repeats_only_what_failed(tmp_path: Path) -> Non
     assert "8 succeeded" in second.stdout
 
 
-@pytest.mark.no_cover
 @pytest.mark.timeout(120)
 def test_the_demo_runs_every_cell_once_and_prints_the_table(tmp_path: Path) -> None:
     """`make demo`, from its script to its table, but for the model: its cells are played, and no torch is wanted."""

@@ -208,7 +208,6 @@ CI = settings(
 )
 
 
-@pytest.mark.no_cover
 @pytest.mark.timeout(300)
 class TestWorkerLaws(WorkerLaws.TestCase):  # type: ignore[misc,name-defined]
     settings = CI
