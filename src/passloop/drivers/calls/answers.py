@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from .caller import Answer, Usage
-from .errors import Broken, words_of
+from .errors import Broken
 
 __all__ = ["StreamedAnswer", "whole_answer"]
 
@@ -26,7 +26,7 @@ def whole_answer(body: bytes) -> Answer:
             message=message,
         )
     except (msgspec.DecodeError, LookupError, TypeError, AttributeError) as error:
-        raise Broken(f"what came is no answer ({type(error).__name__}): {words_of(body)[0]}") from None
+        raise Broken(f"what came is no answer ({type(error).__name__})", body) from None
 
 
 def _usage(told: Any) -> Usage | None:
@@ -73,7 +73,7 @@ class StreamedAnswer:
         except (msgspec.DecodeError, AttributeError):
             raise Broken("the stream holds what is no part of an answer") from None
         if error:
-            raise Broken(f"the stream broke: {words_of(data)[0]}")
+            raise Broken("the stream broke", data)
         self._usage = usage or self._usage
         for choice in choices[:1]:
             self._add(choice)

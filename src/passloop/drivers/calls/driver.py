@@ -285,7 +285,7 @@ class CallDriver:
             send = partial(self._send, flight, client, asked, _headers(order, asked, key))
             reply = await self._past_wants(flight, send, passes=_was_not_sent)
         except (Unreachable, Broken, Silent) as trouble:
-            return outcome_of_trouble(trouble, asked.model)
+            return outcome_of_trouble(trouble, asked.model, partial(redacted, key=key))
         crashpoint("call_after_reply")
         return self._heard(asked.model, reply, key, dict(flight.launch.allocation.amounts))
 
@@ -315,8 +315,8 @@ class CallDriver:
             self._learn(model, reply, drawn)
         if reply.answer is not None:
             return replace(reply.answer, text=redacted(reply.answer.text, key)) if key else reply.answer
-        body = redacted(reply.body.decode("utf-8", "replace"), key).encode()
-        return outcome_of_status(reply.status, reply.headers, body, model, self._clock.wall())
+        hide = partial(redacted, key=key)
+        return outcome_of_status(reply.status, reply.headers, reply.body, model, wall=self._clock.wall(), hide=hide)
 
     def _learn(self, model: Model, reply: Reply, drawn: Mapping[PoolName, int]) -> None:
         """Keep the limits that headers tell: the pools of the model's rates take that size, if it is another."""

@@ -6,7 +6,7 @@ costs no attempt). The table stands in docs/design/calls.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +20,10 @@ from .limits import is_shared, retry_after
 __all__ = ["Broken", "NotSent", "Silent", "Unreachable", "outcome_of_status", "outcome_of_trouble", "words_of"]
 
 MOST_WORDS = 200
+LOOKED_AT = 65_536
+"""Bytes of a body that is no JSON: what is told of it stands at its beginning."""
+Hide = Callable[[str], str]
+"""Takes the keys of a call out of a text. What an endpoint says is whole then: a key that is cut would not be found."""
 TRANSIENT = frozenset({408, 409, 425})
 SHARED_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "account_deactivated"})
 
@@ -33,14 +37,20 @@ class NotSent(Passing):
 
 
 class Broken(Exception):
-    """The connection broke, or what came is no answer. It may have been paid for."""
+    """The connection broke, or what came is no answer. It may have been paid for. `body` is what came, if it is to be
+    told of: it may quote a key, so that it is never part of the message here.
+    """
+
+    def __init__(self, what: str, body: bytes = b"") -> None:
+        super().__init__(what)
+        self.body = body
 
 
 class Silent(Exception):
     """Nothing came for too long."""
 
 
-def outcome_of_trouble(trouble: Unreachable | Broken | Silent, model: Model) -> Outcome:
+def outcome_of_trouble(trouble: Unreachable | Broken | Silent, model: Model, hide: Hide) -> Outcome:
     """The outcome of a call that got no answer."""
     if isinstance(trouble, Unreachable):
         return Outcome(
@@ -49,12 +59,17 @@ def outcome_of_trouble(trouble: Unreachable | Broken | Silent, model: Model) -> 
             pool=model.endpoint.pool,
         )
     kind = OutcomeKind.TIMEOUT if isinstance(trouble, Silent) else OutcomeKind.FAILURE
-    return Outcome(kind, message=f"{model.name}: {trouble}", pool=model.pool)
+    said = f"{model.name}: {trouble}"
+    if isinstance(trouble, Broken) and trouble.body:
+        said += f": {words_of(trouble.body, hide)[0]}"
+    return Outcome(kind, message=said, pool=model.pool)
 
 
-def outcome_of_status(status: int, headers: Mapping[str, str], body: bytes, model: Model, wall: int) -> Outcome:
+def outcome_of_status(
+    status: int, headers: Mapping[str, str], body: bytes, model: Model, *, wall: int, hide: Hide
+) -> Outcome:
     """The outcome of an answer that is none: any status but 200. `wall` is wall time in ms."""
-    words, code = words_of(body)
+    words, code = words_of(body, hide)
     said = f"{model.name} answered {status}" + (f": {words}" if words else "")
     wait = retry_after(headers, wall)
     if status == 429:
@@ -70,12 +85,12 @@ def outcome_of_status(status: int, headers: Mapping[str, str], body: bytes, mode
     return Outcome(OutcomeKind.FAILURE, message=said, status=status, final=True)
 
 
-def words_of(body: bytes) -> tuple[str, str]:
-    """What an error says and its code, as far as the usual forms tell it; on one line, not too long."""
+def words_of(body: bytes, hide: Hide) -> tuple[str, str]:
+    """What an error says, without keys, and its code, as far as the usual forms tell it; on one line, not too long."""
     try:
         said: Any = msgspec.json.decode(body)
     except msgspec.DecodeError:
-        said = body[: 4 * MOST_WORDS].decode("utf-8", "replace")
+        said = hide(body[:LOOKED_AT].decode("utf-8", "replace"))[: 4 * MOST_WORDS]
     code = ""
     if isinstance(said, dict):
         error = said.get("error", said.get("detail", said.get("message", "")))
@@ -83,5 +98,5 @@ def words_of(body: bytes) -> tuple[str, str]:
             code = str(error.get("code") or error.get("type") or "")
             error = error.get("message", "")
         said = error
-    line = " ".join(str(said).split())
+    line = " ".join(hide(str(said)).split())
     return (line if len(line) <= MOST_WORDS else line[: MOST_WORDS - 1] + "…"), code
