@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from .dataset import Dataset
-from .schemas import NoJson, json_in, violation
+from .schemas import NoJson, jsons_in, spoken, violation
 from .spec import Column
 from .templates import render
 
@@ -19,7 +20,7 @@ __all__ = ["BadAnswer", "messages_for", "tokens_estimate", "value_of"]
 
 CHARS_PER_TOKEN = 4
 TOKENS_UNSAID = 256
-_SCORE = re.compile(r"(?<!\d)-?\d{1,18}(?!\d)")
+_NUMBER = re.compile(r"(?<![\w.])-?\d{1,18}(?:\.\d{1,18})?(?!\w)")
 
 
 class BadAnswer(Exception):
@@ -49,14 +50,7 @@ def value_of(dataset: Dataset, column: Column, text: str) -> Any:
         return text.strip().encode(errors="replace").decode()  # half of a character can be stored nowhere
     if column.kind == "llm_judge":
         return _score(column, text)
-    try:
-        value = json_in(text)
-    except NoJson as none:
-        raise BadAnswer(str(none)) from None
-    wrong = violation(value, dataset.schema(column))
-    if wrong is not None:
-        raise BadAnswer(wrong)
-    return value
+    return _fitting(text, dataset.schema(column))
 
 
 def tokens_estimate(dataset: Dataset, column: Column) -> tuple[int, int]:
@@ -78,17 +72,52 @@ def _form(dataset: Dataset, column: Column) -> str:
     return ""
 
 
+def _fitting(text: str, schema: Mapping[str, Any]) -> Any:
+    """The last JSON value in an answer that is valid."""
+    wrongs = []
+    for value in _jsons(text):
+        wrong = violation(value, schema)
+        if wrong is None:
+            return value
+        wrongs.append(wrong)
+    raise BadAnswer(wrongs[0] if wrongs else "the answer holds no JSON")
+
+
 def _score(column: Column, text: str) -> int:
-    """The score in a judge's answer: in its JSON, else the first whole number that the rubric knows."""
+    """The score in a judge's answer: of the last object that has one, else the one whole number in its words that the
+    rubric knows. Where they name several, nobody can tell which is meant.
+    """
     scores = {int(score) for score in column.rubric.scores} if column.rubric is not None else set()
+    said = _jsons(text)
+    objects = [value for value in said if isinstance(value, dict)]
+    if objects:
+        named = _whole(next((each["score"] for each in objects if "score" in each), None)) & scores
+    elif len(said) == 1 and not isinstance(said[0], list | str):
+        named = _whole(said[0]) & scores
+    else:
+        named = _named_in(spoken(text), scores)
+    if len(named) == 1:
+        return named.pop()
+    told = ", ".join(map(str, sorted(scores)))
+    raise BadAnswer(f"the answer holds {'more than one' if named else 'no'} score of {told}")
+
+
+def _whole(score: Any) -> set[int]:
+    is_whole = isinstance(score, int | float) and not isinstance(score, bool) and int(score) == score
+    return {int(score)} if is_whole else set()
+
+
+def _named_in(text: str, scores: set[int]) -> set[int]:
+    """The scores that are named in words. The ends of the scale are no scores: "from 1 to 5", "4 out of 5"."""
+    if scores:
+        low, high = min(scores), max(scores)
+        text = re.sub(rf"(?<![\w.-]){low}\s*(?:-|\u2013|to|and)\s*{high}(?!\.?\w)", " ", text)
+        text = re.sub(rf"(?<=[\d*])\s*(?:/|out of|of)\s*{high}(?!\.?\w)", " ", text)
+    return {int(number) for number in map(Decimal, _NUMBER.findall(text)) if number in scores}
+
+
+def _jsons(text: str) -> list[Any]:
     try:
-        said = json_in(text)
+        return jsons_in(text)
     except NoJson:
-        said = None
-    score = said.get("score") if isinstance(said, dict) else said
-    if isinstance(score, int | float) and not isinstance(score, bool) and int(score) == score and int(score) in scores:
-        return int(score)
-    for found in _SCORE.findall(text) if not isinstance(said, dict) else ():
-        if int(found) in scores:
-            return int(found)
-    raise BadAnswer(f"the answer holds no score of {', '.join(map(str, sorted(scores)))}")
+        return []

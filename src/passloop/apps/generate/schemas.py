@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
-from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from passloop.apps.text import shown
 
 from .spec import Column
 
-__all__ = ["NoJson", "json_in", "schema_of", "violation"]
+__all__ = ["NoJson", "jsons_in", "schema_of", "spoken", "violation"]
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+_BEGINS = re.compile(r"""\{\s*["}]|\[\s*["\[\]{\d\-tfn]""")
+"""Where an object or a list may begin: braces of other languages are no tries."""
+_THINKS, _HAS_THOUGHT = "<think>", "</think>"
 _LONGEST = 300
 _MOST_TRIES = 100
 _DATA = frozenset({"const", "default", "enum", "examples"})
@@ -85,23 +89,52 @@ def _leads_somewhere(reference: str, schema: Mapping[str, Any]) -> bool:
     return True
 
 
-def json_in(text: str) -> Any:
-    """The JSON value in what a model said: all of it, what is fenced in it, or the first object or list in it.
+def jsons_in(text: str) -> list[Any]:
+    """The JSON values in what a model said, the likeliest first: all of it; else what is fenced, then its objects,
+    then its lists. A later one comes before an earlier, which may be a draft. What it thought aloud is left out.
 
     Raises `NoJson`.
     """
-    decoder = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)
-    for candidate in (text, *_FENCED.findall(text)):
+    said = spoken(text)
+    whole = _decoded(text, said)
+    found = whole or [*reversed(_decoded(*_FENCED.findall(said)[-_MOST_TRIES:])), *_among_words(said)]
+    if not found:
+        raise NoJson("the answer holds no JSON")
+    return found
+
+
+def spoken(text: str) -> str:
+    """What a model said after it had thought aloud; empty if it came to no end of that. Some chat templates write the
+    opening tag themselves, so that only the closing one is said.
+    """
+    is_begun = text.lstrip().startswith(_THINKS)
+    thought, ended, rest = text.partition(_HAS_THOUGHT)
+    if not ended:
+        return "" if is_begun else text
+    return rest if is_begun or _THINKS not in thought else text
+
+
+def _decoded(*texts: str) -> list[Any]:
+    """Those of the texts that are JSON from end to end, each once."""
+    found = []
+    for text in dict.fromkeys(texts):
+        with suppress(ValueError, RecursionError):
+            found.append(_sayable(_DECODER.decode(text)))
+    return found
+
+
+def _among_words(text: str) -> list[Any]:
+    """The objects and then the lists in a text that are in no other one, the last first. A list is often a footnote."""
+    objects: deque[Any] = deque(maxlen=_MOST_TRIES)
+    lists: deque[Any] = deque(maxlen=_MOST_TRIES)
+    place, tries = 0, 0
+    while tries < _MOST_TRIES and (begun := _BEGINS.search(text, place)):
         try:
-            return _sayable(decoder.decode(candidate))
+            value, place = _DECODER.raw_decode(text, begun.start())
+            (objects if isinstance(value, dict) else lists).appendleft(_sayable(value))
         except (ValueError, RecursionError):
-            continue
-    for found in islice(re.finditer(r"[{\[]", text), _MOST_TRIES):
-        try:
-            return _sayable(decoder.raw_decode(text, found.start())[0])
-        except (ValueError, RecursionError):
-            continue
-    raise NoJson("the answer holds no JSON")
+            place, tries = max(place, begun.start() + 1), tries + 1
+    return [*objects, *lists]
 
 
 def _refused(word: str) -> Any:
@@ -112,6 +145,9 @@ def _refused(word: str) -> Any:
 def _finite(digits: str) -> float:
     number = float(digits)
     return number if isfinite(number) else _refused(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refused, parse_float=_finite)
 
 
 def _sayable(value: Any) -> Any:

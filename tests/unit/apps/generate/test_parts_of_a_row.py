@@ -19,7 +19,7 @@ from passloop.apps.generate.parts import PartStore, table_of, write_file
 from passloop.apps.generate.prompts import BadAnswer, messages_for, value_of
 from passloop.apps.generate.rows import row_of
 from passloop.apps.generate.samplers import sampled
-from passloop.apps.generate.schemas import NoJson, json_in
+from passloop.apps.generate.schemas import NoJson, jsons_in
 from passloop.apps.generate.seeds import seeded
 from passloop.apps.generate.spec import Column
 from passloop.apps.generate.templates import TemplateFailed, evaluate, render
@@ -107,16 +107,28 @@ def test_answers_of_models_are_never_templates() -> None:
         ('Sure!\n```json\n{"a": [1]}\n```\nok', {"a": [1]}),
         ('I say {not json} {"a": 2} end', {"a": 2}),
         ("[1, 2]", [1, 2]),
+        ('Sources [1, 2] say: {"a": 3}', {"a": 3}),
+        ('{"a": 4} as in [1]', {"a": 4}),
+        ('Draft {"a": 0}. Final: {"a": {"b": 5}}', {"a": {"b": 5}}),
+        ('<think>Say {"a": 0}?\n```json\n{"a": 1}\n```\nNo.</think>\n{"a": 6}', {"a": 6}),
+        ('so {"a": 0}, or not </think>[7]', [7]),
+        ('{"a": "8</think>"}', {"a": "8</think>"}),
+        ("\\frac{1}{2}" * 200 + '{"a": 9}', {"a": 9}),
     ],
 )
 def test_json_is_found_in_what_a_model_says(text: str, value: Any) -> None:
-    assert json_in(text) == value
+    assert jsons_in(text)[0] == value
+
+
+def test_what_a_model_thinks_aloud_without_an_end_is_no_answer() -> None:
+    with pytest.raises(NoJson):
+        jsons_in('<think>Perhaps {"a": 1}')
 
 
 @given(st.text(max_size=60))
 def test_any_text_holds_json_or_does_not(text: str) -> None:
     with contextlib.suppress(NoJson):
-        json.dumps(json_in(text))
+        json.dumps(jsons_in(text))
 
 
 def test_a_judge_says_a_score_of_its_rubric(tmp_path: Path) -> None:
