@@ -45,15 +45,16 @@ class LocalFiles:
     """See `BenchmarkKind`. Options: `folder` (of the files), `scorer`, `max_new_tokens` where a row does not say.
 
     `scorers` names the scorer of a subset by the beginning of its name, `usual` that of the others; `every` True: all
-    references have to be named, and the score is the share that is.
+    references have to be named, and the score is the share that is, but in subsets whose name begins with `either`.
     """
 
     name: str
     usual: str
     scorers: Mapping[str, str]
     every: bool = False
+    either: tuple[str, ...] = ()
     version: str = "1"
-    scorer_version: str = "1"
+    scorer_version: str = "2"
     adapter: str | None = None
 
     def resolve(self, ask: BenchmarkAsk) -> ResolvedBenchmark:
@@ -110,7 +111,7 @@ class LocalFiles:
         reference = answer.reference if isinstance(answer.reference, Mapping) else {}
         scorer = reference.get(SCORER) or self._usual(subset)
         wanted = list(reference.get("answers", ()))
-        if self.every and wanted:
+        if self.every and wanted and not subset.startswith(self.either):
             return sum(text_scores.best(scorer, answer.answer, [each]) for each in wanted) / len(wanted)
         return text_scores.best(scorer, answer.answer, wanted)
 
@@ -167,7 +168,8 @@ def _tokens(options: Mapping[str, Any]) -> int | None:
 
 
 FILES = LocalFiles(name="files", usual="f1", scorers={})
-RULER = LocalFiles(name="ruler", usual="recall", scorers={"qa": "recall"}, every=True)
+RULER = LocalFiles(name="ruler", usual="string_match", scorers={}, every=True, either=("qa",))
+"""Its `string_match_all`, and its `string_match_part` of questions."""
 LONGBENCH = LocalFiles(
     name="longbench",
     usual="f1",
@@ -178,6 +180,7 @@ LONGBENCH = LocalFiles(
         "samsum": "rouge_l",
         "trec": "recall",
         "lsht": "recall",
-        "passage": "recall",
+        "passage_count": "count",
+        "passage_retrieval": "retrieval",
     },
 )

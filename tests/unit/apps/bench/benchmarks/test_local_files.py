@@ -12,7 +12,7 @@ import pytest
 
 from passloop.apps.bench.benchmarks.base import BenchmarkAsk, Context, DataAsk, ResolvedBenchmark, StoredAnswer
 from passloop.apps.bench.benchmarks.humaneval import KIND as HUMANEVAL
-from passloop.apps.bench.benchmarks.local_files import FILES, LONGBENCH, RULER
+from passloop.apps.bench.benchmarks.local_files import FILES, LONGBENCH, RULER, LocalFiles
 from passloop.apps.bench.errors import DatasetError
 from passloop.apps.errors import BadValue
 
@@ -152,6 +152,18 @@ def test_ruler_wants_every_reference() -> None:
     scores = RULER.score("niah_multivalue", [answer])
     assert scores is not None
     assert scores.metrics["score"] == 0.5
+
+
+def test_published_scores_are_those_of_their_subsets() -> None:
+    def scored(kind: LocalFiles, subset: str, said: str, *wanted: str) -> float:
+        found = kind.score(subset, [StoredAnswer(sample="0", answer=said, reference={"answers": list(wanted)})])
+        assert found is not None
+        return found.metrics["score"]
+
+    assert scored(LONGBENCH, "passage_count", "15", "1") == 0.0
+    assert scored(LONGBENCH, "passage_retrieval_en", "Paragraph 12", "Paragraph 1") == 0.0
+    assert scored(RULER, "qa_1", "It is two", "one", "two") == 1.0
+    assert scored(RULER, "vt", "In 1977, A.B. was the one", "A.B", "7") == 1.0
 
 
 @pytest.fixture
