@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from errno import EMFILE
+from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.connector import Connection
 
 from passloop.drivers.calls.caller import CallRequest
 from passloop.drivers.calls.client import STALE_S, Client, Reply
@@ -99,3 +103,27 @@ async def test_a_request_is_sent_twice_at_most() -> None:
         with pytest.raises(Broken):
             await call()
     assert (server.received - KEPT, server.broken) == (2, 2)
+
+
+async def test_a_request_is_sent_twice_at_most_while_no_new_connection_can_be_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Were it called not sent, it would go over each connection that is kept, once a second, and be paid for each time.
+
+    Only new connections that are made for it want a descriptor here: the kept ones are there.
+    """
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.001)
+    server = Server(after=0.01)
+    opening, wants = aiohttp.TCPConnector.connect, [EMFILE, EMFILE]
+
+    async def connect(
+        self: aiohttp.TCPConnector, request: aiohttp.ClientRequest, *about: Any, **more: Any
+    ) -> Connection:
+        if self.force_close and wants:
+            raise aiohttp.ClientConnectorError(request.connection_key, OSError(wants.pop(), "Too many open files"))
+        return await opening(self, request, *about, **more)
+
+    async with kept(server) as call:
+        monkeypatch.setattr(aiohttp.TCPConnector, "connect", connect)
+        assert (await call()).status == 200
+    assert (server.received - KEPT, server.broken, wants) == (2, 1, [])

@@ -1,5 +1,6 @@
 """The HTTP client, and the only file that knows which library it is. It sends a request again only if the connection it
-kept for it turns out at once to have been closed, once, over a new one. Must never log a header.
+kept for it turns out at once to have been closed, once, over a new one. Must never log a header, nor call a request not
+sent of which a byte was.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from passloop.drivers.descriptors import lacks_descriptor, none_left
+from passloop.drivers import descriptors
 
 from .answers import StreamedAnswer, whole_answer
 from .caller import Answer, CallRequest
@@ -106,7 +107,17 @@ class Client:
         try:
             return await self._send(self._kept, request, headers)
         except _Stale:  # others that are kept may be, too: a new one cannot
-            return await self._send(self._fresh, request, headers)
+            return await self._send_again(request, headers)
+
+    async def _send_again(self, request: CallRequest, headers: Mapping[str, str]) -> Reply:
+        """Send over a new connection what was sent once already. While none can be opened it is waited for here:
+        `NotSent` would be a lie, after which the request were sent over one that was kept, again and again.
+        """
+        while True:
+            try:
+                return await self._send(self._fresh, request, headers)
+            except NotSent:
+                await asyncio.sleep(descriptors.AGAIN_S)
 
     async def _send(self, session: aiohttp.ClientSession, request: CallRequest, headers: Mapping[str, str]) -> Reply:
         """Send a request over a connection of this session, once. Raises `_Stale` if nobody can have read it."""
@@ -191,7 +202,9 @@ def _body(request: CallRequest) -> bytes:
 
 def _translate(error: Exception) -> NoReturn:
     """Say in our words what the library says in its own. Nothing of a header is in them."""
-    if isinstance(error, aiohttp.ClientConnectorError) and (lacks_descriptor(error) or none_left()):
+    if isinstance(error, aiohttp.ClientConnectorError) and (
+        descriptors.lacks_descriptor(error) or descriptors.none_left()
+    ):
         raise NotSent("no connection could be opened for want of descriptors") from None
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         raise Unreachable(f"there is no host {error.host}") from None
