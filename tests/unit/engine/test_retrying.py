@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from passloop.engine.removal import remove
 from passloop.engine.retrying import retry
+from passloop.kernel.changes import SubmitAnswer
 from passloop.kernel.events import Submitted
 from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, TaskState
@@ -26,6 +29,12 @@ def chain(*links: tuple[Dependency, ...], keys: bool = False) -> Submitted:
 
 async def failed(one: Rig, task: int) -> None:
     one.driver.finish_task(task, FAILED)
+    await one.engine.wait_final([TaskId(task)])
+    await one.heard()
+
+
+async def succeeded(one: Rig, task: int) -> None:
+    one.driver.finish_task(task)
     await one.engine.wait_final([TaskId(task)])
     await one.heard()
 
@@ -178,6 +187,52 @@ async def test_a_retry_that_a_repair_lost_is_none(tmp_path: Path) -> None:
         done = await retry(one.engine, [TaskId(2)])
         assert (done.created, [await after(one, task) for task in done.created]) == ((3,), [[1]])
         assert (await retry(one.engine, [TaskId(1)])).created == (4, 5)
+
+
+async def test_what_began_is_retried_without_what_it_came_after_and_was_removed(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain((), (Dependency(-1),), (Dependency(-2), Dependency(-1))))
+        await succeeded(one, 1)
+        await failed(one, 2)
+        await remove(one.engine, [TaskId(1)])
+        done = await retry(one.engine, [TaskId(2)])
+        assert (done.created, await after(one, 4)) == ((4,), [])
+        assert done.unchanged == ((3, "task 1, which it comes after, is not there any more"),)
+
+
+async def test_what_never_began_is_left_alone_once_what_it_needs_is_gone(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain((), (Dependency(-1),)))
+        await failed(one, 1)
+        await remove(one.engine, [TaskId(1)])
+        done = await retry(one.engine, [TaskId(2)])
+        assert (done.created, done.unchanged) == ((), ((2, "task 1, which it comes after, is not there any more"),))
+
+
+async def test_a_retry_that_is_refused_keeps_back_only_what_comes_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(chain(()))
+        await one.engine.submit(chain((), (Dependency(-1),)))
+        await one.engine.submit(chain((Dependency(3, any_end=True),), ()))
+        await failed(one, 1)
+        await succeeded(one, 2)
+        for task in (3, 4, 5):
+            await failed(one, task)
+        submit = one.engine.submit
+
+        async def late(submitted: Submitted) -> SubmitAnswer:
+            await remove(one.engine, [TaskId(2)])
+            return await submit(submitted)
+
+        monkeypatch.setattr(one.engine, "submit", late)
+        done = await retry(one.engine, [TaskId(task) for task in (1, 3, 4, 5)])
+        assert (done.changed, done.created) == ((1, 5), (6, 7))
+        assert dict(done.unchanged) == {
+            3: "there is no task 2 to come after",
+            4: "task 3, which it comes after, was not retried",
+        }
 
 
 async def retried_by(one: Rig, task: int) -> int | None:
