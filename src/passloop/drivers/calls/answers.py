@@ -9,7 +9,20 @@ import msgspec
 from .caller import Answer, Usage
 from .errors import Broken
 
-__all__ = ["StreamedAnswer", "whole_answer"]
+__all__ = ["LARGEST", "StreamedAnswer", "check_size", "whole_answer"]
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes that one answer may keep in the engine: more than the longest that models give, with all that is told of it."""
+LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes of a stream's line, each of which is looked at anew with each piece that comes."""
+PIECE = 64
+"""Bytes that a piece of a streamed text takes beside its characters."""
+
+
+def check_size(size: int, most: int) -> None:
+    """Raises `Broken` for more bytes than an answer may have."""
+    if size > most:
+        raise Broken(f"what came is no answer: it is larger than {most >> 20} MiB")
 
 
 def whole_answer(body: bytes) -> Answer:
@@ -43,6 +56,7 @@ class StreamedAnswer:
     def __init__(self) -> None:
         self._rest = b""
         self._texts: list[str] = []
+        self._size = 0
         self._finish: str | None = None
         self._usage: Usage | None = None
         self._done = False
@@ -51,6 +65,7 @@ class StreamedAnswer:
         """Take in a piece. Raises `Broken` for what is no part of an answer, and for an error told in the stream."""
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
+        check_size(len(self._rest), LONGEST_LINE)
         for line in lines:
             if line.startswith(b"data:"):
                 self._take(line[5:].strip())
@@ -85,4 +100,6 @@ class StreamedAnswer:
             raise Broken("the stream holds what is no part of an answer") from None
         if text:
             self._texts.append(str(text))
+            self._size += len(self._texts[-1]) + PIECE
+            check_size(self._size, LARGEST)
         self._finish = choice.get("finish_reason") or self._finish

@@ -21,7 +21,7 @@ from yarl import URL
 
 from passloop.drivers import descriptors
 
-from .answers import StreamedAnswer, whole_answer
+from .answers import LARGEST, StreamedAnswer, check_size, whole_answer
 from .caller import Answer, CallRequest
 from .errors import Broken, NotSent, Silent, Unreachable
 
@@ -35,7 +35,6 @@ STALE_S = 0.3
 the answer to our first packet, one round trip away, which is under 0.3 s around the world. What breaks later was taken
 in by a server that may have worked on it: nobody knows what came of it, and it is not sent again here.
 """
-LARGEST = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +177,27 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
 
 async def _reply(response: aiohttp.ClientResponse, watch: asyncio.Timeout | None, request: CallRequest) -> Reply:
     if response.status != 200:
-        return Reply(response.status, response.headers, body=await response.content.read(LARGEST))
+        return Reply(response.status, response.headers, body=await _body_of(response))
     if not request.stream:
-        return Reply(200, response.headers, whole_answer(await response.read()))
+        body = await _body_of(response)
+        check_size(len(body), LARGEST)
+        return Reply(200, response.headers, whole_answer(body))
     collected = StreamedAnswer()
     async for piece in response.content.iter_any():
         if watch is not None and request.silence is not None:
             watch.reschedule(asyncio.get_running_loop().time() + request.silence / 1000)
         collected.feed(piece)
     return Reply(200, response.headers, collected.answer())
+
+
+async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+    """What came; of more than `LARGEST` its beginning, which is more, too."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > LARGEST:
+            break
+    return bytes(body)
 
 
 def _path(request: CallRequest) -> str:
