@@ -105,6 +105,18 @@ def _check_models(checker: _Checker) -> None:
         for key in ("model", "messages", "prompt", "stream"):
             if key in entry.params:
                 checker.say(("models", name, "params", key), f"{shown(key)} is not said in params", "remove it")
+    if checker.spec.limits.max_cost is not None:
+        _check_prices(checker)
+
+
+def _check_prices(checker: _Checker) -> None:
+    """A limit of what is spent counts nothing for a model without a price, and would never be reached."""
+    used = {column.model for column in checker.spec.columns}
+    for name, entry in checker.spec.models.items():
+        if name in used and entry.price is None:
+            what = f"max_cost cannot count what {shown(name)} costs: it has no price"
+            fix = f"say `price:` of {shown(name)}, per million tokens: {{input: 0.5, output: 1.5}}; of a free one 0"
+            checker.say(("models", name), what, fix)
 
 
 def _check_names(checker: _Checker) -> bool:

@@ -166,6 +166,17 @@ def test_a_key_itself_is_refused_and_never_shown(tmp_path: Path) -> None:
     assert "secret-words" not in str(caught.value)
 
 
+def test_a_cost_limit_wants_the_price_of_each_model_that_is_asked(tmp_path: Path) -> None:
+    column, tail = 'name: a, kind: llm_text, model: m, prompt: "hi"', "limits: {max_cost: 5}\n"
+    (found,) = mistakes(tmp_path, column, tail=tail)
+    assert found.startswith("s.yaml:4:13 max_cost cannot count what `m` costs: it has no price; say `price:`")
+    assert mistakes(tmp_path, 'name: a, kind: expression, expr: "1"', tail=tail) == []
+    assert mistakes(tmp_path, column, tail="limits: {}\n") == []
+    for output in (1.5, 0):
+        priced = {"endpoint": "here", "model": "a", "price": {"input": 0, "output": output}}
+        assert dataset_from(tmp_path, models={"m": priced}, limits={"max_cost": 5}).spec.limits.max_cost == 5
+
+
 def test_two_columns_of_one_name_and_a_bad_keep_are_told(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path,
