@@ -106,5 +106,5 @@ async def test_what_is_told_was_paid_in_all_runs_and_is_what_the_cost_limit_coun
         told = summary_from(tmp_path / "home", dataset).usage["text"]
         assert told == {"input": read, "output": written_out, "cost": cost}
         with Reader.open(Home(tmp_path / "home")) as reader:
-            assert CostGate.of_store(reader, dataset).spent / UNIT == cost
+            assert CostGate.of_store(reader, dataset).cost(dataset) / UNIT == cost
         assert PartStore(dataset.out).told(dataset.out)["cost"] == {"text": cost}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from passloop.apps.generate import caller
 from passloop.apps.generate.call_times import CallTimes
 from passloop.apps.generate.report_html import report_html
-from passloop.testing.script import ModelScript, Script
+from passloop.drivers import descriptors
+from passloop.engine.retrying import retry
+from passloop.testing.script import Fault, ModelScript, Script
 from tests.support.generating import generating
 
 pytestmark = pytest.mark.timeout(60)
@@ -39,3 +44,44 @@ async def test_an_endpoint_that_tells_them_is_believed(tmp_path: Path) -> None:
     assert made.untold == ()
     read, written = (sum(each[place] for each in told) for place in (0, 1))
     assert made.usage["said"] == {"input": read, "output": written, "cost": pytest.approx((read + 3 * written) / 1e6)}
+
+
+THREE = {"m": {"endpoint": "here", "model": "m", "max_in_flight": 1, "price": {"input": 0, "output": 1_000_000}}}
+"""With an answer of three words: one costs 3."""
+
+
+def three(*faults: Fault) -> Script:
+    return Script(default=ModelScript(latency=0, faults=faults, answers=("one two three",)))
+
+
+async def test_what_a_later_run_of_a_dataset_spends_counts_for_a_retry_in_an_older_one(tmp_path: Path) -> None:
+    limited: dict[str, Any] = {"models": THREE, "limits": {"max_cost": 5}}
+    async with generating(tmp_path, three(Fault(status=400, last=1))) as stand:
+        older = await stand.make(stand.dataset(rows=1, **limited))
+        assert (older.failures[0].cells, stand.endpoint.count("answered")) == (1, 0)
+        newer = [{**COLUMNS[0], "name": "text", "prompt": "say something else"}]
+        assert (await stand.make(stand.dataset(rows=2, columns=newer, **limited))).counts["kept"] == 2
+        (again,) = (await retry(stand.host.engine, [older.failures[0].task])).created
+        await stand.host.engine.wait_final([again])
+        (attempt,) = await stand.host.engine.read(lambda reader: reader.attempts(again))
+        assert attempt.outcome is not None
+        assert attempt.outcome.message == "the cost limit is reached: 6.0000 of max_cost 5"
+        assert stand.endpoint.count("answered") == 2
+
+
+async def test_an_answer_that_could_not_be_judged_at_once_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants = [OSError(errno.EMFILE, "too many open files")]
+    judged = caller.value_of
+
+    def value_of(*asked: Any) -> Any:
+        if wants:
+            raise wants.pop()
+        return judged(*asked)
+
+    monkeypatch.setattr(descriptors, "AGAIN_S", 0)
+    monkeypatch.setattr(caller, "value_of", value_of)
+    async with generating(tmp_path, three()) as stand:
+        made = await stand.make(stand.dataset(rows=2, models=THREE, limits={"max_cost": 5}))
+    assert (made.counts["kept"], wants) == (2, [])

@@ -34,7 +34,7 @@ class GenerateCaller:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._datasets: dict[RunId, Dataset] = {}
-        self._gates: dict[RunId, CostGate] = {}
+        self._gates: dict[str, CostGate] = {}
 
     async def prepare(self, order: CallOrder) -> CallRequest | Settled | Failed:
         """What to ask; or the cell's end, if it is skipped, cannot be rendered or would pass the cost limit."""
@@ -50,7 +50,7 @@ class GenerateCaller:
             )
         except (TemplateFailed, InputsMissing, BadValue) as failed:
             return Failed(f"column {column.name}: {failed}")
-        passed = await self._passed(_run(order), dataset)
+        passed = await self._passed(dataset)
         return Failed(passed) if passed else self._request(dataset, column, order, messages)
 
     async def accept(self, order: CallOrder, answer: Answer) -> Settled | Failed | Refused:
@@ -58,12 +58,12 @@ class GenerateCaller:
         dataset = await self._dataset(_run(order))
         column = dataset.columns[str(order.payload["column"])]
         usage = answer.usage or Usage()
-        if _run(order) in self._gates:
-            self._gates[_run(order)].add(dataset, column, _both(usage))
         try:
             value = value_of(dataset, column, answer.text)
         except BadAnswer as bad:
+            self._count(dataset, column, usage)
             return Refused(str(bad))
+        self._count(dataset, column, usage)
         spent = (order.spent.input + usage.input, order.spent.output + usage.output)
         text = "" if column.kind == "llm_text" else answer.text
         made = CellAnswer(named(column, value), None, spent, text, answer.finish, order.refusals)
@@ -100,15 +100,21 @@ class GenerateCaller:
             found = self._datasets.setdefault(run, dataset_of_text(source.spec))
         return found
 
-    async def _passed(self, run: RunId, dataset: Dataset) -> str:
+    async def _passed(self, dataset: Dataset) -> str:
         """Why no more may be asked, by the cost limit; empty if there is none."""
         if dataset.spec.limits.max_cost is None:
             return ""
-        gate = self._gates.get(run)
+        gate = self._gates.get(dataset.root)
         if gate is None:
             read = await self._reading.run(lambda reader: CostGate.of_store(reader, dataset))
-            gate = self._gates.setdefault(run, read)
-        return gate.passed
+            gate = self._gates.setdefault(dataset.root, read)
+        return gate.passed(dataset)
+
+    def _count(self, dataset: Dataset, column: Column, usage: Usage) -> None:
+        """An answer was judged, and is not asked about again; it was paid for whatever it is worth."""
+        gate = self._gates.get(dataset.root)
+        if gate is not None:
+            gate.add(column.name, _both(usage))
 
 
 def _run(order: CallOrder) -> RunId:

@@ -5,6 +5,7 @@ Money is counted in millionths of a millionth of the spec's currency unit, as in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .dataset import Dataset
@@ -43,27 +44,30 @@ def spent_of(reader: Reader, dataset: Dataset) -> dict[str, tuple[int, int]]:
 
 
 class CostGate:
-    """What one dataset has cost, and whether its limit is reached. Calls that are under way come on top."""
+    """What one dataset took, and whether a limit is reached. All its runs count into one gate, and each is asked about
+    by its own limit and prices: a spec that was edited may have others. Calls that are under way come on top.
+    """
 
-    def __init__(self, most: float, spent: int = 0) -> None:
-        self._most = most
-        self.spent = spent
+    def __init__(self, spent: Mapping[str, tuple[int, int]]) -> None:
+        self._spent = dict(spent)
 
     @classmethod
     def of_store(cls, reader: Reader, dataset: Dataset) -> CostGate:
         """The gate with what is committed so far, by all runs of the dataset."""
-        gate = cls(dataset.spec.limits.max_cost or 0.0)
-        for name, spent in spent_of(reader, dataset).items():
-            gate.add(dataset, dataset.columns[name], spent)
-        return gate
+        return cls(reader.spent_under(f"generate:{dataset.root}:"))
 
-    def add(self, dataset: Dataset, column: Column, spent: tuple[int, int]) -> None:
+    def add(self, column: str, spent: tuple[int, int]) -> None:
         """An answer was paid for."""
-        self.spent += cost_of(dataset, column, spent)
+        read, written = self._spent.get(column, (0, 0))
+        self._spent[column] = (read + spent[0], written + spent[1])
 
-    @property
-    def passed(self) -> str:
-        """Why nothing more may be asked; empty below the limit."""
-        if self.spent < self._most * UNIT:
+    def cost(self, dataset: Dataset) -> int:
+        """What it cost by the prices of this run's spec, in 1/UNIT."""
+        return sum(cost_of(dataset, column, self._spent.get(name, (0, 0))) for name, column in dataset.columns.items())
+
+    def passed(self, dataset: Dataset) -> str:
+        """Why this run may ask nothing more; empty below its limit."""
+        most, cost = dataset.spec.limits.max_cost, self.cost(dataset)
+        if most is None or cost < most * UNIT:
             return ""
-        return f"the cost limit is reached: {self.spent / UNIT:.4f} of max_cost {self._most:g}"
+        return f"the cost limit is reached: {cost / UNIT:.4f} of max_cost {most:g}"
