@@ -17,6 +17,7 @@ from passloop.apps.bench.table import table_of
 from passloop.apps.bench.table_text import csv_text, failure_lines, markdown_text, table_lines
 from passloop.apps.markup import Markup
 from passloop.apps.queue.gather import gather
+from passloop.apps.queue.same_sweep import runs_of_sweep
 from passloop.apps.queue.timeline import build_timeline
 from passloop.apps.queue.timeline_html import timeline_section
 from passloop.apps.queue.views import run_view
@@ -49,20 +50,22 @@ class Found(NamedTuple):
 def find_bench(home: str, word: str) -> Found:
     """The matrix that `word` means. Raises `CliError` (exit 3)."""
     root, run = Path(word), ""
+    about: dict[str, Any] = {}
+    runs: list[int] = []
     if not holds_results(word):
-        about = _about(home, word)
+        about, runs = _about(home, word)
         if about.get("kind") != "bench":
             newest = newest_matrix(home)
             fix = f"the newest matrix is {streams.clean(newest)}" if newest else "passloop bench SPEC.yaml"
             raise CliError(f"{word} is no run of a matrix and no folder of results", hint=fix, exit_code=3)
-        root, run = Path(str(about["out"])), f"@{about['name']}"
+        root, run = Path(str(about["out"])), f"@{about['run']}"
     planned = read_planned(root)
     if planned is not None:
         return Found(planned, results_of_tree(planned, root), root, run or f"@{planned.bench}")
-    tasks = StoreReads(home).tasks(Ask((run,)))["tasks"] if run else []
+    tasks = StoreReads(home).tasks(Ask(tuple(f"@{each}" for each in runs)))["tasks"] if runs else []
     if not tasks:
         raise CliError(f"there are no results in {root}", hint="passloop bench SPEC.yaml", exit_code=Exit.NOT_FOUND)
-    planned = planned_of_tasks(run.removeprefix("@"), tasks)
+    planned = planned_of_tasks(str(about["name"]), tasks)
     return Found(planned, results_of_tasks(planned, tasks), root, run)
 
 
@@ -98,15 +101,20 @@ def newest_matrix(home: str) -> str | None:
     return next((run.row.name for run in runs if run_view(run)["kind"] == "bench"), None)
 
 
-def _about(home: str, word: str) -> dict[str, Any]:
-    """What is known about the run that `word` means, with its name; nothing if there is none."""
+def _about(home: str, word: str) -> tuple[dict[str, Any], list[int]]:
+    """What is known about the run that `word` means, with its id and name, and all runs of the same matrix; nothing if
+    there is none.
+    """
     place = Home(Path(home))
     if not place.database.exists():
-        return {}
+        return {}, []
     with Reader.open(place) as reader:
         newest = reader.runs(limit=1) if word == "last" else []
         run = newest[0] if newest else reader.run(word.removeprefix("@"))
-        return {} if run is None else {**run_view(run)["about"], "name": run.row.name}
+        if run is None:
+            return {}, []
+        about = {**run_view(run)["about"], "name": run.row.name, "run": run.row.id}
+        return about, [each.row.id for each in runs_of_sweep(run, reader)]
 
 
 def _timeline(home: str, run: str, made_at: int) -> Markup | None:

@@ -2,7 +2,8 @@
 none.
 
 A sweep that was submitted again is one thing to people: its newest run has only the cells that were missing, and
-stands for the rest. So its name means all runs of it, and so does the id of a run without tasks of its own.
+stands for the rest. So its name means all runs of it (`same_sweep.py`), and so does the id of a run without tasks of
+its own. Of several sweeps of one name it means the newest.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from passloop.kernel.tasks import OutcomeKind
 from passloop.store.filters import TaskFilter, is_inside
 from passloop.store.reader import Reader, RunView
 
+from .same_sweep import is_sweep, runs_of_sweep
 from .selectors import Selection
-from .views import run_view
 
 __all__ = ["filter_of", "require_ids", "run_id_of", "runs_of", "sources_in"]
 
@@ -71,16 +72,17 @@ def run_id_of(name: str, reader: Reader) -> int:
 def runs_of(name: str, reader: Reader) -> list[int]:
     """The runs that `@name` means. Raises `NotFound`.
 
-    The name of a sweep means all runs of this name. A command's name is often only its program's, so it means the
-    newest. A run without tasks of its own stands for those that have them: of its name, and if it is no sweep, of
-    the same command.
+    The name of a sweep means all submissions of the newest sweep of this name. A command's name is often only its
+    program's, so it means the newest. A run without tasks of its own stands for those that have them: of the same
+    sweep, or of its name and the same command.
     """
     run = _run(name, reader)
-    sweep = _is_sweep(run)
+    sweep = is_sweep(run)
     if (run.counts or run.source is not None) and not (sweep and run.row.name == name):
         return [run.row.id]
-    named = [other for other in reader.runs() if other.row.name == run.row.name]
-    return [other.row.id for other in named if (_is_sweep(other) if sweep else other.about == run.about)]
+    if sweep:
+        return [other.row.id for other in runs_of_sweep(run, reader)]
+    return [other.row.id for other in reader.runs() if (other.row.name, other.about) == (run.row.name, run.about)]
 
 
 def sources_in(selection: Selection, reader: Reader, *, over: bool = False) -> list[SourceRow]:
@@ -108,10 +110,6 @@ def _is_chosen(source: SourceRow, selection: Selection) -> bool:
 def _may_go_on(source: SourceRow) -> bool:
     """A failed one may be retried or given up."""
     return source.ended_at is None or source.state is SourceState.FAILED
-
-
-def _is_sweep(run: RunView) -> bool:
-    return "axes" in run_view(run)["about"]
 
 
 def _run(name: str, reader: Reader) -> RunView:

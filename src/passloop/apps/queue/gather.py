@@ -1,7 +1,7 @@
 """Gathers what a report of a run shows from the store: the tasks that stand now, their attempts, last log lines.
 
-A sweep that was submitted again is one sweep: runs of the same name belong together, and of each key the newest
-task counts. Reads only, with or without an engine.
+A sweep that was submitted again is one sweep: its submissions belong together (`same_sweep.py`), and of each key the
+newest task counts. Reads only, with or without an engine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from passloop.store.home import Home
 from passloop.store.reader import Reader, RunView, TaskView
 
 from .report import Report, build_report
-from .views import run_view, shown_task
+from .same_sweep import is_sweep, runs_of_sweep
+from .views import shown_task
 
 __all__ = ["gather"]
 
@@ -36,7 +37,8 @@ def gather(reader: Reader, home: Home, name: str, *, made_at: int, logs: bool = 
     Raises `NotFound` for a run that is not there or has no tasks left.
     """
     run = _run(reader, name)
-    tasks = reader.tasks(TaskFilter(runs=tuple(_together(reader, run))))
+    together = runs_of_sweep(run, reader) if is_sweep(run) else [run]
+    tasks = reader.tasks(TaskFilter(runs=tuple(one.row.id for one in together)))
     if not tasks:
         raise NotFound(f"run {run.row.id} has no tasks left", hint="passloop ls")
     standing = _standing(tasks)
@@ -56,13 +58,6 @@ def _run(reader: Reader, name: str) -> RunView:
     if run is None:
         raise NotFound(f"there is no run {name!r}", hint="passloop ls")
     return run
-
-
-def _together(reader: Reader, run: RunView) -> list[int]:
-    """The runs of one sweep: all of its name. A run that is no sweep stands alone."""
-    if not run_view(run)["about"].get("axes"):
-        return [run.row.id]
-    return [other.row.id for other in reader.runs() if other.row.name == run.row.name]
 
 
 def _standing(tasks: Iterable[TaskView]) -> set[int]:

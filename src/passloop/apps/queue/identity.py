@@ -15,7 +15,7 @@ from typing import Any
 
 from .environment import looks_secret
 
-__all__ = ["Identity"]
+__all__ = ["Identity", "work_of_keys"]
 
 VERSION = 1
 
@@ -31,6 +31,11 @@ class Identity:
         self._common = hashlib.sha256(_canonical(common).encode())
         self._texts: dict[tuple[type, Any], str] = {}
 
+    @property
+    def work(self) -> str:
+        """What all cells have in common, whatever their parameters: 32 hex digits."""
+        return self._common.hexdigest()[:32]
+
     def key_of(self, params: Mapping[str, Any], *, index: int | None = None) -> str:
         """The key of a cell: 32 hex digits. `index` counts only where the command itself uses it."""
         parts = ",".join([f"{name}:{self._text(params[name])}" for name in sorted(params)])
@@ -44,6 +49,11 @@ class Identity:
         if known is None:
             known = self._texts[type(value), value] = _canonical(value)
         return known
+
+
+def work_of_keys(template: str) -> str:
+    """The same for cells to which the user gives keys: who gives two the same one says that they are the same work."""
+    return hashlib.sha256(_canonical({"version": VERSION, "kind": "run", "key": template}).encode()).hexdigest()[:32]
 
 
 def _canonical(value: object) -> str:

@@ -25,7 +25,7 @@ from passloop.apps.yaml_nodes import Complaint
 from .axis_use import misspelt_axes
 from .classes import program_of, task_class_of
 from .environment import storable
-from .identity import Identity
+from .identity import Identity, work_of_keys
 from .options import Place
 from .requests import Ask, variant_of
 from .spec import Further, Resources, Scalar, SweepSpec, read_sweep
@@ -74,6 +74,11 @@ class Sweep:
         """The axes in order."""
         return tuple(name for names, _ in self.axes for name in names)
 
+    @property
+    def identity(self) -> Identity:
+        """What makes the keys of the cells, where the spec has none."""
+        return Identity(self.spec.command, env=self.spec.env, code=self.code)
+
     def kept(self) -> Iterator[dict[str, Scalar]]:
         """The parameters of every cell. Raises `SpecError` where a condition cannot be answered."""
         excluded = [_Excluded(row) for row in self.spec.exclude]
@@ -99,6 +104,8 @@ class Sweep:
             "spec": self.file.name,
             "axes": list(self.names),
             "command": list(spec.command),
+            "cwd": self.cwd,
+            "work": self.identity.work if spec.key is None else work_of_keys(spec.key),
         }
         return WireSubmission(
             tasks=tuple(
@@ -200,7 +207,7 @@ class _CellMaker:
         self._key = Template([spec.key], names) if spec.key is not None else None
         self._env = Template(spec.env.values(), names)
         self._indexed = INDEX in self._command.used | self._env.used
-        self._identity = Identity(spec.command, env=spec.env, code=sweep.code)
+        self._identity = sweep.identity
 
     def cell(self, index: int, params: dict[str, Scalar]) -> Cell:
         texts = {name: scalar_text(value) for name, value in params.items()}

@@ -43,7 +43,7 @@ def command(
 ) -> int:
     """Wait until tasks have ended: exit 0 if all succeeded, 1 if not, 124 if time ran out.
 
-    Without a selector it waits for everything that has not ended now. In a run (a sweep: all runs of its name) or a
+    Without a selector it waits for everything that has not ended now. In a run (a sweep: all its submissions) or a
     group a task that was retried or submitted again counts as its newest one did. Of a run that still gets tasks (a
     matrix, a dataset, a study) it waits for all that come.
     """
