@@ -2,8 +2,8 @@
 
 Run as a program: `command_nursery.py SOCKET_FD`. Each message is the order's length with five descriptors: a file with
 the order as JSON (`words`, `environ`, `cwd`), the command's stdin, stdout and stderr, and a pipe that is told its pid
-and, once it is over, how it ended. A command is a process of its own in every way but its start. Never used by the
-product.
+and, once it is over, how it ended. A command is a process of its own in every way but its start, and so is the daemon
+that a command starts. Never used by the product.
 """
 
 from __future__ import annotations
@@ -14,21 +14,30 @@ import gc
 import json
 import os
 import pkgutil
+import resource
 import selectors
+import signal
 import socket
 import sys
 import threading
+import traceback
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import coverage
 
 import passloop.cli
+from passloop.cli import daemon
+from passloop.cli.launching import READY_FD
 from passloop.cli.main import main as command_line
 
 LATER = ("passloop.cli.__main__", "passloop.cli.top_app")
 """What few commands need, and those load it themselves."""
 ORDER, STATUS = 0, 4
+DAEMON = ["-m", daemon.__name__]
+MEASURED = "COVERAGE_PROCESS_CONFIG"
+posix_spawn = os.posix_spawn
 
 
 def main(link: socket.socket) -> None:
@@ -42,6 +51,7 @@ def main(link: socket.socket) -> None:
     if order is None:
         os._exit(0)
     become(order)
+    os.posix_spawn = spawn
     leave(command_line())
 
 
@@ -119,7 +129,55 @@ def become(order: dict[str, Any]) -> None:
     sys.argv = [str(import_module("passloop.cli.__main__").__file__), *order["words"]]
 
 
-def leave(code: int) -> None:
+def spawn(path: str, words: Sequence[str], environ: Mapping[str, str], **how: Any) -> int:
+    """`os.posix_spawn`, but that the daemon is forked from what is loaded here, which saves it 0.5 s of CPU."""
+    if list(words[1:-1]) != DAEMON:
+        return posix_spawn(path, words, environ, **how)
+    pid = os.fork()
+    if not pid:
+        be_started(environ, how["file_actions"])
+        be_daemon(words[-1])
+    return pid
+
+
+def be_daemon(home: str) -> NoReturn:
+    """Be what `python -m passloop.cli.daemon HOME` is."""
+    code = 1
+    sys.argv = [str(daemon.__file__), home]
+    try:
+        code = daemon.main(home)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        leave(code)
+
+
+def be_started(environ: Mapping[str, str], actions: Sequence[tuple[Any, ...]]) -> None:
+    """Have what a process of its own session has when it starts: this environment and these descriptors alone.
+
+    What is garbage by now is collected first, so that nothing closes a descriptor later that is another's by then.
+    """
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.collect()
+    gc.freeze()
+    for action, target, *rest in actions:
+        if action == os.POSIX_SPAWN_OPEN:
+            path, flags, mode = rest
+            opened = os.open(path, flags, mode)
+            os.dup2(opened, target)
+        else:
+            os.dup2(target, *rest)
+    os.set_inheritable(READY_FD, True)
+    os.closerange(READY_FD + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    os.environ.clear()
+    os.environ.update(environ)
+    measured = coverage.Coverage.current()
+    if measured is not None and MEASURED not in environ:
+        measured.stop()
+
+
+def leave(code: int) -> NoReturn:
     """End as an interpreter does, but for taking to pieces what was loaded, which costs more than most commands."""
     threading._shutdown()
     sys.stdout.flush()
