@@ -3,7 +3,7 @@ back, and nothing of what it does.
 
 A turn is one such trip, so the trip is made of as little as there is: a queue, a future of the loop, and one call back.
 The library's own executors give each piece a second future with a lock and a condition, which costs as much as a short
-commit.
+commit. A thread that the system does not let begin is none: it is not counted, and another one does its piece.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-__all__ = ["Threads"]
+from passloop.passing import Passing
+
+__all__ = ["NoThread", "Threads"]
+
+
+class NoThread(Passing):
+    """The system lets no thread begin now, and there is none that could do the piece: it is not done."""
 
 
 class _Piece(NamedTuple):
@@ -43,14 +49,17 @@ class Threads(Executor):
         self._closed = False
 
     def submit(self, work: Callable[..., Any], /, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
-        """Do it in a thread, and give the future of the running loop for what it returns or raises."""
+        """Do it in a thread, and give the future of the running loop for what it returns or raises.
+
+        Raises `NoThread`.
+        """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._put(_Piece(work, args, future), wanted=self._under_way + 1)
         self._under_way += 1
-        self._put(_Piece(work, args, future), wanted=self._under_way)
         return future
 
     def post(self, work: Callable[..., Any], /, *args: Any) -> None:
-        """Do it in a thread; nobody hears what comes of it, and it must not raise."""
+        """Do it in a thread; nobody hears what comes of it, and it must not raise. Raises `NoThread`."""
         self._put(_Piece(work, args, None), wanted=1)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -64,11 +73,20 @@ class Threads(Executor):
     def _put(self, piece: _Piece, *, wanted: int) -> None:
         if self._closed:
             raise RuntimeError(f"{self._name} has ended")
-        self._pieces.put(piece)
         if len(self._begun) < min(wanted, self._most):
-            thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._begun)}", daemon=True)
-            self._begun.append(thread)
+            self._begin_another()
+        self._pieces.put(piece)
+
+    def _begin_another(self) -> None:
+        """Begin one more thread; where the system does not let it begin, the others do, if there are any."""
+        thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._begun)}", daemon=True)
+        try:
             thread.start()
+        except RuntimeError as error:
+            if not self._begun:
+                raise NoThread(f"{self._name}: {error}") from None
+            return
+        self._begun.append(thread)
 
     def _work(self) -> None:
         """Do pieces until there is no more to come."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from passloop.engine.threads import Threads
+from passloop.engine.threads import NoThread, Threads
 
 
 @pytest.fixture
@@ -16,6 +17,18 @@ def one() -> Iterator[Threads]:
     threads = Threads(1, name="one")
     yield threads
     threads.shutdown()
+
+
+@contextmanager
+def none_begins() -> Iterator[None]:
+    """Inside, the system lets no thread begin."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        yield
 
 
 def fail() -> None:
@@ -89,3 +102,28 @@ def test_a_result_that_comes_after_its_loop_is_dropped() -> None:
     gate.set()
     threads.shutdown()
     assert all(each.name != "one_0" for each in threading.enumerate())
+
+
+async def test_a_thread_that_could_not_begin_is_tried_again_and_its_piece_is_not_done() -> None:
+    """Were it counted, no piece would ever be done, and who waits for the end of the threads would be told of it."""
+    threads, done = Threads(1, name="one"), list[int]()
+    with none_begins():
+        with pytest.raises(NoThread, match="one: can't start new thread"):
+            threads.submit(done.append, 1)
+        with pytest.raises(NoThread):
+            threads.post(done.append, 2)
+    async with asyncio.timeout(10):
+        await threads.submit(done.append, 3)
+    threads.shutdown()
+    assert done == [3]
+
+
+async def test_pieces_are_done_by_those_that_there_are_while_no_other_can_begin() -> None:
+    threads = Threads(2, name="two")
+    gate = threading.Event()
+    first = threads.submit(gate.wait, 10)
+    with none_begins():
+        second = threads.submit(threading.current_thread)
+    gate.set()
+    assert [await first, (await second).name] == [True, "two_0"]
+    threads.shutdown()
