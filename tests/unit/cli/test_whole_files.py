@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_a_kill_in_the_middle_leaves_the_file_that_was_there(tmp_path: Path) -> 
         with whole_file(path) as file:
             file.write(b"half")
             file.flush()
-            os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     assert path.read_text() == "of yesterday"
 
