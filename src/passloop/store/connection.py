@@ -30,6 +30,8 @@ from .errors import (
 
 __all__ = [
     "check_version",
+    "has_log",
+    "is_cut_short",
     "is_damage",
     "leave_as_it_is",
     "open_copy",
@@ -45,6 +47,8 @@ LOG_LIMIT_BYTES = 64 << 20
 CHECKSUM_BYTES = 8
 PAGE_BYTES = 4_096
 """What SQLite makes a page of where nobody says otherwise; its checksum is at the end of each."""
+HEADER_BYTES = 100
+"""How long the header is with which SQLite's files begin."""
 FILES_OF_A_STORE = 6
 """A writer and a reader, each with the database, its log and its index."""
 CHECKSUM_VFS = "cksmvfs"
@@ -89,9 +93,32 @@ def _load_checksums() -> None:
         ) from error
 
 
+def has_log(path: Path) -> bool:
+    """Whether a log that says something is beside a database; from then on the database has a page, for good."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def is_cut_short(path: Path) -> bool:
+    """Whether a database is gone, or ends in its header, while its log is there: SQLite takes one of a byte or none for
+    empty, and deletes the log, which may be the only copy of all that was committed.
+    """
+    if not has_log(path):  # asked first: who makes the store at this moment has its first page before its log
+        return False
+    return not path.exists() or path.stat().st_size < HEADER_BYTES
+
+
+def _require_header(path: Path) -> None:
+    if is_cut_short(path):
+        raise StoreDamaged(f"{path} was cut, or is gone, but its log is there", hint=REPAIR_HINT)
+
+
 def open_writing(path: Path) -> apsw.Connection:
     """The one writing connection of a store; makes the file if it is not there."""
     _load_checksums()
+    _require_header(path)
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with translated(path):
         connection = apsw.Connection(str(path), flags=flags, vfs=CHECKSUM_VFS)
@@ -139,6 +166,7 @@ def open_copy(path: Path) -> apsw.Connection:
 def open_reading(path: Path) -> apsw.Connection:
     """A connection that can only read and never checkpoints; the file must be there."""
     _load_checksums()
+    _require_header(path)
     with translated(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=CHECKSUM_VFS)
         try:

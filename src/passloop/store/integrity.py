@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from .connection import PAGE_BYTES, REPAIR_HINT, open_reading, translated
+from .connection import PAGE_BYTES, REPAIR_HINT, has_log, open_reading, translated
 from .errors import StoreDamaged, StoreMissing, StoreTooOld
 from .home import Home
 from .identity import check_id
@@ -28,8 +28,9 @@ JOURNAL_CHECKED = 20_000
 
 def check_beginning(home: Home, marked: int) -> None:
     """Refuse a database that is gone or empty although the home was used: it would look like a new one."""
+    logged = has_log(home.database)  # before the size: an engine that makes the store now makes its log last
     size = home.database.stat().st_size if home.database.exists() else 0
-    if size == 0 and (marked > 0 or home.repaired.exists() or _has_entries(home)):
+    if size == 0 and (logged or marked > 0 or home.repaired.exists() or _has_entries(home)):
         what = "is empty" if home.database.exists() else "is gone"
         raise StoreDamaged(f"{home.database} {what}, but this home was in use", hint=REPAIR_HINT)
 

@@ -13,7 +13,16 @@ from typing import NamedTuple
 
 import apsw
 
-from .connection import CHECKSUM_BYTES, PAGE_BYTES, is_damage, leave_as_it_is, open_copy, translated
+from .connection import (
+    CHECKSUM_BYTES,
+    PAGE_BYTES,
+    has_log,
+    is_cut_short,
+    is_damage,
+    leave_as_it_is,
+    open_copy,
+    translated,
+)
 from .identity import read_id
 from .migrate import latest_version, stored_version
 from .records import Values
@@ -68,6 +77,8 @@ def readable_rows(path: Path) -> Salvaged:
     """All rows that can be read in a copy, which is altered; a table that a store of an older schema has not got has
     none. Raises `StoreFull` and its kin, and `OSError`, if it cannot be told what is readable.
     """
+    if is_cut_short(path):
+        path.write_bytes(_CUT_OFF)  # or SQLite would take it for empty and delete the log
     if not path.exists():
         return _nothing()
     with translated(path):
@@ -114,8 +125,7 @@ def _fill_up(path: Path) -> None:
 
 
 def _pages_there_were(path: Path, head: bytes) -> int:
-    log = path.with_name(path.name + "-wal")
-    if not log.exists() or log.stat().st_size == 0:
+    if not has_log(path):
         return int.from_bytes(head[28:32]) if _holds(head) else 0
     connection = open_copy(path)
     try:

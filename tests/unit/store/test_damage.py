@@ -19,6 +19,7 @@ from passloop.store.errors import StoreDamaged, StoreMissing, StoreTooOld
 from passloop.store.home import Home
 from passloop.store.integrity import check_home, open_checked
 from passloop.store.migrate import migrate
+from passloop.store.reader import Reader
 from tests.support.store_rows import a_batch, a_submission
 
 TASKS = 120
@@ -201,6 +202,28 @@ def test_who_looks_without_an_engine_is_told_of_a_log_that_was_cut(killed: Home,
     os.truncate(home.path / "store.sqlite-wal", 0)
     with pytest.raises(StoreDamaged, match="doctor --repair"):
         open_checked(home)
+
+
+@pytest.mark.parametrize("length", [0, 1, 99])
+def test_nobody_takes_the_log_of_a_store_that_was_cut_to_nothing(killed: Home, tmp_path: Path, length: int) -> None:
+    """SQLite takes a file of a byte for empty, and deletes or overwrites the log beside it: the only copy left."""
+    home = copy_of(killed, tmp_path / "home")
+    log = home.path / "store.sqlite-wal"
+    before = log.read_bytes()
+    os.truncate(home.database, length)
+    for look in (check_home, open_checked, Reader.open, Store.open):
+        with pytest.raises(StoreDamaged, match="doctor --repair"):
+            look(home)
+        assert log.read_bytes() == before
+
+
+def test_a_log_without_a_store_is_no_new_home(killed: Home, tmp_path: Path) -> None:
+    home = copy_of(killed, tmp_path / "home")
+    home.database.unlink()
+    home.mark.unlink()
+    for look in (check_home, open_checked, Store.open):
+        with pytest.raises(StoreDamaged, match="is gone"):
+            look(home)
 
 
 def test_who_looks_is_told_of_a_store_that_is_gone_but_not_where_none_was(stopped: Home, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from passloop.store.errors import StoreDamaged, StoreFull, StoreTooNew
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
 from passloop.store.repair import RepairReport, repair
+from tests.support.damage import copy_of
 from tests.support.file_sizes import files_up_to
 from tests.support.store_rows import a_batch, a_submission, a_task, an_attempt, an_end
 
@@ -223,6 +224,30 @@ def test_nothing_readable_is_an_error_and_never_an_empty_store(home: Home) -> No
         repair(home)
     assert "start anew" in refused.value.hint
     assert home.database.read_bytes() == b"x" * 10_000
+
+
+@pytest.mark.parametrize("length", [None, 0, 1, 99])
+def test_a_store_cut_to_nothing_or_gone_comes_back_whole_from_its_log(
+    home: Home, tmp_path: Path, length: int | None
+) -> None:
+    store = Store.open(home)
+    store.commit(a_submission(COUNT, payload='{"name": "a payload"}'))
+    cut = copy_of(home, tmp_path / "cut")
+    store.close()
+    before = states(home)
+    if length is None:
+        cut.database.unlink()
+    else:
+        os.truncate(cut.database, length)
+    log = (cut.path / "store.sqlite-wal").read_bytes()
+    report = repair(cut)
+    assert (report.held, report.missing, report.lost_batches) == ((), (), 0)
+    assert states(cut) == before
+    assert report.kept_in is not None
+    assert (report.kept_in / "store.sqlite-wal").read_bytes() == log
+    again = Store.open(cut)
+    again.close()
+    assert again.home_id == store.home_id
 
 
 def test_a_repair_without_room_replaces_nothing_and_loses_nothing_when_there_is_room(home: Home) -> None:
