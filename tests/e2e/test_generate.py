@@ -217,6 +217,24 @@ async def test_python_columns_see_what_is_committed(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(60)
+async def test_an_edited_python_column_is_told_and_made_anew_by_another_version(box: Box) -> None:
+    async def said(returns: str, **column: Any) -> str:
+        (box.folder / "owncols.py").write_text(f"def one(row):\n    return {returns}\n")
+        column = {"name": "one", "kind": "python", "call": "owncols:one", "needs": [], **column}
+        (box.folder / "s.yaml").write_text(json.dumps({"generate": "made", "rows": 1, "columns": [column]}))
+        told = await asyncio.to_thread(box.run, "generate", "s.yaml")
+        assert told.code == 0, told
+        return f"{told.err}{rows_of(box.folder / 'made.parquet')[0]['one']}"
+
+    async with generating(box.folder, script()):
+        assert (await said("1")).endswith("1")
+        again = await said("2")
+        assert "column one: the module of owncols:one was changed" in again
+        assert again.endswith("nothing is asked\n1")
+        assert (await said("2", version=2)).endswith("2")
+
+
+@pytest.mark.timeout(60)
 async def test_the_command_makes_a_file_and_tells_what_came_of_it(box: Box) -> None:
     async with generating(box.folder, script()) as stand:
         spec = stand.dataset(columns=COLUMNS)

@@ -16,6 +16,7 @@ from typing import Any
 from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import makes_files, newest_file_task, runs_of_dataset
 from passloop.apps.generate.gathering import gather_unit
+from passloop.apps.generate.own_code import changed_columns
 from passloop.apps.generate.settling import Settled, Settling
 from passloop.apps.generate.summary import Summary, summary_of
 from passloop.apps.queue.environment import storable
@@ -56,6 +57,7 @@ class Generate:
         """Declare, follow to the end, write the files. `note` is told the run. Of a preview there is no summary, and of
         a dataset that is written already no run.
         """
+        self._tell_changed_code()
         if self._writes and self._is_written():
             streams.say("every row is in the file, or was dropped: nothing is asked")
             return self.settle()
@@ -68,6 +70,20 @@ class Generate:
             with Reader.open(Home(Path(self._home))) as reader:
                 self._follow(client, events, reader)
         return self.settle() if self._writes else None
+
+    def _tell_changed_code(self) -> None:
+        """Say of which columns cells are kept that may be of other code than there is now."""
+        if not self.dataset.codes:
+            return
+        with Reader.open(Home(Path(self._home))) as reader:
+            runs = runs_of_dataset(reader, self.dataset.root)
+            changed = changed_columns(self.dataset, (about for _, about in runs))
+        for name in changed:
+            code = self.dataset.columns[name].call
+            streams.say(
+                f"column {name}: the module of {code} was changed since cells were made, and these are kept; another "
+                "`version:` in the column makes them anew, and what comes after them"
+            )
 
     def _is_written(self) -> bool:
         """Whether the file is that of these very cells, and the run that made it is over."""

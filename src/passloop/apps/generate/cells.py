@@ -134,7 +134,7 @@ def task_spec(dataset: Dataset, column: Column) -> TaskSpec:
             retries=retries,
             task_class=task_class,
             program="generate",
-            warm_key=f"generate:{dataset.root}:{column.name}",
+            warm_key=":".join(("generate", dataset.root, column.name, *_code(dataset, column))),
         )
     model = dataset.models[column.model]
     endpoint = spec.endpoints[spec.models[column.model].endpoint]
@@ -148,6 +148,12 @@ def task_spec(dataset: Dataset, column: Column) -> TaskSpec:
         program="generate",
         on_dead=_ON_DEAD[spec.on_dead_endpoint],
     )
+
+
+def _code(dataset: Dataset, column: Column) -> tuple[str, ...]:
+    """What is imported is imported once: other code wants another worker."""
+    code = dataset.codes.get(column.name)
+    return () if code is None else (code,)
 
 
 class _Payloads:

@@ -33,7 +33,7 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
     "llm_structured": (*_LLM, "schema"),
     "llm_judge": (*_LLM, "rubric"),
     "expression": ("expr",),
-    "python": ("call", "needs", "outputs", "batch"),
+    "python": ("call", "needs", "outputs", "batch", "version"),
 }
 _WANTED: dict[str, tuple[str, ...]] = {
     "sampler": (),

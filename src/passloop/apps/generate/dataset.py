@@ -22,6 +22,7 @@ from passloop.drivers.calls.endpoints import Endpoint, Model
 
 from .checks import check_spec
 from .graph import TASK_KINDS, Graph, graph_of, outputs_of
+from .own_code import codes_of
 from .samplers import sampled
 from .schemas import schema_of
 from .seeds import seeded
@@ -153,8 +154,14 @@ class Dataset:
                 "out": str(self.out),
                 "cwd": str(self.cwd),
                 "schemas": self._schemas,
+                "codes": self.codes,
             }
         )
+
+    @cached_property
+    def codes(self) -> Mapping[str, str]:
+        """What the code of python columns is, by column; it is part of no identity."""
+        return codes_of(self.spec.columns, self.folder)
 
     @cached_property
     def _schemas(self) -> dict[str, Any]:
@@ -222,6 +229,7 @@ def dataset_of_text(text: str) -> Dataset:
     spec = GenerateSpec.model_validate(told["spec"])
     made = Dataset(told["spec"], spec, folder=Path(told["folder"]), out=Path(told["out"]), cwd=Path(told["cwd"]))
     made.__dict__["_schemas"] = told["schemas"]  # as they were when the run was declared
+    made.__dict__["codes"] = dict(told.get("codes", {}))  # none in runs of earlier versions
     return made
 
 

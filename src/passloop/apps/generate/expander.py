@@ -18,6 +18,7 @@ from passloop.kernel.source_rows import ResidentGuard, SourcePlan
 
 from .cells import cells_of, environment_id, new_tasks, template_of
 from .dataset import Dataset, dataset_of_text
+from .own_code import codes_told
 from .target import Kept
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def declared_of(dataset: Dataset, *, environment: Mapping[str, str], files: bool
     """
     spec = dataset.spec
     about = {"kind": KIND, "out": str(dataset.out), "root": dataset.root, "hash": dataset.hash, "rows": spec.rows}
+    about |= {"codes": codes_told(dataset)} if dataset.codes else {}
     return SourceDeclared(
         name=spec.generate,
         kind=KIND,

@@ -201,6 +201,9 @@ class Column(Distributions):
     needs: list[str] | None = Field(default=None, examples=["[ticket]"])
     outputs: list[Name] | None = Field(default=None, examples=["[clean, flags]"])
     batch: bool | None = Field(default=None, description="call once for a whole row group")
+    version: int | str | None = Field(
+        default=None, examples=["2"], description="another one has all cells made anew, and those after them"
+    )
 
 
 class Limits(Model):

@@ -1,0 +1,65 @@
+"""The code of python columns: what a column's module says now, and whose cells may be of what it said before. Reads the
+modules' files, imports none; what lies elsewhere than beside the spec is not looked at.
+
+The code is in no identity: with a word changed in a module, answers that were paid for would be asked for again.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .spec import Column
+
+if TYPE_CHECKING:
+    from .dataset import Dataset
+
+__all__ = ["changed_columns", "codes_of", "codes_told"]
+
+
+def codes_of(columns: Iterable[Column], folder: Path) -> dict[str, str]:
+    """The digest of the code of each python column whose module lies in this folder."""
+    found = {}
+    for column in columns:
+        digest = _digest(folder, column.call.partition(":")[0]) if column.call is not None else None
+        if digest is not None:
+            found[column.name] = digest
+    return found
+
+
+def codes_told(dataset: Dataset) -> dict[str, list[str]]:
+    """What a run tells of its code: by column what its cells are the same by, but for the code, and the code."""
+    return {name: [dataset.fingerprints[name][:16], str(code)] for name, code in dataset.codes.items()}
+
+
+def changed_columns(dataset: Dataset, abouts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The columns of which an earlier run, by what is told about it, took other code for the same cells."""
+    now = codes_told(dataset)
+    found = set()
+    for about in abouts:
+        for name, (same, code) in about.get("codes", {}).items():
+            if name in now and now[name][0] == same and now[name][1] != code:
+                found.add(name)
+    return sorted(found)
+
+
+def _digest(folder: Path, module: str) -> str | None:
+    """16 hex digits of a module; comments and layout are not in it."""
+    place = folder.joinpath(*module.split("."))
+    for path in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+        try:
+            source = path.read_bytes()
+        except (OSError, ValueError):
+            continue
+        return hashlib.sha256(_without_comments(source)).hexdigest()[:16]
+    return None
+
+
+def _without_comments(source: bytes) -> bytes:
+    try:
+        return ast.unparse(ast.parse(source)).encode(errors="replace")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return source
