@@ -37,14 +37,14 @@ async def running(one: Served, **task: object) -> Path:
 
 async def test_variables_that_look_secret_have_no_value(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
-        await running(one, env={"API_KEY": "hidden", "LR": "0.1", "DSN": "postgres://me:hidden@host/db"})
+        await running(one, env={"API_KEY": "hidden", "LR": "0.1", "DATABASE_URL": "postgres://me:hidden@host/db"})
         told = {each["name"]: each["value"] for each in (await one.get("/tasks/1/environment")).json()["variables"]}
         assert told == {
             "API_KEY": None,
             "HF_TOKEN": None,
             "LR": "0.1",
             "PATH": "/bin",
-            "DSN": "postgres://me:***@host/db",
+            "DATABASE_URL": "postgres://me:***@host/db",
         }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from passloop.apps.errors import BadValue
-from passloop.apps.secrecy import looks_secret
+from passloop.apps.secrecy import is_outside_identity
 from passloop.apps.text import shown
 
 from .adapters.base import AdapterKind, MethodAsk, ModelAsk, ResolvedMethod, ResolvedModel
@@ -146,7 +146,7 @@ class Resolver:
         options = self._options(kind, said)
         part: dict[str, Any] = {"name": name, "options": options}
         if kind.free_names:
-            kept = {name: value for name, value in spec.env.items() if not looks_secret(name)}
+            kept = {name: value for name, value in spec.env.items() if not is_outside_identity(name)}
             part |= {"code": f"directory:{self._cwd}", "env": kept}
         return FoundAdapter(name, kind, options, canonical(part))
 

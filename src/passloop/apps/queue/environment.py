@@ -1,4 +1,4 @@
-"""Which of the submitter's variables are stored with a task: all but those whose names look like secrets.
+"""Which of the submitter's variables are stored with a task: all but those that look like secrets, by name or value.
 
 A secret reaches a task only when the user names it (`--env NAME` or `--env NAME=VALUE`).
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from passloop.apps.errors import BadValue
-from passloop.apps.secrecy import looks_secret
+from passloop.apps.secrecy import holds_password, looks_secret
 from passloop.apps.text import SURROGATE, shown
 
 __all__ = ["Environment", "looks_secret", "read_variable", "storable"]
@@ -30,11 +30,13 @@ class Environment(NamedTuple):
 
 
 def storable(environment: Mapping[str, str]) -> Environment:
-    """Split an environment into what is stored and the names left out (secrets, text that is not UTF-8)."""
+    """Split an environment into what is stored and the names left out (secrets, URLs with a password, text that is not
+    UTF-8).
+    """
     stored: dict[str, str] = {}
     left_out: list[str] = []
     for name, value in environment.items():
-        if looks_secret(name) or SURROGATE.search(name) or SURROGATE.search(value):
+        if looks_secret(name) or holds_password(value) or SURROGATE.search(name) or SURROGATE.search(value):
             left_out.append(name)
         elif name not in OF_ONE_ATTEMPT:
             stored[name] = value

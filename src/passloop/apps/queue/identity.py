@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .environment import looks_secret
+from passloop.apps.secrecy import is_outside_identity
 
 __all__ = ["Identity", "work_of_keys"]
 
@@ -26,7 +26,7 @@ class Identity:
     __slots__ = ("_common", "_texts")
 
     def __init__(self, command: Sequence[str], *, env: Mapping[str, str], code: str) -> None:
-        kept = {name: value for name, value in env.items() if not looks_secret(name)}
+        kept = {name: value for name, value in env.items() if not is_outside_identity(name)}
         common = {"version": VERSION, "kind": "run", "command": list(command), "env": kept, "code": code}
         self._common = hashlib.sha256(_canonical(common).encode())
         self._texts: dict[tuple[type, Any], str] = {}

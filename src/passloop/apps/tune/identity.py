@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from passloop.apps.secrecy import looks_secret
+from passloop.apps.secrecy import is_outside_identity
 
 __all__ = ["digest", "hash_of"]
 
@@ -24,7 +24,7 @@ def hash_of(argv: Sequence[str], env: Mapping[str, str], *, gpus: int, cpus_mill
     """The hash of a candidate, in 16 hex digits. The estimate of memory is not in it: it changes with what is seen; nor
     are variables that look like secrets: a new token measures nothing new.
     """
-    kept = {name: value for name, value in env.items() if not looks_secret(name)}
+    kept = {name: value for name, value in env.items() if not is_outside_identity(name)}
     return digest([list(argv), kept, gpus, cpus_milli])
 
 
