@@ -1,4 +1,4 @@
-"""Which variables look like secrets: what is stored or shown leaves their values out, and so do identities, by a rule of
+"""Which variables look like secrets: what is stored or shown leaves their values out. So do identities, by a rule of
 their own that never changes, so that what is in a store is found again.
 """
 
@@ -13,8 +13,6 @@ SECRET_WORD = re.compile(r"(?:KEYS?|TOKENS?|PASS|PWD|AUTH|COOKIE)")
 NOT_SECRET = frozenset({"PWD", "OLDPWD", "SSH_AUTH_SOCK", "GNUPG_AUTH_SOCK"})
 _LATER = "PAT|DSN|JWT|BEARER|WEBHOOK|SSHPASS|AUTHORIZATION|CONNECTION_?STRING"
 KEPT_IN_IDENTITIES = re.compile(f"(?:.*_)?(?:{_LATER})(?:_.*)?")
-    r"(?:.*_)?(?:PAT|DSN|JWT|BEARER|WEBHOOK|SSHPASS|AUTHORIZATION|CONNECTION_?STRING)(?:_.*)?"
-)
 """Names that were not known for secrets when the first stores were made. More names belong here, never above."""
 PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
