@@ -19,7 +19,7 @@ from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.launching import start_daemon
 from passloop.cli.open_files import all_open_files
-from passloop.cli.serving import collect_seldom, settings_errors, wait_for_engine
+from passloop.cli.serving import make_fit, settings_errors, wait_for_engine
 from passloop.cli.wording import FINAL, ids_text
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
@@ -97,7 +97,7 @@ class Foreground:
                 streams.say("other work remains: a daemon goes on with it (passloop status)")
 
     async def _serve(self, settings: EngineSettings) -> int:
-        collect_seldom()
+        make_fit()
         async with open_host(Path(self._home), settings) as host:
             self._take_signals(host)
             loop = asyncio.get_running_loop()

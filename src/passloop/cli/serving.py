@@ -22,10 +22,11 @@ from passloop.devices.errors import DeviceError
 from passloop.engine.capacity import CapacityError
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
+from passloop.engine.threads import begun_executor
 from passloop.store.inotify import CREATED, watcher
 from passloop.web.host import EngineHost, open_host
 
-__all__ = ["collect_seldom", "serve", "settings_errors", "wait_for_engine"]
+__all__ = ["collect_seldom", "make_fit", "serve", "settings_errors", "wait_for_engine"]
 
 _COLLECT_AFTER = (20_000, 50, 10)
 """When Python looks for unreachable cycles. Its usual 700 makes it walk a submission's tasks hundreds of times while
@@ -39,6 +40,14 @@ def collect_seldom() -> None:
     """Make this process's garbage collector fit for an engine. What is loaded so far stays and is not gone through."""
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
+
+
+def make_fit() -> None:
+    """Make this process fit for an engine on the running loop, which is its own. The threads beside the loop begin now:
+    a system that is short of processes lets none begin later.
+    """
+    collect_seldom()
+    asyncio.get_running_loop().set_default_executor(begun_executor())
 
 
 def serve(
@@ -72,7 +81,7 @@ async def _serve(
     on_ready: Callable[[], None],
     on_interrupt: Callable[[int], DownMode] | None,
 ) -> None:
-    collect_seldom()
+    make_fit()
     async with open_host(Path(home), settings) as host:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, host.go_down, DownMode.LEAVE)

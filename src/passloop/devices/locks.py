@@ -284,7 +284,10 @@ def _locked_soon(descriptor: int) -> bool:
 
 
 def _locked_by_waiting(descriptor: int) -> bool:
-    """Wait in a thread of its own, since flock knows no time limit; one that comes too late lets go again."""
+    """Wait in a thread of its own, since flock knows no time limit; one that comes too late lets go again.
+
+    Where the system lets no thread begin it is as if it came too late: who asked tries again.
+    """
     waiting = os.dup(descriptor)
     locked = threading.Event()
 
@@ -295,5 +298,8 @@ def _locked_by_waiting(descriptor: int) -> bool:
         finally:
             os.close(waiting)
 
-    threading.Thread(target=wait, name="passloop-device-gate", daemon=True).start()
+    try:
+        threading.Thread(target=wait, name="passloop-device-gate", daemon=True).start()
+    except RuntimeError:
+        os.close(waiting)
     return locked.wait(GATE_PATIENCE_S)

@@ -9,16 +9,20 @@ commit. A thread that the system does not let begin is none: it is not counted, 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from passloop.passing import Passing
 
-__all__ = ["NoThread", "Threads"]
+__all__ = ["MOST_OF_LOOP", "NoThread", "Threads", "begun_executor"]
+
+MOST_OF_LOOP = min(32, (os.cpu_count() or 1) + 4)
+"""Threads for what the loop's own pieces do: as many as the library would begin, one after the other."""
 
 
 class NoThread(Passing):
@@ -106,6 +110,27 @@ class Threads(Executor):
             future.set_result(result)
         else:
             future.set_exception(error)
+
+
+def begun_executor(most: int = MOST_OF_LOOP) -> ThreadPoolExecutor:
+    """An executor for `asyncio.to_thread` whose threads have all begun, so that it never wants one when the system lets
+    none begin: that error ("can't start new thread") would be taken for one of the piece. Fewer than `most` where the
+    system lets no more begin now; raises `NoThread` where it lets none.
+    """
+    while most:
+        executor, gate, begun = ThreadPoolExecutor(most, thread_name_prefix="passloop-loop"), threading.Event(), 0
+        try:
+            while begun < most:
+                executor.submit(gate.wait)
+                begun += 1
+        except RuntimeError:
+            most = begun
+            gate.set()
+            executor.shutdown()
+        else:
+            gate.set()
+            return executor
+    raise NoThread("no thread can be begun")
 
 
 def _done(piece: _Piece) -> tuple[Any, BaseException | None]:

@@ -14,6 +14,7 @@ import pytest
 from passloop.devices import locks as locks_file
 from passloop.devices.errors import LockFolderRefused
 from passloop.devices.locks import DeviceLocks, default_folder, device_locks
+from tests.support.wants import no_thread_begins
 
 GPU = "GPU-a"
 HOLD = "import sys; print(flush=True); sys.stdin.read()"
@@ -192,6 +193,21 @@ def test_a_gate_that_is_let_go_in_time_is_passed(
         other.stdout.readline()
         assert ours.take(GPU) is not None
         other.communicate(timeout=30)
+
+
+def test_a_gate_that_no_thread_can_wait_for_is_not_passed_and_leaves_nothing_open(
+    ours: DeviceLocks, folder: Path
+) -> None:
+    ours.take(GPU)
+    ours.release(GPU)
+    gate = os.open(folder / "passloop-GPU-a.gate", os.O_RDONLY)
+    fcntl.flock(gate, fcntl.LOCK_EX)
+    before = sorted(os.listdir("/proc/self/fd"))
+    with no_thread_begins():
+        assert ours.take(GPU) is None
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    os.close(gate)
+    assert ours.take(GPU) is not None
 
 
 @AS_ROOT

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from passloop.engine.threads import NoThread, Threads
+from passloop.engine.threads import NoThread, Threads, begun_executor
+from tests.support.wants import no_thread_begins
 
 
 @pytest.fixture
@@ -17,18 +17,6 @@ def one() -> Iterator[Threads]:
     threads = Threads(1, name="one")
     yield threads
     threads.shutdown()
-
-
-@contextmanager
-def none_begins() -> Iterator[None]:
-    """Inside, the system lets no thread begin."""
-
-    def refuse(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        yield
 
 
 def fail() -> None:
@@ -107,7 +95,7 @@ def test_a_result_that_comes_after_its_loop_is_dropped() -> None:
 async def test_a_thread_that_could_not_begin_is_tried_again_and_its_piece_is_not_done() -> None:
     """Were it counted, no piece would ever be done, and who waits for the end of the threads would be told of it."""
     threads, done = Threads(1, name="one"), list[int]()
-    with none_begins():
+    with no_thread_begins():
         with pytest.raises(NoThread, match="one: can't start new thread"):
             threads.submit(done.append, 1)
         with pytest.raises(NoThread):
@@ -122,8 +110,28 @@ async def test_pieces_are_done_by_those_that_there_are_while_no_other_can_begin(
     threads = Threads(2, name="two")
     gate = threading.Event()
     first = threads.submit(gate.wait, 10)
-    with none_begins():
+    with no_thread_begins():
         second = threads.submit(threading.current_thread)
     gate.set()
     assert [await first, (await second).name] == [True, "two_0"]
     threads.shutdown()
+
+
+async def test_pieces_beside_the_loop_find_a_thread_each_when_none_can_begin() -> None:
+    """The library begins them one by one; the error of one that cannot begin would end the engine."""
+    asyncio.get_running_loop().set_default_executor(begun_executor(3))
+    meeting = threading.Barrier(3, timeout=10)
+    with no_thread_begins():
+        places = await asyncio.gather(*(asyncio.to_thread(meeting.wait) for _ in range(3)))
+        assert sorted(places) == [0, 1, 2]
+        assert await asyncio.gather(*(asyncio.to_thread(int, "3") for _ in range(5))) == [3] * 5
+
+
+async def test_there_are_fewer_threads_beside_the_loop_where_no_more_can_begin() -> None:
+    """Two of three, whose executor is given up, and two of two."""
+    with no_thread_begins(but=4):
+        asyncio.get_running_loop().set_default_executor(begun_executor(3))
+    with no_thread_begins():
+        assert await asyncio.gather(*(asyncio.to_thread(int, "3") for _ in range(5))) == [3] * 5
+        with pytest.raises(NoThread):
+            begun_executor(3)
