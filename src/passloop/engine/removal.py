@@ -23,7 +23,8 @@ async def remove(engine: Engine, tasks: Sequence[TaskId]) -> TasksAnswer:
     """Remove those of these tasks that are final and that no live task waits for. The store forgets them first."""
     folders = await engine.read(lambda reader: _folders(reader, engine.home, tasks))
     at = engine.clock.wall()
-    gone, seq = await engine.writer.run(lambda store: (store.remove_tasks(tasks, at=at), store.last_seq))
+    async with engine.turns.deciding:  # else a run could go between the look at it and the commit that adds to it
+        gone, seq = await engine.writer.run(lambda store: (store.remove_tasks(tasks, at=at), store.last_seq))
     engine.feed.note(seq)
     removed = set(gone)
     await asyncio.to_thread(_delete, [folders[task] for task in removed if task in folders])

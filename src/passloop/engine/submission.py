@@ -1,5 +1,5 @@
 """Completes what brings tasks (a submission, a unit of a source) with what the machine no longer holds: final
-dependencies, and the tasks that keys made.
+dependencies, the tasks that keys made, and whether the run to add to is still there.
 
 It is done right before the turn that handles the submission, in the writer's thread, when everything earlier is
 committed; so two submissions of one key can never both miss the other.
@@ -7,12 +7,12 @@ committed; so two submissions of one key can never both miss the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Protocol
 
 from passloop.kernel.events import Event, Expanded, Submitted
-from passloop.kernel.ids import TaskId
+from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.tasks import FINAL_STATES, TaskState
 
 __all__ = ["Records", "completed", "lacks_records"]
@@ -29,23 +29,38 @@ class Records(Protocol):
         """The states of tasks; unknown ids are left out."""
         ...
 
+    def runs_there(self, runs: Sequence[RunId]) -> Set[RunId]:
+        """Those of these runs that there are."""
+        ...
+
 
 def lacks_records(event: Event) -> bool:
-    """Whether the event names keys or dependencies that must be looked up."""
+    """Whether the event names keys, dependencies or a run that must be looked up."""
+    if isinstance(event, Submitted) and event.run is not None:
+        return True
     return isinstance(event, Submitted | Expanded) and any(task.key is not None or task.after for task in event.tasks)
 
 
 def completed(records: Records, events: Sequence[Event]) -> list[Event]:
-    """The events, submissions among them completed with `known` and `known_keys`."""
+    """The events, submissions among them completed with `known`, `known_keys` and `run_gone`."""
     wanted = [event for event in events if isinstance(event, Submitted | Expanded)]
     keys = {task.key for event in wanted for task in event.tasks if task.key is not None}
     ids = {TaskId(need.task) for event in wanted for task in event.tasks for need in task.after if need.task > 0}
     by_key = records.find_keys(sorted(keys)) if keys else {}
     states = records.states_of(sorted(ids)) if ids else {}
+    runs = {event.run for event in wanted if isinstance(event, Submitted) and event.run is not None}
+    gone = runs - records.runs_there(sorted(runs)) if runs else runs
     return [
-        _completed(event, by_key, states) if isinstance(event, Submitted | Expanded) and lacks_records(event) else event
+        _completed(_placed(event, gone), by_key, states)
+        if isinstance(event, Submitted | Expanded) and lacks_records(event)
+        else event
         for event in events
     ]
+
+
+def _placed(event: Submitted | Expanded, gone: Set[RunId]) -> Submitted | Expanded:
+    """A submission to a run that was removed says so."""
+    return replace(event, run_gone=True) if isinstance(event, Submitted) and event.run in gone else event
 
 
 def _completed(

@@ -154,7 +154,7 @@ class TasksAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An event that could not be granted; nothing changed. `code` is `never_fits` or `invalid`."""
+    """An event that could not be granted; nothing changed. `code` is `never_fits`, `not_found` or `invalid`."""
 
     code: str
     message: str

@@ -56,10 +56,10 @@ class PoolKind(StrEnum):
 class Submitted:
     """A client submits tasks. The answer is `SubmitAnswer` or a `Refusal`.
 
-    `run` names an existing run to add to (a manual retry). `known` tells the final states of dependencies and of
-    keys that the machine no longer holds: (task, state) and (key, task). With `refuse_impossible` a task that can
-    never fit refuses the whole submission; without it such tasks end as rejected. `about` is JSON text about the run
-    for the store; the kernel passes it on unread.
+    `run` names an existing run to add to (a manual retry); with `run_gone` it was removed meanwhile. `known` tells the
+    final states of dependencies and of keys that the machine no longer holds: (task, state) and (key, task). With
+    `refuse_impossible` a task that can never fit refuses the whole submission; without it such tasks end as rejected.
+    `about` is JSON text about the run for the store; the kernel passes it on unread.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Submitted:
     about: str = "{}"
     known: tuple[tuple[TaskId, TaskState], ...] = ()
     known_keys: tuple[tuple[str, TaskId], ...] = ()
+    run_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Intake:
 
 def on_submitted(state: State, event: Submitted) -> SubmitAnswer | Refusal:
     """Add the tasks of a submission, or answer why not."""
-    refusal = _impossible(state, event) or bad_dependency(state, event.tasks, event.known)
+    refusal = _nowhere(event) or _impossible(state, event) or bad_dependency(state, event.tasks, event.known)
     if refusal is not None:
         return refusal
     intake = Intake(
@@ -91,6 +91,11 @@ def _existing(state: State, new: NewTask, known_keys: dict[str, TaskId]) -> Task
         return None
     live = state.keys.get(new.key)
     return TaskId(live) if live is not None else known_keys.get(new.key)
+
+
+def _nowhere(event: Submitted) -> Refusal | None:
+    """A run that was removed gets no task: nobody would find it there."""
+    return Refusal("not_found", f"there is no run {event.run} to add to") if event.run_gone else None
 
 
 def _impossible(state: State, event: Submitted) -> Refusal | None:

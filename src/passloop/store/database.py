@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from passloop.crashpoints import crashpoint
-from passloop.kernel.ids import TaskId
+from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import TaskState
 
@@ -151,6 +151,11 @@ class Store:
         """The stored state of each task that there is."""
         with self._reading, translated(self._path):
             return lookups.states_of(self._reader, tasks)
+
+    def runs_there(self, runs: Iterable[int]) -> frozenset[RunId]:
+        """Those of these runs that there are."""
+        with translated(self._path):
+            return lookups.runs_there(self._reader, runs)
 
     def payloads_of(self, tasks: Iterable[int]) -> dict[TaskId, str]:
         """The JSON text that was submitted with each task that there is."""

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import apsw
 import msgspec
 
-from passloop.kernel.ids import TaskId
+from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.tasks import TaskState
 
 from .records import decode_json, encode_json
 from .sql import statement
 
-__all__ = ["Keyed", "environment", "find_keys", "keyed", "payloads_of", "results_of", "states_of"]
+__all__ = ["Keyed", "environment", "find_keys", "keyed", "payloads_of", "results_of", "runs_there", "states_of"]
 
 _environment = msgspec.json.Decoder(dict[str, str])
 
@@ -43,6 +43,12 @@ def states_of(connection: apsw.Connection, tasks: Iterable[int]) -> dict[TaskId,
     """The state of each task that there is."""
     found = connection.execute(statement("select_states"), (encode_json(list(tasks)),))
     return {TaskId(task): TaskState(state) for task, state in found}
+
+
+def runs_there(connection: apsw.Connection, runs: Iterable[int]) -> frozenset[RunId]:
+    """Those of these runs that there are."""
+    found = connection.execute(statement("select_run_ids"), (encode_json(list(runs)),))
+    return frozenset(RunId(run) for (run,) in found)
 
 
 def payloads_of(connection: apsw.Connection, tasks: Iterable[int]) -> dict[TaskId, str]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from passloop.engine.errors import Refused
+from passloop.engine.removal import remove
 from passloop.kernel.events import Submitted
 from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, TaskState
+from passloop.store.reader import Reader
 from tests.support.builders import ask, spec_of
 from tests.support.engines import Rig, commands, one_cpu, rig
 
@@ -112,3 +117,48 @@ async def test_a_task_may_come_after_one_of_its_submission_that_a_key_had_alread
         assert answer.tasks == (1, 2)
         await one.heard()
         assert one.store.states_of([2]) == {2: TaskState.RUNNING}
+
+
+async def over(one: Rig, *tasks: int) -> None:
+    for task in tasks:
+        one.driver.finish_task(task)
+    await one.engine.wait_final([TaskId(task) for task in tasks])
+    await one.heard()
+
+
+async def test_a_run_that_was_removed_gets_no_task(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        more = replace(commands(1), run=(await one.engine.submit(commands(1))).run)
+        assert (await one.engine.submit(more)).tasks == (2,)
+        await over(one, 1, 2)
+        await remove(one.engine, [TaskId(1), TaskId(2)])
+        with pytest.raises(Refused, match="there is no run 1 to add to"):
+            await one.engine.submit(more)
+        assert one.store.states_of([3]) == {}
+
+
+async def test_a_run_is_not_removed_between_the_look_at_it_and_the_commit_that_adds_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(tmp_path) as one:
+        run = (await one.engine.submit(commands(1))).run
+        await over(one, 1)
+        read, commit, has_read = one.engine.read, one.engine.writer.commit, asyncio.Event()
+        removing: list[asyncio.Task[Any]] = []
+
+        async def reading(ask: Callable[[Reader], Any]) -> Any:
+            found = await read(ask)
+            has_read.set()  # whoever removes goes on from here as far as it may, before anybody else does
+            return found
+
+        async def committing(*batch: Any) -> Any:
+            if not removing:
+                removing.append(asyncio.create_task(remove(one.engine, [TaskId(1)])))
+                await has_read.wait()
+            return await commit(*batch)
+
+        monkeypatch.setattr(one.engine, "read", reading)
+        monkeypatch.setattr(one.engine.writer, "commit", committing)
+        await one.engine.submit(replace(commands(1), run=run))
+        assert (await removing[0]).changed == (1,)
+        assert await read(lambda reader: reader.run(str(run))) is not None

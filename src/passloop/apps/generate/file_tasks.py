@@ -115,7 +115,7 @@ class FileTasks:
                 given = await descriptors.patiently(partial(self._try_to_give, run, again=again))
 
     async def _try_to_give(self, run: RunId, *, again: bool) -> bool:
-        """False if it was to come after a task that was removed meanwhile."""
+        """False if the run, or a task that it was to come after, was removed meanwhile."""
         lacking = await self._engine.read(lambda reader: self._lacking(reader, run, again=again))
         try:
             if lacking is not None:

@@ -127,6 +127,23 @@ async def test_a_cell_that_was_to_come_before_the_files_and_was_removed_keeps_th
         assert await has_files_task(engine, run)
 
 
+async def test_a_run_that_was_removed_before_it_got_its_files_task_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with generating(tmp_path, QUICK) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run = await run_that_is_over(stand)
+
+        async def go() -> None:
+            cells = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,))))
+            await remove(engine, [TaskId(cell) for cell in cells])
+
+        first_time(monkeypatch, engine, "submit", go)
+        files.follow(run)
+        assert await files.wait(run)
+        assert await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,)))) == []
+
+
 async def test_cells_that_an_engine_retried_before_it_died_are_in_files_that_the_next_one_sees_to(
     tmp_path: Path,
 ) -> None:
