@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 
 from passloop.drivers.processes.keeper.records import sealed
+from passloop.drivers.workers.driver import WorkerDriver
 from passloop.engine.attempts import attempt_name
 from passloop.engine.witnesses import id_by_attempts
+from passloop.kernel.events import Exited, WorkerGone
 from passloop.store.connection import open_writing
 from passloop.store.database import Store
 from passloop.store.home import Home
 from passloop.store.repair import repair
+from tests.support.attempts import Heard
 from tests.support.damage import lose_meta_of
 from tests.support.store_rows import a_submission
+from tests.support.warm import call_of, call_order
 
 
 @pytest.fixture
@@ -54,3 +58,24 @@ def test_the_newest_whole_record_says_whose_the_home_is(home: Home) -> None:
     for attempt, text in ((11, b'{"name": "cccccccc-11"}'), (12, sealed(b'{"name": 12}')), (13, sealed(b"[]"))):
         leave(home, attempt, text)
     assert id_by_attempts(home) == "bbbbbbbb"
+
+
+async def test_a_home_with_warm_work_alone_is_known_by_a_worker_and_by_the_ends_of_its_cells(home: Home) -> None:
+    """The start record of a cell on a warm worker names nobody: it is a link to one that all its cells have."""
+    driver, heard = WorkerDriver(home.path), Heard()
+    order = call_order(home.path, 7, call_of("nothing"), name=attempt_name("0badcafe", 7))
+    ended = order.directory / "exit.json"
+    await driver.start(heard)
+    try:
+        driver.launch(order)
+        await heard.until(Exited, 7)
+        ended.rename(ended.with_name("taken away"))
+        assert id_by_attempts(home) == "0badcafe"
+        driver.evict(order.attempt)
+        await heard.until(WorkerGone, 7)
+    finally:
+        await driver.stop()
+    assert (order.directory / "start.json").exists()
+    assert id_by_attempts(home) is None
+    ended.with_name("taken away").rename(ended)
+    assert id_by_attempts(home) == "0badcafe"

@@ -17,7 +17,10 @@ from passloop.kernel.ids import CPU
 
 from .protocol import HEADER
 
-__all__ = ["cell_message", "worker_launch", "worker_name"]
+__all__ = ["WORKER_SUFFIX", "cell_message", "worker_launch", "worker_name"]
+
+WORKER_SUFFIX = "-worker"
+"""What a worker's name has more than that of the attempt it began with."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,7 +35,7 @@ THREAD_VARIABLES = (
 
 def worker_name(launch: Launch) -> str:
     """The worker's name, unique on the box: what its process has as PASSLOOP_ATTEMPT_ID."""
-    return f"{launch.name}-worker"
+    return f"{launch.name}{WORKER_SUFFIX}"
 
 
 def worker_launch(launch: Launch, directory: Path) -> Launch:
