@@ -1,8 +1,9 @@
 """What makes two measurements the same: the hash of a candidate, and the id of all that a study measures under.
 
-The id holds what determines measurements (engine, load, version) and nothing of the search, so that another space,
-sampler or SLO finds what was measured. Goodput and attainment are measured against limits: where they are asked for,
-the limits are part of it.
+The id holds what a spec determines measurements by (engine, load) and nothing of the search, so that another space,
+sampler or SLO finds what was measured. The server's version is not in it: only a server that runs tells it; what was
+measured with another one is told apart by `scoring/likeness.py`. Goodput and attainment are measured against limits:
+where they are asked for, the limits are part of it.
 """
 
 from __future__ import annotations

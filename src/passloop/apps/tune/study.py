@@ -117,8 +117,8 @@ class Study:
 
     @cached_property
     def id(self) -> str:
-        """16 hex digits of what determines measurements: engine, load, version; of the limits, too, where requests are
-        counted by them.
+        """16 hex digits of what a spec determines measurements by: engine and load; of the limits, too, where requests
+        are counted by them.
         """
         engine = self.engine_order(())
         load = {**_plain(self.load), "prompts": self._prompts_told}

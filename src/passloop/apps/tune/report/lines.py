@@ -16,7 +16,17 @@ from .document import objective_name
 from .standing import Standing
 from .units import bare_text, figure_text, gain_text, short_name, slo_text
 
-__all__ = ["COLOURS", "TableCell", "closing_lines", "headings", "params_text", "rivals_text", "trial_cells", "why_not"]
+__all__ = [
+    "COLOURS",
+    "TableCell",
+    "closing_lines",
+    "headings",
+    "params_text",
+    "rivals_text",
+    "trial_cells",
+    "unlike_text",
+    "why_not",
+]
 
 COLOURS = {
     "complete": "green",
@@ -77,7 +87,8 @@ def trial_cells(standing: Standing, trial: Trial, *, note: str = "", now: int | 
     cells.append(TableCell(span_text(_seconds(trial, now))))
     state = standing.state_of(trial)
     cells.append(TableCell("best" if best else state, COLOURS.get(state, "")))
-    cells.append(TableCell(note or why_not(standing, trial)))
+    told = filter(None, (why_not(standing, trial), standing.unlike.get(trial.number, "")))
+    cells.append(TableCell(note or "; ".join(told)))
     return cells
 
 
@@ -121,6 +132,8 @@ def closing_lines(standing: Standing) -> Iterator[str]:
         yield f"{count} of the space cannot run here: {reason}"
     if standing.unfinished:
         yield _unfinished(standing.unfinished)
+    if standing.unlike:
+        yield unlike_text(standing)
     best = standing.best
     if best is None:
         yield from _no_best(standing)
@@ -136,6 +149,15 @@ def closing_lines(standing: Standing) -> Iterator[str]:
     if standing.rivals:
         yield f"  {rivals_text(standing)}"
     yield f"  {shlex.join(standing.command(best))}"
+
+
+def unlike_text(standing: Standing) -> str:
+    """Which trials were not measured like the last one, and how they are."""
+    trials = [trial for trial in standing.trials if trial.number in standing.unlike]
+    hows = "; ".join(dict.fromkeys(standing.unlike.values()))
+    tasks = " ".join(str(trial.task) for trial in trials[:MOST_NAMED])
+    forget = f"forget them: `passloop rm {tasks}`, then the same command"
+    return f"measured otherwise: {_numbers(trials)} ({hows}); no gain is told between the two; {forget}"
 
 
 def rivals_text(standing: Standing) -> str:

@@ -17,7 +17,7 @@ from passloop.apps.tune.search.budgets import MS_PER_HOUR
 from passloop.apps.tune.study_view import Trial
 
 from .document import objective_name
-from .lines import headings, rivals_text, trial_cells, why_not
+from .lines import headings, rivals_text, trial_cells, unlike_text, why_not
 from .plots import against, importance, load_curves, parallel, progress
 from .standing import Standing
 from .timeline import timeline
@@ -79,6 +79,7 @@ def _header(standing: Standing) -> Markup:
         ("load", ", ".join(point.name for point in study.load.points)),
         *([("GPU-hours", f"{hours:.2f}")] if hours else []),
         *([("ended", standing.stop)] if standing.stop else []),
+        *([("beware", unlike_text(standing))] if standing.unlike else []),
     ]
     listed = [element("div", element("dt", name), element("dd", text)) for name, text in facts]
     return element(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from passloop.apps.secrecy import looks_secret
 from passloop.apps.tune.records import Document, Failure, Objective
 from passloop.apps.tune.scoring.gain import Gain, gain
+from passloop.apps.tune.scoring.likeness import unlike
 from passloop.apps.tune.scoring.objectives import objective_value
 from passloop.apps.tune.scoring.slo import Judgement, judge
 from passloop.apps.tune.search.told import Aims
@@ -137,11 +138,25 @@ class Standing:
         return None if trial.document is None else objective_value(trial.document, objective)
 
     def gain(self, trial: Trial, objective: Objective) -> Gain | None:
-        """What a trial gains against the baseline."""
+        """What a trial gains against the baseline; None where the two were not measured alike."""
         base = self.baseline
         if trial.document is None or base is None or base.document is None or trial is base:
             return None
+        if unlike(trial.document, base.document):
+            return None
         return gain(trial.document, base.document, objective)
+
+    @cached_property
+    def unlike(self) -> Mapping[int, str]:
+        """Measured trials, by number, that had another version of the server or other devices than the one that was
+        measured last, and which.
+        """
+        measured = [trial for trial in self.trials if trial.document is not None and trial.document.points]
+        last = max(measured, key=lambda trial: (trial.ended_at or 0, trial.task), default=None)
+        if last is None or last.document is None:
+            return {}
+        told = ((trial.number, unlike(trial.document, last.document)) for trial in measured if trial.document)
+        return {number: how for number, how in told if how}
 
     @cached_property
     def rivals(self) -> tuple[Trial, ...]:
@@ -156,6 +171,7 @@ class Standing:
             (trial, gain(best.document, trial.document, first))
             for trial in self.trials
             if trial is not best and trial.document is not None and self.is_feasible(trial)
+            if not unlike(trial.document, best.document)
         ]
         return tuple(trial for trial, found in gains if found and found.low is not None and not found.certain)
 

@@ -10,7 +10,7 @@ import pytest
 
 from passloop.apps.tune.records import Params
 from passloop.apps.tune.report.document import study_document
-from passloop.apps.tune.report.lines import closing_lines
+from passloop.apps.tune.report.lines import closing_lines, trial_cells
 from passloop.apps.tune.report.page import report_html
 from passloop.apps.tune.report.standing import Standing
 from passloop.apps.tune.report.timeline import timeline
@@ -63,6 +63,34 @@ def test_what_is_left_to_do_is_said_with_its_trials() -> None:
     lines = list(closing_lines(standing(GOOD, failed(MADE, 1, OTHER))))
     assert lines[1].startswith("not measured: trial 1; the same command tries it again")
     assert not any("not measured" in line for line in closing_lines(standing(GOOD)))
+
+
+def versioned(trial: Trial, version: str) -> Trial:
+    """The same trial, measured with this version of the server."""
+    assert trial.document is not None
+    return replace(trial, document=msgspec.structs.replace(trial.document, provenance={"engine_version": version}))
+
+
+def test_trials_of_another_version_are_told_and_no_gain_is_told_between_them() -> None:
+    new = [versioned(loaded(number, {**OTHER, "slots": number}, 400.0), "server 2") for number in (1, 2)]
+    told = standing(versioned(GOOD, "server 1"), *new)
+    objective = told.aims.objectives[0]
+    assert [told.gain(trial, objective) for trial in new] == [None, None]
+    assert dict(told.unlike) == {0: "engine server 1, not server 2"}
+    assert [trial_cells(told, trial)[-1].text for trial in told.trials] == ["engine server 1, not server 2", "", ""]
+    said = [line for line in closing_lines(told) if line.startswith("measured otherwise: trial 0 (engine server 1")]
+    assert len(said) == 1
+    assert f"`passloop rm {GOOD.task}`" in said[0]
+    assert "measured otherwise" in report_html(told, made_at=0)
+
+
+def test_trials_that_are_alike_or_of_which_nothing_is_known_have_gains() -> None:
+    for told in (
+        standing(GOOD, loaded(1, OTHER, 400.0)),
+        standing(GOOD, versioned(loaded(1, OTHER, 400.0), "server 2")),
+    ):
+        assert told.gain(told.trials[1], told.aims.objectives[0]) is not None
+        assert not any("otherwise" in line for line in closing_lines(told))
 
 
 def test_the_nearest_may_be_a_trial_that_was_given_up() -> None:
