@@ -15,6 +15,7 @@ from passloop.apps.tune.report.stored import standing_of
 from passloop.apps.tune.search.expander import KIND, TuneExpander, declared_of, parallel_of
 from passloop.apps.tune.study import Study
 from passloop.apps.tune.study_view import ORDER, Trial, trials_of
+from passloop.devices.base import Inventory
 from passloop.drivers.base import Launch
 from passloop.kernel.ids import RunId
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -30,7 +31,8 @@ FAILURE = Outcome(kind=OutcomeKind.FAILURE, exit_code=1)
 class Tuned:
     """One study on one home. `asked` is every order that a trial was started with, in that order."""
 
-    def __init__(self, folder: Path, study: Study, *, cpus: int = 4) -> None:
+    def __init__(self, folder: Path, study: Study, *, cpus: int = 4, inventory: Inventory | None = None) -> None:
+        self._inventory = inventory
         self.rig = Rig(folder, cpus=cpus)
         self.study = study
         self.asked: list[Order] = []
@@ -38,8 +40,8 @@ class Tuned:
 
     async def open(self) -> None:
         """An engine; after `kill` the next one."""
-        engine = self.rig.open()
-        engine.expansions.register(KIND, TuneExpander(self.rig.clock))
+        engine = self.rig.open(inventory=self._inventory)
+        engine.expansions.register(KIND, TuneExpander())
         await engine.start()
 
     async def declare(self, study: Study | None = None) -> None:

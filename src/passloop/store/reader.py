@@ -20,7 +20,7 @@ from .connection import REPAIR_HINT, open_reading, translated
 from .errors import StoreDamaged, StoreMissing
 from .filters import TaskFilter, conditions_of
 from .home import Home
-from .journal import JournalRow, rows_after, rows_before
+from .journal import JournalRow, last_row, rows_after, rows_before
 from .limits import LimitStep, limit_steps_of
 from .listing import Page, groups_of, page_of
 from .lookups import Keyed, environment, keyed
@@ -150,6 +150,12 @@ class Reader:
         """The number of the last committed batch; 0 before the first."""
         with self._asking() as connection:
             return int(connection.execute(statement("select_last_seq")).get)
+
+    def last_now(self) -> int:
+        """Engine time of the last committed batch, in ms; 0 before the first."""
+        with self._asking() as connection:
+            last = last_row(connection)
+            return 0 if last is None else last.now
 
     def attempts(self, task: int) -> list[AttemptRow]:
         """All attempts of a task, oldest first."""

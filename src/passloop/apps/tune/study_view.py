@@ -132,7 +132,8 @@ def trials_of(reader: Reader, study: str) -> tuple[Trial, ...]:
         order = _order_of(view)
         if order is not None:
             before = newest.get(order.hash)
-            found = _trial(view, order, before.gpu_ms if before is not None else 0)
+            held = _held(reader, view) + (before.gpu_ms if before is not None else 0)
+            found = _trial(view, order, held)
             kept = before is not None and before.state == "complete" and found.is_final and found.state != "complete"
             newest[order.hash] = replace(before, gpu_ms=found.gpu_ms) if before is not None and kept else found
     return tuple(sorted(newest.values(), key=lambda trial: (trial.number, trial.task)))
@@ -161,14 +162,17 @@ def _trial(view: TaskView, order: Order, gpu_ms: int) -> Trial:
         submitted_at=row.submitted_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
-        gpu_ms=gpu_ms + (_held([latest]) if latest is not None else 0),
+        gpu_ms=gpu_ms,
         document=document,
         complaint=complaint,
     )
 
 
-def _held(attempts: Iterable[AttemptRow]) -> int:
-    """GPU-milliseconds of attempts that have ended."""
+def _held(reader: Reader, view: TaskView) -> int:
+    """GPU-milliseconds of a task's attempts that have ended."""
+    attempts: Iterable[AttemptRow] = () if view.latest is None else (view.latest,)
+    if view.row.attempts > 1:
+        attempts = reader.attempts(view.row.id)
     return sum(
         len(each.allocation.devices) * (each.ended_at - each.admitted_at)
         for each in attempts

@@ -21,7 +21,6 @@ from passloop.apps.tune.scoring.objectives import objective_value
 from passloop.apps.tune.study import Study, study_of_text
 from passloop.apps.tune.study_view import Trial, trials_of
 from passloop.apps.tune.vram import Peak
-from passloop.clock import Clock, SystemClock
 from passloop.engine.expanding import ExpandAsk, Expansion
 from passloop.kernel.events import PoolDeclared, PoolKind, SourceDeclared
 from passloop.kernel.source_rows import ResidentGuard, SourcePlan, TemplateNode
@@ -65,14 +64,11 @@ class StudyPaused(Exception):
 class TuneExpander:
     """Writes out the trials of studies."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
-
     async def expand(self, ask: ExpandAsk) -> Expansion:
         """The next trial, or the end of the study. Raises `StudyPaused`."""
         study = await asyncio.to_thread(_study, ask.spec)
-        trials = await ask.read(lambda reader: trials_of(reader, study.id))
-        return await asyncio.to_thread(_expanded, ask, study, trials, self._clock.wall())
+        trials, now = await ask.read(lambda reader: (trials_of(reader, study.id), reader.last_now()))
+        return await asyncio.to_thread(_expanded, ask, study, trials, now)
 
 
 def _expanded(ask: ExpandAsk, study: Study, trials: Sequence[Trial], now: int) -> Expansion:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from passloop.devices.virtual import VirtualInventory
 from passloop.engine.retrying import retry
 from passloop.kernel.events import Cancelled, SourceRetried
 from passloop.kernel.ids import TaskId
@@ -237,3 +239,41 @@ async def test_the_best_is_the_same_whichever_of_two_equal_trials_ends_first(tmp
         best = made.standing().best
         assert best is not None
         assert best.number == 0
+
+
+HOUR = 3_600_000
+
+
+def on_gpus(folder: Path, **search: Any) -> Tuned:
+    """A study whose trials have one of two GPUs each."""
+    told = {**spec(**search), "resources": {"gpus": 1}}
+    return Tuned(folder, study(told), inventory=VirtualInventory((80_000, 80_000)))
+
+
+async def test_time_that_the_machine_slept_is_no_gpu_time_of_what_runs(tmp_path: Path) -> None:
+    made = on_gpus(tmp_path, max_gpu_hours=2)
+    await made.open()
+    await made.declare()
+    await made.until_live(2)
+    made.rig.alarm.advance(HOUR // 4)
+    made.rig.clock.set_wall(12 * HOUR)  # asleep: engine time stood still
+    made.end(0)
+    await made.until_live(2)
+    assert sorted(made.live) == [1, 2]
+    await made.rig.close()
+
+
+async def test_gpu_time_of_a_trial_counts_every_attempt_of_its_task(tmp_path: Path) -> None:
+    made = on_gpus(tmp_path, max_parallel=1)
+    await made.open()
+    await made.declare()
+    await made.until_live(1)
+    made.rig.alarm.advance(HOUR)
+    made.end(0, None, outcome=Outcome(OutcomeKind.LOST, engine_lost=True))
+    await made.rig.until(lambda: made.trials()[0].attempt == 2 and 0 in made.live)
+    assert made.trials()[0].gpu_ms == HOUR
+    made.rig.alarm.advance(HOUR // 2)
+    made.end(0)
+    await made.rig.until(lambda: 1 in made.live)
+    assert made.trials()[0].gpu_ms == HOUR + HOUR // 2
+    await made.rig.close()
