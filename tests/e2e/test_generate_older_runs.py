@@ -16,8 +16,9 @@ from passloop.cli.client import Client
 from passloop.cli.generating import Generate
 from passloop.kernel.events import GroupHeld
 from passloop.kernel.ids import TaskId
+from passloop.kernel.source_rows import SourceState
 from passloop.testing.script import Fault, ModelScript, Script
-from tests.support.generating import GenerateStand, generating
+from tests.support.generating import GenerateStand, generating, model_columns
 
 pytestmark = pytest.mark.timeout(60)
 OTHER = [{"name": "text", "kind": "llm_text", "model": "m", "prompt": "say something else"}]
@@ -55,3 +56,35 @@ async def test_a_file_task_of_an_older_run_leaves_the_file_to_a_newer_one_that_i
         await asyncio.to_thread(Client(str(tmp_path / "home")).post, "/generate", body)
         assert await asyncio.to_thread(write_files, tmp_path / "home", 1) is None
         assert (tmp_path / "made.parquet").stat() == made
+
+
+async def under_way(stand: GenerateStand, run: int) -> None:
+    """Until all row groups of a run are tasks."""
+    async for _ in stand.host.engine.journal_marks(0, pause=0):
+        source = await stand.host.engine.read(lambda reader: reader.source(run))
+        if source is not None and source.row.state is SourceState.EXHAUSTED:
+            return
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before_it_began", "while_it_asks"])
+async def test_a_run_that_is_cancelled_leaves_the_file_as_it_was(tmp_path: Path, *, begun: bool) -> None:
+    silent = Script(default=ModelScript(latency=0), models={"silent": ModelScript(latency=50_000)})
+    async with generating(tmp_path, silent) as stand:
+        assert await followed(stand, stand.dataset()) == 0
+        made = pq.read_table(tmp_path / "made.parquet")
+        client, loop = Client(str(tmp_path / "home")), asyncio.get_running_loop()
+        if not begun:
+            await stand.host.engine.send(GroupHeld("default"))
+
+        def cancel(run: int) -> None:
+            if begun:
+                asyncio.run_coroutine_threadsafe(under_way(stand, run), loop).result(30)
+            client.post("/tasks/cancel", {"select": [f"@{run}"]})
+
+        edited = Generate(stand.dataset(**model_columns("silent")), home=str(tmp_path / "home"))
+        summary = await asyncio.to_thread(edited.work, client, cancel)
+        assert summary is not None
+        assert (summary.exit_code, summary.written, summary.incomplete_out) == (1, False, None)
+        assert any("is as it was" in line for line in summary.lines())
+        assert pq.read_table(tmp_path / "made.parquet").equals(made)
+        assert not (tmp_path / "made.incomplete.parquet").exists()

@@ -51,6 +51,7 @@ class Generate:
         self._told = ""
         self._due: float | None = None
         self._files_are_there = False
+        self._was_cancelled = False
         self.run: Mapping[str, Any] | None = None
 
     def work(self, client: Client, note: Callable[[int], None]) -> Summary | None:
@@ -107,7 +108,7 @@ class Generate:
 
     def _settle(self, reader: Reader) -> Settled:
         try:
-            return self._settling.settle(reader, writes=not self._files_are_there)
+            return self._settling.settle(reader, writes=not self._files_are_there, cancelled=self._was_cancelled)
         except OSError as refused:
             what = f"the dataset cannot be written to {self.dataset.out}: {refused.strerror}"
             raise CliError(
@@ -156,7 +157,8 @@ class Generate:
         """Whether the task has ended that writes the files of the run as it is now, or there is to be none."""
         assert self.run is not None
         source = None if not self._writes else reader.source(int(self.run["id"]))
-        if source is None or source.row.state == "cancelled" or not makes_files(source.spec):
+        self._was_cancelled = source is not None and source.row.state == "cancelled"
+        if source is None or self._was_cancelled or not makes_files(source.spec):
             return True
         task = newest_file_task(reader, source)
         self._files_are_there = task is not None and task.row.state == "succeeded"

@@ -30,7 +30,9 @@ _FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 
 @dataclass(slots=True)
 class GatheredRow:
-    """One row. `reason` says why it was dropped; `missing` are the columns without a value, with their task if any."""
+    """One row. `reason` says why it was dropped; `missing` are the columns without a value, with their task if any.
+    `cancelled` says that one of these was taken back.
+    """
 
     row: int
     status: Status
@@ -39,6 +41,7 @@ class GatheredRow:
     missing: dict[str, int | None] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
+    cancelled: bool = False
 
 
 def gather_unit(reader: Reader, dataset: Dataset, unit: int, cells: UnitCells | None = None) -> list[GatheredRow]:
@@ -75,6 +78,7 @@ def _gathered(
         else:
             found.missing[cell.column.name] = None if task is None else task.task
             is_open = is_open or task is None or task.state not in _FINAL
+            found.cancelled = found.cancelled or (task is not None and task.state == "cancelled")
     made = row_of(dataset, unit.givens[row], answered)
     found.values, found.wrong = made.values, made.wrong
     found.missing |= dict.fromkeys(made.wrong)

@@ -64,6 +64,13 @@ class PartStore:
         except (OSError, ValueError, KeyError):
             return None
 
+    def rows(self, path: Path) -> int:
+        """How many rows a file has; 0 if it is not there, or is none of rows."""
+        try:
+            return int(parquet().read_metadata(path).num_rows) if path.exists() else 0
+        except (OSError, ValueError):
+            return 0
+
     def remove(self) -> None:
         """Delete the parts: the file has everything. Whoever is writing one now keeps the folder."""
         crashpoint("before_parts_go")

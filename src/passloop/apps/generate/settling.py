@@ -28,10 +28,13 @@ _SAMPLES = 3
 
 @dataclass(slots=True)
 class Tally:
-    """Counts over rows. `missing` is how many cells lack a value by column, `samples` the tasks of the first."""
+    """Counts over rows. `missing` is how many cells lack a value by column, `samples` the tasks of the first; of the
+    rows `cancelled`, a cell was taken back.
+    """
 
     kept: int = 0
     incomplete: int = 0
+    cancelled: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[int]] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class Tally:
             self.dropped[row.reason] += 1
         else:
             self.incomplete += 1
+        self.cancelled += row.cancelled
         for name, task in row.missing.items():
             self.missing[name] += 1
             tasks = self.samples.setdefault(name, [])
@@ -70,7 +74,7 @@ class Tally:
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What became of a dataset. `whole` says that all rows are there, or dropped as was asked and not all for want of
-    an answer.
+    an answer; `left`, that the file is as it was, since this run was cancelled before it had as many rows.
     """
 
     tally: Tally
@@ -78,6 +82,7 @@ class Settled:
     out: Path
     incomplete_out: Path
     whole: bool
+    left: bool = False
 
 
 class Settling:
@@ -104,10 +109,10 @@ class Settling:
         self._parts.write(path, kept, self._dataset.outputs, tally.told())
         return True
 
-    def settle(self, reader: Reader, *, writes: bool = True) -> Settled:
+    def settle(self, reader: Reader, *, writes: bool = True, cancelled: bool = False) -> Settled:
         """Write the dataset from all row groups; what lacks something goes into a file beside it.
 
-        Without `writes` it only counts.
+        Without `writes` it only counts. What was `cancelled`, the run or cells of it, replaces no file of more rows.
         """
         tally, pieces, lacking = Tally(), [], []
         target = self._dataset.spec.target
@@ -126,10 +131,11 @@ class Settling:
             kept = [row.values for row in rows if row.status == "kept"]
             pieces.append(lambda kept=kept: table_of(kept, self._dataset.outputs))
         whole = not tally.incomplete and not tally.barren if target is None else tally.kept >= target
-        if writes:
+        left = (cancelled or tally.cancelled > 0) and not whole and tally.kept < self._parts.rows(self._dataset.out)
+        if writes and not left:
             self._write(reader, tally, pieces, lacking, whole=whole)
         tally.kept = tally.kept if target is None else min(tally.kept, target)
-        return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, whole)
+        return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, whole, left)
 
     def written(self) -> Settled | None:
         """What the file says of itself, if it is that of the whole dataset and these very cells; late parts are

@@ -43,7 +43,8 @@ class Failure(NamedTuple):
 
 class Summary(NamedTuple):
     """How a run of a dataset ended. `unknown` counts calls of which nobody knows whether they were paid for; of the
-    columns in `untold` answers came, and no endpoint said how many tokens they took.
+    columns in `untold` answers came, and no endpoint said how many tokens they took. If it is not `written`, the file
+    is as it was: the run was cancelled before it had as many rows.
     """
 
     counts: Mapping[str, int]
@@ -55,6 +56,7 @@ class Summary(NamedTuple):
     incomplete_out: str | None
     whole: bool
     untold: tuple[str, ...] = ()
+    written: bool = True
 
     def usage_text(self, name: str) -> str:
         """What the answers of a column took, for people."""
@@ -87,6 +89,7 @@ class Summary(NamedTuple):
             "unknown_calls": self.unknown,
             "untold_usage": list(self.untold),
             "out": self.out,
+            "written": self.written,
             "incomplete_out": self.incomplete_out,
             "failures": [failure._asdict() for failure in self.failures],
         }
@@ -94,14 +97,16 @@ class Summary(NamedTuple):
     def lines(self) -> list[str]:
         """For people."""
         counts = self.counts
-        head = f"{counts['kept']:,} rows -> {self.out}"
+        head = f"{counts['kept']:,} rows " + (f"-> {self.out}" if self.written else "are there")
         if counts["dropped"]:
             reasons = ", ".join(f"{count:,} by {reason}" for reason, count in self.dropped.items())
             head += f"; {counts['dropped']:,} dropped ({reasons})"
         lines = [head, *(f"  {name}: {self.usage_text(name)}" for name in self.usage)]
         if self.unknown:
             lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
-        if self.incomplete_out is not None:
+        if not self.written:
+            lines.append(f"cancelled before there were as many rows as in {self.out}: the file is as it was")
+        elif self.incomplete_out is not None:
             lines.append(f"partial: {counts['incomplete']:,} rows lack something -> {self.incomplete_out}")
         elif self.barren:
             lines.append("partial: nothing was kept, since no row has all its answers")
@@ -131,12 +136,18 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
         failures=tuple(_failures(reader, dataset, settled)) if _is_held(dataset, settled) else (),
         unknown=unknown,
         out=str(settled.out),
-        incomplete_out=str(settled.incomplete_out) if not settled.whole and tally.incomplete else None,
+        incomplete_out=_beside(settled),
         whole=settled.whole,
         untold=tuple(
             name for name, each in usage.items() if not each["input"] and _was_answered(reader, dataset, name)
         ),
+        written=not settled.left,
     )
+
+
+def _beside(settled: Settled) -> str | None:
+    """Where rows are that lack something."""
+    return str(settled.incomplete_out) if settled.tally.incomplete and not (settled.whole or settled.left) else None
 
 
 def _was_answered(reader: Reader, dataset: Dataset, column: str) -> bool:
