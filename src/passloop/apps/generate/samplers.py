@@ -9,7 +9,9 @@ import hashlib
 import math
 import random
 import uuid
+from array import array
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from .spec import Column, Conditional, Distributions
@@ -29,9 +31,17 @@ def sampled(column: Column, *, seed: int, row: int, known: Mapping[str, Any]) ->
 def shuffled_place(count: int, *, seed: int, column: str, row: int) -> int:
     """Which of `count` records a row gets: each once before any comes again, in another order each time."""
     turn, place = divmod(row, count)
-    order = list(range(count))
+    return _order(count, seed, column, turn)[place]
+
+
+@lru_cache(maxsize=32)
+def _order(count: int, seed: int, column: str, turn: int) -> array[int]:
+    """The order of a turn: shuffled once for all its rows, and kept in 8 bytes a record, of as many turns as there are
+    seed columns whose values are kept.
+    """
+    order = array("q", range(count))
     _dice(seed, column, -1 - turn).shuffle(order)
-    return order[place]
+    return order
 
 
 def distribution_of(column: Distributions) -> list[str]:

@@ -18,7 +18,7 @@ from passloop.apps.generate.dataset import dataset_of_text
 from passloop.apps.generate.parts import PartStore, table_of, write_file
 from passloop.apps.generate.prompts import BadAnswer, messages_for, value_of
 from passloop.apps.generate.rows import row_of
-from passloop.apps.generate.samplers import sampled
+from passloop.apps.generate.samplers import _order, sampled
 from passloop.apps.generate.schemas import NoJson, jsons_in
 from passloop.apps.generate.seeds import seeded
 from passloop.apps.generate.spec import Column
@@ -80,8 +80,11 @@ def test_seeds_come_in_their_order(tmp_path: Path) -> None:
     assert values(3, file="s.csv") == ["ann", "bob", "cyd"]
     assert values(4, file="s.jsonl", order="cycled") == ["ann", "bob", "ann", "bob"]
     assert values(2, file="s.parquet") == ["ann", "bob"]
+    _order.cache_clear()
     shuffled = values(6, file="s.csv", order="shuffled")
     assert sorted(shuffled[:3]) == sorted(shuffled[3:]) == ["ann", "bob", "cyd"]
+    assert shuffled == ["cyd", "ann", "bob", "cyd", "bob", "ann"], "as it was always"
+    assert _order.cache_info().misses == 2, "once for each time that all of them come"
     with pytest.raises(BadValue, match="only 3 records"):
         values(4, file="s.csv")
 
