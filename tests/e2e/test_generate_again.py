@@ -5,6 +5,7 @@ what was paid for is not paid for again.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,33 @@ async def test_what_is_told_was_paid_in_all_runs_and_is_what_the_cost_limit_coun
         with Reader.open(Home(tmp_path / "home")) as reader:
             assert CostGate.of_store(reader, dataset).cost(dataset) / UNIT == cost
         assert PartStore(dataset.out).told(dataset.out)["cost"] == {"text": cost}
+
+
+RANKED = [
+    {"name": "die", "kind": "sampler", "uniform": {}},
+    {"name": "rank", "kind": "python", "call": "ranks:rank", "needs": ["die"], "batch": True},
+    {"name": "text", "kind": "llm_text", "model": "m", "prompt": "one of {{ rank }}"},
+    {"name": "more", "kind": "llm_text", "model": "m", "prompt": "more of {{ text }}"},
+]
+
+
+async def test_what_waits_for_a_batch_is_asked_again_once_that_has_other_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ranks.py").write_text("def rank(rows):\n    return [len(rows)] * len(rows)\n")
+    async with generating(tmp_path, Script(default=ModelScript(latency=0))) as stand:
+
+        async def asked(**spec: Any) -> int:
+            before = stand.endpoint.count("answered")
+            assert (await stand.make(stand.dataset(columns=RANKED, **spec))).exit_code == 0
+            return stand.endpoint.count("answered") - before
+
+        with monkeypatch.context() as older:  # as cells were known until 2026-11-23
+            older.setattr(Dataset, "behind", defaultdict(tuple))
+            assert await asked(rows=2) == 4
+        assert await asked(rows=2) == 0, "it was paid for"
+        assert await asked(rows=3) == 2
+        assert await asked(rows=4) == 4, "the second group has another row"
+        assert await asked(rows=4, row_group=4) == 8
+        assert await asked(rows=4) == 0
+        assert written(tmp_path, "rank") == [2] * 4

@@ -35,11 +35,14 @@ _ON_DEAD = {"wait": "wait", "fail": "end", "drop_rows": "fail", "finish_rest": "
 
 @dataclass(frozen=True, slots=True)
 class CellPlace:
-    """One cell that is a task. `row` is the first of the group for a batch."""
+    """One cell that is a task. `row` is the first of the group for a batch, `former` the key that it had in older
+    stores (`former_keys.py`), if that was another.
+    """
 
     column: Column
     row: int
     key: str
+    former: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,17 @@ def cells_of(dataset: Dataset, unit: int) -> UnitCells:
     rows = dataset.rows_of(unit)
     givens = {row: dataset.given(row) for row in rows}
     found = []
+    batches: dict[str, str] = {}
     for column in dataset.tasks:
         if column.batch:
-            found.append(CellPlace(column, rows[0], dataset.batch_key(column, unit, givens)))
-        else:
-            found += [CellPlace(column, row, dataset.key(column, row, givens[row])) for row in rows]
+            batches[column.name] = dataset.batch_key(column, unit, givens)
+            found.append(CellPlace(column, rows[0], batches[column.name]))
+            continue
+        behind = [batches[name] for name in dataset.behind[column.name]]
+        for row in rows:
+            key = dataset.key(column, row, givens[row], behind)
+            former = dataset.key(column, row, givens[row]) if behind else None
+            found.append(CellPlace(column, row, key, former))
     return UnitCells(unit, givens, tuple(found))
 
 

@@ -1,7 +1,8 @@
 """A dataset as it is meant: the graph of its columns, its models, the identity of each cell, and what a row is given.
 
 Made from a spec file by the command line, and again from JSON text by the engine; both make the same. The identity of
-a cell is made of what determines its answer: its column, that of all columns before it, and the row's own inputs.
+a cell is made of what determines its answer: its column, that of all columns before it, the row's own inputs, and of a
+cell that is made of a whole row group all that determines that one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -115,15 +116,28 @@ class Dataset:
                 found[column.name] = seeded(column, self.folder, seed=self.spec.seed, row=row)
         return found
 
-    def key(self, column: Column, row: int, given: Mapping[str, Any]) -> str:
-        """The key of a cell; of a batch that of its row group, by its first row and the inputs of all."""
+    def key(self, column: Column, row: int, given: Mapping[str, Any], batches: Sequence[str] = ()) -> str:
+        """The key of a cell. `batches` are the keys of the batch cells that it waits for, by `behind`."""
         inputs = {name: given[name] for name in sorted(self.graph.given[column.name])}
-        return f"generate:{self.root}:{row}:{column.name}:{_hash([self.fingerprints[column.name], inputs])[:16]}"
+        told = [self.fingerprints[column.name], inputs, *([batches] if batches else ())]
+        return f"generate:{self.root}:{row}:{column.name}:{_hash(told)[:16]}"
 
     def batch_key(self, column: Column, unit: int, givens: Mapping[int, Mapping[str, Any]]) -> str:
-        """The key of a batch cell: a row group's."""
+        """The key of a batch cell: a row group's, by its rows and the inputs of all. So it need not name batches that
+        it waits for: they are of the same rows, and of inputs that are among its own.
+        """
         cells = [self.key(column, row, givens[row]) for row in self.rows_of(unit)]
         return f"generate:{self.root}:u{unit}:{column.name}:{_hash(cells)[:16]}"
+
+    @cached_property
+    def behind(self) -> Mapping[str, tuple[str, ...]]:
+        """The batch columns that each column waits for, directly or behind columns that are none."""
+        found: dict[str, tuple[str, ...]] = {}
+        for column in self.tasks:
+            before = self.graph.before[column.name]
+            names = {each for name in before for each in ((name,) if self.columns[name].batch else found[name])}
+            found[column.name] = tuple(sorted(names))
+        return found
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:

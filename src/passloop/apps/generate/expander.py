@@ -18,6 +18,7 @@ from passloop.kernel.source_rows import ResidentGuard, SourcePlan
 
 from .cells import cells_of, environment_id, new_tasks, template_of
 from .dataset import Dataset, dataset_of_text
+from .former_keys import as_stored
 from .own_code import codes_told
 from .target import Kept
 
@@ -51,7 +52,8 @@ class GenerateExpander:
             word = await ask.read(lambda reader: kept.word(reader, before=ask.unit))
             if word == "enough" or (word == "wait" and not ask.begun):
                 return Expansion(exhausted=word == "enough", rest=word == "wait")
-        unit = await asyncio.to_thread(cells_of, dataset, ask.unit)
+        cells = await asyncio.to_thread(cells_of, dataset, ask.unit)
+        unit = await ask.read(lambda reader: as_stored(reader, dataset, cells))
         known = await ask.read(lambda reader: reader.keyed([cell.key for cell in unit.cells]))
         text = _environment(ask.spec)
         environment = environment_id(text)

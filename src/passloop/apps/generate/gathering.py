@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .answers import CellAnswer, answer_of
 from .cells import CellPlace, UnitCells, cells_of
 from .dataset import Dataset
+from .former_keys import as_stored
 from .rows import row_of
 from .templates import TemplateFailed, evaluate
 
@@ -46,7 +47,7 @@ class GatheredRow:
 
 def gather_unit(reader: Reader, dataset: Dataset, unit: int, cells: UnitCells | None = None) -> list[GatheredRow]:
     """The rows of a row group, in their order. `cells` are those of the group, for who has them already."""
-    cells = cells_of(dataset, unit) if cells is None else cells
+    cells = as_stored(reader, dataset, cells_of(dataset, unit) if cells is None else cells)
     known = reader.keyed([cell.key for cell in cells.cells])
     by_row: dict[int, list[CellPlace]] = {row: [] for row in dataset.rows_of(unit)}
     for cell in cells.cells:

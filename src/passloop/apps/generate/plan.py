@@ -13,6 +13,7 @@ from passloop.apps.figures import span_text
 from .cells import cells_of
 from .costs import UNIT, cost_of, cost_text
 from .dataset import Dataset
+from .former_keys import as_stored
 from .graph import outputs_of
 from .prompts import tokens_estimate
 
@@ -136,7 +137,7 @@ def _missing(dataset: Dataset, reader: Reader | None) -> Counter[str]:
     left = 0 if reader is None else _answers(reader, dataset)
     unit = 0
     while reader is not None and left > 0 and unit < dataset.units:
-        cells = cells_of(dataset, unit).cells
+        cells = as_stored(reader, dataset, cells_of(dataset, unit)).cells
         known = reader.keyed([cell.key for cell in cells])
         lacking = [cell.column.name for cell in cells if cell.key not in known or known[cell.key].state != "succeeded"]
         found.update(lacking)

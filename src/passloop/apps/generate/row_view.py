@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .answers import answer_of
 from .cells import cells_of
 from .dataset import Dataset
+from .former_keys import as_stored
 from .gathering import gather_unit
 from .prompts import messages_for
 from .templates import TemplateFailed
@@ -23,7 +24,8 @@ def row_view(reader: Reader, dataset: Dataset, row: int) -> dict[str, Any]:
     """The row as JSON says it: its status, and for each column its value, prompt, what was said, and attempts."""
     unit = row // dataset.spec.row_group
     gathered = next(each for each in gather_unit(reader, dataset, unit) if each.row == row)
-    keys = {c.column.name: c.key for c in cells_of(dataset, unit).cells if c.row == row or c.column.batch}
+    cells = as_stored(reader, dataset, cells_of(dataset, unit)).cells
+    keys = {cell.column.name: cell.key for cell in cells if cell.row == row or cell.column.batch}
     columns = []
     for column in dataset.graph.order:
         told: dict[str, Any] = {"name": column.name, "kind": column.kind}
