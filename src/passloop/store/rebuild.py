@@ -11,7 +11,9 @@ from pathlib import Path
 import apsw
 
 from passloop.crashpoints import crashpoint
+from passloop.kernel.ids import AttemptId
 from passloop.kernel.tasks import FINAL_STATES, TaskRow
+from passloop.kernel.workers import WORKERS, Workers, kept_back_in, workers_in
 
 from .connection import open_writing, transaction, translated
 from .identity import write_id
@@ -81,6 +83,7 @@ def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked:
     last = _write_journal(connection, journal, marked)
     lost = max(0, marked - max((int(row[0]) for row in journal), default=0))
     _reconcile(connection)
+    _forget_workers_of_lost_attempts(connection)
     read = set(salvaged["tasks"])
     restored = [int(row[0]) for row in tasks if row not in read]
     held = _hold_uncertain(connection, restored, lost=lost)
@@ -183,6 +186,22 @@ def _reconcile(connection: apsw.Connection) -> None:
     connection.execute(statement("repair_follow_attempts"))
     for name in ("repair_delete_cells", "repair_end_units", "repair_end_sources"):
         connection.execute(statement(name))
+
+
+def _forget_workers_of_lost_attempts(connection: apsw.Connection) -> None:
+    """A worker whose attempts are lost would be busy for ever; as one that nobody knows it is ended by the next engine.
+    An attempt that is lost cannot be given its start, either.
+    """
+    text = {name: state for name, _, state in connection.execute(statement("select_pools"))}.get(WORKERS)
+    if text is None:
+        return
+    live = {row[0] for row in connection.execute(statement("select_live_attempts"))}
+    left = Workers()
+    for worker in workers_in(str(text)):
+        if live.issuperset(worker.attempts):
+            left.add(worker)
+    left.kept_back.update((AttemptId(number), None) for number in sorted(kept_back_in(str(text)) & live))
+    connection.execute(statement("upsert_pool"), (WORKERS, WORKERS, left.text()))
 
 
 def _hold_uncertain(connection: apsw.Connection, restored: Sequence[int], *, lost: int) -> tuple[int, ...]:

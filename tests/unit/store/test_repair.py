@@ -11,10 +11,13 @@ import apsw
 import pytest
 
 from passloop.crashpoints import VARIABLE
-from passloop.kernel.changes import AttemptChanged, TaskChanged
+from passloop.kernel import invariants
+from passloop.kernel.changes import AttemptChanged, PoolChanged, TaskChanged
+from passloop.kernel.ids import AttemptId
 from passloop.kernel.machine import Machine
 from passloop.kernel.resources import Allocation
 from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.kernel.workers import WORKERS, Worker, Workers
 from passloop.store import salvage
 from passloop.store.connection import open_copy, open_writing
 from passloop.store.database import Store
@@ -161,6 +164,42 @@ def test_a_running_task_whose_attempt_is_lost_is_held(home: Home) -> None:
     report = repair(home)
     assert 11 in report.held
     assert states(home)[11] == "held"
+
+
+def fill_with_workers(home: Home) -> Workers:
+    """As `fill`; worker 3 is parked, 11 runs attempt 11."""
+    fill(home)
+    workers = Workers()
+    for number in (3, 11):
+        workers.add(Worker(AttemptId(number), "workers", 1, "a model", ""))
+    workers.give(workers.by_id[11], AttemptId(11))
+    workers.kept_back[AttemptId(11)] = None
+    store = Store.open(home)
+    store.commit(a_batch([PoolChanged(WORKERS, WORKERS, workers.text())]))
+    store.close()
+    return workers
+
+
+def test_workers_of_attempts_that_are_lost_are_forgotten(home: Home) -> None:
+    """They would be busy for ever, and a start that was kept back for a lost attempt ended each engine."""
+    fill_with_workers(home)
+    spoil_table(home, "attempts")
+    assert 11 in repair(home).held
+    store = Store.open(home)
+    machine, now = Machine.restore(store.load()), store.last_now
+    store.close()
+    machine.handle([], now, 0)
+    invariants.check(machine, now)
+    assert list(machine.state.workers.by_id) == [3]
+
+
+def test_workers_of_attempts_that_are_there_stay(home: Home) -> None:
+    before = fill_with_workers(home)
+    spoil_table(home, "runs")
+    repair(home)
+    store = Store.open(home)
+    assert Machine.restore(store.load()).state.workers.text() == before.text()
+    store.close()
 
 
 @pytest.mark.parametrize("table", ["tasks_by_state", "attempts_by_task", "meta", "runs"])
