@@ -12,17 +12,18 @@ import apsw
 
 from passloop.crashpoints import crashpoint
 from passloop.kernel.ids import AttemptId
-from passloop.kernel.tasks import FINAL_STATES, TaskRow
+from passloop.kernel.tasks import FINAL_STATES, Outcome, OutcomeKind, TaskRow
 from passloop.kernel.workers import WORKERS, Workers, kept_back_in, workers_in
 
 from .connection import open_writing, transaction, translated
 from .identity import write_id
 from .journal import JournalRow, append_row
 from .migrate import migrate
-from .records import TASK_FIELDS, Values
+from .records import TASK_FIELDS, Values, encode_json
 from .removed import Ranges, covers, ranges_in, write_ranges
 from .salvage import TABLES
 from .sql import statement
+from .telling import told
 
 __all__ = ["Rebuilt", "rebuild"]
 
@@ -35,6 +36,7 @@ IDS_LEFT_OUT = 100_000
 
 FROM_BACKUP = "restored from a backup; it may have run since: look at it, then release it"
 COMMITS_LOST = "what happened to it last was lost with the store; look at it, then release it"
+HOME_LOST = "whose it was when it started was lost with the store, so it may run still; look at it, then release it"
 PAYLOAD_LOST = "its command was lost with the store; remove it and submit it again"
 
 
@@ -81,12 +83,13 @@ def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked:
         write_id(connection, home_id)
     journal = [*backup.get("journal", ()), *salvaged["journal"]]
     last = _write_journal(connection, journal, marked)
+    strange = [] if home_id is not None else _end_live_attempts(connection, last.now)
     lost = max(0, marked - max((int(row[0]) for row in journal), default=0))
     _reconcile(connection)
     _forget_workers_of_lost_attempts(connection)
     read = set(salvaged["tasks"])
     restored = [int(row[0]) for row in tasks if row not in read]
-    held = _hold_uncertain(connection, restored, lost=lost)
+    held = _hold_uncertain(connection, restored, strange, lost=lost)
     return Rebuilt(
         last_seq=last.seq,
         from_backup=len(restored),
@@ -188,6 +191,16 @@ def _reconcile(connection: apsw.Connection) -> None:
         connection.execute(statement(name))
 
 
+def _end_live_attempts(connection: apsw.Connection, now: int) -> list[int]:
+    """Call lost what runs, and return its tasks: under the new id that this home gets nobody finds it again, so each
+    would be taken for one that never began, and started beside itself.
+    """
+    tasks = [int(str(row[1])) for row in connection.execute(statement("select_live_attempts"))]
+    outcome = encode_json(told(Outcome(OutcomeKind.LOST, message=HOME_LOST)))
+    connection.execute(statement("repair_end_attempts"), (now, outcome))
+    return tasks
+
+
 def _forget_workers_of_lost_attempts(connection: apsw.Connection) -> None:
     """A worker whose attempts are lost would be busy for ever; as one that nobody knows it is ended by the next engine.
     An attempt that is lost cannot be given its start, either.
@@ -204,10 +217,13 @@ def _forget_workers_of_lost_attempts(connection: apsw.Connection) -> None:
     connection.execute(statement("upsert_pool"), (WORKERS, WORKERS, left.text()))
 
 
-def _hold_uncertain(connection: apsw.Connection, restored: Sequence[int], *, lost: int) -> tuple[int, ...]:
+def _hold_uncertain(
+    connection: apsw.Connection, restored: Sequence[int], strange: Sequence[int], *, lost: int
+) -> tuple[int, ...]:
     rows = connection.execute(statement("repair_select_startable")).fetchall()
     startable = {int(str(task)): bool(has_payload) for task, has_payload in rows}
     reasons = {task: PAYLOAD_LOST for task, has_payload in startable.items() if not has_payload}
+    reasons |= {task: HOME_LOST for task in strange if task in startable and task not in reasons}
     unknown = {int(str(task)) for (task,) in connection.execute(statement("repair_select_lost_attempts"))}
     reasons |= {task: COMMITS_LOST for task in unknown if task not in reasons}
     if lost:

@@ -11,14 +11,20 @@ from passloop.drivers.processes.keeper.records import sealed
 from passloop.drivers.workers.driver import WorkerDriver
 from passloop.engine.attempts import attempt_name
 from passloop.engine.witnesses import id_by_attempts
+from passloop.kernel import invariants
+from passloop.kernel.changes import AttemptChanged, TaskChanged
 from passloop.kernel.events import Exited, WorkerGone
+from passloop.kernel.machine import Machine
+from passloop.kernel.resources import Allocation
+from passloop.kernel.tasks import OutcomeKind, TaskState
 from passloop.store.connection import open_writing
 from passloop.store.database import Store
 from passloop.store.home import Home
+from passloop.store.reader import Reader
 from passloop.store.repair import repair
 from tests.support.attempts import Heard
 from tests.support.damage import lose_meta_of
-from tests.support.store_rows import a_submission
+from tests.support.store_rows import a_batch, a_submission, a_task, an_attempt, an_end
 from tests.support.warm import call_of, call_order
 
 
@@ -35,16 +41,20 @@ def leave(home: Home, attempt: int, text: bytes) -> None:
     (folder / "start.json").write_bytes(text)
 
 
-def test_a_repair_without_the_page_of_meta_keeps_the_id_that_attempts_have(home: Home) -> None:
-    """Of a store of an earlier version, which has it in that page alone."""
-    store = Store.open(home)
-    store.commit(a_submission())
-    store.close()
-    leave(home, 7, sealed(json.dumps({"name": attempt_name(store.home_id, 7)}).encode()))
+def forget_id(home: Home) -> None:
+    """As if an earlier version had made the store, which has the id in the page of `meta` alone, and that is lost."""
     connection = open_writing(home.database)
     connection.pragma("application_id", 0)
     connection.close()
     lose_meta_of(home.database)
+
+
+def test_a_repair_without_the_page_of_meta_keeps_the_id_that_attempts_have(home: Home) -> None:
+    store = Store.open(home)
+    store.commit(a_submission())
+    store.close()
+    leave(home, 7, sealed(json.dumps({"name": attempt_name(store.home_id, 7)}).encode()))
+    forget_id(home)
     assert repair(home, id_by_attempts=id_by_attempts).unread == ("meta",)
     after = Store.open(home)
     after.close()
@@ -58,6 +68,33 @@ def test_the_newest_whole_record_says_whose_the_home_is(home: Home) -> None:
     for attempt, text in ((11, b'{"name": "cccccccc-11"}'), (12, sealed(b'{"name": 12}')), (13, sealed(b"[]"))):
         leave(home, attempt, text)
     assert id_by_attempts(home) == "bbbbbbbb"
+
+
+def test_what_runs_is_held_where_nothing_says_whose_the_home_is(home: Home) -> None:
+    """Under its new id it would find nothing of it, and start it once more beside itself."""
+    store = Store.open(home)
+    store.commit(a_submission(3))
+    store.commit(a_batch([AttemptChanged(an_attempt(n, allocation=Allocation(0))) for n in (1, 2)]))
+    done = a_task(2, attempts=1, state=TaskState.SUCCEEDED, outcome=OutcomeKind.SUCCESS, ended_at=2_000)
+    ended = AttemptChanged(an_end(2, allocation=Allocation(0)))
+    store.commit(a_batch([TaskChanged(a_task(1, attempts=1, state=TaskState.RUNNING)), TaskChanged(done), ended]))
+    store.close()
+    forget_id(home)
+    assert repair(home, id_by_attempts=id_by_attempts).held == (1,)
+    after = Store.open(home)
+    saved, now = after.load(), after.last_now
+    after.close()
+    assert after.home_id != store.home_id
+    machine = Machine.restore(saved)
+    machine.handle([], now, 0)
+    invariants.check(machine, now)
+    assert {task.row.id: str(task.row.state) for task in saved.tasks} == {1: "held", 3: "ready"}
+    with Reader.open(home) as reader:
+        ends = [row.outcome and row.outcome.kind for task in (1, 2) for row in reader.attempts(task)]
+        view = reader.task(1)
+    assert ends == [OutcomeKind.LOST, OutcomeKind.SUCCESS]
+    assert view is not None
+    assert "it may run still; look at it, then release it" in view.row.message
 
 
 async def test_a_home_with_warm_work_alone_is_known_by_a_worker_and_by_the_ends_of_its_cells(home: Home) -> None:
