@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from passloop.apps.errors import BadValue, did_you_mean
+from passloop.apps.secrecy import looks_secret
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.text import shown
 from passloop.apps.yaml_nodes import Complaint
-from passloop.drivers.calls.endpoints import Endpoint
+from passloop.drivers.calls.endpoints import Endpoint, is_reference
 from passloop.drivers.calls.secrets import KeyMissing, resolve
 
 from .graph import Graph, graph_of, outputs_of, said_templates
@@ -84,6 +85,7 @@ def _check_endpoints(checker: _Checker, environ: Mapping[str, str] | None) -> No
             Endpoint(entry.base_url)
         except ValueError as error:
             checker.say((*path, "base_url"), str(error), "write it like http://127.0.0.1:8080/v1")
+        _check_headers(checker, (*path, "headers"), entry.headers, environ)
         if entry.api_key is None:
             continue
         if entry.api_key.partition(":")[0] not in ("env", "file"):
@@ -94,6 +96,20 @@ def _check_endpoints(checker: _Checker, environ: Mapping[str, str] | None) -> No
                 resolve(entry.api_key, environ)
             except KeyMissing as missing:
                 checker.say((*path, "api_key"), str(missing), f"export {entry.api_key.partition(':')[2]}=...")
+
+
+def _check_headers(
+    checker: _Checker, path: tuple[str, ...], headers: Mapping[str, str], environ: Mapping[str, str] | None
+) -> None:
+    for name, value in headers.items():
+        if is_reference(value) and environ is not None:
+            try:
+                resolve(value, environ, what=shown(name))
+            except KeyMissing as missing:
+                checker.say((*path, name), str(missing), f"export {value.partition(':')[2]}=...")
+        elif not is_reference(value) and looks_secret(name.replace("-", "_")):
+            what = f"the header {shown(name)} looks like a secret, and its value would be stored"
+            checker.say((*path, name), what, "write env:NAME or file:PATH, which is read when a call is made")
 
 
 def _check_models(checker: _Checker) -> None:

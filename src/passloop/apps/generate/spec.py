@@ -71,7 +71,9 @@ class EndpointEntry(Model):
     base_url: str = Field(examples=['"http://127.0.0.1:8080/v1"'])
     api_key: str | None = Field(default=None, examples=["env:MY_KEY"], description="env:NAME or file:PATH")
     provider: str | None = Field(default=None, examples=["acme"])
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(
+        default_factory=dict, examples=['{api-key: "env:MY_KEY"}'], description="env:NAME or file:PATH for secrets"
+    )
     requests_per_minute: Count | None = Field(default=None, examples=["500"])
     tokens_per_minute: Count | None = Field(default=None, examples=["100000"])
     max_in_flight: Count | None = Field(default=None, examples=["8"])

@@ -34,7 +34,7 @@ from .endpoints import Model
 from .errors import Broken, NotSent, Silent, Unreachable, outcome_of_status, outcome_of_trouble
 from .limits import rate_told
 from .refusals import order_of, refusal_text
-from .secrets import KeyMissing, redacted, resolve
+from .secrets import Credentials, KeyMissing, credentials_of
 
 if TYPE_CHECKING:
     from .client import Client, Reply
@@ -280,23 +280,23 @@ class CallDriver:
         ready = await self._past_wants(flight, partial(self._ready, asked.model))
         if isinstance(ready, Outcome):
             return ready
-        client, key = ready
+        client, given = ready
         try:
-            send = partial(self._send, flight, client, asked, _headers(order, asked, key))
+            send = partial(self._send, flight, client, asked, _headers(order, asked, given))
             reply = await self._past_wants(flight, send, passes=_was_not_sent)
         except (Unreachable, Broken, Silent) as trouble:
-            return outcome_of_trouble(trouble, asked.model, partial(redacted, key=key))
+            return outcome_of_trouble(trouble, asked.model, given.hide)
         crashpoint("call_after_reply")
-        return self._heard(asked.model, reply, key, dict(flight.launch.allocation.amounts))
+        return self._heard(asked.model, reply, given, dict(flight.launch.allocation.amounts))
 
-    async def _ready(self, model: Model) -> tuple[CallClient, str] | Outcome:
-        """What a call is made with, the client and the key, or the outcome for want of one."""
+    async def _ready(self, model: Model) -> tuple[CallClient, Credentials] | Outcome:
+        """What a call is made with, the client and what lets it in, or the outcome for want of one."""
         endpoint = model.endpoint
         client = self._client or await self._open()
         if client is None:
             return Outcome(OutcomeKind.FAILURE, message=NO_LIBRARY, final=True, untried=True)
         try:
-            return client, "" if endpoint.api_key is None else resolve(endpoint.api_key, self._environ)
+            return client, credentials_of(endpoint, self._environ)
         except KeyMissing as missing:
             return Outcome(OutcomeKind.RATE_LIMITED, message=str(missing), pool=endpoint.pool, status=401)
 
@@ -310,13 +310,14 @@ class CallDriver:
             flight.began = None
             raise
 
-    def _heard(self, model: Model, reply: Reply, key: str, drawn: Mapping[PoolName, int]) -> Answer | Outcome:
+    def _heard(self, model: Model, reply: Reply, given: Credentials, drawn: Mapping[PoolName, int]) -> Answer | Outcome:
         if model.endpoint.discovers:
             self._learn(model, reply, drawn)
-        if reply.answer is not None:
-            return replace(reply.answer, text=redacted(reply.answer.text, key)) if key else reply.answer
-        hide = partial(redacted, key=key)
-        return outcome_of_status(reply.status, reply.headers, reply.body, model, wall=self._clock.wall(), hide=hide)
+        answer = reply.answer
+        if answer is not None:
+            return replace(answer, text=given.hide_in_answer(answer.text)) if given.secrets else answer
+        wall = self._clock.wall()
+        return outcome_of_status(reply.status, reply.headers, reply.body, model, wall=wall, hide=given.hide)
 
     def _learn(self, model: Model, reply: Reply, drawn: Mapping[PoolName, int]) -> None:
         """Keep the limits that headers tell: the pools of the model's rates take that size, if it is another."""
@@ -401,12 +402,10 @@ def _let_be(flight: _Flight) -> None:
         flight.timer = None
 
 
-def _headers(order: CallOrder, asked: CallRequest, key: str) -> dict[str, str]:
+def _headers(order: CallOrder, asked: CallRequest, given: Credentials) -> dict[str, str]:
     """The call's headers. A refused answer is never asked for again under its own idempotency key."""
-    headers = {"Content-Type": "application/json", **dict(asked.model.endpoint.headers)}
+    headers = {"Content-Type": "application/json", **given.headers}
     headers["Idempotency-Key"] = f"{asked.key}-{order.refusals}" if order.refusals else asked.key
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
     return headers
 
 

@@ -15,14 +15,20 @@ from passloop.kernel.events import PoolDeclared, PoolKind
 from passloop.kernel.ids import PoolName
 from passloop.kernel.pools import NO_RATE, estimate
 
-__all__ = ["NO_LIMIT", "Endpoint", "Model", "declarations", "draws_of", "limits_of"]
+__all__ = ["NO_LIMIT", "Endpoint", "Model", "declarations", "draws_of", "is_reference", "limits_of"]
 
 NO_LIMIT = 512
 """Calls in flight where the user names no limit: a pool has a capacity, and so has a process in open sockets."""
 
+_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,199}|file:.+")
 _OF_A_PLACE = re.compile("[./:]")
 _PORTS = {"http": ":80", "https": ":443"}
 """What a URL means that names no port."""
+
+
+def is_reference(value: str) -> bool:
+    """Whether a header's value says where a secret is, and is not sent itself."""
+    return _REFERENCE.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,9 @@ class Endpoint:
 
     `base_url` is what `/chat/completions` is appended to. `api_key` is a reference: `env:NAME` or `file:PATH`.
     `address` is the URL as it is written best: the same for all spellings of one place.
-    `headers` go with each call and are no secrets. With `discovers` the limits that the endpoint tells in
-    `x-ratelimit-limit-*` are kept, too. Raises `ValueError` for a URL that is none, or that holds a password.
+    `headers` go with each call; a value that is a reference is looked up as `api_key` is. With `discovers` the limits
+    that the endpoint tells in `x-ratelimit-limit-*` are kept, too. Raises `ValueError` for a URL that is none, or that
+    holds a password.
     """
 
     base_url: str
@@ -55,12 +62,17 @@ class Endpoint:
             raise ValueError("a key does not belong into base_url: name it in api_key, as env:NAME or file:PATH")
         if parts.query or parts.fragment:
             raise ValueError(f"{self.base_url!r} has a ? or a #, and paths are appended to it: leave it out")
-        key = "" if self.api_key is None else "@" + self.api_key.partition(":")[2].rpartition("/")[2]
+        key = "" if self.key is None else "@" + self.key.partition(":")[2].rpartition("/")[2]
         place = parts.netloc.lower().removesuffix(_PORTS[parts.scheme]) + parts.path.rstrip("/")
         object.__setattr__(self, "address", f"{parts.scheme}://{place}")
         if not _OF_A_PLACE.search(place):
             place += "/"  # or a host called cpu would draw on the CPUs
         object.__setattr__(self, "pool", PoolName(place + key))
+
+    @property
+    def key(self) -> str | None:
+        """The reference of the secret that lets calls in: `api_key`, else what the first header names."""
+        return self.api_key or next((value for _, value in self.headers if is_reference(value)), None)
 
     @property
     def requests(self) -> PoolName:

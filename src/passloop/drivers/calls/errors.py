@@ -77,7 +77,7 @@ def outcome_of_status(
         pool = model.endpoint.pool if shared else model.pool
         return Outcome(OutcomeKind.RATE_LIMITED, message=said, pool=pool, status=status, retry_after=wait)
     if status in (401, 403):
-        key = model.endpoint.api_key or "no api_key is given"
+        key = model.endpoint.key or "no api_key is given"
         said = f"{model.endpoint.base_url} lets us not in ({status}, key {key})" + (f": {words}" if words else "")
         return Outcome(OutcomeKind.RATE_LIMITED, message=said, pool=model.endpoint.pool, status=status)
     if status >= 500 or status in TRANSIENT:

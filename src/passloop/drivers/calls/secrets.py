@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from passloop.drivers.descriptors import lacks_descriptor
 
-__all__ = ["KeyMissing", "redacted", "resolve"]
+from .endpoints import Endpoint, is_reference
 
+__all__ = ["Credentials", "KeyMissing", "credentials_of", "is_drawn", "redacted", "resolve"]
+
+HIDDEN = "***"
 SHORTEST = 6
 """Shorter keys are not looked for in texts: they would be found everywhere."""
+SHORTEST_DRAWN, SURELY_DRAWN = 12, 32
+"""So many characters has a key that is drawn, if digits and letters are among them; and so many is one in any case."""
 
 
 class KeyMissing(Exception):
@@ -40,7 +46,7 @@ def _from_environment(name: str, environ: Mapping[str, str], what: str) -> str:
 def _from_file(path: Path, what: str) -> str:
     try:
         key = path.expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # no text, no path, no such user's folder
         if isinstance(error, OSError) and lacks_descriptor(error):
             raise
         raise KeyMissing(f"the file {path} for {what} cannot be read: {error}") from None
@@ -49,6 +55,47 @@ def _from_file(path: Path, what: str) -> str:
     return key
 
 
-def redacted(text: str, key: str) -> str:
-    """The text without the key: what an endpoint says is searched before it goes anywhere."""
-    return text.replace(key, "***") if len(key) >= SHORTEST and key in text else text
+class Credentials(NamedTuple):
+    """What lets a call in: the headers that its endpoint asks for, as they are sent, and the secrets in them."""
+
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+
+    def hide(self, text: str) -> str:
+        """What is said about a call, without secrets."""
+        return redacted(text, self.secrets) if self.secrets else text
+
+    def hide_in_answer(self, text: str) -> str:
+        """An answer, without secrets that nobody says by chance."""
+        return redacted(text, filter(is_drawn, self.secrets)) if self.secrets else text
+
+
+def credentials_of(endpoint: Endpoint, environ: Mapping[str, str] | None = None) -> Credentials:
+    """What lets a call in at this endpoint, looked up now. Raises `KeyMissing`."""
+    headers = dict(endpoint.headers)
+    secrets: list[str] = []
+    for name, value in endpoint.headers:
+        if is_reference(value):
+            headers[name] = resolve(value, environ, what=name)
+            secrets += [headers[name], headers[name].partition(" ")[2]]  # of `Bearer KEY` the key, too
+    if endpoint.api_key is not None:
+        secrets.append(resolve(endpoint.api_key, environ))
+        headers["Authorization"] = f"Bearer {secrets[-1]}"
+    return Credentials(headers, tuple(sorted(secrets, key=len, reverse=True)))
+
+
+def is_drawn(key: str) -> bool:
+    """Whether a key looks drawn at random. A server that wants no key is given a word, such as `ollama` or `no-key`:
+    an answer may say it.
+    """
+    if len(key) >= SURELY_DRAWN:
+        return True
+    return len(key) >= SHORTEST_DRAWN and any(map(str.isdigit, key)) and any(map(str.isalpha, key))
+
+
+def redacted(text: str, keys: Iterable[str]) -> str:
+    """The text without these keys, longer ones first: what an endpoint says is searched before it goes anywhere."""
+    for key in keys:
+        if len(key) >= SHORTEST:
+            text = text.replace(key, HIDDEN)
+    return text

@@ -166,6 +166,27 @@ def test_a_key_itself_is_refused_and_never_shown(tmp_path: Path) -> None:
     assert "secret-words" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["api-key", "X-Api-Key", "Authorization", "Cookie", "Ocp-Apim-Subscription-Key"])
+def test_a_secret_in_a_header_is_refused_and_never_shown(tmp_path: Path, name: str) -> None:
+    head = HEAD.replace('"env:SOME_KEY"', f'"env:SOME_KEY", headers: {{X-Plain: a, {name}: VALUE}}')
+
+    def said(value: str) -> str:
+        text = head.replace("VALUE", value) + '  - {name: a, kind: llm_text, model: m, prompt: "hi"}\n'
+        file = parse_spec(text.encode(), name="s.yaml", folder=tmp_path)
+        try:
+            dataset = dataset_of_file(file, cwd=tmp_path, environ={"SOME_KEY": "k"})
+        except SpecError as error:
+            return str(error)
+        assert (name, value) in dataset.models["m"].endpoint.headers
+        return ""
+
+    refused = said("sk-azure-words")
+    assert f"the header `{name}` looks like a secret, and its value would be stored" in refused
+    assert "azure" not in refused
+    assert said("env:SOME_KEY") == ""
+    assert "the engine's environment has no OTHER" in said("env:OTHER")
+
+
 def test_a_cost_limit_wants_the_price_of_each_model_that_is_asked(tmp_path: Path) -> None:
     column, tail = 'name: a, kind: llm_text, model: m, prompt: "hi"', "limits: {max_cost: 5}\n"
     (found,) = mistakes(tmp_path, column, tail=tail)
