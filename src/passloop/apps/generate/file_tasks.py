@@ -64,12 +64,13 @@ class FileTasks:
             each.cancel()
         await asyncio.gather(*following, return_exceptions=True)
 
-    def follow(self, run: RunId) -> None:
-        """See to it that a run gets its last task: after it was declared, and whenever its source goes on.
+    def follow(self, run: RunId, *, again: bool = False) -> None:
+        """See to it that a run gets its last task: after it was declared, and whenever its source goes on; `again` is
+        for cells that were retried, and gives one more to a run that has it.
 
         Of several that follow one run, one gives it the task; so none needs to know of the others.
         """
-        task = asyncio.get_running_loop().create_task(self._see_to(run), name=f"passloop-files-{run}")
+        task = asyncio.get_running_loop().create_task(self._see_to(run, again=again), name=f"passloop-files-{run}")
         self._following.setdefault(run, set()).add(task)
         task.add_done_callback(partial(self._followed, run))
 
@@ -101,11 +102,11 @@ class FileTasks:
         if error is not None:
             self._engine.turns.fail(error)
 
-    async def _see_to(self, run: RunId) -> None:
+    async def _see_to(self, run: RunId, *, again: bool) -> None:
         """Wait for the end of a run's source, then give the run its task."""
         with suppress(EngineStopped):  # the next engine follows it
             await descriptors.patiently(partial(self._engine.wait_source, run))
-            await self._give(run)
+            await self._give(run, again=again)
 
     async def _give(self, run: RunId, *, again: bool = False) -> None:
         """Submit the task that a run lacks, if its source is over; whoever lets that go on follows it again."""

@@ -90,13 +90,20 @@ async def retry_tasks(host: HostHere, body: Chosen) -> Response:
     """Make new tasks of those that ended badly, and of the dependents they had aborted; failed sources go on, and files
     of datasets are written again.
 
-    The tasks come first, so that an expander that gave up because of their ends finds them live again.
+    The tasks come first, so that an expander that gave up because of their ends finds them live again. If that ends
+    early (a disk is full), those that were made are still to be in their files.
     """
     engine = host.engine
     tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, body.select))
     failed = tuple(source.run for source in sources if source.state is SourceState.FAILED)
-    done = await retry(engine, tasks)
-    await host.files.again(done.created)
+    runs: set[RunId] = set()
+    try:
+        done = await retry(engine, tasks, note=runs.add)
+        await host.files.again(done.created)
+    except BaseException:
+        for run in runs:
+            host.files.follow(run, again=True)
+        raise
     for run in failed:
         await engine.send(SourceRetried(run))
         host.files.follow(run)

@@ -13,16 +13,19 @@ from passloop.apps.generate.dataset import dataset_of_text
 from passloop.apps.generate.declaring import file_task_key
 from passloop.apps.generate.expander import declared_of
 from passloop.cli.client import Client
+from passloop.cli.exits import CliError
 from passloop.drivers.calls.endpoints import declarations
 from passloop.engine.engine import Engine
+from passloop.engine.errors import Unwritable
 from passloop.engine.removal import remove
 from passloop.engine.retrying import retry
-from passloop.kernel.events import Cancelled, GroupHeld, PauseChanged, Released, SourceRetried
+from passloop.kernel.events import Cancelled, GroupHeld, PauseChanged, Released, SourceRetried, Submitted
 from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.tasks import Dependency
 from passloop.store.errors import StoreOutOfFiles
 from passloop.store.filters import TaskFilter
 from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.engines import commands
 from tests.support.generating import GenerateStand, fail_once, generating
 
 pytestmark = pytest.mark.timeout(60)
@@ -162,6 +165,37 @@ async def test_cells_that_an_engine_retried_before_it_died_are_in_files_that_the
         first, _, last = await engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,)), limit=3))
         assert (first.row.key, last.row.key) == (file_task_key(run), file_task_key(f"{run}:{cell}"))
         assert [need.task for need in last.after] == [first.row.id, cell]
+
+
+async def test_cells_of_a_retry_that_ended_early_are_in_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_fails = Script(default=ModelScript(latency=0, faults=(Fault(status=400, last=1),)))
+    async with generating(tmp_path, first_fails) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run = await run_that_is_over(stand)
+        files.follow(run)
+        await files.wait(run)
+        failed = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
+        other = await engine.submit(commands(1))
+        await engine.send(Cancelled(other.tasks))
+        submit = engine.submit
+
+        async def until_the_disk_is_full(submitted: Submitted, **options: Any) -> Any:
+            if submitted.run == other.run:
+                raise Unwritable("the engine is paused and can store nothing", hint="free space")
+            return await submit(submitted, **options)
+
+        monkeypatch.setattr(engine, "submit", until_the_disk_is_full)
+        asked = {"select": [str(task) for task in (*failed, *other.tasks)]}
+        with pytest.raises(CliError, match="can store nothing"):
+            await asyncio.to_thread(Client(str(tmp_path / "home")).post, "/tasks/retry", asked)
+        await files.wait(run)
+        cell, last = await engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,)), limit=2))
+        assert cell.row.retry_of == failed[0]
+        assert (last.row.key, cell.row.id in {need.task for need in last.after}) == (
+            file_task_key(f"{run}:{cell.row.id}"), True,
+        )  # fmt: skip
 
 
 async def test_a_source_that_went_on_and_brought_no_new_cell_gets_files_too(
