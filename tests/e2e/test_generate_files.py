@@ -83,11 +83,36 @@ async def test_a_file_is_not_made_anew_from_what_was_left_when_tasks_were_remove
     async with generating(box.folder, broken) as stand:
         run = await handed_in(stand, stand.dataset(**model_columns("one", "dead")))
         await last_task(stand.host, run)
-        said = await asyncio.to_thread(box.run, "rm", "state:succeeded")
+        said = await asyncio.to_thread(box.run, "rm", f"@{run}", "state:succeeded")
         assert said.code == 0, said
     async with open_host(box.folder / "home", EngineSettings(environ=ENVIRON)) as host:
         await host.files.wait(run)
         assert await host.engine.read(lambda reader: reader.keyed([file_task_key(run)])) == {}
+
+
+async def test_what_was_paid_for_is_removed_only_where_its_run_is_named(box: Box) -> None:
+    async with generating(box.folder, QUICK) as stand:
+        client = Client(str(box.home))
+
+        async def removed(*words: str) -> str:
+            told = await asyncio.to_thread(box.run, "rm", *words)
+            assert told.code == 0, told
+            return told.out + told.err
+
+        async def asked(word: str) -> dict[str, Any]:
+            return await asyncio.to_thread(client.post, "/tasks/rm", {"select": [word]})
+
+        await stand.make(stand.dataset())
+        plan = await removed("-n", "state:succeeded")
+        assert "would rm 0 tasks" in plan
+        assert "or add --answers" in plan
+        assert [(await asked(word))["changed"] for word in ("state:succeeded", "group:default", "key:*")] == [[]] * 3
+        await stand.make(stand.dataset())
+        assert stand.endpoint.count("answered") == 6
+        assert "6 of these were answers" in await removed("state:succeeded", "--answers")
+        await stand.make(stand.dataset())
+        assert stand.endpoint.count("answered") == 12
+        assert [(await asked(word)).get("answers") for word in ("7-8", "@made", "@made")] == [2, 4, None]
 
 
 async def test_what_a_dead_model_left_of_a_run_is_written_beside_the_file(tmp_path: Path) -> None:

@@ -51,17 +51,22 @@ def touch(
     extra: dict[str, Any] | None = None,
     *,
     first: Callable[[Client, list[int]], list[int]] | None = None,
+    leaves: Callable[[EngineReads, list[dict[str, Any]]], list[dict[str, Any]]] | None = None,
 ) -> None:
     """POST `/tasks/{verb}` for the chosen tasks and say what was `done` to which.
 
-    `first` may tell more of those that were changed, and gives the ones to which it is not `done` yet.
+    `first` may tell more of those that were changed, and gives the ones to which it is not `done` yet. Of a dry run
+    `leaves` gives the tasks that would not be touched.
     """
     words = choice.words()
     if not words:
         raise CliError(f"{verb} what? name tasks", hint=f"passloop {verb} last (or 12, 12-40, @run, --failed)")
     client = client_of(ctx)
     if choice.dry_run:
-        _list_plan(verb, EngineReads(client).tasks(Ask(words))["tasks"], as_json=choice.as_json)
+        reads = EngineReads(client)
+        tasks = reads.tasks(Ask(words))["tasks"]
+        left = {task["id"] for task in (leaves(reads, tasks) if leaves is not None else ())}
+        _list_plan(verb, tasks, left, as_json=choice.as_json)
         return
     answer = client.post(f"/tasks/{verb}", {"select": list(words), **(extra or {})})
     if choice.as_json:
@@ -73,10 +78,10 @@ def touch(
         raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
 
 
-def _list_plan(verb: str, tasks: list[dict[str, Any]], *, as_json: bool) -> None:
+def _list_plan(verb: str, tasks: list[dict[str, Any]], left: set[int], *, as_json: bool) -> None:
     if not tasks:
         raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
-    would = [task for task in tasks if _may_touch(verb, task)]
+    would = [task for task in tasks if _may_touch(verb, task) and task["id"] not in left]
     if as_json:
         streams.emit_json({"schema_version": 1, "would": verb, "tasks": [task["id"] for task in would]})
         return
@@ -85,9 +90,9 @@ def _list_plan(verb: str, tasks: list[dict[str, Any]], *, as_json: bool) -> None
     streams.emit(f"would {verb} {counted(len(would), 'task')}" + (":" if would else ""))
     for line in task_lines(would) if would else ():
         streams.emit(line)
-    left = len(tasks) - len(would)
-    if left:
-        streams.say(f"{counted(left, 'task')} would stay as {'it is' if left == 1 else 'they are'}")
+    stay = len(tasks) - len(would)
+    if stay:
+        streams.say(f"{counted(stay, 'task')} would stay as {'it is' if stay == 1 else 'they are'}")
 
 
 def _may_touch(verb: str, task: dict[str, Any]) -> bool:
@@ -105,6 +110,10 @@ def _show(answer: dict[str, Any], done: str) -> None:
         streams.emit(f"as {ids_text(created)}")
     for run in answer.get("sources") or []:
         streams.emit(f"{done} what is still to come of run {run}")
+    if answer.get("answers"):
+        from passloop.apps.queue.kept_results import PAID_AGAIN
+
+        streams.say(f"{answer['answers']:,} of these {'was' if answer['answers'] == 1 else 'were'} {PAID_AGAIN}")
     for line in _unchanged_lines(answer.get("unchanged") or []):
         streams.say(line)
 

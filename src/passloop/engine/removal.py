@@ -1,10 +1,12 @@
-"""A user's `rm`: forgets final tasks in the store, then deletes their folders. Live tasks are left alone."""
+"""A user's `rm`: forgets final tasks in the store, then deletes their folders. Live tasks are left alone, and what
+the caller spares.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from passloop.kernel.changes import TasksAnswer
@@ -18,20 +20,27 @@ from .engine import Engine
 
 __all__ = ["remove"]
 
+_NONE: Mapping[int, str] = {}
 
-async def remove(engine: Engine, tasks: Sequence[TaskId]) -> TasksAnswer:
-    """Remove those of these tasks that are final and that no live task waits for. The store forgets them first."""
-    folders = await engine.read(lambda reader: _folders(reader, engine.home, tasks))
+
+async def remove(engine: Engine, tasks: Sequence[TaskId], *, spared: Mapping[int, str] = _NONE) -> TasksAnswer:
+    """Remove those of these tasks that are final and that no live task waits for. The store forgets them first.
+
+    `spared` are left, each for the reason given.
+    """
+    asked = [task for task in tasks if task not in spared]
+    folders = await engine.read(lambda reader: _folders(reader, engine.home, asked))
     at = engine.clock.wall()
     async with engine.turns.deciding:  # else a run could go between the look at it and the commit that adds to it
-        gone, seq = await engine.writer.run(lambda store: (store.remove_tasks(tasks, at=at), store.last_seq))
+        gone, seq = await engine.writer.run(lambda store: (store.remove_tasks(asked, at=at), store.last_seq))
     engine.feed.note(seq)
     removed = set(gone)
     await asyncio.to_thread(_delete, [folders[task] for task in removed if task in folders])
     left = [task for task in tasks if task not in removed]
     states = await engine.states_of(left)
+    ended = {task: spared.get(task, "a live task comes after it") for task in left}
     unchanged = tuple(
-        (task, "a live task comes after it" if states[task] in FINAL_STATES else f"it is {states[task]}")
+        (task, ended[task] if states[task] in FINAL_STATES else f"it is {states[task]}")
         for task in left
         if task in states
     )

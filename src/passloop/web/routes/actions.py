@@ -9,6 +9,8 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from passloop.apps.queue.kept_results import WHY_LEFT, KeptResults, is_named
+from passloop.apps.queue.selectors import parse_selectors
 from passloop.apps.queue.views import document
 from passloop.apps.text import check_group
 from passloop.engine.engine import Engine
@@ -56,6 +58,12 @@ class Reordering(Chosen):
     """Tasks and their new priority; higher goes first."""
 
     priority: Priority
+
+
+class Removing(Chosen):
+    """Tasks to forget. Of what datasets and studies go on from, what is named by id or run; with `answers` all."""
+
+    answers: bool = False
 
 
 @router.post("/tasks/cancel")
@@ -112,10 +120,14 @@ async def retry_tasks(host: HostHere, body: Chosen) -> Response:
 
 
 @router.post("/tasks/rm")
-async def remove_tasks(engine: EngineHere, body: Chosen) -> Response:
-    """Forget final tasks with their logs and results."""
+async def remove_tasks(engine: EngineHere, body: Removing) -> Response:
+    """Forget final tasks with their logs and results; `answers` says how many of them datasets or studies used."""
     tasks = await engine.read(lambda reader: read_models.select(reader, body.select))
-    return json_reply(_document(await remove(engine, tasks)))
+    kept = await engine.read(lambda reader: KeptResults.among(tasks, reader))
+    is_asked = body.answers or is_named(parse_selectors(body.select))
+    answer = await remove(engine, tasks, spared={} if is_asked else dict.fromkeys(kept.tasks, WHY_LEFT))
+    lost = len(kept.results.intersection(answer.changed))
+    return json_reply(_document(answer) | ({"answers": lost} if lost else {}))
 
 
 @router.post("/groups/{name:path}/hold")

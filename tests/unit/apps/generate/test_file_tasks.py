@@ -12,6 +12,7 @@ import pytest
 from passloop.apps.generate.dataset import dataset_of_text
 from passloop.apps.generate.declaring import file_task_key
 from passloop.apps.generate.expander import declared_of
+from passloop.apps.queue.kept_results import KeptResults
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError
 from passloop.drivers.calls.endpoints import declarations
@@ -145,6 +146,16 @@ async def test_a_run_that_was_removed_before_it_got_its_files_task_gets_none(
         files.follow(run)
         assert await files.wait(run)
         assert await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,)))) == []
+
+
+async def test_who_writes_the_files_is_left_with_the_answers_and_is_none(tmp_path: Path) -> None:
+    async with generating(tmp_path, QUICK) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run = await run_that_is_over(stand)
+        files.follow(run)
+        assert await files.wait(run)
+        kept = await engine.read(lambda reader: KeptResults.among(reader.task_ids(TaskFilter()), reader))
+        assert (kept.tasks, kept.results) == ({1, 2, 3}, {1, 2})
 
 
 async def test_cells_that_an_engine_retried_before_it_died_are_in_files_that_the_next_one_sees_to(
