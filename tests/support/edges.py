@@ -267,5 +267,6 @@ OFTEN = {
     "store/connection.py:_Transaction.__exit__ sql": 2,
     "store/database.py:Store.brought_by alone": 2,
     "store/repair.py:_take_place unlink": 2,
+    "store/salvage.py:_fill_up create": 2,
 }
 """How often an effect stands in its function, if more than once."""

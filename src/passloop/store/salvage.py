@@ -77,9 +77,7 @@ def readable_rows(path: Path) -> Salvaged:
     """All rows that can be read in a copy, which is altered; a table that a store of an older schema has not got has
     none. Raises `StoreFull` and its kin, and `OSError`, if it cannot be told what is readable.
     """
-    if is_cut_short(path):
-        path.write_bytes(_CUT_OFF)  # or SQLite would take it for empty and delete the log
-    if not path.exists():
+    if not path.exists() and not is_cut_short(path):
         return _nothing()
     with translated(path):
         try:
@@ -116,6 +114,8 @@ def _fill_up(path: Path) -> None:
     """Put pages whose checksum cannot hold where the file was cut: SQLite takes what lies behind its end for zeros, of
     which it checks nothing, and reads none of a file that is shorter than its first page says.
     """
+    if is_cut_short(path):
+        path.write_bytes(_CUT_OFF)  # or SQLite would take it for empty and delete the log
     with path.open("r+b") as file:
         head = file.read(PAGE_BYTES)
         whole = path.stat().st_size // PAGE_BYTES
