@@ -93,6 +93,27 @@ def test_a_matrix_runs_what_is_missing_and_only_that(box: Box) -> None:
     assert box.run("bench", "verify", "small").code == 0
 
 
+def test_cells_of_code_that_was_edited_are_told_and_made_anew_by_another_value_in_env(box: Box) -> None:
+    program = "import json, os\njson.dump({'score': SCORE}, open(os.environ['PASSLOOP_OUT'] + '/metrics.json', 'w'))\n"
+
+    def said(score: str, more: str = "") -> str:
+        (box.folder / "own.py").write_text(program.replace("SCORE", score))
+        text = 'bench: own\nadapter: command\ncommand: ["{python}", own.py]\nmodels: {a: {}}\nbenchmarks: {b: {}}\n'
+        told = box.run("bench", written(box, text + more))
+        assert told.code == 0, told
+        assert "changed since" not in told.out
+        return told.err
+
+    assert "changed since" not in said("1")
+    assert "changed since" not in said("( 1 )")
+    assert "1 cell complete by code that was changed since, and kept" in said("2")
+    assert "changed since" not in said("2", 'env: {VERSION: "2"}\n')
+    (metrics,) = {
+        path.read_text() for path in box.folder.glob("results/own/**/metrics.json") if "2" in path.read_text()
+    }
+    assert json.loads(metrics) == {"score": 2}
+
+
 def test_what_fails_is_exit_1_and_is_told_and_comes_again(box: Box) -> None:
     (box.folder / "break-bb-half").touch()
     spec = written(box, SPEC)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from passloop.apps.bench.cell import ORDER
 from passloop.apps.bench.memory import Device
+from passloop.apps.bench.own_code import of_other_code
 from passloop.apps.bench.planned import Planned
 from passloop.apps.bench.results import CellResult, counts_of
 from passloop.apps.bench.session import Looked, Session
@@ -124,6 +126,14 @@ class Bench:
         total, done = len(self._looked.cells), self._looked.done
         before = f"; {done:,} complete before" if done else ""
         streams.say(f"{counted(total, 'cell')}{before}; {missing:,} to run -> {self._session.root}")
+        matrix = self._session.matrix
+        options = {"command": matrix.spec.command, "python": matrix.spec.python}
+        other = of_other_code(self._looked.standings, options, Path(matrix.cwd))
+        if other:
+            streams.say(
+                f"{counted(other, 'cell')} complete by code that was changed since, and kept; another value in `env:`, "
+                'such as `env: {VERSION: "2"}`, makes all cells anew'
+            )
 
     def _submit(self, client: Client, tasks: Sequence[BenchTask], note: Note) -> list[int]:
         """Ask for all cells; the tasks to follow, as far as they are there already."""

@@ -24,6 +24,7 @@ from .cell_order import CellOrder
 from .durable import read_json
 from .errors import CellError, ErrorClass, Phase, Reason, classed
 from .metrics import storable
+from .own_code import CODE, code_of
 from .plugins import adapter_kind, benchmark_kind
 from .policy import POLICIES
 from .samples import SampleLog
@@ -137,6 +138,7 @@ class _Running:
         self._asked: set[str] = set()
         self._spans: dict[str, int] = {}
         self._loaded: int | None = None
+        self._code: str | None = None
         self._kept = len(answers.answers)
 
     def to_the_end(self, number: int, breaker: Breaker, facts: Mapping[str, Any]) -> CellEnd:
@@ -185,6 +187,7 @@ class _Running:
 
     def _run(self, number: int) -> Mapping[str, Any]:
         order = self._order
+        self._code = code_of(order.options, Path.cwd())
         kind = adapter_kind(order.adapter)
         benchmark = benchmark_kind(order.benchmark.name) if order.benchmark.looked_up else None
         self._load(kind)
@@ -310,6 +313,7 @@ class _Running:
             "millis": self._spans,
             "usage": own,
             "attempt": number,
+            **({} if self._code is None else {CODE: self._code}),
             "recorded": {
                 "gpus": list(self._place.granted.gpus),
                 "threads": self._place.granted.threads,

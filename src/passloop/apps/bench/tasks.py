@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from passloop.kernel.ids import CPU, MEMORY
@@ -20,6 +21,7 @@ from .learned import Learned, tokens_of
 from .matrix import Cell, Matrix
 from .memory import Device, bucket_of, estimate, gpu_request
 from .order import ranks
+from .own_code import code_of
 from .policy import Budgets, budgets_of, one_less_of_memory, retries_of
 from .spec import Resources
 from .spec_checks import AUTO, SHARE
@@ -93,6 +95,7 @@ class TaskMaker:
         self._root = hashlib.sha256(matrix.out.encode()).hexdigest()[:16]
         parameters = [entry.parameters for entry in matrix.spec.sparse_attention.values()]
         self._parameters = tuple(dict.fromkeys(name for each in parameters for name in each))
+        self._code = code_of({"python": matrix.spec.python}, Path(matrix.cwd))
         self._widest: dict[str, int] = {}
         self._ordered: dict[int, tuple[OrderedModel, OrderedMethod, dict[str, Any]]] = {}
 
@@ -127,7 +130,7 @@ class TaskMaker:
             forms=forms,
             time_limit=cell.settled.time_limit,
             budgets=self._budgets_spent if cell.hash in self._out_of_memory else self._budgets,
-            warm_key=cell.point.needs.key if self._is_warm(cell) else None,
+            warm_key=":".join(filter(None, (cell.point.needs.key, self._code))) if self._is_warm(cell) else None,
             task_class=f"bench {spec.bench} {names.model} {names.benchmark} {names.subset}"[:LONGEST_CLASS].strip(),
             cpus_milli=_cpus(cell.settled.resources),
         )

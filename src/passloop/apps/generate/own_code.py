@@ -6,11 +6,11 @@ The code is in no identity: with a word changed in a module, answers that were p
 
 from __future__ import annotations
 
-import ast
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from passloop.apps.source_digest import module_digest
 
 from .spec import Column
 
@@ -24,7 +24,7 @@ def codes_of(columns: Iterable[Column], folder: Path) -> dict[str, str]:
     """The digest of the code of each python column whose module lies in this folder."""
     found = {}
     for column in columns:
-        digest = _digest(folder, column.call.partition(":")[0]) if column.call is not None else None
+        digest = module_digest(folder, column.call.partition(":")[0]) if column.call is not None else None
         if digest is not None:
             found[column.name] = digest
     return found
@@ -44,22 +44,3 @@ def changed_columns(dataset: Dataset, abouts: Iterable[Mapping[str, Any]]) -> li
             if name in now and now[name][0] == same and now[name][1] != code:
                 found.add(name)
     return sorted(found)
-
-
-def _digest(folder: Path, module: str) -> str | None:
-    """16 hex digits of a module; comments and layout are not in it."""
-    place = folder.joinpath(*module.split("."))
-    for path in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
-        try:
-            source = path.read_bytes()
-        except (OSError, ValueError):
-            continue
-        return hashlib.sha256(_without_comments(source)).hexdigest()[:16]
-    return None
-
-
-def _without_comments(source: bytes) -> bytes:
-    try:
-        return ast.unparse(ast.parse(source)).encode(errors="replace")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return source
