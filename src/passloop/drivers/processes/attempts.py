@@ -31,8 +31,9 @@ class Watch:
     `process` is the shim's even after its death. `halted` is the reason of a stop, "" for none; `forced`
     says that the wish to stop could not be left in its folder, so that its shim is killed. `settling` holds
     while its records are being read, `unsettled` says that they must be (again). `adopted` says that an
-    earlier engine launched it. `unstarted` says why nothing starts it any more, "" if something may;
-    `outlasted` that only the end of what SIGKILL did not end is waited for.
+    earlier engine launched it. `unstarted` says why nothing starts it any more, "" if something may; `passing` that
+    this is a want that passes, `tries` how often it has kept its order back. `outlasted` says that only the end of what
+    SIGKILL did not end is waited for.
     """
 
     attempt: AttemptId
@@ -52,6 +53,8 @@ class Watch:
     unsettled: bool = False
     adopted: bool = False
     unstarted: str = ""
+    passing: bool = False
+    tries: int = 0
     outlasted: bool = False
 
     @classmethod

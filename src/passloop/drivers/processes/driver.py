@@ -33,6 +33,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 from . import strays
 from .attempts import Phase, ShimHold, Watch
 from .cgroups import memory_parent
+from .keeper.commands import PASSING
 from .keeper.frames import join
 from .keeper.reports import socket_path
 from .launcher import Launcher, open_home
@@ -50,6 +51,8 @@ LockFds = Callable[[Allocation], Sequence[int]]
 _DATAGRAM = 1 << 16
 _KEPT_ENVIRONMENTS = 64
 _ZYGOTE_TRIES = 3
+_MOST_TRIES = 10
+"""How often an order is sent again for which no process could be made, before the attempt is given back at no cost."""
 _NO_ZYGOTE = "the process that starts attempts does not come up"
 
 
@@ -153,7 +156,10 @@ class ProcessDriver:
             self._need_zygote()
             watch = self._prepare(order)
         except OSError as error:
-            self._refuse(order, Outcome(OutcomeKind.LOST, message=f"{_NO_ZYGOTE}: {error}"))
+            if error.errno in PASSING:
+                self._background.spawn(self._launch_later(order))
+            else:
+                self._refuse(order, Outcome(OutcomeKind.LOST, message=f"{_NO_ZYGOTE}: {error}"))
             return
         except ValueError as error:
             self._refuse(order, Outcome(OutcomeKind.FAILURE, exit_code=126, message=str(error)))
@@ -161,6 +167,11 @@ class ProcessDriver:
         self._watches[order.attempt] = watch
         self._counts["launched"] += 1
         self._send_order(watch)
+
+    async def _launch_later(self, order: Launch) -> None:
+        """Launch it when a want that passes may be over. Stopped meanwhile, it is forbidden, as before any launch."""
+        await asyncio.sleep(descriptors.AGAIN_S)
+        self.launch(order)
 
     def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
         """Leave the wish to stop in the attempt's folder and wake its shim."""
@@ -247,9 +258,21 @@ class ProcessDriver:
         elif watch is None:
             return
         elif what == b"unforked":
-            self._settle_unstarted(watch, f"no process could be made: {why.decode()}")
+            asyncio.get_running_loop().call_later(descriptors.AGAIN_S, self._order_again, watch, why.decode())
         elif what == b"gone":
             self._settle_soon(watch)
+
+    def _order_again(self, watch: Watch, why: str) -> None:
+        """No process could be made for an attempt, which is a want that passes: try again for a while."""
+        if self._watches.get(watch.attempt) is not watch or watch.phase is not Phase.ORDERED:
+            return
+        assert self._launcher is not None
+        watch.tries += 1
+        if watch.halted or watch.tries > _MOST_TRIES:
+            self._settle_unstarted(watch, f"no process could be made: {why}", passing=True)
+        else:
+            self._launcher.send(watch.environment)
+            self._send_order(watch)
 
     def _zygote_ended(self, last_words: str) -> None:
         """Start another one and send again what has not begun: whichever shim makes the start record first
@@ -263,17 +286,17 @@ class ProcessDriver:
         try:
             self._start_zygote()
         except OSError as error:
-            self._give_up_zygote(str(error))
+            self._give_up_zygote(str(error), passing=error.errno in PASSING)
 
-    def _give_up_zygote(self, why: str) -> None:
+    def _give_up_zygote(self, why: str, *, passing: bool = False) -> None:
         self._failed_starts = 0
         for watch in self._watches.values():
             if watch.phase is Phase.ORDERED:
-                self._settle_unstarted(watch, f"{_NO_ZYGOTE}: {why}")
+                self._settle_unstarted(watch, f"{_NO_ZYGOTE}: {why}", passing=passing)
 
-    def _settle_unstarted(self, watch: Watch, why: str) -> None:
+    def _settle_unstarted(self, watch: Watch, why: str, *, passing: bool = False) -> None:
         """Nothing starts an attempt any more, but a shim of an earlier zygote may: its records tell."""
-        watch.unstarted = why
+        watch.unstarted, watch.passing = why, passing
         self._settle_soon(watch)
 
     def _hear_shims(self) -> None:
@@ -427,7 +450,7 @@ class ProcessDriver:
         if not left:
             strays.remove_group(watch.name, watch.cgroup)
         outcome = finding.outcome or Outcome(OutcomeKind.LOST, message="its shim is gone")
-        if watch.adopted and not finding.begun:
+        if (watch.adopted or watch.passing) and not finding.begun:
             outcome = replace(outcome, engine_lost=True)
         if watch.unstarted and not finding.begun:
             outcome = replace(outcome, message=watch.unstarted)

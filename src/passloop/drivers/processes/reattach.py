@@ -90,11 +90,16 @@ def outcome_of(record: dict[str, Any]) -> Outcome | None:
         exit_code=_number(record.get("exit_code")),
         signal=_number(record.get("signal")),
         message=storable_text(str(record.get("message", ""))),
-        engine_lost=kind is OutcomeKind.LOST and (record.get("stop") == "down" or record.get("full") is True),
+        engine_lost=kind is OutcomeKind.LOST and _costs_nothing(record),
         ran=_millis(record.get("wall_us")),
         loading=_span(record.get("loading_ms")),
         growth=_growth(record),
     )
+
+
+def _costs_nothing(record: dict[str, Any]) -> bool:
+    """Whether a loss was for the engine's shutdown, or for a want that passes: of room, processes, descriptors."""
+    return record.get("stop") == "down" or record.get("full") is True or record.get("passing") is True
 
 
 def _millis(wall_us: object) -> int | None:

@@ -18,6 +18,7 @@ from typing import Any
 from passloop import worker
 from passloop.crashpoints import crashpoint
 from passloop.drivers.processes.keeper import records
+from passloop.drivers.processes.keeper.commands import PASSING
 
 from . import results
 from .claims import StartRecord
@@ -89,8 +90,12 @@ class Cell:
 
     def refusal(self, error: OSError) -> dict[str, Any]:
         """What is told if nothing could be recorded and nothing was run."""
-        message = f"the attempt's folder is not usable: {error.strerror}: {self.order['directory']}"
-        return self._identity() | {"kind": "lost", "message": message, "full": error.errno in records.DISK_FULL}
+        return self._identity() | {
+            "kind": "lost",
+            "message": f"the attempt's folder is not usable: {error.strerror}: {self.order['directory']}",
+            "full": error.errno in records.DISK_FULL,
+            "passing": error.errno in PASSING,
+        }
 
     def run(self, number: int, output: Output) -> Ended:
         """Call the function with everything as its task wants it; never raises but what ends the worker itself."""

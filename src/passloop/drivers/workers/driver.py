@@ -22,6 +22,7 @@ from passloop.drivers.background import Background, to_the_loop
 from passloop.drivers.base import Fail, Launch, LiveAttempt, LiveWorker, Report
 from passloop.drivers.forbidden import Forbidden
 from passloop.drivers.processes.driver import LockFds, ProcessDriver
+from passloop.drivers.processes.keeper.commands import PASSING
 from passloop.drivers.processes.keeper.records import NO_ROOM
 from passloop.kernel.events import Event, Exited, PauseChanged, Started, StrayGone, WorkerGone, WorkerGrew
 from passloop.kernel.ids import AttemptId
@@ -78,6 +79,7 @@ class WorkerDriver:
         self._folder = -1
         self._door: asyncio.Server | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._leaving = asyncio.Event()
         self._waiting: list[Callable[[], None]] = []
         self._holds: dict[AttemptId, Hold] = {}
         self._of: dict[AttemptId, Hold] = {}
@@ -94,6 +96,7 @@ class WorkerDriver:
 
     async def stop(self) -> None:
         """Stop watching. Busy workers go on; idle ones are told to end."""
+        self._leaving.set()
         if self._opening is not None:
             await asyncio.wait([self._opening])
         for hold in self._holds.values():
@@ -269,9 +272,21 @@ class WorkerDriver:
 
     def _begin_to_open(self) -> asyncio.Task[None]:
         if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
+            self._opening = asyncio.get_running_loop().create_task(self._open_patiently())
             self._opening.add_done_callback(self._opened)
         return self._opening
+
+    async def _open_patiently(self) -> None:
+        """Make what workers stand on. What waits for it goes on waiting while a want that passes keeps it back."""
+        while True:
+            try:
+                return await self._open()
+            except OSError as error:
+                if error.errno not in PASSING or self._leaving.is_set():
+                    raise
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(descriptors.AGAIN_S):
+                    await self._leaving.wait()
 
     async def _open(self) -> None:
         """Make what workers stand on, or leave nothing of it."""
@@ -309,10 +324,12 @@ class WorkerDriver:
                 act()
             return
         self._opening = None
-        is_full = isinstance(error, OSError) and error.errno in NO_ROOM
+        number = error.errno if isinstance(error, OSError) else None
+        is_full = number in NO_ROOM
         if is_full:
             self._report(PauseChanged(paused=True, reason=f"disk full: no room for workers in {self._home}"))
-        lost = Outcome(OutcomeKind.LOST, message=f"no worker can be started: {error}", engine_lost=is_full)
+        passes = is_full or number in PASSING
+        lost = Outcome(OutcomeKind.LOST, message=f"no worker can be started: {error}", engine_lost=passes)
         for hold in list(self._holds.values()):
             for order in list(hold.orders.values()):
                 self._tell_end(hold, order, lost, kept=False)

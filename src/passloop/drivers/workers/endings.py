@@ -94,7 +94,8 @@ def halted(reason: str) -> Outcome:
 def _never_begun(hold: Hold, died: Outcome) -> Outcome:
     """A worker that did not come up by itself is the task's own failure, as a command that cannot be started is."""
     if hold.came_up or hold.halted is not None or died.kind is not OutcomeKind.FAILURE:
-        return Outcome(OutcomeKind.LOST, message="its worker ended before it began", engine_lost=True)
+        why = f": {died.message}" if died.engine_lost and died.message else ""
+        return Outcome(OutcomeKind.LOST, message=f"its worker ended before it began{why}", engine_lost=True)
     told = died.message if died.exit_code in (126, 127) else f"its worker did not come up: {died.message}"
     return Outcome(OutcomeKind.FAILURE, exit_code=died.exit_code, message=f"{told}; see {hold.directory}/stderr.log")
 

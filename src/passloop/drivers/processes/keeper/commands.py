@@ -10,7 +10,10 @@ import errno
 import os
 from signal import valid_signals
 
-__all__ = ["CannotStartError", "enter", "resolve", "spawn"]
+__all__ = ["PASSING", "CannotStartError", "enter", "resolve", "spawn"]
+
+PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""What the system says where no process, memory or descriptor is left: that passes, and says nothing of a command."""
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -30,10 +33,12 @@ class CannotStartError(Exception):
 
 
 def enter(folder: bytes) -> None:
-    """Make `folder` the working directory."""
+    """Make `folder` the working directory. Raises `OSError` for a want that passes."""
     try:
         os.chdir(folder)
     except OSError as error:
+        if error.errno in PASSING:
+            raise
         shown = os.fsdecode(folder)
         if isinstance(error, FileNotFoundError):
             text = f"working directory missing: {shown}; create it, or choose another with --cwd"
@@ -63,8 +68,11 @@ def resolve(word: bytes, search: bytes) -> bytes:
     )
 
 
-def spawn(argv: list[bytes], environment: dict[bytes, bytes], *, out: int, err: int) -> int:
-    """Run `argv` in the current directory with exactly `environment`; the pid of its process."""
+def spawn(argv: list[bytes], environment: dict[bytes, bytes], *, out: int, err: int, limited: bool = False) -> int:
+    """Run `argv` in the current directory with exactly `environment`; the pid of its process.
+
+    Raises `OSError` for a want that passes. Of memory it does not where that is `limited` for this command.
+    """
     path = resolve(argv[0], environment.get(b"PATH", b""))
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, b"/dev/null", os.O_RDONLY, 0),
@@ -76,6 +84,8 @@ def spawn(argv: list[bytes], environment: dict[bytes, bytes], *, out: int, err: 
             path, argv, environment, file_actions=actions, setpgroup=0, setsigmask=(), setsigdef=_DEFAULTS
         )
     except OSError as error:
+        if error.errno in PASSING and not (limited and error.errno == errno.ENOMEM):
+            raise
         raise _refusal(path, error) from None
 
 

@@ -17,6 +17,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Callable
 
 from . import commands, records, tree
 from .crashpoints import crashpoint
@@ -34,6 +35,13 @@ STRAY_AFTER = 10.0
 
 ROUND = 0.05
 """Seconds between two rounds of SIGKILL against a tree that forks while it is killed."""
+
+PATIENCE = 10.0
+"""Seconds for which a step that a want that passes keeps back (no process, memory or descriptor is left) is tried again
+before the attempt is given back to the engine at no cost; it is known there why then, and held up no longer here."""
+
+AGAIN = 1.0
+"""Seconds between two such tries."""
 
 MEMORY_TICK = 1.0
 """Seconds between two looks at the tree's memory, only where a limit has no control group to hold it."""
@@ -85,10 +93,7 @@ def run(order: Order, environment: dict[bytes, bytes], reporter: Reporter, boot:
     except OSError as error:
         if shim.running:
             raise
-        shim.refuse(
-            f"the attempt's folder is not usable: {error.strerror}: {os.fsdecode(order.directory)}",
-            full=error.errno in records.NO_ROOM,
-        )
+        shim.refuse(error)
         return False
     finally:
         shim.close()
@@ -150,38 +155,38 @@ class Shim:
 
     def claim(self) -> bool:
         """Make the attempt's folder and its start record; False if somebody else made that first."""
-        _make_folder(self._order.directory)
-        self._folder = os.open(self._order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._folder = self._patiently(lambda: _open_folder(self._order.directory))
         crashpoint("shim_before_start_record")
         record = records.to_json(
             self._identity()
             | {
                 "pid": os.getpid(),
-                "ticks": records.own_ticks(),
+                "ticks": self._patiently(records.own_ticks),
                 "boot": self._boot,
                 "started_at": records.wall_ms(),
             }
         )
-        if not records.claim_start(self._folder, record):
+        if not self._patiently(lambda: records.claim_start(self._folder, record)):
             self._reporter.send(b"taken", record)
             return False
         crashpoint("shim_after_start_record")
-        self._exit = records.reserve_exit(self._folder)
+        self._exit = self._patiently(lambda: records.reserve_exit(self._folder))
         self._reporter.send(b"started", record)
         crashpoint("shim_after_start_report")
         return True
 
     def stand_over(self, environment: dict[bytes, bytes]) -> None:
         """Run the command, see its tree to the end, and record how it ended."""
-        grace, reason = records.read_stop(self._folder)
-        if grace is not None:
-            self._stop_reason = reason
-            self._finish(_stopped(reason)[0], None, "stopped before it started")
-            return
         try:
-            self._spawn(environment)
+            if not self._patiently(lambda: self._begin(environment)):
+                return
         except commands.CannotStartError as refusal:
             self._finish("failure", refusal.exit_code, refusal.sentence)
+            return
+        except OSError as want:
+            if self.running or want.errno not in commands.PASSING:
+                raise
+            self._finish("lost", None, _short_of(want), passing=True)
             return
         self._watch()
         verdict = self._verdict()
@@ -189,6 +194,35 @@ class Shim:
             self._group.remove()
         if not self.stray:
             self._finish(*verdict)
+
+    def _patiently(self, make: Callable[[], int]) -> int:
+        """What a step makes, tried again for a while as long as a want that passes keeps it back; raises the last one.
+
+        A wish to stop cuts the wait short, and the step looks for it.
+        """
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return make()
+            except OSError as error:
+                if self.running or error.errno not in commands.PASSING or time.monotonic() >= until:
+                    raise
+            signal.sigtimedwait(_AWAITED, AGAIN)
+
+    def _begin(self, environment: dict[bytes, bytes]) -> bool:
+        """Start the command; False if it is to be stopped before, which is recorded then."""
+        grace, reason = records.read_stop(self._folder)
+        if grace is not None:
+            self._stop_reason = reason
+            self._finish(_stopped(reason)[0], None, "stopped before it started")
+            return False
+        try:
+            self._spawn(environment)
+        finally:
+            if self._group is not None and not self.running:
+                self._group.remove()
+                self._group = None
+        return True
 
     def close(self) -> None:
         """Close what was open for the attempt."""
@@ -203,9 +237,19 @@ class Shim:
             os.close(fd)
         self._lock_fds.clear()
 
-    def refuse(self, sentence: str, *, full: bool) -> None:
-        """Tell the engine that nothing could be recorded here and nothing was run; `full` if for want of room."""
-        record = self._identity() | {"kind": "lost", "message": sentence, "ended_at": records.wall_ms(), "full": full}
+    def refuse(self, error: OSError) -> None:
+        """Tell the engine that nothing could be recorded here and nothing was run: `full` if for want of room,
+        `passing` if for another one that passes.
+        """
+        passing = error.errno in commands.PASSING
+        unusable = f"the attempt's folder is not usable: {error.strerror}: {os.fsdecode(self._order.directory)}"
+        record = self._identity() | {
+            "kind": "lost",
+            "message": _short_of(error) if passing else unusable,
+            "ended_at": records.wall_ms(),
+            "full": error.errno in records.NO_ROOM,
+            "passing": passing,
+        }
         self._reporter.send(b"exited", records.to_json(record))
 
     def _identity(self) -> dict[str, str | int | bool | None]:
@@ -215,20 +259,22 @@ class Shim:
     def _spawn(self, environment: dict[bytes, bytes]) -> None:
         order = self._order
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        out = os.open(b"stdout.log", flags, 0o600, dir_fd=self._folder)
-        err = os.open(b"stderr.log", flags, 0o600, dir_fd=self._folder)
-        commands.enter(order.cwd)
-        if order.memory_limit:
-            self._group = enter_group(order.cgroup, order.name, order.memory_limit)
+        logs: list[int] = []
         try:
-            self._leader = commands.spawn(order.argv, environment, out=out, err=err)
+            logs += [os.open(b"stdout.log", flags, 0o600, dir_fd=self._folder)]
+            logs += [os.open(b"stderr.log", flags, 0o600, dir_fd=self._folder)]
+            commands.enter(order.cwd)
+            if order.memory_limit:
+                self._group = enter_group(order.cgroup, order.name, order.memory_limit)
+            limited = self._group is not None
+            self._leader = commands.spawn(order.argv, environment, out=logs[0], err=logs[1], limited=limited)
             crashpoint("shim_after_spawn")
         finally:
+            for fd in logs:
+                os.close(fd)
             if self._group is not None:
                 self._group.leave()
             os.chdir("/")
-            os.close(out)
-            os.close(err)
         now = self._began = time.monotonic()
         if order.time_limit:
             self._limit_at = now + order.time_limit / 1000
@@ -347,8 +393,10 @@ class Shim:
         status = self._status
         return os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
 
-    def _finish(self, kind: str, code: int | None, message: str) -> None:
-        """Write the exit record, tell the engine, then bring the record to the disk."""
+    def _finish(self, kind: str, code: int | None, message: str, *, passing: bool = False) -> None:
+        """Write the exit record, tell the engine, then bring the record to the disk. `passing`: it was kept from its
+        start by a want that passes.
+        """
         if not self.stray:
             self._drop_locks()
         record = self._identity() | {
@@ -358,6 +406,7 @@ class Shim:
             "message": message[:400],
             "stop": self._stop_reason,
             "stray": self.stray,
+            "passing": passing,
             "ended_at": records.wall_ms(),
             "max_rss_kib": self._max_rss,
             "cpu_ms": self._cpu_ms,
@@ -377,6 +426,16 @@ class Shim:
 
 def _stopped(reason: str) -> tuple[str, str]:
     return _STOPPED.get(reason, _STOPPED["cancelled"])
+
+
+def _short_of(want: OSError) -> str:
+    return f"the system was short of processes, memory or descriptors: {want.strerror}"
+
+
+def _open_folder(directory: bytes) -> int:
+    """Make the attempt's folder and open it."""
+    _make_folder(directory)
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _make_folder(directory: bytes) -> None:

@@ -123,7 +123,11 @@ class Zygote:
         return None
 
     def _fork(self, order: Order, lock_fds: list[int]) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:
+            self._tell(b"unforked", order.attempt, (error.strerror or "").encode())
+            return
         self._forks += 1
         try:
             pid = os.fork()
