@@ -81,7 +81,9 @@ async def _submit(commands: OwnCommands, text: str, name: str, cwd: str | None) 
 
 
 async def _new_run(engine: Engine, name: str, started: StartedCommand, *, after: int) -> Json | None:
-    """The run that a follower declares; that of an earlier start if it joined that one, None if nothing was to do."""
+    """The run that a follower declares. One that ended without any found all that it wanted in the newest run of this
+    name. None if there is none, or if the follower is still at work: then an earlier run is not its own.
+    """
     looking = asyncio.ensure_future(_declared(engine, name, after))
     joining = asyncio.ensure_future(started.joined())
     try:
@@ -94,7 +96,9 @@ async def _new_run(engine: Engine, name: str, started: StartedCommand, *, after:
     finally:
         looking.cancel()
         joining.cancel()
-    if started.ended.done() and started.ended.result() not in (0, 1):
+    if not started.ended.done():
+        return None
+    if started.ended.result() not in (0, 1):
         raise SpecError([_said_badly(Said(started.ended.result(), "", started.said()))])
     found = await engine.read(lambda reader: reader.run(name))
     return None if found is None else {"id": found.row.id, "name": found.row.name}
