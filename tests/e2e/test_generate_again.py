@@ -20,6 +20,7 @@ from passloop.cli.generating import Generate
 from passloop.store.home import Home
 from passloop.store.reader import Reader
 from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.command_line import Box
 from tests.support.generating import GenerateStand, generating, summary_from
 
 pytestmark = pytest.mark.timeout(60)
@@ -68,7 +69,8 @@ async def test_where_no_answer_came_rows_are_asked_for_again_though_they_were_to
         assert stand.endpoint.count("answered") == 6
 
 
-async def test_a_seed_file_that_is_edited_meanwhile_mixes_nothing_and_is_named(tmp_path: Path) -> None:
+async def test_a_seed_file_that_is_edited_meanwhile_mixes_nothing_and_is_named(box: Box) -> None:
+    tmp_path = box.folder
     columns = [BESIDE[0], {**BESIDE[2], "prompt": "of {{ who }}"}]
     (tmp_path / "who.csv").write_text("who\nann\nbob\n")
     async with generating(tmp_path, Script(default=ModelScript(latency=0))) as stand:
@@ -81,6 +83,9 @@ async def test_a_seed_file_that_is_edited_meanwhile_mixes_nothing_and_is_named(t
         assert await followed(stand, dataset) == 0
         assert written(tmp_path, "who") == ["ann", "ian"] * 3
         assert stand.endpoint.count("answered") == 6 + 3
+        (tmp_path / "who.csv").unlink()
+        said = await asyncio.to_thread(box.run, "report", "@made", "--no-html")
+        assert (said.code, "who.csv cannot be read" in said.err, "hint: name a file" in said.err) == (2, True, True)
 
 
 async def test_two_commands_at_once_make_one_run(tmp_path: Path) -> None:

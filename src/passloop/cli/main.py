@@ -90,8 +90,11 @@ def _tell_other(error: Exception, words: list[str]) -> int:
     if isinstance(code, int):
         message = str(getattr(error, "message", "") or error)
         return _tell(CliError(message, hint=str(getattr(error, "hint", "")), exit_code=code))
+    from passloop.apps.errors import BadValue
     from passloop.cli.crash import write_crash
 
+    if isinstance(error, BadValue):  # of what is read late: a file beside the spec that is gone by then
+        return _tell(CliError(error.what, hint=error.fix))
     return _tell(write_crash(error, words))
 
 
