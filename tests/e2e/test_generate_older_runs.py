@@ -18,6 +18,7 @@ from passloop.kernel.events import GroupHeld
 from passloop.kernel.ids import TaskId
 from passloop.kernel.source_rows import SourceState
 from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.command_line import Box
 from tests.support.generating import GenerateStand, generating, model_columns
 
 pytestmark = pytest.mark.timeout(60)
@@ -47,7 +48,8 @@ async def test_a_cell_of_an_older_run_that_is_retried_leaves_the_file_to_the_new
         assert pq.read_table(tmp_path / "made.parquet").to_pylist() == made
 
 
-async def test_a_file_task_of_an_older_run_leaves_the_file_to_a_newer_one_that_is_under_way(tmp_path: Path) -> None:
+async def test_a_file_task_of_an_older_run_leaves_the_file_to_a_newer_one_that_is_under_way(box: Box) -> None:
+    tmp_path = box.folder
     async with generating(tmp_path, Script(default=ModelScript(latency=0))) as stand:
         assert await followed(stand, stand.dataset()) == 0
         made = (tmp_path / "made.parquet").stat()
@@ -56,6 +58,10 @@ async def test_a_file_task_of_an_older_run_leaves_the_file_to_a_newer_one_that_i
         await asyncio.to_thread(Client(str(tmp_path / "home")).post, "/generate", body)
         assert await asyncio.to_thread(write_files, tmp_path / "home", 1) is None
         assert (tmp_path / "made.parquet").stat() == made
+        assert (await asyncio.to_thread(box.run, "export", "1", "-o", "one.jsonl")).code == 0
+        other = await asyncio.to_thread(box.run, "export", "2", "-o", "two.jsonl")
+        assert (other.code, "has the rows of run 1" in other.err, "passloop wait @2" in other.err) == (2, True, True)
+        assert not (tmp_path / "two.jsonl").exists()
 
 
 async def under_way(stand: GenerateStand, run: int) -> None:

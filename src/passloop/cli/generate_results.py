@@ -10,8 +10,10 @@ from typing import Any
 from passloop.apps.errors import BadValue
 from passloop.apps.generate.call_times import call_times
 from passloop.apps.generate.dataset import Dataset, dataset_of_text
+from passloop.apps.generate.declaring import makes_files, newest_file_task, runs_of_dataset
 from passloop.apps.generate.export import export_dataset
 from passloop.apps.generate.gathering import gather_unit
+from passloop.apps.generate.parts import PartStore
 from passloop.apps.generate.report_html import report_html
 from passloop.apps.generate.row_view import row_view
 from passloop.apps.generate.settling import Settling
@@ -19,10 +21,12 @@ from passloop.apps.generate.summary import summary_of
 from passloop.cli import streams
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.whole_files import write_whole_text
+from passloop.cli.wording import FINAL
 from passloop.clock import SystemClock
 from passloop.drivers.calls.driver import UNKNOWN
 from passloop.store.home import Home
 from passloop.store.reader import Reader
+from passloop.store.sources import SourceView
 
 __all__ = ["dataset_of_run", "export_run", "report_run", "show_row"]
 
@@ -32,12 +36,16 @@ FIRST_ROWS = 20
 def dataset_of_run(home: str, word: str) -> Dataset:
     """The dataset that a run (an id, a name, `last`) makes. Raises `CliError` (exit 3) if it makes none."""
     with Reader.open(Home(Path(home))) as reader:
-        found = next(iter(reader.runs(limit=1)), None) if word == "last" else reader.run(word.removeprefix("@"))
-        source = None if found is None else reader.source(found.row.id)
+        return dataset_of_text(_source_of(reader, word).spec)
+
+
+def _source_of(reader: Reader, word: str) -> SourceView:
+    found = next(iter(reader.runs(limit=1)), None) if word == "last" else reader.run(word.removeprefix("@"))
+    source = None if found is None else reader.source(found.row.id)
     if source is None or source.row.kind != "generate":
         what = f"{word} is no run of a dataset"
         raise CliError(what, hint="passloop generate SPEC.yaml", exit_code=Exit.NOT_FOUND)
-    return dataset_of_text(source.spec)
+    return source
 
 
 def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> None:
@@ -62,8 +70,10 @@ def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> 
         streams.emit(model.line())
 
 
-def export_run(dataset: Dataset, out: str | None, form: str | None) -> None:
-    """Write a dataset in another form, named or told by the file's ending."""
+def export_run(home: str, word: str, out: str | None, form: str | None) -> None:
+    """Write the dataset of a run in another form, named or told by the file's ending. Raises `CliError` where the file
+    that there is was made by a run of another spec.
+    """
     if out is None:
         raise CliError("a dataset is exported to a file or a folder", hint="passloop export RUN -o tickets.jsonl")
     chosen = form or Path(out).suffix.removeprefix(".").lower() or "hf"
@@ -71,11 +81,40 @@ def export_run(dataset: Dataset, out: str | None, form: str | None) -> None:
         raise CliError(
             f"the ending .{streams.clean(chosen)} names no format", hint="passloop export RUN --format jsonl"
         )
+    with Reader.open(Home(Path(home))) as reader:
+        source = _source_of(reader, word)
+        dataset = dataset_of_text(source.spec)
+        _check_its_own(reader, source, dataset)
     try:
         export_dataset(dataset.out, Path(out), chosen)
     except BadValue as bad:
         raise CliError(bad.what, hint=bad.fix) from None
     streams.say(f"written: {out}")
+
+
+def _check_its_own(reader: Reader, source: SourceView, dataset: Dataset) -> None:
+    """Raise `CliError` if the file of a run's dataset has the rows of another spec, or another number of them."""
+    if not dataset.out.exists():
+        return
+    told = PartStore(dataset.out).told(dataset.out) or {}
+    made_of = told.get("spec_hash"), told.get("rows")
+    if made_of == (dataset.hash, dataset.spec.rows):
+        return
+    run = source.row.run
+    runs = runs_of_dataset(reader, dataset.root)
+    makers = [view.row.id for view, about in runs if (about.get("hash"), about.get("rows")) == made_of]
+    hint = f"passloop export {makers[0]} -o FILE" if makers else "passloop generate SPEC"
+    if _is_to_be_written(reader, source):
+        hint = f"passloop wait @{run}"
+    whose = f"run {makers[0]}" if makers else "another spec"
+    raise CliError(f"{dataset.out} has the rows of {whose}, not those of run {run}", hint=hint)
+
+
+def _is_to_be_written(reader: Reader, source: SourceView) -> bool:
+    if source.row.state == "cancelled" or not makes_files(source.spec):
+        return False
+    task = newest_file_task(reader, source)
+    return task is None or task.row.state not in FINAL
 
 
 def show_row(home: str, dataset: Dataset, row: int, *, as_json: bool) -> None:

@@ -45,9 +45,9 @@ def command(ctx: click.Context, *, run: str, kind: str | None, out: str | None, 
     elif optuna is not None:
         raise CliError("only a study is kept as Optuna keeps them", hint="passloop export RUN --format csv")
     elif made_by == "generate":
-        from passloop.cli.generate_results import dataset_of_run, export_run
+        from passloop.cli.generate_results import export_run
 
-        export_run(dataset_of_run(home, run), out, kind)
+        export_run(home, run, out, kind)
     else:
         _export_tasks(home, run, out, kind)
 
