@@ -18,8 +18,10 @@ import pytest
 
 from passloop.apps.generate.call_times import call_times
 from passloop.apps.generate.export import FORMATS, export_dataset
+from passloop.apps.generate.parts import PartStore, table_of, write_file
 from passloop.apps.generate.report_html import report_html
 from passloop.apps.generate.row_view import row_view
+from passloop.apps.generate.settling import Settling
 from passloop.cli.client import Client
 from passloop.cli.reads import EngineReads
 from passloop.cli.run_whys import run_why
@@ -259,6 +261,20 @@ def test_a_dataset_that_asks_nobody_is_made_without_a_run(box: Box) -> None:
     ]
     assert "row 1 (kept)" in box.run("generate", "s.yaml", "--preview", "2").out
     assert box.run("ls").err == "no tasks\n"
+
+
+def test_a_row_for_which_keep_fails_is_not_one_that_was_to_be_dropped(box: Box) -> None:
+    columns = [{"name": "size", "kind": "sampler", "integer": {"low": 1, "high": 9}}]
+    made = dataset_from(box.folder, columns=columns, keep="{{ 1 / (size - size) > 0 }}")
+    (box.folder / "s.yaml").write_text(json.dumps(json.loads(made.wire())["spec"]))
+    for _ in range(2):
+        said = box.run("generate", "s.yaml")
+        assert (said.code, "6 rows that can be neither kept nor dropped: keep: ZeroDivision" in said.out) == (1, True)
+        assert rows_of(box.folder / "made.parquet") == []
+    assert all(row["lacks"].startswith("keep: Zero") for row in rows_of(box.folder / "made.incomplete.parquet"))
+    as_before = PartStore(made.out).told(made.out) | {"incomplete": 0, "dropped": {"keep: ZeroDivisionError": 6}}
+    write_file(made.out, [table_of([], ["size"])], as_before)
+    assert Settling(made).written() is None, "an older version's file is no whole one"
 
 
 @pytest.mark.timeout(60)

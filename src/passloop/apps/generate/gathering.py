@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from passloop.store.lookups import Keyed
     from passloop.store.reader import Reader
 
-__all__ = ["UNANSWERED", "GatheredRow", "Status", "gather_unit"]
+__all__ = ["UNANSWERED", "UNDECIDED", "GatheredRow", "Status", "gather_unit"]
 
 UNANSWERED = "no answer for "
 """How the reason begins for which a row is dropped that lacks a column."""
+
+UNDECIDED = "keep: "
+"""How the reason begins for which a row is neither kept nor dropped: what `keep` says of it cannot be had."""
 
 Status = Literal["kept", "dropped", "incomplete", "open"]
 _FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
@@ -31,8 +34,8 @@ _FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 
 @dataclass(slots=True)
 class GatheredRow:
-    """One row. `reason` says why it was dropped; `missing` are the columns without a value, with their task if any.
-    `cancelled` says that one of these was taken back.
+    """One row. `reason` says why it was dropped, or cannot be kept; `missing` are the columns without a
+    value, with their task if any. `cancelled` says that one of these was taken back.
     """
 
     row: int
@@ -99,4 +102,4 @@ def _status(dataset: Dataset, row: GatheredRow, *, is_open: bool) -> tuple[Statu
     try:
         return ("kept", "") if evaluate(dataset.spec.keep, row.values) else ("dropped", "keep")
     except TemplateFailed as failed:
-        return "dropped", f"keep: {failed}"
+        return "incomplete", f"{UNDECIDED}{failed}"

@@ -31,6 +31,7 @@ def report_html(
     sections = [
         _section("Rows", _pairs(summary.counts)),
         _section("Dropped", _pairs(summary.dropped)) if summary.dropped else Markup(),
+        _section("Neither kept nor dropped", _pairs(summary.undecided)) if summary.undecided else Markup(),
         _section("Tokens and cost", _usage(summary)),
         _section("What held it", _failures(summary)) if summary.failures else Markup(),
         calls_section(times) if times.models else Markup(),

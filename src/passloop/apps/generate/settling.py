@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .cells import UnitCells, cells_of
 from .costs import UNIT, cost_of, spent_of
 from .dataset import BESIDE, Dataset
-from .gathering import UNANSWERED, GatheredRow, gather_unit
+from .gathering import UNANSWERED, UNDECIDED, GatheredRow, gather_unit
 from .parts import PartStore, lazily, parquet, table_of, write_file
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Tally:
     incomplete: int = 0
     cancelled: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    undecided: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[int]] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Tally:
             self.dropped[row.reason] += 1
         else:
             self.incomplete += 1
+            self.undecided.update([row.reason] if row.reason else [])
         self.cancelled += row.cancelled
         for name, task in row.missing.items():
             self.missing[name] += 1
@@ -150,13 +152,14 @@ class Settling:
             return None
         tally = Tally()
         tally.merge(told)
-        if tally.barren:
+        if tally.barren or _is_undecided(told):
             return None
         self._parts.remove()
         return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, True)
 
     def _part_told(self, reader: Reader, unit: int) -> Any:
-        return self._parts.told(self._path(unit)) if self.write_part(reader, unit) else None
+        told = self._parts.told(self._path(unit)) if self.write_part(reader, unit) else None
+        return None if told is None or _is_undecided(told) else told
 
     def _write(
         self, reader: Reader, tally: Tally, pieces: list[Any], lacking: list[GatheredRow], *, whole: bool
@@ -169,7 +172,7 @@ class Settling:
         write_file(out, lazily(pieces), self._metadata(reader, tally))
         if lacking and not whole:
             columns = ["row", *(name for name in dataset.outputs if name != "row"), "lacks"]
-            rows = [{**row.values, "row": row.row, "lacks": ", ".join(row.missing)} for row in lacking]
+            rows = [{**row.values, "row": row.row, "lacks": ", ".join(row.missing) or row.reason} for row in lacking]
             write_file(beside, [table_of(rows, columns)], {"dataset": out.name})
         else:
             beside.unlink(missing_ok=True)
@@ -229,6 +232,11 @@ class Settling:
     @property
     def _columns(self) -> list[str]:
         return list(self._dataset.fingerprints.values())
+
+
+def _is_undecided(told: Mapping[str, Any]) -> bool:
+    """Whether rows are told to be dropped of which it cannot be said, as files of older versions do."""
+    return any(reason.startswith(UNDECIDED) for reason in told["dropped"])
 
 
 def cost_told(dataset: Dataset, spent: Mapping[str, tuple[int, int]]) -> dict[str, float]:

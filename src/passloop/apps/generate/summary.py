@@ -4,7 +4,9 @@ an answer the endpoint, model or column that held it. Pure but for reading the s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .answers import answer_of
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Summary", "summary_of"]
 
+MOST_REASONS = 3
 MOST_LOOKED_AT = 1_000
 """Answers of a column that is told to have taken no token."""
 NEVER_ASKED = "not asked: the run ended before, or a seed file was edited since"
@@ -44,7 +47,8 @@ class Failure(NamedTuple):
 class Summary(NamedTuple):
     """How a run of a dataset ended. `unknown` counts calls of which nobody knows whether they were paid for; of the
     columns in `untold` answers came, and no endpoint said how many tokens they took. If it is not `written`, the file
-    is as it was: the run was cancelled before it had as many rows.
+    is as it was: the run was cancelled before it had as many rows. `undecided` rows are those for which `keep` fails,
+    by what is wrong.
     """
 
     counts: Mapping[str, int]
@@ -57,6 +61,7 @@ class Summary(NamedTuple):
     whole: bool
     untold: tuple[str, ...] = ()
     written: bool = True
+    undecided: Mapping[str, int] = MappingProxyType({})
 
     def usage_text(self, name: str) -> str:
         """What the answers of a column took, for people."""
@@ -90,6 +95,7 @@ class Summary(NamedTuple):
             "untold_usage": list(self.untold),
             "out": self.out,
             "written": self.written,
+            "undecided": dict(self.undecided),
             "incomplete_out": self.incomplete_out,
             "failures": [failure._asdict() for failure in self.failures],
         }
@@ -112,6 +118,8 @@ class Summary(NamedTuple):
             lines.append("partial: nothing was kept, since no row has all its answers")
         elif not self.whole:
             lines.append("partial: the candidates are used up before the target: say a larger `rows:`")
+        for reason, count in Counter(self.undecided).most_common(MOST_REASONS):
+            lines.append(f"{count:,} rows that can be neither kept nor dropped: {reason}")
         lines += [failure.line() for failure in self.failures]
         if self.failures:
             lines.append("run the same spec again to ask only for what is missing")
@@ -142,6 +150,7 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
             name for name, each in usage.items() if not each["input"] and _was_answered(reader, dataset, name)
         ),
         written=not settled.left,
+        undecided=dict(tally.undecided),
     )
 
 
