@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["FileTasks"]
 
 PROGRAM = "passloop.apps.generate.files"
+MANY = 1_000
+"""Of so many live tasks of a run one task may come after each; more wait for the end of the task that does already."""
 _LIVE = tuple(state.value for state in TaskState if state not in FINAL_STATES)
 
 
@@ -87,11 +89,13 @@ class FileTasks:
         return not late
 
     async def again(self, cells: Sequence[TaskId]) -> None:
-        """After a retry: a run whose source is over gets one more, for when these cells are final. Durable when it
-        returns; raises as `Engine.submit` does, but for a pause, whose end it waits for.
+        """After a retry: a run whose source is over gets one more, for when these cells are final. When it returns, the
+        run has it or is one that this engine follows, and the next one would; raises as `Engine.submit` does, but for a
+        pause, whose end it waits for.
         """
         for run in await descriptors.patiently(partial(self._engine.read, partial(_runs_of, tasks=cells))):
-            await self._give(run, again=True)
+            if await self._give(run, again=True) is not None:
+                self.follow(run)
 
     def _followed(self, run: RunId, task: asyncio.Task[None]) -> None:
         others = self._following[run]
@@ -103,43 +107,55 @@ class FileTasks:
             self._engine.turns.fail(error)
 
     async def _see_to(self, run: RunId, *, again: bool) -> None:
-        """Wait for the end of a run's source, then give the run its task."""
+        """Wait for the end of a run's source, and of a task that others wait for, then give the run its task."""
         with suppress(EngineStopped):  # the next engine follows it
             await descriptors.patiently(partial(self._engine.wait_source, run))
-            await self._give(run, again=again)
+            while (earlier := await self._give(run, again=again)) is not None:
+                await descriptors.patiently(partial(self._engine.wait_final, (earlier,)))
 
-    async def _give(self, run: RunId, *, again: bool = False) -> None:
-        """Submit the task that a run lacks, if its source is over; whoever lets that go on follows it again."""
+    async def _give(self, run: RunId, *, again: bool = False) -> TaskId | None:
+        """Submit the task that a run lacks, if its source is over; whoever lets that go on follows it again. Gives the
+        task whose end it has to wait for first, if so.
+        """
         async with self._giving:
-            given = False
-            while not given:
-                given = await descriptors.patiently(partial(self._try_to_give, run, again=again))
+            while True:
+                lacking = await descriptors.patiently(
+                    partial(self._engine.read, partial(self._lacking, run=run, again=again))
+                )
+                if not isinstance(lacking, Submitted):
+                    return lacking
+                if await descriptors.patiently(partial(self._try_to_give, lacking)):
+                    return None
 
-    async def _try_to_give(self, run: RunId, *, again: bool) -> bool:
+    async def _try_to_give(self, lacking: Submitted) -> bool:
         """False if the run, or a task that it was to come after, was removed meanwhile."""
-        lacking = await self._engine.read(lambda reader: self._lacking(reader, run, again=again))
         try:
-            if lacking is not None:
-                await self._engine.submit(lacking, through_pauses=True)
+            await self._engine.submit(lacking, through_pauses=True)
         except Refused as refused:
             if refused.code != "not_found":
                 raise
             return False
         return True
 
-    def _lacking(self, reader: Reader, run: RunId, *, again: bool) -> Submitted | None:
+    def _lacking(self, reader: Reader, run: RunId, *, again: bool) -> Submitted | TaskId | None:
         """The task to submit. It comes after all that is live in the run, whatever the ends of these are: cells that
         were retried, and an earlier task of its kind, which writes the same files.
+
+        Where that would be many, again and again (a user retries one cell after the other), it is the earlier task: at
+        its end there is one for all that came meanwhile. A run that the next engine would not follow has it at once.
         """
         source = reader.source(run)
         if source is None or source.row.ended_at is None or not _has_files(source):
             return None
         if not again and newest_file_task(reader, source) is not None:
             return None
+        live = reader.task_ids(TaskFilter(runs=(run,), states=_LIVE))
+        if len(live) > MANY and _is_owed(reader, source) and (earlier := _live_file_tasks(reader, run)):
+            return TaskId(earlier[-1])
         key = file_task_key(run)
         if reader.keyed([key]):
             key = file_task_key(f"{run}:{reader.newest_task_of(run)}")
-        return self._submission(source, key=key, after=reader.task_ids(TaskFilter(runs=(run,), states=_LIVE)))
+        return self._submission(source, key=key, after=live)
 
     def _submission(self, source: SourceView, *, key: str, after: Iterable[int]) -> Submitted:
         """The task: it asks for nothing, so that it does not wait behind work that fills the box."""
@@ -160,18 +176,27 @@ def _has_files(source: SourceView) -> bool:
     return row.kind == KIND and row.state is not SourceState.CANCELLED and makes_files(source.spec)
 
 
-def _without_files(reader: Reader) -> list[RunId]:
-    """The runs that lack their last task. Where cells of a source that is over were removed, nothing is to be made of
+def _is_owed(reader: Reader, source: SourceView) -> bool:
+    """Whether a run lacks its last task. Where cells of a source that is over were removed, nothing is to be made of
     the rest.
     """
-    return [
-        source.row.run
-        for source in map(reader.source, reader.sources_of_kind(KIND))
-        if source is not None
-        and newest_file_task(reader, source) is None
+    return (
+        newest_file_task(reader, source) is None
         and _has_files(source)  # asked of few: it reads the whole spec
         and (source.row.ended_at is None or reader.count_cells(source.row.run) == source.row.tasks)
-    ]
+    )
+
+
+def _without_files(reader: Reader) -> list[RunId]:
+    """The runs that lack their last task."""
+    sources = map(reader.source, reader.sources_of_kind(KIND))
+    return [source.row.run for source in sources if source is not None and _is_owed(reader, source)]
+
+
+def _live_file_tasks(reader: Reader, run: RunId) -> list[int]:
+    """The tasks of this kind that a run has and that are not final, ascending."""
+    key = file_task_key(run)
+    return reader.task_ids(TaskFilter(runs=(run,), states=_LIVE, keys=(key, f"{key}:*")))
 
 
 def _runs_of(reader: Reader, tasks: Sequence[TaskId]) -> list[RunId]:

@@ -209,6 +209,50 @@ async def test_cells_of_a_retry_that_ended_early_are_in_their_files(
         )  # fmt: skip
 
 
+async def test_cells_retried_one_by_one_beside_many_get_one_files_task_after_the_one_that_is_to_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.apps.generate.file_tasks.MANY", 1)
+    all_fail = Script(default=ModelScript(latency=0, faults=(Fault(status=400),)))
+    async with generating(tmp_path, all_fail) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run = await run_that_is_over(stand)
+        files.follow(run)
+        await files.wait(run)
+        first, second = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
+        [files_task] = await engine.read(lambda reader: reader.task_ids(TaskFilter(keys=(file_task_key(run),))))
+        cells: list[TaskId] = []
+        for cell in (first, second):
+            cells += (await retry(engine, [TaskId(cell)])).created
+            await files.again(cells[-1:])
+        assert files.follows(run)
+        await engine.send(Cancelled((TaskId(files_task),)))
+        assert await files.wait(run)
+        *_, last = views = await engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,)), limit=3))
+        assert [view.row.id for view in views[:2]] == cells
+        assert (last.row.key, last.after) == (
+            file_task_key(f"{run}:{cells[-1]}"), tuple(Dependency(cell, any_end=True) for cell in cells),
+        )  # fmt: skip
+
+
+async def test_many_retried_cells_beside_removed_ones_get_their_files_task_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("passloop.apps.generate.file_tasks.MANY", 1)
+    all_fail = Script(default=ModelScript(latency=0, faults=(Fault(status=400),)))
+    async with generating(tmp_path, all_fail) as stand:
+        engine, files = stand.host.engine, stand.host.files
+        run = await run_that_is_over(stand)
+        files.follow(run)
+        await files.wait(run)
+        first, second = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
+        assert (await remove(engine, [TaskId(first)])).changed == (first,)
+        [cell] = (await retry(engine, [TaskId(second)])).created
+        await files.again([cell])
+        [last] = await engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,)), limit=1))
+        assert (last.row.key, files.follows(run)) == (file_task_key(f"{run}:{cell}"), False)
+
+
 async def test_a_source_that_went_on_and_brought_no_new_cell_gets_files_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
