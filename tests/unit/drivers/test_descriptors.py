@@ -9,8 +9,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,21 +35,8 @@ from passloop.drivers.workers.pool import Order
 from passloop.kernel.events import Exited, Started, StrayGone, WorkerGone
 from passloop.kernel.tasks import Outcome, OutcomeKind
 from tests.support.attempts import Heard, Stage, live_of, order_for, waiting_command
+from tests.support.wants import none_left
 from tests.support.warm import call_of, call_order
-
-
-@contextmanager
-def none_left() -> Iterator[None]:
-    """Inside, this process can open nothing more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.open("/dev/null", os.O_RDONLY)
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
 
 WORD = '{"outcome": "out_of_memory", "message": "too large"}'
 

@@ -16,10 +16,14 @@ from passloop.drivers.processes import keeper
 from passloop.drivers.processes.driver import ProcessDriver
 from passloop.drivers.processes.keeper import commands
 from passloop.drivers.processes.launcher import Launcher
+from passloop.drivers.workers.cell import Cell, Standing
+from passloop.drivers.workers.claims import StartRecord
 from passloop.drivers.workers.driver import WorkerDriver
+from passloop.drivers.workers.endings import said_outcome
 from passloop.kernel.events import Exited, Started, WorkerGone
 from passloop.kernel.tasks import Outcome, OutcomeKind
-from tests.support.attempts import Heard, Stage
+from tests.support.attempts import PATIENCE, Heard, Stage
+from tests.support.wants import none_left
 from tests.support.warm import call_of, call_order
 
 BOOT = """
@@ -212,6 +216,21 @@ async def test_an_engine_ends_though_what_workers_stand_on_cannot_be_opened(
     assert is_free(ended.outcome)
 
 
+async def test_an_engine_that_starts_is_told_at_once_that_workers_cannot_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so and ends, instead of coming up for ever."""
+    monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 3_600)
+    in_vain(monkeypatch, Launcher, "start", errno.EMFILE)
+    (tmp_path / "workers").mkdir()
+    driver = WorkerDriver(tmp_path)
+    await driver.start(Heard())
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(OSError, match="the want"):
+            await driver.reattach_workers([])
+        await driver.stop()
+
+
 async def test_a_call_whose_worker_cannot_begin_is_given_back_with_the_reason(tmp_path: Path, want: Want) -> None:
     want("os.posix_spawn", times=ALWAYS, patience=0)
     driver, heard = WorkerDriver(tmp_path), Heard()
@@ -222,6 +241,18 @@ async def test_a_call_whose_worker_cannot_begin_is_given_back_with_the_reason(tm
     assert outcome.message.endswith("short of processes, memory or descriptors: the want")
     await heard.until(WorkerGone, 1)
     await driver.stop()
+
+
+def test_a_call_whose_folder_its_worker_cannot_open_now_is_given_back_at_no_cost(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    order = {"cell": 1, "epoch": 1, "name": "one", "directory": str(tmp_path / "1")}
+    cell = Cell(order, Standing(7, {}, None), StartRecord(folder, {"worker": 7}))
+    with none_left(), pytest.raises(OSError, match="Too many open files") as want:
+        cell.claim()
+    assert is_free(said_outcome(cell.refusal(want.value), tmp_path))
+    assert not is_free(said_outcome(cell.refusal(PermissionError(errno.EACCES, "")), tmp_path))
+    cell.close()
+    os.close(folder)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -265,14 +265,15 @@ class WorkerDriver:
             act()
             return
         self._waiting.append(act)
-        self._begin_to_open()
+        self._begin_to_open(self._open_patiently)
 
     async def _open_once(self) -> None:
-        await self._begin_to_open()
+        """For the start of an engine, which is told of a want at once."""
+        await self._begin_to_open(self._open)
 
-    def _begin_to_open(self) -> asyncio.Task[None]:
+    def _begin_to_open(self, way: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open_patiently())
+            self._opening = asyncio.get_running_loop().create_task(way())
             self._opening.add_done_callback(self._opened)
         return self._opening
 
