@@ -11,6 +11,7 @@ import pytest
 from passloop.apps.generate import caller
 from passloop.apps.generate.call_times import CallTimes
 from passloop.apps.generate.report_html import report_html
+from passloop.apps.generate.settling import Settling
 from passloop.drivers import descriptors
 from passloop.engine.retrying import retry
 from passloop.testing.script import Fault, ModelScript, Script
@@ -85,3 +86,21 @@ async def test_an_answer_that_could_not_be_judged_at_once_is_counted_once(
     async with generating(tmp_path, three()) as stand:
         made = await stand.make(stand.dataset(rows=2, models=THREE, limits={"max_cost": 5}))
     assert (made.counts["kept"], wants) == (2, [])
+
+
+async def test_answers_that_were_cut_off_are_told_and_may_be_refused(tmp_path: Path) -> None:
+    models = {"m": {"endpoint": "here", "model": "m", "params": {"max_tokens": 1}}}
+    said = "column text: 6 answers are cut off: they were longer than `max_tokens` or the model allows"
+    text = {**COLUMNS[0], "name": "text"}
+    async with generating(tmp_path, Script(default=ModelScript(latency=0))) as stand:
+        dataset = stand.dataset(models=models, columns=[text])
+        made = await stand.make(dataset)
+        assert (made.exit_code, made.document(None)["cut_off"], said in made.lines()) == (0, {"text": 6}, True)
+        assert said in report_html(dataset, made, CallTimes((), 1, 1, 0), (), made_at=0)
+        again = Settling(dataset).written()  # what the file says
+        assert again is not None
+        assert again.tally.cut_off == {"text": 6}
+        refusing = stand.dataset(models=models, columns=[{**text, "cut_off": "refuse", "refusals": 0}], rows=1)
+        refused = await stand.make(refusing)
+    assert (refused.cut_off, refused.failures[0].cells) == ({}, 1)
+    assert refused.failures[0].message == "refused: the answer was cut off, since it was too long; say less"

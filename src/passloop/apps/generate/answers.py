@@ -9,7 +9,10 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["CellAnswer", "answer_of", "answer_text"]
+__all__ = ["CUT_OFF", "CellAnswer", "answer_of", "answer_text"]
+
+CUT_OFF = "length"
+"""How an answer ends, by its endpoint, that was longer than it might be."""
 
 
 class CellAnswer(msgspec.Struct, omit_defaults=True, frozen=True):

@@ -13,7 +13,7 @@ from passloop.drivers.calls.caller import Answer, CallOrder, CallRequest, Failed
 from passloop.engine.reading import Reading
 from passloop.kernel.ids import RunId
 
-from .answers import CellAnswer, answer_text
+from .answers import CUT_OFF, CellAnswer, answer_text
 from .costs import CostGate
 from .dataset import Dataset, dataset_of_text
 from .inputs import InputsMissing, row_from_store
@@ -59,6 +59,8 @@ class GenerateCaller:
         column = dataset.columns[str(order.payload["column"])]
         usage = answer.usage or Usage()
         try:
+            if column.cut_off == "refuse" and answer.finish == CUT_OFF:
+                raise BadAnswer("the answer was cut off, since it was too long; say less")
             value = value_of(dataset, column, answer.text)
         except BadAnswer as bad:
             self._count(dataset, column, usage)

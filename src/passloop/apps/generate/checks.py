@@ -26,7 +26,7 @@ __all__ = ["check_spec"]
 
 CONDITIONS = frozenset({"keep", "when"})
 """Keys whose template has to come out as true or false."""
-_LLM = ("model", "prompt", "system", "skip", "refusals")
+_LLM = ("model", "prompt", "system", "skip", "refusals", "cut_off")
 _ALLOWED: dict[str, tuple[str, ...]] = {
     "sampler": (*DISTRIBUTIONS, "conditional"),
     "seed": ("file", "order", "field"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from .answers import CellAnswer, answer_of
+from .answers import CUT_OFF, CellAnswer, answer_of
 from .cells import CellPlace, UnitCells, cells_of
 from .dataset import Dataset
 from .former_keys import as_stored
@@ -35,7 +35,8 @@ _FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 @dataclass(slots=True)
 class GatheredRow:
     """One row. `reason` says why it was dropped, or cannot be kept; `missing` are the columns without a
-    value, with their task if any. `cancelled` says that one of these was taken back.
+    value, with their task if any. `cancelled` says that one of these was taken back; `cut_off` are the columns whose
+    answers were longer than they might be.
     """
 
     row: int
@@ -46,6 +47,7 @@ class GatheredRow:
     wrong: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
     cancelled: bool = False
+    cut_off: list[str] = field(default_factory=list)
 
 
 def gather_unit(reader: Reader, dataset: Dataset, unit: int, cells: UnitCells | None = None) -> list[GatheredRow]:
@@ -79,6 +81,8 @@ def _gathered(
             found.tasks[cell.column.name] = task.task
         if task is not None and task.state == "succeeded" and answer is not None:
             answered |= answer.values if answer.rows is None else answer.rows[place]
+            if answer.finish == CUT_OFF:
+                found.cut_off.append(cell.column.name)
         else:
             found.missing[cell.column.name] = None if task is None else task.task
             is_open = is_open or task is None or task.state not in _FINAL

@@ -57,8 +57,8 @@ def _usage(summary: Summary) -> Markup:
         for name, each in summary.usage.items()
     ]
     unknown = f"{summary.unknown:,} calls were under way when an engine ended; they may have been paid for."
-    table = grid(["column", "tokens in", "tokens out", "cost"], rows)
-    return joined(table, element("p", unknown)) if summary.unknown else table
+    said = [*summary.cut_off_lines(), *([unknown] if summary.unknown else [])]
+    return joined(grid(["column", "tokens in", "tokens out", "cost"], rows), *(element("p", line) for line in said))
 
 
 def _failures(summary: Summary) -> Markup:

@@ -29,7 +29,7 @@ _SAMPLES = 3
 @dataclass(slots=True)
 class Tally:
     """Counts over rows. `missing` is how many cells lack a value by column, `samples` the tasks of the first; of the
-    rows `cancelled`, a cell was taken back.
+    rows `cancelled`, a cell was taken back. `cut_off` counts answers of kept rows that were cut off, by column.
     """
 
     kept: int = 0
@@ -40,11 +40,13 @@ class Tally:
     missing: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[int]] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
+    cut_off: Counter[str] = field(default_factory=Counter)
 
     def add(self, row: GatheredRow) -> None:
         """Count a row."""
         if row.status == "kept":
             self.kept += 1
+            self.cut_off.update(row.cut_off)
         elif row.status == "dropped":
             self.dropped[row.reason] += 1
         else:
@@ -67,10 +69,11 @@ class Tally:
         """Count what a part tells of its rows."""
         self.kept += told["kept"]
         self.dropped.update(told["dropped"])
+        self.cut_off.update(told.get("cut_off", {}))
 
     def told(self) -> dict[str, Any]:
         """What a part tells."""
-        return {"kept": self.kept, "dropped": self.dropped}
+        return {"kept": self.kept, "dropped": self.dropped, "cut_off": self.cut_off}
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,9 @@ class Column(Distributions):
     refusals: Annotated[int, Field(ge=0, le=100)] | None = Field(
         default=None, examples=["2"], description="answers that may be refused before the cell fails"
     )
+    cut_off: Literal["keep", "refuse"] | None = Field(
+        default=None, examples=["refuse"], description="what becomes of an answer that was longer than it might be"
+    )
     skip: Skip | None = Field(default=None, examples=["{when: \"{{ topic == 'billing' }}\", value: null}"])
     expr: str | None = Field(default=None, examples=['"{{ ticket | length }}"'])
     call: str | None = Field(default=None, examples=["mycols:clean"])

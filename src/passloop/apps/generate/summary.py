@@ -48,7 +48,7 @@ class Summary(NamedTuple):
     """How a run of a dataset ended. `unknown` counts calls of which nobody knows whether they were paid for; of the
     columns in `untold` answers came, and no endpoint said how many tokens they took. If it is not `written`, the file
     is as it was: the run was cancelled before it had as many rows. `undecided` rows are those for which `keep` fails,
-    by what is wrong.
+    by what is wrong. `cut_off` counts answers of kept rows by column that were longer than they might be.
     """
 
     counts: Mapping[str, int]
@@ -62,6 +62,7 @@ class Summary(NamedTuple):
     untold: tuple[str, ...] = ()
     written: bool = True
     undecided: Mapping[str, int] = MappingProxyType({})
+    cut_off: Mapping[str, int] = MappingProxyType({})
 
     def usage_text(self, name: str) -> str:
         """What the answers of a column took, for people."""
@@ -70,6 +71,11 @@ class Summary(NamedTuple):
             return "its endpoint tells no tokens, so what it costs is not known"
         cost = f", cost {cost_text(each['cost'])}" if "cost" in each else ""
         return f"{each['input']:,} tokens in, {each['output']:,} out{cost}"
+
+    def cut_off_lines(self) -> list[str]:
+        """Which columns hold answers that were cut off, for people."""
+        most = "they were longer than `max_tokens` or the model allows"
+        return [f"column {name}: {count:,} answers are cut off: {most}" for name, count in self.cut_off.items()]
 
     @property
     def barren(self) -> bool:
@@ -93,6 +99,7 @@ class Summary(NamedTuple):
             "usage": {name: dict(each) for name, each in self.usage.items()},
             "unknown_calls": self.unknown,
             "untold_usage": list(self.untold),
+            "cut_off": dict(self.cut_off),
             "out": self.out,
             "written": self.written,
             "undecided": dict(self.undecided),
@@ -108,6 +115,7 @@ class Summary(NamedTuple):
             reasons = ", ".join(f"{count:,} by {reason}" for reason, count in self.dropped.items())
             head += f"; {counts['dropped']:,} dropped ({reasons})"
         lines = [head, *(f"  {name}: {self.usage_text(name)}" for name in self.usage)]
+        lines += self.cut_off_lines()
         if self.unknown:
             lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
         if not self.written:
@@ -146,6 +154,7 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
         out=str(settled.out),
         incomplete_out=_beside(settled),
         whole=settled.whole,
+        cut_off=dict(tally.cut_off),
         untold=tuple(
             name for name, each in usage.items() if not each["input"] and _was_answered(reader, dataset, name)
         ),
