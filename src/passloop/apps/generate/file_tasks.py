@@ -142,15 +142,17 @@ class FileTasks:
         were retried, and an earlier task of its kind, which writes the same files.
 
         Where that would be many, again and again (a user retries one cell after the other), it is the earlier task: at
-        its end there is one for all that came meanwhile. A run that the next engine would not follow has it at once.
+        its end there is one for all that came meanwhile. A run that has one already, of which nobody knows whether it
+        waits for them all, is given one at once: the next engine would not follow it.
         """
         source = reader.source(run)
         if source is None or source.row.ended_at is None or not _has_files(source):
             return None
-        if not again and newest_file_task(reader, source) is not None:
+        newest = newest_file_task(reader, source)
+        if newest is not None and not again:
             return None
         live = reader.task_ids(TaskFilter(runs=(run,), states=_LIVE))
-        if len(live) > MANY and _is_owed(reader, source) and (earlier := _live_file_tasks(reader, run)):
+        if newest is None and len(live) > MANY and (earlier := _live_file_tasks(reader, run)):
             return TaskId(earlier[-1])
         key = file_task_key(run)
         if reader.keyed([key]):
@@ -178,12 +180,17 @@ def _has_files(source: SourceView) -> bool:
 
 def _is_owed(reader: Reader, source: SourceView) -> bool:
     """Whether a run lacks its last task. Where cells of a source that is over were removed, nothing is to be made of
-    the rest.
+    the rest, but of those that are asked again.
     """
+    row = source.row
     return (
         newest_file_task(reader, source) is None
         and _has_files(source)  # asked of few: it reads the whole spec
-        and (source.row.ended_at is None or reader.count_cells(source.row.run) == source.row.tasks)
+        and (
+            row.ended_at is None
+            or reader.count_cells(row.run) == row.tasks
+            or reader.count(TaskFilter(runs=(row.run,), states=_LIVE)) > 0
+        )
     )
 
 

@@ -235,7 +235,7 @@ async def test_cells_retried_one_by_one_beside_many_get_one_files_task_after_the
         )  # fmt: skip
 
 
-async def test_many_retried_cells_beside_removed_ones_get_their_files_task_at_once(
+async def test_cells_that_are_asked_again_beside_removed_ones_are_in_files_that_the_next_engine_sees_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("passloop.apps.generate.file_tasks.MANY", 1)
@@ -249,8 +249,14 @@ async def test_many_retried_cells_beside_removed_ones_get_their_files_task_at_on
         assert (await remove(engine, [TaskId(first)])).changed == (first,)
         [cell] = (await retry(engine, [TaskId(second)])).created
         await files.again([cell])
+        await files.stop()
+        await files.start()
+        assert files.follows(run)
+        [files_task] = await engine.read(lambda reader: reader.task_ids(TaskFilter(keys=(file_task_key(run),))))
+        await engine.send(Cancelled((TaskId(files_task),)))
+        assert await files.wait(run)
         [last] = await engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,)), limit=1))
-        assert (last.row.key, files.follows(run)) == (file_task_key(f"{run}:{cell}"), False)
+        assert (last.row.key, last.after) == (file_task_key(f"{run}:{cell}"), (Dependency(cell, any_end=True),))
 
 
 async def test_a_source_that_went_on_and_brought_no_new_cell_gets_files_too(
