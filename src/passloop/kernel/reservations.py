@@ -15,6 +15,7 @@ from .cooldowns import Gate
 from .device_pool import Device
 from .ends import NOBODY, NOW, EndKey, Ends, Leftover
 from .events import PoolKind
+from .ids import PoolName
 from .pools import ScalarPool
 from .records import ShapeVariant, Task
 from .resources import Allocation, DeviceAsk, Grant
@@ -107,8 +108,7 @@ def plan(
             continue
         shadow = _shadow(state, task, variant, grants, kept, ends, now)
         if best is None or shadow < best[0]:
-            amounts = tuple((pool.name, amount) for pool, amount in variant.draws)
-            best = (shadow, variant.index, Allocation(variant.index, grants, amounts, variant.exclusive))
+            best = (shadow, variant.index, Allocation(variant.index, grants, _amounts(variant), variant.exclusive))
     if best is None:
         return None
     time = best[0][1] if best[0][0] == 0 else None
@@ -117,10 +117,18 @@ def plan(
 
 
 def renew(state: State, task: Task, earlier: Sequence[Room], ends: Ends) -> Reservation | None:
-    """The same reservation with each device that became unusable replaced; None if that cannot be done."""
+    """The same reservation with each device that became unusable replaced, and with what its pools draw on by now,
+    since their parents may be others; None if that cannot be done.
+    """
     reservation = task.reservation
     assert reservation is not None
-    ask = task.shape.variants[reservation.allocation.variant].devices
+    variant = task.shape.variants[reservation.allocation.variant]
+    amounts = _amounts(variant)
+    if amounts != reservation.allocation.amounts:
+        old = reservation.allocation
+        allocation = Allocation(old.variant, old.devices, amounts, old.exclusive)
+        reservation = reservation._replace(allocation=allocation)
+    ask = variant.devices
     if ask is None:
         return reservation
     devices = state.devices.devices
@@ -132,6 +140,10 @@ def renew(state: State, task: Task, earlier: Sequence[Room], ends: Ends) -> Rese
         return None
     old = reservation.allocation
     return reservation._replace(allocation=Allocation(old.variant, grants, old.amounts, old.exclusive))
+
+
+def _amounts(variant: ShapeVariant) -> tuple[tuple[PoolName, int], ...]:
+    return tuple((pool.name, amount) for pool, amount in variant.draws)
 
 
 def _grants(task: Task) -> tuple[Grant, ...]:

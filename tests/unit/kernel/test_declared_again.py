@@ -68,3 +68,20 @@ def test_a_limit_that_was_lowered_stays_so_when_a_run_in_between_wants_fewer_pla
     world.declare("model", PoolKind.LIMIT, 8)
     (after,) = (pool.limit for pool in world.machine.pools(world.now) if pool.name == "model")
     assert (before, after) == (6, 6)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_is_reserved_of_a_pool_that_got_a_parent_is_told_of_the_parent_too(restarts: bool) -> None:
+    world = World(gpus=0)
+    world.declare("model", PoolKind.LIMIT, 2)
+    first = world.submit(ask(model=1), driver="calls")
+    head = world.submit(ask(model=2), driver="calls")
+    world.declare("provider", PoolKind.LIMIT, 3)
+    world.declare("model", PoolKind.LIMIT, 2, parent="provider")
+    if restarts:
+        world.restart()
+    reservation = world.rows.tasks[head].reservation
+    assert reservation is not None
+    assert dict(reservation.allocation.amounts) == {"model": 2, "provider": 2}
+    world.finish(first)
+    assert world.running == [head]
