@@ -24,7 +24,7 @@ from pathlib import Path
 __all__ = ["run_forked"]
 
 PROGRAM = Path(__file__).with_name("command_nursery.py")
-TAKEN_AT_START = ("PYTHON", "COVERAGE", "LC_", "LANG", "TZ")
+TAKEN_AT_START = ("PYTHON", "COVERAGE", "LC_", "LANG", "LD_", "TZ")
 
 
 class Nursery:
