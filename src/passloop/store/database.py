@@ -154,7 +154,7 @@ class Store:
 
     def runs_there(self, runs: Iterable[int]) -> frozenset[RunId]:
         """Those of these runs that there are."""
-        with translated(self._path):
+        with self._reading, translated(self._path):
             return lookups.runs_there(self._reader, runs)
 
     def payloads_of(self, tasks: Iterable[int]) -> dict[TaskId, str]:

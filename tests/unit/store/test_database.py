@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -287,6 +289,24 @@ def test_no_store_is_made_if_none_is_wanted(home: Home) -> None:
     with pytest.raises(StoreMissing):
         Store.open(home, create=False)
     assert not home.database.exists()
+
+
+LOOK_UPS: dict[str, Callable[[Store], object]] = {
+    "keys": lambda store: store.find_keys(["a"]),
+    "states": lambda store: store.states_of([1]),
+    "runs": lambda store: store.runs_there([1]),
+    "payloads": lambda store: store.payloads_of([1]),
+    "results": lambda store: store.results_of([1]),
+}
+
+
+@pytest.mark.parametrize("name", LOOK_UPS)
+def test_threads_look_up_one_after_the_other(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share a connection, which takes a second one at a time for damage of the store."""
+    lock = MagicMock()
+    monkeypatch.setattr(store, "_reading", lock)
+    LOOK_UPS[name](store)
+    lock.__enter__.assert_called()
 
 
 def test_removal_spares_what_is_live_or_still_waited_for(store: Store) -> None:
