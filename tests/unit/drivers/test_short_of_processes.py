@@ -163,6 +163,28 @@ def in_vain(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: int,
     monkeypatch.setattr(owner, name, tried)
 
 
+async def test_what_is_ordered_while_there_is_no_zygote_keeps_the_next_one_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The zygote said of an attempt that no process could be made, and died before it was asked again."""
+    async with Stage(tmp_path) as stage:
+        in_vain(monkeypatch, Launcher, "start", errno.EAGAIN)
+        assert stage.driver._launcher is not None
+        assert stage.driver._launcher.pid is not None
+        os.kill(stage.driver._launcher.pid, signal.SIGSTOP)
+        order = stage.launch(["true"])
+        watch = stage.driver._watches[order.attempt]
+        settled = asyncio.Event()
+        with monkeypatch.context() as patch:
+            patch.setattr(stage.driver, "_settle_soon", lambda _watch: settled.set())
+            os.kill(stage.driver._launcher.pid, signal.SIGKILL)
+            await settled.wait()
+            stage.driver._order_again(watch, "the want")
+        stage.driver._settle_soon(watch)
+        assert is_free((await stage.ended()).outcome)
+        assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
+
+
 @pytest.mark.parametrize("halted", [False, True])
 async def test_an_attempt_waits_for_the_zygote_that_cannot_be_made_now(
     halted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

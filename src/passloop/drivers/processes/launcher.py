@@ -96,8 +96,11 @@ class Launcher:
     def send(self, frame: bytes, lock_fds: Sequence[int] = (), *, refused: Callable[[str], None] = _nobody) -> None:
         """Send `frame`, with descriptors if there are any; both must stay as they are until they are sent.
 
-        A frame with descriptors that are closed by then is never sent, and `refused` is told why.
+        A frame with descriptors that are closed by then is never sent, and `refused` is told why. Where there is no
+        zygote it goes nowhere: whoever starts the next one sends it all that it must know.
         """
+        if self._socket is None:
+            return
         self._waiting.append((memoryview(frame), lock_fds, refused))
         if len(self._waiting) == 1:
             self._flush()
