@@ -10,7 +10,16 @@ import re
 
 from .errors import BadValue
 
-__all__ = ["check_group", "check_key", "check_name", "check_run_name", "check_words", "shown", "without_unit"]
+__all__ = [
+    "check_group",
+    "check_key",
+    "check_name",
+    "check_run_name",
+    "check_words",
+    "shown",
+    "visible",
+    "without_unit",
+]
 
 LONGEST_NAME = 200
 LONGEST_GROUP = 100
@@ -29,7 +38,12 @@ def shown(value: object, *, longest: int = LONGEST_SHOWN) -> str:
     """`value` in quotes for an error: short, and with every unsafe character escaped."""
     text = value if isinstance(value, str) else _short_repr(value)
     cut = text if len(text) <= longest else text[:longest] + "..."
-    return "`" + UNSAFE.sub(_escaped, cut) + "`"
+    return "`" + visible(cut) + "`"
+
+
+def visible(text: str) -> str:
+    """The text with every unsafe character escaped: of a path, which may have them."""
+    return UNSAFE.sub(_escaped, text)
 
 
 def without_unit(message: str) -> str:

@@ -128,7 +128,8 @@ class Generate:
         answer = client.post("/generate", body)
         run: Mapping[str, Any] = answer["run"]
         word = "joined" if answer["joined"] else "started"
-        streams.say(f"run {run['id']} {run['name']} {word}: {self.dataset.spec.rows:,} rows -> {self.dataset.out}")
+        out = streams.clean(str(self.dataset.out))
+        streams.say(f"run {run['id']} {run['name']} {word}: {self.dataset.spec.rows:,} rows -> {out}")
         return run
 
     def _follow(self, client: Client, events: EngineStream, reader: Reader) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from passloop.apps.figures import span_text
 from passloop.apps.templates import Template
+from passloop.apps.text import visible
 
 from .session import Looked, Session
 from .spec_checks import AXES
@@ -74,9 +75,8 @@ class BenchPlan:
     def as_text(self) -> str:
         """The same for people."""
         statuses = ", ".join(f"{number:,} {status}" for status, number in self.statuses.items() if number)
-        lines = [
-            f"bench {self.bench}: {self.cells:,} {'cell' if self.cells == 1 else 'cells'} ({statuses}) -> {self.out}"
-        ]
+        cells = f"{self.cells:,} {'cell' if self.cells == 1 else 'cells'}"
+        lines = [f"bench {self.bench}: {cells} ({statuses}) -> {visible(self.out)}"]
         if self.equal:
             lines.append(f"  {self.equal:,} cells equal others and are run once")
         if self.to_run:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from passloop.apps.figures import span_text
+from passloop.apps.text import visible
 
 from .cells import cells_of
 from .costs import UNIT, cost_of, cost_text
@@ -88,7 +89,7 @@ class GeneratePlan:
 
     def as_text(self) -> str:
         """For people."""
-        lines = [f"{self.generate}: {self.rows:,} rows -> {self.out}", ""]
+        lines = [f"{self.generate}: {self.rows:,} rows -> {visible(self.out)}", ""]
         width = max(len(each.name) for each in self.columns)
         for each in self.columns:
             after = f"  after {', '.join(each.needs)}" if each.needs else ""

@@ -44,3 +44,8 @@ def test_the_time_is_the_work_by_how_many_at_once_rounded_up(
     tmp_path: Path, millis: int, at_once: int, wall: int
 ) -> None:
     assert replace(planned("", tmp_path), millis=millis, at_once=at_once).wall_ms == wall
+
+
+def test_a_path_that_would_play_tricks_on_a_terminal_is_shown_escaped(tmp_path: Path) -> None:
+    text = planned('out: "a\\u202eb"\n', tmp_path).as_text()
+    assert "a\\u{202e}b\n" in text

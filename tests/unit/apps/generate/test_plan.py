@@ -57,3 +57,8 @@ def test_the_time_is_that_of_places_or_of_the_rate_whichever_is_longer(
 ) -> None:
     dataset = dataset_from(tmp_path, endpoint=limits, columns=COLUMNS[:2], rows=100)
     assert plan_of(dataset).wall_ms == wall_ms
+
+
+def test_a_path_that_would_play_tricks_on_a_terminal_is_shown_escaped(tmp_path: Path) -> None:
+    tricky = dataset_from(tmp_path, columns=COLUMNS, rows=1, out="a\u202eb.parquet")
+    assert "a\\u{202e}b.parquet\n" in plan_of(tricky).as_text()
