@@ -72,7 +72,7 @@ class Promise:
 
 KILLS = Figure("kills", 200, 1_000, "kills of the engine")
 WARM_KILLS = Figure("warm_kills", 6, 100, "kills of the engine beside warm workers")
-AT_POINTS = Figure("deaths_at_points", 27, 108, "deaths at named crash points")
+AT_POINTS = Figure("deaths_at_points", 27, 54, "deaths at named crash points")
 
 PROMISES = (
     Promise(
