@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from unittest.mock import MagicMock
 
 import pytest
 
@@ -303,10 +303,16 @@ LOOK_UPS: dict[str, Callable[[Store], object]] = {
 @pytest.mark.parametrize("name", LOOK_UPS)
 def test_threads_look_up_one_after_the_other(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """They share a connection, which takes a second one at a time for damage of the store."""
-    lock = MagicMock()
-    monkeypatch.setattr(store, "_reading", lock)
+    taken: list[str] = []
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        taken.append(name)
+        yield
+
+    monkeypatch.setattr(store, "_reading", lock())
     LOOK_UPS[name](store)
-    lock.__enter__.assert_called()
+    assert taken == [name]
 
 
 def test_removal_spares_what_is_live_or_still_waited_for(store: Store) -> None:
