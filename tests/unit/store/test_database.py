@@ -310,8 +310,9 @@ def test_threads_look_up_one_after_the_other(name: str, store: Store, monkeypatc
         taken.append(name)
         yield
 
-    monkeypatch.setattr(store, "_reading", lock())
-    LOOK_UPS[name](store)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_reading", lock())
+        LOOK_UPS[name](store)
     assert taken == [name]
 
 
