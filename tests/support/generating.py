@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,10 @@ __all__ = [
 ENVIRON = {"PASSLOOP_VIRTUAL_GPUS": "1x80GiB", "PASSLOOP_CPUS": "2"}
 
 
-def dataset_from(folder: Path, url: str = "http://127.0.0.1:9/v1", **spec: Any) -> Dataset:
-    """A dataset; `spec` replaces keys. Raises `SpecError`."""
+def dataset_from(
+    folder: Path, url: str = "http://127.0.0.1:9/v1", environ: Mapping[str, str] | None = None, **spec: Any
+) -> Dataset:
+    """A dataset; `spec` replaces keys. Secrets are looked for in `environ`, nothing if None. Raises `SpecError`."""
     endpoint = {"base_url": url, **spec.pop("endpoint", {})}
     whole = {
         "generate": "made",
@@ -55,7 +57,7 @@ def dataset_from(folder: Path, url: str = "http://127.0.0.1:9/v1", **spec: Any) 
         **spec,
     }
     file = parse_spec(json.dumps(whole).encode(), name="made.yaml", folder=folder)
-    return dataset_of_file(file, cwd=folder, environ={})
+    return dataset_of_file(file, cwd=folder, environ=environ or {})
 
 
 def model_columns(*models: str, **more: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from passloop.apps.errors import Problem, SpecError
+from passloop.drivers.calls.endpoints import is_reference
 from passloop.drivers.calls.secrets import KeyMissing, resolve
 from passloop.kernel.source_rows import OPEN_STATES
 
@@ -67,15 +68,17 @@ def decode_request(body: bytes) -> GenerateRequest:
 
 
 def check_keys(dataset: Dataset, environ: Mapping[str, str]) -> None:
-    """Raise `SpecError` for API keys that the engine does not find."""
+    """Raise `SpecError` for API keys and secrets of headers that the engine does not find."""
     problems = []
+    fix = "passloop down --leave, then the same command again where it is set"
     for name, entry in dataset.spec.endpoints.items():
-        try:
-            if entry.api_key is not None:
-                resolve(entry.api_key, environ)
-        except KeyMissing as missing:
-            fix = "passloop down --leave, then the same command again where it is set"
-            problems.append(Problem(str(missing), fix, f"endpoints.{name}.api_key"))
+        wanted = {"api_key": entry.api_key} if entry.api_key is not None else {}
+        wanted |= {f"headers.{header}": value for header, value in entry.headers.items() if is_reference(value)}
+        for place, reference in wanted.items():
+            try:
+                resolve(reference, environ, what=place)
+            except KeyMissing as missing:
+                problems.append(Problem(str(missing), fix, f"endpoints.{name}.{place}"))
     if problems:
         raise SpecError(problems)
 
