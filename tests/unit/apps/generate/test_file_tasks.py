@@ -51,6 +51,16 @@ async def run_that_is_over(stand: GenerateStand) -> RunId:
     return run
 
 
+async def two_that_failed(stand: GenerateStand) -> tuple[RunId, int, int]:
+    """A run that is over and has its files, and its two cells, of which none succeeded."""
+    run = await run_that_is_over(stand)
+    stand.host.files.follow(run)
+    await stand.host.files.wait(run)
+    failed = TaskFilter(runs=(run,), states=("failed",))
+    first, second = await stand.host.engine.read(lambda reader: reader.task_ids(failed))
+    return run, first, second
+
+
 async def has_files_task(engine: Engine, run: RunId) -> bool:
     key = file_task_key(run)
     return key in await engine.read(lambda reader: reader.keyed([key]))
@@ -216,10 +226,7 @@ async def test_cells_retried_one_by_one_beside_many_get_one_files_task_after_the
     all_fail = Script(default=ModelScript(latency=0, faults=(Fault(status=400),)))
     async with generating(tmp_path, all_fail) as stand:
         engine, files = stand.host.engine, stand.host.files
-        run = await run_that_is_over(stand)
-        files.follow(run)
-        await files.wait(run)
-        first, second = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
+        run, first, second = await two_that_failed(stand)
         [files_task] = await engine.read(lambda reader: reader.task_ids(TaskFilter(keys=(file_task_key(run),))))
         cells: list[TaskId] = []
         for cell in (first, second):
@@ -242,10 +249,7 @@ async def test_cells_that_are_asked_again_beside_removed_ones_are_in_files_that_
     all_fail = Script(default=ModelScript(latency=0, faults=(Fault(status=400),)))
     async with generating(tmp_path, all_fail) as stand:
         engine, files = stand.host.engine, stand.host.files
-        run = await run_that_is_over(stand)
-        files.follow(run)
-        await files.wait(run)
-        first, second = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
+        run, first, second = await two_that_failed(stand)
         assert (await remove(engine, [TaskId(first)])).changed == (first,)
         [cell] = (await retry(engine, [TaskId(second)])).created
         await files.again([cell])

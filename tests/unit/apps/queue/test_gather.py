@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,20 +18,6 @@ from passloop.store.reader import Reader
 from tests.support.store_rows import SPEC, a_batch, a_run, a_task, an_attempt, an_end
 
 SWEEP = json.dumps({"kind": "run", "axes": ["depth"]})
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home")
-    home.prepare()
-    return home
-
-
-@pytest.fixture
-def store(home: Home) -> Iterator[Store]:
-    store = Store.open(home)
-    yield store
-    store.close()
 
 
 def submit(store: Store, *tasks: TaskAdded, run: int, name: str = "digits", about: str = SWEEP) -> None:

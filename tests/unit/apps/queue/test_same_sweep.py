@@ -5,8 +5,7 @@ project's. Reports average over no others, and a name means no others.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -25,20 +24,6 @@ from .places import HERE, sweep
 SPEC_TEXT = 'run: digits\ncommand: [train, --rate, "0.1", --depth, "{depth}"]\nmatrix: {depth: [2]}\nseeds: 2\n'
 EDITED = SPEC_TEXT.replace("0.1", "0.4")
 KEYED = SPEC_TEXT + 'key: "{depth}-{seed}"\n'
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home")
-    home.prepare()
-    return home
-
-
-@pytest.fixture
-def store(home: Home) -> Iterator[Store]:
-    store = Store.open(home)
-    yield store
-    store.close()
 
 
 def about_of(text: str, cwd: str = "/p1") -> dict[str, Any]:
