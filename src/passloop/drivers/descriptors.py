@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from passloop.passing import Passing
 
-__all__ = ["AGAIN_S", "is_passing", "lacks_descriptor", "none_left", "patiently"]
+__all__ = ["AGAIN_S", "WANTED_AGAIN_MS", "is_passing", "lacks_descriptor", "none_left", "patiently"]
 
 Made = TypeVar("Made")
 
@@ -20,6 +20,11 @@ AGAIN_S = 1.0
 """Seconds until that is tried again for which no descriptor was left, or too many were under way.
 
 A timer, since nothing tells when one becomes free: neither this process's own nor the system's table wakes who waits.
+"""
+
+WANTED_AGAIN_MS = 60_000
+"""ms until the task of an attempt that could not begin for long comes again: so long its devices are for others, and a
+want that does not end costs an attempt a minute.
 """
 
 DEEPEST = 16

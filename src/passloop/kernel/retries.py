@@ -63,7 +63,7 @@ def after_outcome(outcome: Outcome, counts: Counts, budgets: RetryBudgets, *, va
 
 def _after_loss(outcome: Outcome, counts: Counts, budgets: RetryBudgets) -> Next:
     if outcome.engine_lost:
-        return Next(TaskState.READY, counts)
+        return Next(TaskState.READY, counts, delay=_asked_for(outcome))
     losses = counts.losses + 1
     return _counted(outcome, counts._replace(losses=losses), losses, budgets.lost, budgets)
 
@@ -91,5 +91,5 @@ def _counted(outcome: Outcome, counts: Counts, count: int, budget: int, budgets:
 
 
 def _asked_for(outcome: Outcome) -> int:
-    """What the other side asked to wait, in ms, clamped as a pool's cooldown is."""
+    """What the other side, or a driver, asked to wait, in ms, clamped as a pool's cooldown is."""
     return min(outcome.retry_after or 0, RETRY_AFTER_MOST)

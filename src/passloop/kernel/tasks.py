@@ -96,12 +96,13 @@ class Outcome:
     """How an attempt ended, as its driver saw it.
 
     `message` is one sentence for people. `pool` names the pool to blame (else the deepest one drawn on);
-    `retry_after` is what the other side asked for, in ms. `final` forbids a retry (a request that is itself wrong).
-    `engine_lost` marks a loss that came with the engine's own death and costs the task nothing. `used` corrects
-    estimated draws on rate pools. `device` is the UUID of a faulty device. `untried` says that the pools it drew on
-    were not asked: they learn nothing, and its draws on rates come back. `uncounted` failures cost nothing of the
-    budget for failures, since whoever reports them keeps a budget of its own. `ran` is how long it ran in ms, by the
-    monotonic clock of whoever stood over it, where that was measured: engines may have come and gone meanwhile.
+    `retry_after` is what the other side asked for, or a driver that has nothing to begin it with, in ms. `final`
+    forbids a retry (a request that is itself wrong). `engine_lost` marks a loss that costs the task nothing: it came
+    with the engine's own death, or nothing had begun. `used` corrects estimated draws on rate pools. `device` is the
+    UUID of a faulty device. `untried` says that the pools it drew on were not asked: they learn nothing, and its draws
+    on rates come back. `uncounted` failures cost nothing of the budget for failures, since whoever reports them keeps a
+    budget of its own. `ran` is how long it ran in ms, by the monotonic clock of whoever stood over it, where that was
+    measured: engines may have come and gone meanwhile.
     `loading` is how much of that went into loading what stays for the next tasks of the same warm key; None: nothing.
     `growth` is why its worker was ended, if it had grown; `devices` how busy its devices were, where that was read.
     """

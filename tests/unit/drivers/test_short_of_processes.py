@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from passloop.drivers.descriptors import WANTED_AGAIN_MS
 from passloop.drivers.processes import keeper
 from passloop.drivers.processes.driver import ProcessDriver
 from passloop.drivers.processes.keeper import commands
@@ -78,6 +79,11 @@ def is_free(outcome: Outcome) -> bool:
     return outcome.kind is OutcomeKind.LOST and outcome.engine_lost
 
 
+def is_put_off(outcome: Outcome) -> bool:
+    """Whether it was lost at no cost, and is to wait, while its devices are for others: a want may last."""
+    return is_free(outcome) and outcome.retry_after == WANTED_AGAIN_MS
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [
@@ -106,7 +112,7 @@ async def test_what_cannot_begin_for_long_is_given_back_at_no_cost(
     want(call, times=ALWAYS, patience=0)
     async with Stage(tmp_path) as stage:
         outcome = (await stage.run(["true"])).outcome
-        assert is_free(outcome)
+        assert is_put_off(outcome)
         assert outcome.message == "the system was short of processes, memory or descriptors: the want"
         assert (stage.heard.find(Started, 1) is not None) == begins
 
@@ -117,7 +123,7 @@ async def test_the_next_engine_is_told_by_the_record_that_a_want_kept_it_back(tm
         await stage.run(["true"])
         await stage.renew()
         await stage.reattach(1)
-        assert is_free((await stage.ended()).outcome)
+        assert is_put_off((await stage.ended()).outcome)
 
 
 async def test_what_waits_for_a_process_hears_a_wish_to_stop_at_once(tmp_path: Path, want: Want) -> None:
@@ -146,7 +152,7 @@ async def test_an_order_for_which_no_shim_can_be_made_for_long_is_given_back_at_
         if halted:
             stage.driver.halt(order.attempt, 1, grace=0, reason="cancelled")
         outcome = (await stage.ended()).outcome
-        assert is_free(outcome)
+        assert is_put_off(outcome)
         assert outcome.message == "no process could be made: the want"
         assert stage.heard.of(1) == ["Exited"]
 
@@ -181,7 +187,7 @@ async def test_what_is_ordered_while_there_is_no_zygote_keeps_the_next_one_from_
             await settled.wait()
             stage.driver._order_again(watch, "the want")
         stage.driver._settle_soon(watch)
-        assert is_free((await stage.ended()).outcome)
+        assert is_put_off((await stage.ended()).outcome)
         assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
 
 
@@ -208,7 +214,7 @@ async def test_a_zygote_that_died_and_cannot_be_replaced_now_costs_who_waited_fo
         assert stage.driver._launcher is not None
         assert stage.driver._launcher.pid is not None
         os.kill(stage.driver._launcher.pid, signal.SIGKILL)
-        assert is_free((await stage.run(["true"])).outcome)
+        assert is_put_off((await stage.run(["true"])).outcome)
         assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
 
 
@@ -235,7 +241,7 @@ async def test_an_engine_ends_though_what_workers_stand_on_cannot_be_opened(
     await driver.stop()
     ended = heard.find(Exited, 1)
     assert ended is not None
-    assert is_free(ended.outcome)
+    assert is_put_off(ended.outcome)
 
 
 async def test_an_engine_that_starts_is_told_at_once_that_workers_cannot_be_found(
@@ -259,7 +265,7 @@ async def test_a_call_whose_worker_cannot_begin_is_given_back_with_the_reason(tm
     await driver.start(heard)
     driver.launch(call_order(tmp_path, 1, call_of("surroundings")))
     outcome = (await heard.until(Exited, 1)).outcome
-    assert is_free(outcome)
+    assert is_put_off(outcome)
     assert outcome.message.endswith("short of processes, memory or descriptors: the want")
     await heard.until(WorkerGone, 1)
     await driver.stop()
@@ -271,8 +277,8 @@ def test_a_call_whose_folder_its_worker_cannot_open_now_is_given_back_at_no_cost
     cell = Cell(order, Standing(7, {}, None), StartRecord(folder, {"worker": 7}))
     with none_left(), pytest.raises(OSError, match="Too many open files") as want:
         cell.claim()
-    assert is_free(said_outcome(cell.refusal(want.value), tmp_path))
-    assert not is_free(said_outcome(cell.refusal(PermissionError(errno.EACCES, "")), tmp_path))
+    assert is_put_off(said_outcome(cell.refusal(want.value), tmp_path))
+    assert not is_put_off(said_outcome(cell.refusal(PermissionError(errno.EACCES, "")), tmp_path))
     cell.close()
     os.close(folder)
 

@@ -211,6 +211,20 @@ def test_a_loss_with_the_engine_costs_nothing() -> None:
         assert world.state(task) is TaskState.RUNNING
 
 
+def test_what_cannot_begin_for_long_leaves_its_device_to_others_for_as_long_as_its_driver_asks() -> None:
+    """And comes first again then: it keeps its place, and no budget ends it."""
+    world = World(gpus=1)
+    first, second = world.submit(gpus=1), world.submit(gpus=1)
+    for _ in range(20):
+        world.end(first, "lost", engine_lost=True, retry_after=60_000)
+        assert (world.state(first), world.state(second)) == (TaskState.BACKOFF, TaskState.RUNNING)
+        world.end(second, "lost", engine_lost=True, retry_after=60_000)
+        world.advance(59_999)
+        assert world.state(first) is TaskState.BACKOFF
+        world.advance(1)
+        assert (world.state(first), world.state(second)) == (TaskState.RUNNING, TaskState.READY)
+
+
 def test_a_faulty_device_is_quarantined_and_the_task_moves_on_at_no_cost() -> None:
     world = World(gpus=2)
     task = world.submit(gpus=1)

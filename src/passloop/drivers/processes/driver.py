@@ -450,8 +450,9 @@ class ProcessDriver:
         if not left:
             strays.remove_group(watch.name, watch.cgroup)
         outcome = finding.outcome or Outcome(OutcomeKind.LOST, message="its shim is gone")
+        again = descriptors.WANTED_AGAIN_MS if watch.passing else None
         if (watch.adopted or watch.passing) and not finding.begun:
-            outcome = replace(outcome, engine_lost=True)
+            outcome = replace(outcome, engine_lost=True, retry_after=again)
         if watch.unstarted and not finding.begun:
             outcome = replace(outcome, message=watch.unstarted)
         if watch.forced:

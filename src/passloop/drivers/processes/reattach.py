@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from passloop.crashpoints import crashpoint
-from passloop.drivers.descriptors import lacks_descriptor
+from passloop.drivers.descriptors import WANTED_AGAIN_MS, lacks_descriptor
 from passloop.drivers.identity import Process, boot_id, ticks_of
 from passloop.kernel.tasks import Growth, Outcome, OutcomeKind
 
@@ -90,6 +90,7 @@ def outcome_of(record: dict[str, Any]) -> Outcome | None:
         exit_code=_number(record.get("exit_code")),
         signal=_number(record.get("signal")),
         message=storable_text(str(record.get("message", ""))),
+        retry_after=WANTED_AGAIN_MS if record.get("passing") is True else None,
         engine_lost=kind is OutcomeKind.LOST and _costs_nothing(record),
         ran=_millis(record.get("wall_us")),
         loading=_span(record.get("loading_ms")),

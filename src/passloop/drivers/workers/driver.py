@@ -329,8 +329,10 @@ class WorkerDriver:
         is_full = number in NO_ROOM
         if is_full:
             self._report(PauseChanged(paused=True, reason=f"disk full: no room for workers in {self._home}"))
-        passes = is_full or number in PASSING
-        lost = Outcome(OutcomeKind.LOST, message=f"no worker can be started: {error}", engine_lost=passes)
+        again = descriptors.WANTED_AGAIN_MS if number in PASSING else None
+        passes = is_full or again is not None
+        message = f"no worker can be started: {error}"
+        lost = Outcome(OutcomeKind.LOST, message=message, engine_lost=passes, retry_after=again)
         for hold in list(self._holds.values()):
             for order in list(hold.orders.values()):
                 self._tell_end(hold, order, lost, kept=False)

@@ -95,7 +95,8 @@ def _never_begun(hold: Hold, died: Outcome) -> Outcome:
     """A worker that did not come up by itself is the task's own failure, as a command that cannot be started is."""
     if hold.came_up or hold.halted is not None or died.kind is not OutcomeKind.FAILURE:
         why = f": {died.message}" if died.engine_lost and died.message else ""
-        return Outcome(OutcomeKind.LOST, message=f"its worker ended before it began{why}", engine_lost=True)
+        message = f"its worker ended before it began{why}"
+        return Outcome(OutcomeKind.LOST, message=message, engine_lost=True, retry_after=died.retry_after)
     told = died.message if died.exit_code in (126, 127) else f"its worker did not come up: {died.message}"
     return Outcome(OutcomeKind.FAILURE, exit_code=died.exit_code, message=f"{told}; see {hold.directory}/stderr.log")
 
