@@ -24,7 +24,7 @@ from .cell_order import CellOrder
 from .durable import read_json
 from .errors import CellError, ErrorClass, Phase, Reason, classed
 from .metrics import storable
-from .own_code import CODE, code_of
+from .own_code import CODE
 from .plugins import adapter_kind, benchmark_kind
 from .policy import POLICIES
 from .samples import SampleLog
@@ -187,7 +187,7 @@ class _Running:
 
     def _run(self, number: int) -> Mapping[str, Any]:
         order = self._order
-        self._code = code_of(order.options, Path.cwd())
+        self._code = self._warm.code.of(order.options, Path.cwd())
         kind = adapter_kind(order.adapter)
         benchmark = benchmark_kind(order.benchmark.name) if order.benchmark.looked_up else None
         self._load(kind)

@@ -6,6 +6,7 @@ It is in no identity, so that a word changed in it costs no results: it is noted
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from passloop.apps.source_digest import file_digest, module_digest
 if TYPE_CHECKING:
     from .standing import Standing
 
-__all__ = ["CODE", "code_of", "of_other_code"]
+__all__ = ["CODE", "CodeOfProcess", "code_of", "of_other_code"]
 
 CODE = "code"
 """Under which word DONE.json has the digest."""
@@ -31,6 +32,26 @@ def code_of(options: Mapping[str, Any], cwd: Path) -> str | None:
     words = [word for word in options.get("command") or () if isinstance(word, str) and "{" not in word]
     digests = list(filter(None, (file_digest(cwd / word) for word in words)))
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:16] if digests else None
+
+
+class CodeOfProcess:
+    """The code that this process runs: a class as it was imported, whatever its file says since; a program as it is."""
+
+    def __init__(self) -> None:
+        self._imported: dict[str, str | None] = {}
+
+    def of(self, options: Mapping[str, Any], cwd: Path) -> str | None:
+        """The digest of `code_of`, asked for before what `options` names is imported or started; None, too, of one
+        that something else imported before: what it said then is not known.
+        """
+        path = options.get("python")
+        if not isinstance(path, str):
+            return code_of(options, cwd)
+        module = path.partition(":")[0]
+        if module not in sys.modules:
+            # Before the import: of a file that changes just then the older digest is noted, and that is told of.
+            self._imported[module] = code_of(options, cwd)
+        return self._imported.get(module)
 
 
 def of_other_code(standings: Iterable[Standing], options: Mapping[str, Any], cwd: Path) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .adapters.base import Adapter, AdapterKind, Granted, LoadNeeds
 from .identity import canonical
+from .own_code import CodeOfProcess
 
 __all__ = ["Warm"]
 
@@ -23,6 +24,7 @@ class Warm:
         self._made = ""
         self._key = ""
         self._mark = ""
+        self.code = CodeOfProcess()
 
     def serve(self, kind: AdapterKind, options: Mapping[str, Any], needs: LoadNeeds, granted: Granted) -> bool:
         """Have what a cell needs loaded; whether it had to be loaded now."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
+
+from passloop.apps.bench.durable import read_json
 from passloop.apps.bench.invocation import Invocation
 from passloop.apps.bench.learned import Learned
-from passloop.apps.bench.own_code import code_of, of_other_code
+from passloop.apps.bench.own_code import CodeOfProcess, code_of, of_other_code
 from passloop.apps.bench.standing import Standing
 from passloop.apps.bench.tasks import Box, TaskMaker
+from passloop.apps.bench.warm import Warm
 from passloop.apps.source_digest import LARGEST
-from tests.unit.apps.bench.places import matrix_of_text
+from tests.unit.apps.bench.places import matrix_of_text, order_of, run_one
 
 SPEC = "bench: c\nmodels: [a]\nbenchmarks: [b]\n"
 
@@ -62,3 +67,40 @@ def test_a_class_that_was_edited_wants_another_worker_and_is_the_same_cell(tmp_p
     assert first == again
     assert first[0] == other[0]
     assert first[1] != other[1]
+
+
+CLASS = "class Class:\n    def run_cell(self, cell, record):\n        return {'a': VALUE}\n"
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_cell_notes_the_code_that_its_process_imported(tmp_path: Path, *, warm: bool) -> None:
+    """A worker goes on with the class that it imported; a mistake in the file is no class, and is read again."""
+    name = f"edited_{warm}".lower()
+    file = tmp_path / f"{name}.py"
+    text = f"bench: c\nmodels: [a, b, c]\nbenchmarks: [b]\nadapter: python\npython: {name}:Class\n"
+    matrix = matrix_of_text(text, tmp_path)
+    kept, noted = Warm(), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        patch.chdir(tmp_path)
+        patch.setattr(sys, "dont_write_bytecode", True)  # its age is told in seconds
+        file.write_text("class Class(:\n")
+        cells = list(matrix.cells())
+        assert run_one(order_of(matrix, cells[0]), tmp_path / "out", warm=kept).metrics is None
+        for number, cell in enumerate(cells):
+            file.write_text(CLASS.replace("VALUE", f"10 ** {number}"))
+            now = code_of({"python": f"{name}:Class"}, tmp_path)
+            if not warm:
+                kept = Warm()
+                patch.delitem(sys.modules, name, raising=False)
+            run_one(order_of(matrix, cell), tmp_path / "out", warm=kept)
+            folder = Path(matrix.out) / cell.path
+            noted.append((read_json(folder / "metrics.json")["a"], read_json(folder / "DONE.json")["code"] == now))
+        patch.delitem(sys.modules, name)
+    assert noted == ([(1, True), (1, False), (1, False)] if warm else [(1, True), (10, True), (100, True)])
+
+
+def test_of_a_module_that_was_there_before_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / "pathlib.py").write_text("class Class: ...\n")
+    assert code_of({"python": "pathlib:Class"}, tmp_path) is not None
+    assert CodeOfProcess().of({"python": "pathlib:Class"}, tmp_path) is None
