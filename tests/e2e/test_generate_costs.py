@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import pytest
 
 from passloop.apps.generate import caller
 from passloop.apps.generate.call_times import CallTimes
+from passloop.apps.generate.costs import spent_of
 from passloop.apps.generate.report_html import report_html
 from passloop.apps.generate.settling import Settling
 from passloop.drivers import descriptors
 from passloop.engine.retrying import retry
 from passloop.testing.script import Fault, ModelScript, Script
+from tests.support.command_line import Box
 from tests.support.generating import generating
 
 pytestmark = pytest.mark.timeout(60)
@@ -68,6 +71,24 @@ async def test_what_a_later_run_of_a_dataset_spends_counts_for_a_retry_in_an_old
         assert attempt.outcome is not None
         assert attempt.outcome.message == "the cost limit is reached: 6.0000 of max_cost 5"
         assert stand.endpoint.count("answered") == 2
+
+
+async def test_what_a_failed_cell_cost_is_counted_on_after_a_broad_rm(box: Box) -> None:
+    rubric = {"scores": {"1": "bad", "5": "good"}}
+    judged = {"name": "text", "kind": "llm_judge", "model": "m", "prompt": "rate it", "rubric": rubric}
+    async with generating(box.folder, three()) as stand:
+        dataset = stand.dataset(rows=1, models=THREE, columns=[judged])
+        made = await stand.make(dataset)
+        cost = made.usage["text"]["cost"]
+        assert (made.counts["kept"], cost >= 3) == (0, True)
+        plan = await asyncio.to_thread(box.run, "rm", "-n", "--failed")
+        assert ("would rm 0 tasks" in plan.out, "counts what it cost" in plan.err) == (True, True)
+        left = await asyncio.to_thread(box.run, "rm", "--failed")
+        assert ("removed" in left.out, "counts what it cost" in left.err) == (False, True)
+        _read, written = (await stand.host.engine.read(lambda reader: spent_of(reader, dataset)))["text"]
+        assert written == cost
+        gone = await asyncio.to_thread(box.run, "rm", "--failed", "--answers")
+        assert ("removed 1 task" in gone.out, "is counted no more" in gone.err) == (True, True)
 
 
 async def test_an_answer_that_could_not_be_judged_at_once_is_counted_once(

@@ -14,7 +14,18 @@ from passloop.kernel.tasks import TaskState
 from .records import decode_json, encode_json
 from .sql import statement
 
-__all__ = ["Keyed", "environment", "find_keys", "keyed", "payloads_of", "results_of", "runs_there", "states_of"]
+__all__ = [
+    "Keyed",
+    "Standing",
+    "environment",
+    "find_keys",
+    "keyed",
+    "payloads_of",
+    "results_of",
+    "runs_there",
+    "states_of",
+    "tasks_from",
+]
 
 _environment = msgspec.json.Decoder(dict[str, str])
 
@@ -25,6 +36,15 @@ class Keyed(NamedTuple):
     task: TaskId
     state: TaskState
     results: str | None
+
+
+class Standing(NamedTuple):
+    """How a task stands: its state, how many attempts it had, and its key."""
+
+    task: int
+    state: TaskState
+    attempts: int
+    key: str | None
 
 
 def keyed(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Keyed]:
@@ -43,6 +63,13 @@ def states_of(connection: apsw.Connection, tasks: Iterable[int]) -> dict[TaskId,
     """The state of each task that there is."""
     found = connection.execute(statement("select_states"), (encode_json(list(tasks)),))
     return {TaskId(task): TaskState(state) for task, state in found}
+
+
+def tasks_from(connection: apsw.Connection, kinds: Iterable[str], among: Iterable[int]) -> list[Standing]:
+    """Those of the tasks `among` whose runs have a source of one of these kinds."""
+    bindings = {"kinds": encode_json(list(kinds)), "tasks": encode_json(list(among))}
+    found = connection.execute(statement("select_tasks_from"), bindings)
+    return [Standing(task, TaskState(state), attempts, key) for task, state, attempts, key in found]
 
 
 def runs_there(connection: apsw.Connection, runs: Iterable[int]) -> frozenset[RunId]:

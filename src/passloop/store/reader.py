@@ -23,7 +23,7 @@ from .home import Home
 from .journal import JournalRow, last_row, rows_after, rows_before
 from .limits import LimitStep, limit_steps_of
 from .listing import Page, groups_of, page_of
-from .lookups import Keyed, environment, keyed
+from .lookups import Keyed, Standing, environment, keyed, tasks_from
 from .records import (
     ATTEMPT_FIELDS,
     TASK_FIELDS,
@@ -202,6 +202,11 @@ class Reader:
         """The runs whose source is of this kind, ascending."""
         with self._asking() as connection:
             return [run for (run,) in connection.execute(statement("select_sources_of_kind"), (kind,))]
+
+    def tasks_from(self, kinds: Iterable[str], among: Iterable[int]) -> list[Standing]:
+        """Those of the tasks `among` whose runs have a source of one of these kinds."""
+        with self._asking() as connection:
+            return tasks_from(connection, kinds, among)
 
     def count_cells(self, run: int) -> int:
         """How many of the tasks that a run's source brought are there."""

@@ -33,6 +33,7 @@ from passloop.store.migrate import latest_version, migrate, migration_files
 from passloop.store.records import encode_json
 from passloop.store.repair import repair
 from passloop.store.sources import SourceHead, SourceView
+from passloop.store.sql import statement
 from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task
 
 RUN = RunId(1)
@@ -265,3 +266,14 @@ def test_a_source_restored_from_a_backup_is_held(home: Home) -> None:
     assert source.row.held
     assert "look at it" in source.row.message
     store.close()
+
+
+def test_tasks_of_sources_are_looked_up_by_the_ids_that_were_asked_for(store: Store) -> None:
+    fill(store)
+    store.commit(a_submission(2, run=2, first=3))
+    with store.reader() as reader:
+        assert reader.tasks_from(("bench",), [1, 3, 90]) == [(1, TaskState.SUCCEEDED, 0, None)]
+        assert reader.tasks_from(("generate", "tune"), [1, 2, 3]) == []
+        query = f"EXPLAIN QUERY PLAN {statement('select_tasks_from')}"
+        plan = reader._connection.execute(query, {"kinds": "[]", "tasks": "[]"}).fetchall()
+    assert [said for *_, said in plan if said.startswith("SCAN") and "VIRTUAL TABLE" not in said] == []

@@ -11,7 +11,7 @@ from passloop.cli import streams
 from passloop.cli.options import touch_options
 from passloop.cli.reads import EngineReads
 from passloop.cli.touching import Choice, touch
-from passloop.cli.wording import counted
+from passloop.cli.wording import FINAL, counted
 
 __all__ = ["command"]
 
@@ -23,8 +23,8 @@ __all__ = ["command"]
 def command(ctx: click.Context, /, *, answers: bool, **choice: Any) -> None:
     """Forget ended tasks and delete their logs. Live tasks are left alone.
 
-    So are answers of datasets and results of studies, unless their run (@RUN) or their ids are named: what was
-    forgotten is asked for, and paid for, again where it is wanted.
+    So are answers of datasets and results of studies, and their failed tries, unless their run (@RUN) or their ids are
+    named: what was forgotten is asked for, and paid for, again where it is wanted, and what it cost is counted no more.
     """
     chosen = Choice(**choice)
     leaves = None if answers else partial(_left, chosen.words())
@@ -33,11 +33,12 @@ def command(ctx: click.Context, /, *, answers: bool, **choice: Any) -> None:
 
 def _left(words: tuple[str, ...], reads: EngineReads, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of these tasks what would be left; says why, or what would be lost."""
-    from passloop.apps.queue.kept_results import GO_ON, PAID_AGAIN, WHY_LEFT, is_named
+    from passloop.apps.queue.kept_results import GO_ON, PAID_AGAIN, WHY_LEFT, is_kept, is_named
     from passloop.apps.queue.selectors import parse_selectors
 
     runs = {run["id"] for run in reads.runs()["runs"] if run["kind"] in GO_ON}
-    kept = [task for task in tasks if task["state"] == "succeeded" and task["run"]["id"] in runs]
+    ended = (task for task in tasks if task["state"] in FINAL and task["run"]["id"] in runs)
+    kept = [task for task in ended if is_kept(task["state"], attempts=task["attempt"], key=task["key"])]
     is_asked = is_named(parse_selectors(words))
     if kept:
         streams.say(f"{counted(len(kept), 'task')}: {PAID_AGAIN if is_asked else WHY_LEFT}")
