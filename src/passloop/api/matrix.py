@@ -60,7 +60,7 @@ class MatrixResult:
         from passloop.apps.bench.report_html import report_html
         from passloop.clock import SystemClock
 
-        return report_html(self.planned, self.results, made_at=SystemClock().wall())
+        return report_html(self.planned, self.results, made_at=SystemClock().wall(), out=str(self.out))
 
 
 def run_matrix(

@@ -6,14 +6,16 @@ The tree of results is asked first; where it is gone the store tells what it kno
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from passloop.apps.bench.planned import Planned, planned_of_tasks, read_planned
 from passloop.apps.bench.report_html import report_html
+from passloop.apps.bench.rescore import rescore_lines
 from passloop.apps.bench.results import CellResult, results_of_tasks, results_of_tree
 from passloop.apps.bench.summary import summary_of, write_summary
-from passloop.apps.bench.table import table_of
+from passloop.apps.bench.table import Table, table_of
 from passloop.apps.bench.table_text import csv_text, failure_lines, markdown_text, table_lines
 from passloop.apps.markup import Markup
 from passloop.apps.queue.gather import gather
@@ -72,6 +74,7 @@ def find_bench(home: str, word: str) -> Found:
 def write_report(home: str, found: Found, html: str | None, *, files: bool = True) -> None:
     """Write summary, Markdown, CSV and HTML beside the results (HTML to `html` if named), and print the table."""
     table = table_of(found.planned, found.results)
+    apart = [streams.clean(line) for line in rescore_lines(found.results, found.root)]
     if files:
         folder = found.root
         page = Path(html) if html else folder / "report.html"
@@ -80,15 +83,23 @@ def write_report(home: str, found: Found, html: str | None, *, files: bool = Tru
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_summary(folder, summary_of(found.planned, found.results))
-            write_whole_text(folder / "report.md", f"# {found.planned.bench}\n\n{markdown_text(table)}")
+            write_whole_text(folder / "report.md", _markdown(found, table, apart))
             write_whole_text(folder / "report.csv", csv_text(table))
-            write_whole_text(page, report_html(found.planned, found.results, made_at=made_at, timeline=timeline))
+            write_whole_text(page, _page(found, made_at, timeline))
         except OSError as refused:
             what = f"{refused.filename or page} cannot be written: {refused.strerror}"
             raise CliError(what, hint="passloop report --out FILE") from None
         streams.say(f"written: {page} (and report.md, report.csv, execution_summary.json in {folder})")
-    for line in [*table_lines(table, width=streams.width()), "", *failure_lines(found.results)]:
+    for line in [*table_lines(table, width=streams.width()), "", *failure_lines(found.results), *apart]:
         streams.emit(line)
+
+
+def _markdown(found: Found, table: Table, apart: Sequence[str]) -> str:
+    return f"# {found.planned.bench}\n\n{markdown_text(table)}" + "".join(f"\n{line}\n" for line in apart)
+
+
+def _page(found: Found, made_at: int, timeline: Markup | None) -> str:
+    return report_html(found.planned, found.results, made_at=made_at, timeline=timeline, out=str(found.root))
 
 
 def newest_matrix(home: str) -> str | None:

@@ -17,6 +17,7 @@ from passloop.apps.bench.cell import ORDER
 from passloop.apps.bench.memory import Device
 from passloop.apps.bench.own_code import of_other_code
 from passloop.apps.bench.planned import Planned
+from passloop.apps.bench.rescore import of_other_scorer, rescore_lines
 from passloop.apps.bench.results import CellResult, counts_of
 from passloop.apps.bench.session import Looked, Session
 from passloop.apps.bench.summary import exit_code_of, failures_of, summary_of, write_summary
@@ -112,6 +113,7 @@ class Bench:
 
     def told_at_once(self) -> Told:
         """The answers where every cell is complete: that is said, and nothing is asked of any engine."""
+        self._session.keep_plan(self._looked)
         self._say_begin(0)
         return self.told([])
 
@@ -238,6 +240,7 @@ def document_of(told: Told, out: str) -> dict[str, Any]:
         "counts": counts_of(told.results),
         "out": out,
         "failures": failures_of(told.results),
+        "of_other_scorer": of_other_scorer(told.results),
     }
 
 
@@ -246,7 +249,8 @@ def table_of_told(bench: Bench, told: Told) -> list[str]:
     lines = table_lines(table_of(bench.planned, told.results), width=streams.width())
     counts = counts_of(told.results)
     said = ", ".join(f"{number:,} {status}" for status, number in counts.items() if number and status != "total")
-    return [*lines, "", *failure_lines(told.results), f"{counted(counts['total'], 'cell')}: {said}"]
+    apart = [streams.clean(line) for line in rescore_lines(told.results, bench.out)]
+    return [*lines, "", *failure_lines(told.results), *apart, f"{counted(counts['total'], 'cell')}: {said}"]
 
 
 def variant_of(form: Form) -> WireVariant:

@@ -17,7 +17,7 @@ from passloop.clock import Clock
 
 from .adapters.base import AdapterKind, CellNames, CellReport, CellWork, Granted, LoadNeeds, ResolvedMethod
 from .attempt_log import AttemptLog, CellRecorder, earlier_errors, errors_of
-from .benchmarks.base import BenchmarkKind, Context, DataAsk, Scores, Tokenizer
+from .benchmarks.base import BenchmarkKind, Context, DataAsk, Scores, Tokenizer, scorer_of
 from .breaker import Breaker
 from .cell_folder import METRICS, CellFolder, state_of
 from .cell_order import CellOrder
@@ -305,7 +305,7 @@ class _Running:
             own.setdefault("kept", self._order.sparse_attention.kept)
         scorer = None
         if benchmark is not None and report.metrics is None:
-            scorer = {"name": benchmark.name, "version": benchmark.scorer_version}
+            scorer = scorer_of(benchmark)
         return {
             "samples": {"expected": expected, "answered": len(self._answers.answers), "kept": self._kept},
             "scorer": scorer,

@@ -13,6 +13,7 @@ from passloop.apps.page import grid, page_of
 
 from .planned import Planned
 from .plots import STYLE, Axis, Point, scatter
+from .rescore import rescore_lines
 from .results import CellResult, counts_of
 from .table import Field, Row, Table, figure_of, table_of
 from .table_text import column_name
@@ -26,11 +27,14 @@ MOST_CELLS = 5_000
 
 
 def report_html(
-    planned: Planned, results: Sequence[CellResult], *, made_at: int, timeline: Markup | None = None
+    planned: Planned, results: Sequence[CellResult], *, made_at: int, timeline: Markup | None = None, out: str = ""
 ) -> str:
-    """The complete file as text. `timeline` is the section of devices over time, where the store knows it."""
+    """The complete file as text. `timeline` is the section of devices over time, where the store knows it; `out` is the
+    folder of the results.
+    """
     table = table_of(planned, results)
-    sections = [_results(table), *_plots(table), *([timeline] if timeline is not None else [])]
+    sections = [_results(table, rescore_lines(results, out)), *_plots(table)]
+    sections += [timeline] if timeline is not None else []
     failed = [each for each in results if each.status in ("failed", "skipped")]
     if failed:
         sections.append(_failures(failed))
@@ -62,7 +66,7 @@ def _header(planned: Planned, results: Sequence[CellResult], table: Table) -> Ma
     )
 
 
-def _results(table: Table) -> Markup:
+def _results(table: Table, apart: Sequence[str]) -> Markup:
     headings = ["model", "sparse attention"]
     headings += [f"{column_name(column)} ({table.metrics[column]})" for column in table.columns]
     headings += [table.mean_name, "kept cache", "time a cell"]
@@ -72,7 +76,8 @@ def _results(table: Table) -> Markup:
         "the 95 % interval: Wilson's of right and wrong answers, the bootstrap of other scores, Student's of few or of "
         "seeds. A gap has its reason and is in no mean; means over cells are of rows without one."
     )
-    return element("section", element("h2", "Results"), element("p", note, class_="note"), grid(headings, rows))
+    notes = [element("p", line, class_="gap-field") for line in apart]
+    return element("section", element("h2", "Results"), element("p", note, class_="note"), *notes, grid(headings, rows))
 
 
 def _row_fields(row: Row, table: Table) -> Iterator[Markup]:

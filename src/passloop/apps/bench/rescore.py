@@ -5,21 +5,25 @@ A cell that its adapter scored is left as it is. Each cell is complete before, m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from passloop.apps.errors import BadValue
 
+from .benchmarks.base import scorer_of
 from .cell_folder import CELL, METRICS, SAMPLES, CellFolder, state_of
 from .durable import json_bytes, read_json
 from .metrics import storable
 from .planned import Planned, PlannedCell
 from .plugins import benchmark_kind
+from .results import CellResult
 from .samples import answers_of, lines_of
 
-__all__ = ["Rescored", "rescore"]
+__all__ = ["Rescored", "of_other_scorer", "rescore", "rescore_lines"]
 
 
 class Rescored(NamedTuple):
@@ -41,6 +45,40 @@ def rescore(root: Path, planned: Planned) -> Iterator[Rescored]:
                 yield _rescored(cell, held)
 
 
+def of_other_scorer(results: Iterable[CellResult]) -> int:
+    """How many complete cells have scores of another version of their benchmark's scorer than is here now. What an
+    adapter scored, or a benchmark that is not here, counts for none: `rescore` leaves it.
+    """
+    now: dict[str, Mapping[str, str] | None] = {}
+    count = 0
+    for each in results:
+        made = each.done.get("scorer")
+        if not made:
+            continue
+        name = each.cell.benchmark
+        if name not in now:
+            now[name] = _scorer_here(name)
+        count += now[name] is not None and made != now[name]
+    return count
+
+
+def rescore_lines(results: Iterable[CellResult], root: str | os.PathLike[str]) -> list[str]:
+    """What to say of results below `root` whose scores are of several scorers, with the command that ends it."""
+    count = of_other_scorer(results)
+    if not count:
+        return []
+    cells = "1 cell was" if count == 1 else f"{count:,} cells were"
+    command = shlex.join(["passloop", "bench", "rescore", os.path.abspath(root)])
+    return [f"{cells} scored by another version of the scorer; to score all by that of now: {command}"]
+
+
+def _scorer_here(benchmark: str) -> Mapping[str, str] | None:
+    try:
+        return scorer_of(benchmark_kind(benchmark))
+    except BadValue:
+        return None
+
+
 def _rescored(cell: PlannedCell, held: CellFolder) -> Rescored:
     state = state_of(held.path, cell.cell)
     if not state.complete:
@@ -56,7 +94,7 @@ def _rescored(cell: PlannedCell, held: CellFolder) -> Rescored:
     if scores is None:
         return _left(cell, "its benchmark cannot score stored answers")
     before, after = read_json(held.path / METRICS), storable(scores.metrics)
-    facts = {"scorer": {"name": kind.name, "version": kind.scorer_version}}
+    facts = {"scorer": scorer_of(kind)}
     if before == after and state.done["scorer"] == facts["scorer"]:
         return Rescored(cell.label, "unchanged", "", before, after)
     scored = list(answers)

@@ -76,12 +76,16 @@ class Session:
 
     def tasks(self, looked: Looked, box: Box) -> list[BenchTask]:
         """What to ask for each missing cell, and the plan is written down. Raises `SpecError` if it cannot be."""
+        self.keep_plan(looked)
+        return self.maker(looked, box).tasks(looked.missing)
+
+    def keep_plan(self, looked: Looked) -> None:
+        """Write the plan down, by which reports, `verify` and `rescore` go. Raises `SpecError` if it cannot be."""
         try:
             write_planned(self.root, self.planned(looked))
         except OSError as refused:
             what = f"nothing can be written into {self.root}: {refused.strerror}"
             raise SpecError([Problem(what, "name another folder: out: results/other", "out")]) from None
-        return self.maker(looked, box).tasks(looked.missing)
 
     def maker(self, looked: Looked, box: Box) -> TaskMaker:
         """What makes the tasks: it knows times and peaks of complete cells, and which ran out of memory."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from .durable import write_json
 from .planned import Planned
+from .rescore import of_other_scorer
 from .results import CellResult, counts_of
 
 __all__ = ["SUMMARY", "exit_code_of", "failures_of", "summary_of", "write_summary"]
@@ -20,7 +21,7 @@ SCHEMA_VERSION = 1
 
 
 def summary_of(planned: Planned, results: Sequence[CellResult]) -> dict[str, Any]:
-    """The summary; `times` is empty where only the store was asked."""
+    """The summary; `times` is empty and `of_other_scorer` 0 where only the store was asked."""
     counts = counts_of(results)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -29,6 +30,7 @@ def summary_of(planned: Planned, results: Sequence[CellResult]) -> dict[str, Any
         "counts": counts,
         "errors": dict(sorted(Counter(each.error_class for each in results if each.error_class).items())),
         "failures": failures_of(results),
+        "of_other_scorer": of_other_scorer(results),
         "cells": [_cell(each) for each in results],
         "times": {each.cell.cell: _times(each) for each in results if each.done},
     }

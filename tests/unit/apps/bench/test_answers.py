@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,13 @@ from passloop.apps.bench.frame import records_of, to_pandas
 from passloop.apps.bench.planned import Planned, planned_of_tasks, read_planned, write_planned
 from passloop.apps.bench.plots import Axis, Point, front_of, scatter
 from passloop.apps.bench.report_html import report_html
-from passloop.apps.bench.rescore import rescore
+from passloop.apps.bench.rescore import of_other_scorer, rescore
 from passloop.apps.bench.results import CellResult, counts_of, results_of_tasks, results_of_tree
 from passloop.apps.bench.session import Session
 from passloop.apps.bench.summary import summary_of
 from passloop.apps.bench.verify import verify
 from passloop.apps.errors import BadValue
+from passloop.cli.main import main
 from passloop.clock import FakeClock
 from tests.unit.apps.bench.places import FAKE, matrix_of_text, order_of, run_one
 
@@ -299,6 +301,43 @@ def test_looked_up_cells_are_scored_by_their_benchmark_and_again_without_a_model
     assert not list(verify(session.root, planned))
     sums.said, sums.factor = "0.5", 0.25
     assert [each.sort for each in rescore(session.root, planned)] == ["scored", "unchanged"]
+
+
+def test_cells_that_another_scorer_scored_are_told_with_the_command_that_ends_it(
+    known: tuple[Guesser, Sums], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PASSLOOP_HOME", str(tmp_path / "home"))
+    (folder / "m.yaml").write_text(LOOKED_UP.replace("METHOD", "off"))
+    matrix = matrix_of_text(LOOKED_UP.replace("METHOD", "off"), folder)
+    for cell, known[1].factor in zip(matrix.cells(), (1.0, 0.5), strict=True):
+        run_one(order_of(matrix, cell), tmp_path / "out")
+
+    def said(*words: str) -> str:
+        assert main(words) == 0
+        return capsys.readouterr().out
+
+    command = ["passloop", "bench", "rescore", matrix.out]
+    told = f"1 cell was scored by another version of the scorer; to score all by that of now: {shlex.join(command)}\n"
+    assert told in said("bench", "m.yaml")
+    assert told in said("report", "results/l")
+    assert told in (folder / "results/l/report.md").read_text()
+    assert "another version of the scorer" in (folder / "results/l/report.html").read_text()
+    assert json.loads((folder / "results/l/execution_summary.json").read_text())["of_other_scorer"] == 1
+    said(*command[1:])
+    assert json.loads((folder / "results/l/execution_summary.json").read_text())["of_other_scorer"] == 0
+    assert json.loads(said("bench", "m.yaml", "--json"))["of_other_scorer"] == 0
+    assert "another version" not in said("bench", "m.yaml") + said("report", "results/l")
+
+
+def test_what_cannot_be_scored_again_is_of_no_other_scorer(ran: tuple[Planned, Path]) -> None:
+    results = results_of_tree(*ran)
+    assert of_other_scorer(results) == 0
+    gone = CellResult(results[0].cell._replace(benchmark="gone"), "done", done={"scorer": {"name": "gone"}})
+    here = CellResult(results[0].cell, "done", done={"scorer": {"name": "niah", "version": "0"}})
+    assert of_other_scorer([gone, here, here]) == 2
 
 
 def test_a_context_is_given_once_for_its_questions_and_not_again_if_it_was_answered(

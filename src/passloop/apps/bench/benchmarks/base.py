@@ -25,6 +25,7 @@ __all__ = [
     "Scores",
     "StoredAnswer",
     "Tokenizer",
+    "scorer_of",
 ]
 
 
@@ -152,3 +153,8 @@ class BenchmarkKind(Protocol):
     def score(self, subset: str, answers: Sequence[StoredAnswer]) -> Scores | None:
         """Score stored answers; None where only the adapter can (it gives metrics itself)."""
         ...
+
+
+def scorer_of(kind: BenchmarkKind) -> dict[str, str]:
+    """A benchmark's scorer as it is noted with each cell that it scored."""
+    return {"name": kind.name, "version": kind.scorer_version}
