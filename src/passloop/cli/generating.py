@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from passloop.apps.generate.changed_code import changed_columns
 from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import makes_files, newest_file_task, runs_of_dataset
 from passloop.apps.generate.gathering import gather_unit
-from passloop.apps.generate.own_code import changed_columns
 from passloop.apps.generate.settling import Settled, Settling
 from passloop.apps.generate.summary import Summary, summary_of
 from passloop.apps.queue.environment import storable
@@ -73,12 +73,12 @@ class Generate:
         return self.settle() if self._writes else None
 
     def _tell_changed_code(self) -> None:
-        """Say of which columns cells are kept that may be of other code than there is now."""
+        """Say of which columns cells are kept that are of other code than there is now."""
         if not self.dataset.codes:
             return
         with Reader.open(Home(Path(self._home))) as reader:
             runs = runs_of_dataset(reader, self.dataset.root)
-            changed = changed_columns(self.dataset, (about for _, about in runs))
+            changed = changed_columns(reader, self.dataset, ((view.row.id, about) for view, about in runs))
         for name in changed:
             code = self.dataset.columns[name].call
             streams.say(

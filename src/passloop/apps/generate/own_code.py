@@ -1,4 +1,4 @@
-"""The code of python columns: what a column's module says now, and whose cells may be of what it said before. Reads the
+"""The code of python columns: what a column's module says now, and which runs took what it said before. Reads the
 modules' files, imports none; what lies elsewhere than beside the spec is not looked at.
 
 The code is in no identity: with a word changed in a module, answers that were paid for would be asked for again.
@@ -17,7 +17,7 @@ from .spec import Column
 if TYPE_CHECKING:
     from .dataset import Dataset
 
-__all__ = ["changed_columns", "codes_of", "codes_told"]
+__all__ = ["codes_of", "codes_told", "runs_of_other_code"]
 
 
 def codes_of(columns: Iterable[Column], folder: Path) -> dict[str, str]:
@@ -35,12 +35,12 @@ def codes_told(dataset: Dataset) -> dict[str, list[str]]:
     return {name: [dataset.fingerprints[name][:16], str(code)] for name, code in dataset.codes.items()}
 
 
-def changed_columns(dataset: Dataset, abouts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The columns of which an earlier run, by what is told about it, took other code for the same cells."""
+def runs_of_other_code(dataset: Dataset, abouts: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, list[int]]:
+    """By column the runs that, by what is told about them, took other code than there is now for the same cells."""
     now = codes_told(dataset)
-    found = set()
-    for about in abouts:
+    found: dict[str, list[int]] = {}
+    for run, about in abouts:
         for name, (same, code) in about.get("codes", {}).items():
             if name in now and now[name][0] == same and now[name][1] != code:
-                found.add(name)
-    return sorted(found)
+                found.setdefault(name, []).append(run)
+    return found

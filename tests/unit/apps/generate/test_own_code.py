@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from passloop.apps.generate.cells import cells_of, task_spec
+from passloop.apps.generate.changed_code import changed_columns
 from passloop.apps.generate.dataset import Dataset, dataset_of_text
+from passloop.apps.generate.declaring import runs_of_dataset
 from passloop.apps.generate.expander import declared_of
-from passloop.apps.generate.own_code import changed_columns
-from tests.support.generating import dataset_from
+from passloop.apps.generate.own_code import runs_of_other_code
+from passloop.store.reader import Reader
+from tests.support.generating import dataset_from, generating
 
 CODE = "def one(row):\n    return 1\n"
 
@@ -33,21 +36,26 @@ def told_of(dataset: Dataset) -> dict[str, Any]:
     return about
 
 
+def others(dataset: Dataset, *abouts: dict[str, Any]) -> dict[str, list[int]]:
+    """The runs of other code by column, of runs that tell this, numbered from 1."""
+    return runs_of_other_code(dataset, enumerate(abouts, 1))
+
+
 @pytest.mark.parametrize("module", ["owncols.py", "owncols/__init__.py"])
 def test_an_edited_function_is_noticed_and_changes_no_cell(tmp_path: Path, module: str) -> None:
     before = written(tmp_path, CODE, module)
     told, cells = told_of(before), cells_of(before, 0)
-    assert changed_columns(written(tmp_path, f"# better\n{CODE}\n", module), [told]) == []
+    assert others(written(tmp_path, f"# better\n{CODE}\n", module), told) == {}
     after = written(tmp_path, CODE.replace("1", "2"), module)
-    assert changed_columns(after, [told]) == changed_columns(after, [told_of(after), told]) == ["one"]
-    assert changed_columns(after, [told_of(after), {}]) == []
+    assert (others(after, told), others(after, told_of(after), told)) == ({"one": [1]}, {"one": [2]})
+    assert others(after, told_of(after), {}) == {}
     assert cells_of(after, 0).cells == cells.cells
 
 
 def test_another_version_makes_its_cells_and_those_after_them_anew_and_nothing_is_noticed(tmp_path: Path) -> None:
     before = written(tmp_path, CODE)
     after = written(tmp_path, CODE.replace("1", "2"), version=2)
-    assert changed_columns(after, [told_of(before)]) == []
+    assert others(after, told_of(before)) == {}
     assert not {cell.key for cell in cells_of(after, 0).cells} & {cell.key for cell in cells_of(before, 0).cells}
 
 
@@ -64,6 +72,31 @@ def test_code_that_lies_elsewhere_or_cannot_be_read_by_python_is_no_mistake(tmp_
     made = written(tmp_path, CODE)
     told, older = told_of(made), json.loads(made.wire())
     assert dataset_of_text(dataset_from(tmp_path).wire()).codes == {}
-    assert changed_columns(written(tmp_path, "def one(:\n"), [told]) == ["one"]
+    assert others(written(tmp_path, "def one(:\n"), told) == {"one": [1]}
     del older["codes"]
     assert "codes" not in told_of(dataset_of_text(json.dumps(older)))
+
+
+async def test_code_that_is_put_back_is_no_change_unless_cells_were_made_by_the_other(tmp_path: Path) -> None:
+    async with generating(tmp_path) as stand:
+
+        def dataset(returns: int, **spec: Any) -> Dataset:
+            (tmp_path / "owncols.py").write_text(f"def one(row):\n    return {returns}\n")
+            return stand.dataset(
+                columns=[{"name": "one", "kind": "python", "call": "owncols:one", "needs": []}], **spec
+            )
+
+        async def changed(dataset: Dataset) -> list[str]:
+            def read(reader: Reader) -> list[str]:
+                runs = runs_of_dataset(reader, dataset.root)
+                return changed_columns(reader, dataset, ((view.row.id, about) for view, about in runs))
+
+            return await stand.host.engine.read(read)
+
+        assert (await stand.make(dataset(1, rows=2))).exit_code == 0
+        assert (await stand.make(dataset(2, rows=2, keep="{{ one == 1 }}"))).counts["kept"] == 2  # run 2 makes no cell
+        assert await changed(dataset(2, rows=2)) == ["one"]
+        assert await changed(dataset(1, rows=2)) == []
+        assert (await stand.make(dataset(2, rows=4))).exit_code == 0
+        assert await changed(dataset(1, rows=4)) == ["one"]
+        assert await changed(dataset(1, rows=2)) == []
