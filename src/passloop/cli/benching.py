@@ -16,6 +16,7 @@ import msgspec
 from passloop.apps.bench.cell import ORDER
 from passloop.apps.bench.memory import Device
 from passloop.apps.bench.own_code import of_other_code
+from passloop.apps.bench.own_secrets import left_out_name, secrets_in
 from passloop.apps.bench.planned import Planned
 from passloop.apps.bench.rescore import of_other_scorer, rescore_lines
 from passloop.apps.bench.results import CellResult, counts_of
@@ -136,6 +137,15 @@ class Bench:
                 f"{counted(other, 'cell')} complete by code that was changed since, and kept; another value in `env:`, "
                 'such as `env: {VERSION: "2"}`, makes all cells anew'
             )
+        self._say_secrets()
+
+    def _say_secrets(self) -> None:
+        for name, why in secrets_in(self._session.matrix.resolver.kept_env).items():
+            said = (
+                f"{name} {why}, and its value stands in each cell.json there: publish none. It was taken for the cells "
+                f"that were begun with it; called {left_out_name(name)} it stands in none, and all are made anew"
+            )
+            streams.say(streams.clean(said))
 
     def _submit(self, client: Client, tasks: Sequence[BenchTask], note: Note) -> list[int]:
         """Ask for all cells; the tasks to follow, as far as they are there already."""

@@ -22,6 +22,7 @@ from .benchmarks.base import ResolvedSubset
 from .identity import Ingredients, canonical, identity_of
 from .names import cell_path
 from .order import First
+from .own_secrets import secret_mistakes
 from .readable import readable_of
 from .resolve import FoundAdapter, FoundBenchmark, Mistake, Resolver
 from .results_folder import folder_mistakes, results_folder
@@ -142,6 +143,8 @@ def _matrix(spec: BenchSpec, file: SpecFile | None, *, folder: Path, cwd: str) -
         mistakes.append(Mistake(("models",), what, "name fewer, or raise `limit`"))
     elif _Expansion(matrix).resolve() == 0 and not resolver.mistakes and not mistakes:
         mistakes.append(Mistake((), "no cell is left", "exclude less"))
+    else:
+        mistakes += secret_mistakes(resolver.kept_env, _Expansion(matrix).cells(), out)
     return matrix, [*mistakes, *resolver.mistakes]
 
 

@@ -66,6 +66,8 @@ class Resolver:
         self._cwd = cwd
         self._known: dict[tuple[str, ...], Any] = {}
         self.mistakes: list[Mistake] = []
+        self.kept_env: Mapping[str, str] = {}
+        """The variables of `env:` that are part of the identity, once such an adapter was asked for."""
 
     def adapter_of(self, benchmark: str) -> FoundAdapter | None:
         """The adapter that runs cells of this benchmark: the benchmark's own, else the spec's."""
@@ -146,8 +148,8 @@ class Resolver:
         options = self._options(kind, said)
         part: dict[str, Any] = {"name": name, "options": options}
         if kind.free_names:
-            kept = {name: value for name, value in spec.env.items() if not is_outside_identity(name)}
-            part |= {"code": f"directory:{self._cwd}", "env": kept}
+            self.kept_env = {name: value for name, value in spec.env.items() if not is_outside_identity(name)}
+            part |= {"code": f"directory:{self._cwd}", "env": self.kept_env}
         return FoundAdapter(name, kind, options, canonical(part))
 
     def _options(self, kind: AdapterKind, said: dict[str, Any]) -> Mapping[str, Any]:
