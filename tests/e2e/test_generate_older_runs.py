@@ -13,10 +13,12 @@ from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import file_task_key
 from passloop.apps.generate.files import write_files
 from passloop.cli.client import Client
+from passloop.cli.generate_results import export_run
 from passloop.cli.generating import Generate
 from passloop.kernel.events import GroupHeld
 from passloop.kernel.ids import TaskId
 from passloop.kernel.source_rows import SourceState
+from passloop.store.filters import TaskFilter
 from passloop.testing.script import Fault, ModelScript, Script
 from tests.support.command_line import Box
 from tests.support.generating import GenerateStand, generating, model_columns
@@ -94,3 +96,38 @@ async def test_a_run_that_is_cancelled_leaves_the_file_as_it_was(tmp_path: Path,
         assert any("is as it was" in line for line in summary.lines())
         assert pq.read_table(tmp_path / "made.parquet").equals(made)
         assert not (tmp_path / "made.incomplete.parquet").exists()
+
+
+async def the_last(stand: GenerateStand, run: int) -> str:
+    """The one cell of a run of six that has no answer, once the others have theirs."""
+    async for _ in stand.host.engine.journal_marks(0, pause=0):
+        tasks = await stand.host.engine.read(lambda reader: reader.tasks(TaskFilter(runs=(run,))))
+        left = [str(task.row.id) for task in tasks if task.row.state != "succeeded"]
+        if (len(tasks), len(left)) == (6, 1):
+            return left[0]
+    raise AssertionError("the engine has stopped")
+
+
+async def test_rows_of_an_edited_spec_are_had_though_its_one_stuck_cell_was_cancelled(box: Box) -> None:
+    hangs = Script(default=ModelScript(latency=0, faults=(Fault(kind="hang", first=11, last=12),)))
+    async with generating(box.folder, hangs) as stand:
+        assert await followed(stand, stand.dataset()) == 0
+        made = pq.read_table(box.folder / "made.parquet")
+        client, loop = Client(str(box.home)), asyncio.get_running_loop()
+
+        def cancel(run: int) -> None:
+            stuck = asyncio.run_coroutine_threadsafe(the_last(stand, run), loop).result(30)
+            client.post("/tasks/cancel", {"select": [stuck]})
+
+        edited = Generate(stand.dataset(columns=OTHER), home=str(box.home))
+        summary = await asyncio.to_thread(edited.work, client, cancel)
+        assert summary is not None
+        assert (summary.written, summary.counts["kept"], summary.counts["incomplete"]) == (False, 5, 1)
+        [line] = [line for line in summary.lines() if "passloop export" in line]
+        assert line.endswith("passloop export 2 -o run-2.parquet")
+        assert pq.read_table(box.folder / "made.parquet").equals(made)
+        said = await asyncio.to_thread(box.run, *line.split("passloop ")[1].split())
+        assert (said.code, "5 rows of run 2, from the store, 1 lack something" in said.err) == (0, True), said
+        assert pq.read_table(box.folder / "run-2.parquet").num_rows == 5
+        await asyncio.to_thread(export_run, str(box.home), "1", str(box.folder / "run-1.parquet"), None)
+        assert pq.read_table(box.folder / "run-1.parquet").equals(made)

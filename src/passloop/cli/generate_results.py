@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from passloop.apps.errors import BadValue
@@ -71,8 +72,8 @@ def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> 
 
 
 def export_run(home: str, word: str, out: str | None, form: str | None) -> None:
-    """Write the dataset of a run in another form, named or told by the file's ending. Raises `CliError` where the file
-    that there is was made by a run of another spec.
+    """Write the dataset of a run in another form, named or told by the file's ending: from its file, and where that is
+    gone or of another spec, from what is committed. Raises `CliError` where its file is still to be written.
     """
     if out is None:
         raise CliError("a dataset is exported to a file or a folder", hint="passloop export RUN -o tickets.jsonl")
@@ -84,30 +85,48 @@ def export_run(home: str, word: str, out: str | None, form: str | None) -> None:
     with Reader.open(Home(Path(home))) as reader:
         source = _source_of(reader, word)
         dataset = dataset_of_text(source.spec)
-        _check_its_own(reader, source, dataset)
-    try:
-        export_dataset(dataset.out, Path(out), chosen)
-    except BadValue as bad:
-        raise CliError(bad.what, hint=bad.fix) from None
-    streams.say(f"written: {out}")
+        try:
+            if Settling(dataset).is_of_this_spec:
+                export_dataset(dataset.out, Path(out), chosen)
+                said = streams.clean(out)
+            else:
+                _check_it_is_over(reader, source, dataset)
+                said = f"{streams.clean(out)}: {_export_committed(reader, source, Path(out), chosen)}"
+        except BadValue as bad:
+            raise CliError(bad.what, hint=bad.fix) from None
+        except OSError as refused:
+            what = f"{streams.clean(out)} cannot be written: {refused.strerror}"
+            raise CliError(what, hint="passloop export RUN -o FILE") from None
+    streams.say(f"written: {said}")
 
 
-def _check_its_own(reader: Reader, source: SourceView, dataset: Dataset) -> None:
-    """Raise `CliError` if the file of a run's dataset has the rows of another spec, or another number of them."""
-    if not dataset.out.exists():
-        return
-    told = PartStore(dataset.out).told(dataset.out) or {}
-    made_of = told.get("spec_hash"), told.get("rows")
-    if made_of == (dataset.hash, dataset.spec.rows):
-        return
+def _export_committed(reader: Reader, source: SourceView, target: Path, form: str) -> str:
+    """Write the whole rows that the store has of a run; what was written."""
     run = source.row.run
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix=".passloop-") as folder:  # as large as the target, so beside it
+        made = Path(folder) / "made.parquet"
+        tally = Settling(dataset_of_text(source.spec)).write_rows(reader, made)
+        if not tally.kept:
+            what = f"the store has no whole row of run {run}"
+            raise CliError(what, hint="passloop generate SPEC", exit_code=Exit.NOT_FOUND)
+        export_dataset(made, target, form)
+    lacking = f", {tally.incomplete:,} lack something" if tally.incomplete else ""
+    return f"{tally.kept:,} rows of run {run}, from the store{lacking}"
+
+
+def _check_it_is_over(reader: Reader, source: SourceView, dataset: Dataset) -> None:
+    """Raise `CliError` if the file of a run is still to be written, and the one that is there is not its own."""
+    if not _is_to_be_written(reader, source):
+        return
+    run, out = source.row.run, dataset.out
+    told = PartStore(out).told(out) or {}
+    made_of = told.get("spec_hash"), told.get("rows")
     runs = runs_of_dataset(reader, dataset.root)
     makers = [view.row.id for view, about in runs if (about.get("hash"), about.get("rows")) == made_of]
-    hint = f"passloop export {makers[0]} -o FILE" if makers else "passloop generate SPEC"
-    if _is_to_be_written(reader, source):
-        hint = f"passloop wait @{run}"
     whose = f"run {makers[0]}" if makers else "another spec"
-    raise CliError(f"{dataset.out} has the rows of {whose}, not those of run {run}", hint=hint)
+    what = f"{out} has the rows of {whose}, not those of run {run}" if out.exists() else f"{out} is not there yet"
+    raise CliError(what, hint=f"passloop wait @{run}")
 
 
 def _is_to_be_written(reader: Reader, source: SourceView) -> bool:

@@ -28,6 +28,7 @@ __all__ = [
     "live_run",
     "makes_files",
     "newest_file_task",
+    "run_of_spec",
     "runs_of_dataset",
 ]
 
@@ -90,6 +91,13 @@ def runs_of_dataset(reader: Reader, root: str) -> Iterable[tuple[RunView, Mappin
             about = json.loads(view.about)
             if about.get("root") == root:
                 yield view, about
+
+
+def run_of_spec(reader: Reader, dataset: Dataset) -> RunView | None:
+    """The newest run of this very spec and number of rows."""
+    wanted = dataset.hash, dataset.spec.rows
+    runs = runs_of_dataset(reader, dataset.root)
+    return next((view for view, about in runs if (about.get("hash"), about.get("rows")) == wanted), None)
 
 
 def file_task_key(run: int | str) -> str:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .cells import UnitCells, cells_of
@@ -119,28 +120,28 @@ class Settling:
 
         Without `writes` it only counts. What was `cancelled`, the run or cells of it, replaces no file of more rows.
         """
-        tally, pieces, lacking = Tally(), [], []
         target = self._dataset.spec.target
-        for unit in range(self._dataset.units):
-            if target is not None and tally.kept >= target:
-                break
-            told = self._part_told(reader, unit) if writes else None
-            if told is not None:
-                tally.merge(told)
-                pieces.append(self._reading(self._path(unit)))
-                continue
-            rows = gather_unit(reader, self._dataset, unit)
-            for row in rows:
-                tally.add(row)
-            lacking += [row for row in rows if row.status in ("incomplete", "open")]
-            kept = [row.values for row in rows if row.status == "kept"]
-            pieces.append(lambda kept=kept: table_of(kept, self._dataset.outputs))
+        tally, pieces, lacking = self._gather(reader, writes=writes)
         whole = not tally.incomplete and not tally.barren if target is None else tally.kept >= target
         left = (cancelled or tally.cancelled > 0) and not whole and tally.kept < self._parts.rows(self._dataset.out)
         if writes and not left:
             self._write(reader, tally, pieces, lacking, whole=whole)
         tally.kept = tally.kept if target is None else min(tally.kept, target)
         return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, whole, left)
+
+    def write_rows(self, reader: Reader, path: Path) -> Tally:
+        """Write the rows that are kept to a file of their own and change no other; what was counted."""
+        tally, pieces, _ = self._gather(reader, writes=False)
+        made = self._of_target(tally, pieces)
+        write_file(path, lazily(made), self._metadata(reader, tally))
+        tally.kept = min(tally.kept, self._dataset.spec.target or tally.kept)
+        return tally
+
+    @property
+    def is_of_this_spec(self) -> bool:
+        """Whether the file is there and of this very spec and number of rows, whichever of them it has."""
+        told = self._parts.told(self._dataset.out) or {}
+        return (told.get("spec_hash"), told.get("rows")) == (self._dataset.hash, self._dataset.spec.rows)
 
     def written(self) -> Settled | None:
         """What the file says of itself, if it is that of the whole dataset and these very cells; late parts are
@@ -160,6 +161,33 @@ class Settling:
         self._parts.remove()
         return Settled(tally, self._dataset.spec.rows, self._dataset.out, self._beside, True)
 
+    def _gather(self, reader: Reader, *, writes: bool) -> tuple[Tally, list[Callable[[], Any]], list[GatheredRow]]:
+        """Counts, what makes tables of the rows that are kept, and the rows that lack something."""
+        tally = Tally()
+        pieces: list[Callable[[], Any]] = []
+        lacking: list[GatheredRow] = []
+        target = self._dataset.spec.target
+        for unit in range(self._dataset.units):
+            if target is not None and tally.kept >= target:
+                break
+            told = self._part_told(reader, unit) if writes else None
+            if told is not None:
+                tally.merge(told)
+                pieces.append(self._reading(self._path(unit)))
+                continue
+            rows = gather_unit(reader, self._dataset, unit)
+            for row in rows:
+                tally.add(row)
+            lacking += [row for row in rows if row.status in ("incomplete", "open")]
+            kept = [row.values for row in rows if row.status == "kept"]
+            pieces.append(partial(table_of, kept, self._dataset.outputs))
+        return tally, pieces, lacking
+
+    def _of_target(self, tally: Tally, pieces: list[Callable[[], Any]]) -> list[Callable[[], Any]]:
+        """The same, cut after the rows that are wanted."""
+        target = self._dataset.spec.target
+        return _first(pieces, target) if target is not None and tally.kept > target else pieces
+
     def _part_told(self, reader: Reader, unit: int) -> Any:
         told = self._parts.told(self._path(unit)) if self.write_part(reader, unit) else None
         return None if told is None or _is_undecided(told) else told
@@ -168,11 +196,8 @@ class Settling:
         self, reader: Reader, tally: Tally, pieces: list[Any], lacking: list[GatheredRow], *, whole: bool
     ) -> None:
         dataset = self._dataset
-        target = dataset.spec.target
-        if target is not None and tally.kept > target:
-            pieces = _first(pieces, target)
         out, beside = dataset.out, self._beside
-        write_file(out, lazily(pieces), self._metadata(reader, tally))
+        write_file(out, lazily(self._of_target(tally, pieces)), self._metadata(reader, tally))
         if lacking and not whole:
             columns = ["row", *(name for name in dataset.outputs if name != "row"), "lacks"]
             rows = [{**row.values, "row": row.row, "lacks": ", ".join(row.missing) or row.reason} for row in lacking]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .answers import answer_of
 from .costs import cost_text, spent_of
 from .dataset import Dataset
+from .declaring import run_of_spec
 from .gathering import UNANSWERED
-from .settling import Settled, cost_told
+from .settling import Settled, Settling, cost_told
 
 if TYPE_CHECKING:
     from passloop.store.reader import Reader
@@ -47,7 +48,8 @@ class Failure(NamedTuple):
 class Summary(NamedTuple):
     """How a run of a dataset ended. `unknown` counts calls of which nobody knows whether they were paid for; of the
     columns in `untold` answers came, and no endpoint said how many tokens they took. If it is not `written`, the file
-    is as it was: the run was cancelled before it had as many rows. `undecided` rows are those for which `keep` fails,
+    is as it was: the run was cancelled before it had as many rows; `apart` is the run whose rows can be had beside it,
+    where the file is of another spec. `undecided` rows are those for which `keep` fails,
     by what is wrong. `cut_off` counts answers of kept rows by column that were longer than they might be.
     """
 
@@ -61,6 +63,7 @@ class Summary(NamedTuple):
     whole: bool
     untold: tuple[str, ...] = ()
     written: bool = True
+    apart: int | None = None
     undecided: Mapping[str, int] = MappingProxyType({})
     cut_off: Mapping[str, int] = MappingProxyType({})
 
@@ -120,6 +123,9 @@ class Summary(NamedTuple):
             lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
         if not self.written:
             lines.append(f"cancelled before there were as many rows as in {self.out}: the file is as it was")
+            if self.apart is not None and counts["kept"]:
+                what = "it is of another spec; the rows of this one are had by"
+                lines.append(f"{what}: passloop export {self.apart} -o run-{self.apart}.parquet")
         elif self.incomplete_out is not None:
             lines.append(f"partial: {counts['incomplete']:,} rows lack something -> {self.incomplete_out}")
         elif self.barren:
@@ -159,6 +165,7 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
             name for name, each in usage.items() if not each["input"] and _was_answered(reader, dataset, name)
         ),
         written=not settled.left,
+        apart=_apart(reader, dataset) if settled.left else None,
         undecided=dict(tally.undecided),
     )
 
@@ -166,6 +173,12 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
 def _beside(settled: Settled) -> str | None:
     """Where rows are that lack something."""
     return str(settled.incomplete_out) if settled.tally.incomplete and not (settled.whole or settled.left) else None
+
+
+def _apart(reader: Reader, dataset: Dataset) -> int | None:
+    """The run of these rows, where the file is of another spec."""
+    run = None if Settling(dataset).is_of_this_spec else run_of_spec(reader, dataset)
+    return None if run is None else run.row.id
 
 
 def _was_answered(reader: Reader, dataset: Dataset, column: str) -> bool:
