@@ -131,3 +131,6 @@ async def test_rows_of_an_edited_spec_are_had_though_its_one_stuck_cell_was_canc
         assert pq.read_table(box.folder / "run-2.parquet").num_rows == 5
         await asyncio.to_thread(export_run, str(box.home), "1", str(box.folder / "run-1.parquet"), None)
         assert pq.read_table(box.folder / "run-1.parquet").equals(made)
+        first = Generate(stand.dataset(), home=str(box.home))
+        assert await asyncio.to_thread(first.work, client, lambda _run: None) is not None
+        assert first.run == {"id": 1, "name": "made"}, "run 2 is the newest, and not the one that made the file"

@@ -234,6 +234,9 @@ async def test_a_dataset_is_handed_in_followed_and_written(tmp_path: Path) -> No
         stand.host.engine.inbox.put(DrainChanged(draining=False))
         assert await stand.host.engine.wait_source(found["run"]["id"])
         await asyncio.to_thread(wait_for_file, tmp_path / "made.parquet")
+        await asyncio.to_thread(wait_for, Client(str(tmp_path / "home")), f"@{found['run']['id']}")
+        done = await post(tmp_path / "home", "/specs", body)
+        assert done["run"] == found["run"], "and finds that it made all, once it is over"
 
 
 def wait_for_file(path: Path) -> None:

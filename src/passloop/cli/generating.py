@@ -15,7 +15,7 @@ from typing import Any
 
 from passloop.apps.generate.changed_code import changed_columns
 from passloop.apps.generate.dataset import Dataset
-from passloop.apps.generate.declaring import makes_files, newest_file_task, runs_of_dataset
+from passloop.apps.generate.declaring import makes_files, newest_file_task, run_of_spec, runs_of_dataset
 from passloop.apps.generate.gathering import gather_unit
 from passloop.apps.generate.settling import Settled, Settling
 from passloop.apps.generate.summary import Summary, summary_of
@@ -60,7 +60,8 @@ class Generate:
         """
         self._tell_changed_code()
         if self._writes and self._is_written():
-            streams.say("every row is in the file, or was dropped: nothing is asked")
+            whose = "" if self.run is None else f"run {self.run['id']} {self.run['name']} is whole: "
+            streams.say(f"{whose}every row is in the file, or was dropped: nothing is asked")
             return self.settle()
         if not self.dataset.tasks:
             streams.say("no column asks anybody: the rows are made here, without a run")
@@ -87,14 +88,15 @@ class Generate:
             )
 
     def _is_written(self) -> bool:
-        """Whether the file is that of these very cells, and the run that made it is over."""
+        """Whether the file is that of these very cells, and no run of the dataset is under way."""
         if self._settling.written() is None:
             return False
         with Reader.open(Home(Path(self._home))) as reader:
             newest, _ = next(iter(runs_of_dataset(reader, self.dataset.root)), (None, None))
+            made_by = run_of_spec(reader, self.dataset)
         if newest is None or newest.source is None or newest.source.row.state in _COMING:
             return False
-        self.run = {"id": newest.row.id, "name": newest.row.name}
+        self.run = None if made_by is None else {"id": made_by.row.id, "name": made_by.row.name}
         self._files_are_there = all(state in FINAL for state, count in newest.counts.items() if count)
         return self._files_are_there
 

@@ -36,7 +36,9 @@ LOG = ".log"
 NOTE = ".follow"
 UNREACHABLE = 5
 """The exit code of a follower whose engine went away."""
-JOINED = re.compile(r"^run (\d+) .* joined: ", re.MULTILINE)
+OWN_RUN = re.compile(r"^run (\d+) .* (?:started|joined|is whole): ", re.MULTILINE)
+BEGINNING = 65_536
+"""Characters within which a follower says which run is its own."""
 IN_A_DIRECTORY = "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 """What a follower begins as: it is spawned without a parent that must outlive it, and that cannot name a directory."""
 HERE = os.path.expanduser("~")
@@ -75,13 +77,22 @@ class StartedCommand(NamedTuple):
         except OSError:
             return ""
 
-    async def joined(self) -> int:
-        """The run that was under way already and that it follows, once it says so. It may never say so."""
+    def own_run(self) -> int | None:
+        """The run that it said it follows, or that made all that it wanted; None if it said none yet."""
+        try:
+            with self.log.open(encoding="utf-8", errors="replace") as file:
+                found = OWN_RUN.search(file.read(BEGINNING))
+        except OSError:
+            return None
+        return None if found is None else int(found[1])
+
+    async def naming(self) -> int:
+        """The same, once it says so. It may never say so."""
         with self.files.of(str(self.log), MODIFIED) as changed:
-            while not (found := JOINED.search(self.said())):
+            while (run := self.own_run()) is None:
                 await changed.wait()
                 changed.clear()
-            return int(found[1])
+            return run
 
 
 class OwnCommands:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from passloop.apps.queue.views import Json, document
 from passloop.apps.spec_file import SpecFile, parse_spec
 from passloop.engine.engine import Engine
 from passloop.engine.errors import NotFound
+from passloop.store.journal import JournalRow
 from passloop.store.reader import Reader
 from passloop.web.own_commands import OwnCommands, Said, StartedCommand
 
@@ -23,6 +25,8 @@ __all__ = ["VERBS", "hand_in", "plan", "schema"]
 STDIN = "-"
 VERBS = {"run": "submit", "bench": "bench", "tune": "tune", "generate": "generate"}
 KINDS = (*VERBS, "wire")
+NAMING = ("tune", "generate")
+"""The kinds whose command says which run is its own. Of a matrix it is the one of its name that is declared then."""
 RUN_WITHIN = 30.0
 """Seconds within which a follower has declared its run."""
 
@@ -53,7 +57,7 @@ async def hand_in(engine: Engine, commands: OwnCommands, text: str, cwd: str | N
         return await _submit(commands, text, name, cwd)
     before = engine.feed.last
     started = await commands.start([VERBS[file.kind], STDIN], text=text, name=name, cwd=cwd)
-    run = await _new_run(engine, name, started, after=before)
+    run = await _new_run(engine, name, started, after=None if file.kind in NAMING else before)
     if file.kind == "bench" and run is not None:
         # Only a matrix needs it: the files of a dataset are the last task of its run, and a study has none.
         await commands.keep_following(started, ["bench", "--follow", str(run["id"]), STDIN], cwd=cwd)
@@ -80,35 +84,40 @@ async def _submit(commands: OwnCommands, text: str, name: str, cwd: str | None) 
     return document(kind="run", run=found["run"], spec=str(kept), said=said.err)
 
 
-async def _new_run(engine: Engine, name: str, started: StartedCommand, *, after: int) -> Json | None:
-    """The run that a follower declares. One that ended without any found all that it wanted in the newest run of this
-    name. None if there is none, or if the follower is still at work: then an earlier run is not its own.
+async def _new_run(engine: Engine, name: str, started: StartedCommand, *, after: int | None) -> Json | None:
+    """The run that a follower says is its own; or, `after` a row of the journal, the first of this name. None if there
+    is none: it found nothing to do, or is still at work. What an earlier run of this name did may be of another spec.
     """
-    looking = asyncio.ensure_future(_declared(engine, name, after))
-    joining = asyncio.ensure_future(started.joined())
+    telling = asyncio.ensure_future(started.naming() if after is None else _declared(engine, name, after))
     try:
-        waited = {looking, joining, started.ended}
-        await asyncio.wait(waited, timeout=RUN_WITHIN, return_when=asyncio.FIRST_COMPLETED)
-        if looking.done():
-            return looking.result()
-        if joining.done():
-            return {"id": joining.result(), "name": name}
+        await asyncio.wait({telling, started.ended}, timeout=RUN_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        run = telling.result() if telling.done() else None
     finally:
-        looking.cancel()
-        joining.cancel()
-    if not started.ended.done():
-        return None
-    if started.ended.result() not in (0, 1):
-        raise SpecError([_said_badly(Said(started.ended.result(), "", started.said()))])
-    found = await engine.read(lambda reader: reader.run(name))
-    return None if found is None else {"id": found.row.id, "name": found.row.name}
+        telling.cancel()
+    if run is None and started.ended.done():
+        if started.ended.result() not in (0, 1):
+            raise SpecError([_said_badly(Said(started.ended.result(), "", started.said()))])
+        # It may have said so, or declared it, just before it ended.
+        run = started.own_run() if after is None else await _first_of(engine, name, await _rows(engine, after))
+    return None if run is None else {"id": run, "name": name}
 
 
-async def _declared(engine: Engine, name: str, after: int) -> Json | None:
+async def _declared(engine: Engine, name: str, after: int) -> int | None:
     async for rows in engine.journal_events(after):
-        for run in (run for row in rows for run in range(row.first_run, row.next_run)):
-            if await engine.read(lambda reader, run=run: _name(reader, run)) == name:  # type: ignore[misc]
-                return {"id": run, "name": name}
+        if (run := await _first_of(engine, name, rows)) is not None:
+            return run
+    return None
+
+
+async def _rows(engine: Engine, after: int) -> list[JournalRow]:
+    return await engine.read(lambda reader: reader.journal(after=after))
+
+
+async def _first_of(engine: Engine, name: str, rows: Iterable[JournalRow]) -> int | None:
+    """The first run of this name that these rows of the journal declared."""
+    for run in (run for row in rows for run in range(row.first_run, row.next_run)):
+        if await engine.read(lambda reader, run=run: _name(reader, run)) == name:  # type: ignore[misc]
+            return run
     return None
 
 
