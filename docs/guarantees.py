@@ -53,10 +53,10 @@ its attempts share, to make its own), protection from root, VRAM limits without 
 session, descent, control group and environment at once. What the tests cannot show stands in
 [Broken on purpose](design/broken-on-purpose.md#what-is-not-shown).
 
-A promise without a test is not made. `make test` runs the small figures, and fails where one of them is not reached;
-`make prove` runs the large ones. This page is made by `docs/guarantees.py` from the table in `docs/promises.py` and
-from what the tests wrote down last; `make guarantees` makes it anew. What was shown, by which tests, stands
-[below](#what-was-shown).
+A promise without a test is not made. `make test` runs the small figures, and fails where one of them is not reached,
+but for what a skipped test excuses by the lack of something here, as a GPU; `make prove` runs the large ones. This page
+is made by `docs/guarantees.py` from the table in `docs/promises.py` and from what the tests wrote down last;
+`make guarantees` makes it anew. What was shown, by which tests, stands [below](#what-was-shown).
 
 {commits}
 
@@ -67,8 +67,8 @@ TAIL = """
 What a person sees of them:
 
 - **Disk full** (P8): the engine stops acting, keeps what runs running, and `passloop status` says
-  `paused: disk full: ...`; a submit ends with exit code {full} and says why. It goes on by itself within
-  {resumes:.0f} s of free space; nothing has to be restarted.
+  `paused: disk full: ...`; the submit that meets it waits and is told, each later one ends with
+  exit code {full} and says why. It goes on by itself within {resumes:.0f} s of free space; nothing has to be restarted.
 - **Damage, or a store of a newer version** (P9, P16): exit code {damaged}, the place, and the next command
   (`passloop doctor --repair`, or the upgrade). The damaged files are kept beside the repaired ones.
 - **Bad input** (P17): exit code {bad}, for a spec `file:line:column` and a fix, and nothing is submitted.
@@ -209,14 +209,21 @@ def _verdicts(promise: Promise, size: str, results: list[Result]) -> Iterator[st
             yield f"✓ {one.figure.said(size)}"
         else:
             yield f"✗ **not shown: {one.said}**" + (" (skipped)" if one.excused else "")
+    if not any(figure.wanted(size) is not None for figure in promise.figures):
+        yield "the small figures are all there is to it"
     red = {_name(one) for one in of_size if one.get("outcome") == "failed"}
     yield from (f"✗ **red: `{test}`**" for test in sorted(red))
-    if skipped := len({_name(one) for one in of_size if one.get("outcome") == "skipped"}):
+    if skipped := len({_case(one) for one in of_size if one.get("outcome") == "skipped"}):
         yield f"({skipped} test{'s' * (skipped > 1)} skipped, see below)"
 
 
 def _name(one: Result) -> str:
     return str(one["test"].rpartition("::")[2].partition("[")[0])
+
+
+def _case(one: Result) -> str:
+    """A test with its parameters."""
+    return str(one["test"].rpartition("::")[2])
 
 
 def _details(promise: Promise, results: list[Result]) -> str:
@@ -229,7 +236,7 @@ def _details(promise: Promise, results: list[Result]) -> str:
             lines += [f"- {size}, {when}:", *(f"  - {figure}" for figure in _merged(list(same)))]
         if not records and (size == "small" or has_large(promise)):
             lines.append(f"- {size}: **nothing was written down yet**")
-        ends = sorted({(one["outcome"], _name(one), _when(one), one["reason"]) for one in of_size if "outcome" in one})
+        ends = sorted({(one["outcome"], _case(one), _when(one), one["reason"]) for one in of_size if "outcome" in one})
         lines += [f"- {size}, {when}: **{how}** `{test}` {reason}".rstrip() for how, test, when, reason in ends]
     lines.append(f"- tests: {', '.join(f'`{name}`' for name in files_of(promise))}")
     return "\n".join(lines) + "\n"

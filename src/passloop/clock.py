@@ -2,7 +2,8 @@
 
 Engine time is what the kernel sees as `now`: whole milliseconds, never going back. At start it is the later of
 wall time and the last stored `now`; from there it advances by the monotonic clock only, so that a clock that is
-set, a time zone or a suspended machine cannot make anything early, late or negative. Wall time is for display.
+set, a time zone or a suspended machine cannot make anything early, late or negative while an engine runs. What a clock
+is ahead when one starts passes for time that went by. Wall time is for display.
 """
 
 from __future__ import annotations

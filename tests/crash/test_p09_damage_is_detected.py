@@ -160,7 +160,10 @@ def damage_again_and_again(folder: Path, *, times: int, seed: int, **kind: Any) 
             seen[check_the_repair(home, damage, patient.backup)] += 1
         shutil.rmtree(home.path)
     assert seen["repaired"] > times // 4
-    figure = f"{times} flips and cuts of store, log, journal: 0 silent wrong states, 0 tracebacks, exit 4, repaired"
+    figure = (
+        f"{times} flips and cuts of store, log, journal: {seen['harmless']} changed nothing that is read, "
+        f"{seen['noticed']} refused with exit 4: {seen['repaired']} repaired, {seen['hopeless']} with nothing left"
+    )
     record("P9", figure, damaged=seen["noticed"] + seen["harmless"], **seen)
     return seen
 

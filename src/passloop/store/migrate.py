@@ -38,7 +38,7 @@ def too_new(found: int, *, known: int | None = None) -> StoreTooNew:
     """The refusal of a store with schema `found`."""
     return StoreTooNew(
         f"the store has schema {found}, this passloop knows {latest_version() if known is None else known}",
-        hint="Run the newer version again: python -m pip install --upgrade passloop",
+        hint="Run the newer version again: in its checkout, pip install --upgrade .",
     )
 
 
