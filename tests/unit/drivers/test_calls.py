@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from passloop.drivers.calls.driver import UNKNOWN
 from passloop.kernel.events import Exited, PoolDeclared, Started
 from passloop.kernel.ids import AttemptId, PoolName
 from passloop.kernel.tasks import OutcomeKind
@@ -205,6 +206,20 @@ async def test_a_halted_call_hangs_up(tmp_path: Path) -> None:
         ended = await stand.heard.until(Exited, 1)
         assert ended.outcome.kind is OutcomeKind.CANCELLED
         assert stand.driver.statistics()["watched"] == 0
+
+
+async def test_a_call_that_was_sent_before_the_engine_is_told_to_end_all_is_unknown(tmp_path: Path) -> None:
+    """It goes back to the queue and is sent again, though it may have been paid for."""
+    async with standing(tmp_path, faults(Fault(kind="hang"))) as stand:
+        stand.launch(1)
+        await stand.heard.until(Started, 1)
+        stand.launch(2)
+        for attempt in (1, 2):
+            stand.driver.halt(AttemptId(attempt), 1, grace=0, reason="down")
+        sent, unsent = [(await stand.heard.until(Exited, attempt)).outcome for attempt in (1, 2)]
+        assert stand.driver.statistics()["unknown"] == 1
+    assert (sent.kind, sent.engine_lost, sent.message) == (OutcomeKind.LOST, True, UNKNOWN)
+    assert (unsent.kind, unsent.engine_lost, unsent.message) == (OutcomeKind.LOST, True, "stopped: down")
 
 
 async def test_an_app_that_raises_fails_the_cell_with_its_words(tmp_path: Path) -> None:

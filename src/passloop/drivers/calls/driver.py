@@ -5,7 +5,7 @@
                   +-- settled, failed     +-- no answer: outcome     +-- refused: the next attempt is told why
 
 It makes one call, says what happened and whom to blame; the kernel decides whether and when to try again. A call cannot
-outlive its engine: one that was under way then is reported lost, with the words that its outcome is unknown.
+outlive its engine, nor `down --now`: one that was under way then is lost, with the words that its outcome is unknown.
 
 A want that passes (`drivers/descriptors.py`) is no word about a cell or an endpoint. Each step that it keeps back is
 made again later, before a call is sent and after its answer is there, which is kept; a call that was sent never is.
@@ -165,8 +165,12 @@ class CallDriver:
         if flight is None:
             self._forbidden.add(attempt)
             return
-        kind = _HALTED.get(reason, OutcomeKind.CANCELLED)
-        self._hang_up(flight, Outcome(kind, message=f"stopped: {reason}", engine_lost=kind is OutcomeKind.LOST))
+        kind, message = _HALTED.get(reason, OutcomeKind.CANCELLED), f"stopped: {reason}"
+        is_lost = kind is OutcomeKind.LOST
+        if is_lost and flight.began is not None:  # it is sent again, and this time may be paid for all the same
+            self._counts["unknown"] += 1
+            message = UNKNOWN
+        self._hang_up(flight, Outcome(kind, message=message, engine_lost=is_lost))
 
     async def reattach(self, attempts: Sequence[LiveAttempt]) -> None:
         """No call outlives its engine: each is lost at no cost, and nobody knows whether it was answered."""
@@ -175,7 +179,9 @@ class CallDriver:
             self._tell_end(live, Outcome(OutcomeKind.LOST, message=UNKNOWN, engine_lost=True))
 
     def statistics(self) -> Mapping[str, int]:
-        """Counts since the start; `unknown` are calls of an earlier engine that nobody knows the end of."""
+        """Counts since the start; `unknown` are calls that nobody knows the end of: an earlier engine's, and those that
+        were under way when this one was told to end them.
+        """
         return self._counts | {"watched": len(self._flights)}
 
     async def _fly(self, flight: _Flight) -> None:
