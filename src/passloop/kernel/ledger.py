@@ -169,6 +169,7 @@ def _charge_path(state: State, attempt: Attempt, millis: int, *, pending: int) -
     for group in attempt.group.path:
         group.virtual_time += millis
         group.pending += pending
+        state.note_settled(group)
         state.touch_group(group)
 
 

@@ -99,10 +99,11 @@ class Group:
     `chain` are the groups that it is in, outermost first, and itself. `path` are those that its own tasks are charged
     to: the chain, and where others are inside it a last one for its own, that shares with them. `work` counts its ready
     tasks and those inside it; `busy` are the groups right inside it that have some. `pending` is what of its virtual
-    time is charged for live attempts, and will be corrected.
+    time is charged for live attempts, and will be corrected. `furthest` is the most that is settled of a group right
+    inside it; what is settled never gets less.
     """
 
-    __slots__ = ("busy", "chain", "held", "name", "parent", "path", "pending", "virtual_time", "work")
+    __slots__ = ("busy", "chain", "furthest", "held", "name", "parent", "path", "pending", "virtual_time", "work")
 
     def __init__(self, name: str, parent: Group | None = None) -> None:
         self.name = name
@@ -110,6 +111,7 @@ class Group:
         self.virtual_time = 0
         self.held = False
         self.pending = 0
+        self.furthest = 0
         self.work = 0
         self.busy: dict[str, Group] = {}
         self.chain: tuple[Group, ...] = (self,) if parent is None else (*parent.chain, self)

@@ -91,6 +91,7 @@ class State:
         self.attempts: dict[AttemptId, Attempt] = {}
         self.groups: dict[str, Group] = {}
         self.busy: dict[str, Group] = {}
+        self.furthest = 0
         self.sources: dict[int, Source] = {}
         self.devices = DevicePool(0, settings.weights)
         self.node = Node(1)
@@ -261,7 +262,12 @@ class State:
         for other in sorted(beside.values(), key=attrgetter("settled")):
             if rivals.has(other):
                 return other.settled
-        return max((other.settled for other in self.groups.values() if other.parent is group.parent), default=0)
+        return self.furthest if group.parent is None else group.parent.furthest
+
+    def note_settled(self, group: Group) -> None:
+        """A group took something, or was restored: whoever begins to wait beside it may start where it is."""
+        around = self if group.parent is None else group.parent
+        around.furthest = max(around.furthest, group.settled)
 
     def lose_work(self, group: Group) -> None:
         """A group has one ready task less."""

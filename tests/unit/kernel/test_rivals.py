@@ -12,6 +12,7 @@ import pytest
 
 from passloop.kernel.events import PoolKind
 from passloop.kernel.ids import TaskId
+from passloop.kernel.records import Group
 from tests.support.builders import HOUR, MINUTE, World
 
 
@@ -126,3 +127,27 @@ def test_who_holds_a_reservation_on_what_is_asked_is_a_rival() -> None:
     groups = world.rows.groups
     assert groups["old"].virtual_time > 0
     assert "new" not in groups or groups["new"].virtual_time == 0
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_who_begins_to_wait_looks_at_no_group_that_is_done(restarted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But starts where the furthest of them came to."""
+    world = World(gpus=0, cpus=1)
+    for number in range(40):
+        task = world.submit(cpus=1, group=f"old/{number}")
+        world.advance(number * MINUTE)
+        world.finish(task)
+    if restarted:
+        world.restart()
+    groups = world.machine.state.groups
+    looks: list[str] = []
+
+    def settled(group: Group) -> int:
+        looks.append(group.name)
+        return group.virtual_time - group.pending
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Group, "settled", property(settled))
+        world.submit(cpus=1, group="old/new")
+    assert groups["old/new"].settled == groups["old/39"].settled > 0
+    assert len(looks) < 10
