@@ -155,8 +155,8 @@ def restore(state: State, saved: Saved) -> None:
         _restore_task(state, one, shape)
     for row in sorted(saved.attempts, key=lambda row: row.id):
         _restore_attempt(state, row)
-    for group in state.groups.values():
-        state.note_settled(group)
+    for restored in state.groups.values():
+        state.note_settled(restored)
     for kept in saved.pools:
         if kept.kind == WORKERS:
             restore_workers(state, kept.state)
