@@ -95,10 +95,8 @@ class Device:
             self.vram = seen.vram_mib
         self.usable = seen.usable_mib
         self.foreign, self.strays = seen.foreign, seen.strays
-        if seen.fault:
+        if not self.fault.startswith("reported:"):  # a look that failed would be forgotten with the next good one
             self.fault = seen.fault
-        elif self.fault and not self.fault.startswith("reported:"):
-            self.fault = ""
         memory = SHARE_WHOLE * self.usable // max(1, self.vram)
         idle = SHARE_WHOLE * (100 - seen.utilisation) // 100
         self.score = (weights.memory * memory + weights.idle * idle) // 100

@@ -15,6 +15,26 @@ def test_a_look_does_not_clear_a_device_that_an_attempt_called_faulty() -> None:
     assert world.running == [task]
 
 
+def test_a_look_that_fails_in_between_does_not_clear_it_either() -> None:
+    world = World(gpus=1)
+    task = world.submit(gpus=1)
+    world.end(task, "device_fault", device="GPU-0", message="it fell off the bus")
+    world.see(seen(0, fault="NVML: Unknown Error"))
+    world.see(seen(0))
+    assert world.why(task) == ["quarantined"]
+    world.see(seen(0, fault="NVML: Unknown Error"))
+    world.vouch("GPU-0")
+    assert world.running == [task]
+
+
+def test_a_fault_that_only_a_look_told_of_is_over_with_the_next_good_one() -> None:
+    world = World(gpus=[seen(0, fault="NVML: Unknown Error")])
+    task = world.submit(gpus=1)
+    assert world.why(task) == ["quarantined"]
+    world.see(seen(0))
+    assert world.running == [task]
+
+
 def test_who_waits_for_memory_of_a_device_starts_when_it_is_seen_to_be_there() -> None:
     world = World(gpus=[seen(0, usable_mib=10 * GIB)])
     task = world.submit(share=0.5, vram=20 * GIB, wait_for_capacity=True)
