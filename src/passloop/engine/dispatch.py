@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from passloop.crashpoints import crashpoint
+from passloop.drivers import descriptors
 from passloop.drivers.base import Driver, Launch, Report, WarmDriver
 from passloop.drivers.calls.secrets import KeyMissing, resolve
 from passloop.kernel.events import Exited, WorkerGone
@@ -87,6 +88,11 @@ class Dispatch:
         except KeyMissing as missing:
             self._fail(order, str(missing))
             return
+        except OSError as error:
+            if not descriptors.lacks_descriptor(error):
+                raise
+            self._give_back(order, f"a secret cannot be looked up now: {error}")
+            return
         if self._gate is None or not self._gate.guards(order):
             driver.launch(launch)
             return
@@ -144,6 +150,12 @@ class Dispatch:
             left=loaded.left.get(order.task),
         )
 
+    def _give_back(self, order: Start, message: str) -> None:
+        """Nothing began, for a want that passes: the attempt costs nothing, and its task comes again later."""
+        again = descriptors.WANTED_AGAIN_MS
+        outcome = Outcome(kind=OutcomeKind.LOST, message=message, engine_lost=True, retry_after=again)
+        self._report(Exited(attempt=order.attempt, epoch=order.epoch, outcome=outcome))
+
     def _fail(self, order: Start, message: str) -> None:
         outcome = Outcome(kind=OutcomeKind.FAILURE, message=message, final=True)
         self._report(Exited(attempt=order.attempt, epoch=order.epoch, outcome=outcome))
@@ -156,7 +168,7 @@ def _memory_of(order: Start) -> int | None:
 def _environment_of(payload: Mapping[str, Any], loaded: Loaded) -> tuple[str, Mapping[str, str]]:
     """The submitter's environment with the task's own variables applied, and an id that is equal for equal ones.
 
-    Secrets are looked up now, and are stored nowhere. Raises `KeyMissing`.
+    Secrets are looked up now, and are stored nowhere. Raises `KeyMissing`, and `OSError` where none can be opened.
     """
     name = str(payload.get("environment", ""))
     stored = loaded.environments.get(name, {})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from passloop.drivers.descriptors import WANTED_AGAIN_MS
 from passloop.engine.dispatch import Dispatch
 from passloop.engine.writer import Loaded
 from passloop.kernel.events import Event, Exited, WorkerGone
@@ -144,3 +147,28 @@ def test_secrets_are_looked_up_at_the_start_and_one_that_is_gone_fails_the_attem
     (event,) = bench.reported
     assert isinstance(event, Exited)
     assert "no MY_TOKEN: set it and start the engine again, or say HF_TOKEN: file:PATH" in event.outcome.message
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_secret_that_cannot_be_read_for_want_of_descriptors_gives_its_attempt_back(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """What comes after it in the same turn is carried out, and the task comes again at no cost."""
+    payload = {"environment": "e", "secrets": {"HF_TOKEN": "file:/run/token"}}
+    monkeypatch.setattr(Path, "read_text", _raising(OSError(number, "none left")))
+    bench = Bench()
+    other = replace(START, attempt=AttemptId(2), task=TaskId(2))
+    assert bench.carry_out(START, other, loaded=Loaded(1, {TaskId(1): payload}, {"e": {}})) == [("launch", 2)]
+    (event,) = bench.reported
+    assert isinstance(event, Exited)
+    outcome = event.outcome
+    assert (event.attempt, outcome.kind, outcome.engine_lost) == (1, OutcomeKind.LOST, True)
+    assert outcome.retry_after == WANTED_AGAIN_MS
+    assert "cannot be looked up now" in outcome.message
+
+
+def _raising(error: OSError) -> Callable[..., str]:
+    def read_text(*_: object, **__: object) -> str:
+        raise error
+
+    return read_text
