@@ -121,7 +121,7 @@ class Judge:
             expected = dict(row, attempts=max(row["attempts"], self._last_epoch(task)))
             if row["state"] in STARTABLE and task in self.live:
                 expected["state"] = self.live[task]["state"]
-            if self._must_be_held(task, row):
+            if self._must_be_held(task, row) or self._came_after_what_is_gone(row, tasks):
                 held.add(task)
                 assert found[task]["message"], f"task {task} is held and nobody says why"
                 expected |= {"state": "held", "held": 1, "reservation": None, "head_since": None}
@@ -135,6 +135,11 @@ class Judge:
             return False
         certain = not self.lost and (task,) in self.left["tasks"] and (task,) in self.known["payloads"]
         return row["state"] in LIVE or not certain
+
+    def _came_after_what_is_gone(self, row: dict[str, Any], tasks: Mapping[int, Any]) -> bool:
+        """Nobody knows how that ended, so it counts neither as fulfilled nor as still to come."""
+        gone = {task for task, _ in json.loads(row["depends"])} - tasks.keys()
+        return bool(gone) and row["state"] in ("waiting", "held")
 
     def _last_epoch(self, task: int) -> int:
         return max((row[2] for row in self.known["attempts"].values() if row[1] == task), default=0)

@@ -27,7 +27,7 @@ from passloop.kernel.changes import (
 from passloop.kernel.ids import RunId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.source_rows import Cell, SourcePlan, SourceRow, SourceState, TemplateNode, UnitRow
-from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.kernel.tasks import Dependency, OutcomeKind, TaskState
 from passloop.store.connection import open_copy
 from passloop.store.database import Store
 from passloop.store.home import Home
@@ -44,6 +44,7 @@ __all__ = ["ENDINGS", "INDEX", "LOG", "MARK", "STORE", "Damage", "Patient", "Row
 SCHEMA = "sqlite_schema"
 STORE, LOG, INDEX, MARK = "store.sqlite", "store.sqlite-wal", "store.sqlite-shm", "mark"
 EACH = 50
+WAITING = 30
 SOURCE_RUN = RunId(4)
 ENDED = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_code": 0, "ended_at": 2_000}
 KEYS = {"units": 2, "unit_specs": 2, "samples": 3, "limit_steps": 2}
@@ -72,7 +73,9 @@ which `test_p07_power_cut` cuts, or of an earlier version, whose migration `test
 
 
 def fill(store: Store, *, backup: bool, last: str) -> None:
-    """Runs 1 to 3 and one with units, then a checkpoint; runs 5 and 6, and more ends, are in the log alone."""
+    """Runs 1 to 3, one with units and one that waits for them, then a checkpoint; runs 5 and 6, and more ends, are in
+    the log alone.
+    """
     for run in (1, 2, 3):
         store.commit(a_submission(EACH, run=run, first=(run - 1) * EACH + 1, payload=f'{{"name": "{"of a run" * 9}"}}'))
     first = 3 * EACH + 1
@@ -81,7 +84,8 @@ def fill(store: Store, *, backup: bool, last: str) -> None:
     steps = [(f"model-{n}", 1_000, "open", 4) for n in range(300)]
     store._writer.executemany("INSERT INTO limit_steps VALUES (?, ?, ?, ?)", steps)
     _end(store, range(1, 71))
-    gone = range(first + 6, first + 306)
+    store.commit(a_batch(_waiting(first + 6)))
+    gone = range(first + 6 + WAITING, first + 306 + WAITING)
     store.commit(a_submission(len(gone), run=9, first=gone[0], payload=f'{{"name": "{"x" * 99}"}}', **ENDED))
     store.remove_tasks(gone)
     store._writer.pragma("wal_checkpoint", "TRUNCATE")
@@ -113,6 +117,18 @@ def _with_units(first: int) -> list[Any]:
     ]
     own = tuple(f'["unit {unit}"]' for unit in range(300))
     return [a_run(SOURCE_RUN), SourceAdded(row, plan, '{"cells": 18}', own), *units, *tasks]
+
+
+def _waiting(first: int) -> list[Any]:
+    """A run whose tasks come after one that is over and, but a few that are ready, after one that runs or is ready."""
+    states = (TaskState.WAITING, TaskState.WAITING, TaskState.HELD, TaskState.READY)
+    found: list[Any] = [a_run(7)]
+    for n in range(WAITING):
+        state = states[n % 4]
+        row = a_task(first + n, run=7, index=n, state=state, held=state is TaskState.HELD)
+        after = (Dependency(20 + n), Dependency(86 + 2 * n, any_end=n % 3 == 0))
+        found.append(TaskAdded(row, SPEC, "{}", after[: 1 if state is TaskState.READY else 2]))
+    return found
 
 
 def _end(store: Store, tasks: range) -> None:

@@ -37,6 +37,7 @@ IDS_LEFT_OUT = 100_000
 FROM_BACKUP = "restored from a backup; it may have run since: look at it, then release it"
 COMMITS_LOST = "what happened to it last was lost with the store; look at it, then release it"
 HOME_LOST = "whose it was when it started was lost with the store, so it may run still; look at it, then release it"
+BEFORE_IT_LOST = "task {}, which it comes after, was lost with the store; look at what that left, then release it"
 PAYLOAD_LOST = "its command was lost with the store; remove it and submit it again"
 
 
@@ -229,6 +230,8 @@ def _hold_uncertain(
     if lost:
         reasons |= {task: COMMITS_LOST for task in startable if task not in reasons}
     reasons |= {task: FROM_BACKUP for task in restored if task in startable and task not in reasons}
+    waiting = connection.execute(statement("repair_select_lost_dependencies")).fetchall()
+    reasons |= {int(str(task)): BEFORE_IT_LOST.format(gone) for task, gone in waiting if task not in reasons}
     for task, reason in reasons.items():
         connection.execute(statement("repair_hold_task"), (reason, task))
     if lost or restored:
