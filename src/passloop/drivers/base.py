@@ -127,7 +127,8 @@ class Driver(Protocol):
         """End an attempt politely, after `grace` ms surely; `Exited` follows when the whole tree is gone.
 
         `reason` is "cancelled" (outcome cancelled), "timeout" (outcome timeout) or "down" (outcome lost with
-        `engine_lost`, costs nothing). Halting an unknown or ended attempt does nothing but forbid its start.
+        `engine_lost`, costs nothing). Halting an unknown or ended attempt does nothing but forbid its start. A driver
+        with workers also hears "recall": as "down" for an attempt that has not begun, and nothing for one that has.
         """
         ...
 

@@ -13,6 +13,7 @@ from passloop.crashpoints import crashpoint
 from passloop.drivers.base import Driver, LiveAttempt, LiveWorker, WarmDriver
 from passloop.kernel.events import DrainChanged, PauseChanged
 from passloop.kernel.ids import AttemptId, RunId
+from passloop.kernel.lifecycle import RECALL
 from passloop.kernel.saved import Saved
 from passloop.kernel.tasks import TaskState
 from passloop.kernel.workers import WORKERS, Worker, workers_in
@@ -23,6 +24,9 @@ from .capacity import declared_pools
 from .inbox import Inbox
 
 __all__ = ["declare_box", "live_attempts", "reattach"]
+
+_REASONS = {"down": "down", RECALL: "recall"}
+"""What a driver is told by the stop reason of a task; for all others it is cancelled."""
 
 
 def live_attempts(store: Store, saved: Saved) -> dict[str, list[LiveAttempt]]:
@@ -84,7 +88,7 @@ def _stop_again(drivers: Mapping[str, Driver], saved: Saved) -> None:
         driver = drivers.get(row.driver)
         if driver is None or row.state != TaskState.STOPPING:
             continue
-        reason = "down" if task.row.stop_reason == "down" else "cancelled"
+        reason = _REASONS.get(task.row.stop_reason, "cancelled")
         crashpoint("before_stop")
         driver.halt(row.id, row.epoch, grace=task.spec.grace, reason=reason)
         crashpoint("after_stop")

@@ -16,7 +16,7 @@ from .events import (
     QuarantineReleased,
 )
 from .instructions import WatchDevices
-from .lifecycle import fail_parked, finish, make_ready, stop_attempt
+from .lifecycle import RECALL, fail_parked, finish, make_ready, stop_attempt
 from .state import PoolPolicy, State
 from .tasks import LEASES, TaskState
 from .transitions import Verb
@@ -92,7 +92,8 @@ def on_drain_changed(state: State, event: DrainChanged) -> None:
     state.turn.facts.append(SettingChanged("draining", "true" if event.draining else "false"))
     if event.stop_running:
         for task in list(state.tasks.values()):
-            if task.state in (TaskState.ADMITTED, TaskState.RUNNING) and task.shape.spec.driver != LEASES:
+            is_live = task.state in (TaskState.ADMITTED, TaskState.RUNNING) or task.stop_reason == RECALL
+            if is_live and task.shape.spec.driver != LEASES:
                 stop_attempt(state, task, "down")
     state.stir()
 

@@ -21,6 +21,8 @@ from .units import leave
 from .wakeups import WakeUp
 
 __all__ = [
+    "GOES_ON",
+    "RECALL",
     "STRAY",
     "cancel_beside_stray",
     "finish",
@@ -34,6 +36,14 @@ __all__ = [
 
 STRAY = "waits until what is left of its last attempt is gone"
 """The stop reason of a task that may be tried again once its stray is gone."""
+
+RECALL = "called back from behind another"
+"""The stop reason of a task whose attempt is to go back if it has not begun. One that has begun goes on to its end, so
+no later engine may end it for this. Rows of older versions say "down", and cannot be told from those of a shutdown.
+"""
+
+GOES_ON = frozenset({"down", RECALL, STRAY})
+"""Stop reasons of tasks that nobody wants to end for good."""
 
 _FINAL_VERBS = {
     TaskState.SUCCEEDED: Verb.SUCCEED,
@@ -82,7 +92,7 @@ def on_start_refused(state: State, event: StartRefused) -> None:
     discharge(state, attempt)
     start_refused(state, attempt)
     task.attempt = None
-    if task.stop_reason and task.stop_reason != "down":
+    if task.stop_reason and task.stop_reason not in GOES_ON:
         _close(state, task, Verb.CANCEL, attempt.outcome)
         return
     task.stop_reason = ""
@@ -208,7 +218,7 @@ def _decide(state: State, task: Task, outcome: Outcome, *, stray: bool) -> None:
     most one attempt of a task ever lives.
     """
     task.message = outcome.message
-    if task.state is TaskState.STOPPING and task.stop_reason not in ("down", STRAY):
+    if task.state is TaskState.STOPPING and task.stop_reason not in GOES_ON:
         task.attempt = None
         task.message = task.stop_reason
         _close(state, task, Verb.CANCEL, outcome)

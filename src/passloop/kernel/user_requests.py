@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from .changes import TasksAnswer
 from .events import Cancelled, GroupHeld, GroupReleased, Held, Released, Reprioritised
 from .ids import RunId, TaskId
-from .lifecycle import STRAY, cancel_beside_stray, finish, make_ready, stop_attempt
+from .lifecycle import GOES_ON, STRAY, cancel_beside_stray, finish, make_ready, stop_attempt
 from .records import Group, Task
 from .source_records import Source
 from .source_rows import SourceState
@@ -83,7 +83,7 @@ def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
         if task.final:
             sorting.leave(task.id, f"it {task.state} already")
             continue
-        if task.state is TaskState.STOPPING and task.stop_reason not in ("down", STRAY):
+        if task.state is TaskState.STOPPING and task.stop_reason not in GOES_ON:
             sorting.leave(task.id, "it is being stopped already")
             continue
         sorting.change(task)

@@ -20,6 +20,7 @@ from .events import PoolKind
 from .ids import AttemptId
 from .instructions import Stop
 from .ledger import admit_behind
+from .lifecycle import RECALL
 from .presence import parked_grants
 from .ready_queue import Lane, Lanes
 from .records import Attempt, Shape, Task
@@ -202,7 +203,7 @@ def _recall(state: State, attempt_id: AttemptId) -> None:
     if task.state is not TaskState.ADMITTED:
         return
     move(task, Verb.STOP)
-    task.stop_reason = "down"
+    task.stop_reason = RECALL
     attempt.state = "stopping"
     state.touch(task)
     state.touch_attempt(attempt)

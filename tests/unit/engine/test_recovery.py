@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from passloop.engine.recovery import live_attempts
+import pytest
+
+from passloop.clock import FakeClock
+from passloop.drivers.fake import FakeDriver, FakeWorld
+from passloop.engine.recovery import live_attempts, reattach
 from passloop.kernel.changes import PoolChanged
 from passloop.kernel.events import Cancelled, DrainChanged, Exited, StrayGone
 from passloop.kernel.ids import AttemptId, TaskId
@@ -13,6 +17,7 @@ from passloop.kernel.tasks import Outcome, OutcomeKind, TaskState
 from passloop.kernel.workers import WORKERS, Worker, Workers
 from tests.support.builders import World
 from tests.support.engines import Rig, commands, rig
+from tests.unit.kernel.test_warm_order import begun_and_called_back
 
 
 async def reopened(one: Rig) -> None:
@@ -83,6 +88,31 @@ async def test_a_stop_that_did_not_reach_its_driver_is_given_again(tmp_path: Pat
         assert one.store.states_of([1]) == {1: TaskState.CANCELLED}
     finally:
         await one.close()
+
+
+class Halts(FakeDriver):
+    """A driver that notes what it is told to end, and why."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeWorld(FakeClock()), name="workers")
+        self.told: list[tuple[AttemptId, str]] = []
+
+    def halt(self, attempt: AttemptId, epoch: int, *, grace: int, reason: str) -> None:
+        self.told.append((attempt, reason))
+
+
+@pytest.mark.parametrize(("kept", "told"), [(None, "recall"), ("down", "down")])
+async def test_who_was_called_back_is_called_back_again_and_not_ended(kept: str | None, told: str) -> None:
+    """It may have begun. Older versions stored "down" for a recall, too: such a row is taken at its word."""
+    world = World(gpus=0, cpus=1, auto_start=False)
+    task = begun_and_called_back(world)
+    saved = world.rows.saved()
+    if kept is not None:
+        old = (replace(one, row=one.row._replace(stop_reason=kept)) for one in saved.tasks)
+        saved = replace(saved, tasks=tuple(old))
+    driver = Halts()
+    await reattach({"workers": driver}, {}, saved)
+    assert driver.told == [(world.attempt(task), told)]
 
 
 async def test_what_was_being_ended_for_a_drain_is_kept_for_later_though_the_engine_died(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from passloop.kernel import warm_order
 from passloop.kernel.changes import DurationLearned
-from passloop.kernel.events import Exited, Parked, PoolKind, Started, Submitted
+from passloop.kernel.events import DrainChanged, Exited, Parked, PoolKind, Started, Submitted
 from passloop.kernel.ids import AttemptId, TaskId
+from passloop.kernel.instructions import Stop
 from passloop.kernel.tasks import NewTask, Outcome, OutcomeKind, TaskState
 from tests.support.builders import MINUTE, SECOND, World, ask, spec_of
 
@@ -192,6 +193,38 @@ def test_who_waits_behind_a_task_that_turns_out_long_is_called_back() -> None:
     assert behind(world) == []
     world.park(tasks[0])
     assert world.state(tasks[1]) is TaskState.ADMITTED
+
+
+def begun_and_called_back(world: World) -> TaskId:
+    """A task that its worker began in the moment in which it was called back."""
+    tasks = quick(world, 2)
+    first = world.rows.attempt_of(tasks[0])
+    world.send(Started(first.id, first.epoch))
+    world.advance(SECOND)
+    second = world.rows.attempt_of(tasks[1])
+    world.send(Started(second.id, second.epoch))
+    world.park(tasks[0])
+    return tasks[1]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_who_had_begun_when_it_was_called_back_goes_on_to_its_end(restarts: bool) -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    task = begun_and_called_back(world)
+    if restarts:
+        world.restart()
+    world.park(task)
+    assert world.state(task) is TaskState.SUCCEEDED
+
+
+@pytest.mark.parametrize(("ends", "why"), [("down", "down"), ("cancel", "cancelled")])
+def test_who_went_on_though_called_back_is_ended_as_any_other(ends: str, why: str) -> None:
+    world = World(gpus=0, cpus=1, auto_start=False)
+    task = begun_and_called_back(world)
+    turn = world.send(DrainChanged(draining=True, stop_running=True)) if ends == "down" else world.cancel(task)
+    assert [(order.attempt, order.reason) for order in turn.instructions if isinstance(order, Stop)] == [
+        (world.attempt(task), why)
+    ]
 
 
 def test_a_dead_worker_takes_nobody_with_it() -> None:
