@@ -7,6 +7,7 @@ The machine's own laws are in `properties/test_machine_laws.py`, histories of tw
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from passloop.devices.procfs import user_name
 from passloop.kernel.tasks import TaskState
 from tests.support.kill_runs import KillRuns, Remains
 from tests.support.killing import SECONDS, Field, Nursery, worker
+from tests.support.ledger import HOLDER
 from tests.support.promises import record
 
 CLOSES_ALL = "import os, sys; os.closerange(3, 4_096); os.execv(sys.argv[1], sys.argv[1:])"
@@ -97,3 +99,36 @@ def test_p04_what_runs_keeps_its_device_from_another_home_though_its_engine_is_d
     for victim in (again, other):
         victim.kill()
     record("P4", "two engines with two homes: a dead engine's work kept its device from the other", homes=2, twice=0)
+
+
+def test_p04_a_lease_keeps_its_devices_from_another_home_though_its_engine_is_dead(
+    two_homes: tuple[Field, Field], nursery: Nursery
+) -> None:
+    one, two = two_homes
+    engine = nursery.engine(one.home.path, one.environ)
+    assert engine.wait_ready()
+    words = [sys.executable, "-c", HOLDER, "2"]
+    with subprocess.Popen(words, env=one.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"GPU-virtual-0,GPU-virtual-1\n"
+        engine.kill()
+        other = nursery.engine(two.home.path, two.environ)
+        assert other.wait_ready()
+        with two.client.events() as events:
+            waiting = two.submit(0)
+            while not (said := why(two, waiting[0])):
+                events.ready()
+        assert f"is used by passloop home {one.home_id()[:16]} ({user_name(os.geteuid())}), not ours" in said
+        again = nursery.engine(one.home.path, one.environ)
+        assert again.wait_ready()
+        gpus = one.client.get("/gpus", timeout=SECONDS)["gpus"]
+        assert [(gpu["holders"], gpu["foreign"]) for gpu in gpus] == [([1], [])] * 2
+        again.kill()
+        assert not [line for line in two.lines() if line.what == "start"]
+        holder.kill()
+    two.wait_final(waiting)
+    last = nursery.engine(one.home.path, one.environ)
+    assert last.wait_ready()
+    one.wait_final([1])
+    for field in (one, two):
+        field.assert_p04_all_devices_are_free()

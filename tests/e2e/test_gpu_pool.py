@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
 import passloop
 from passloop import Engine, GpuPool, Lease, NeverFits, Task
+from passloop.api.gpu_locks import lock_gpus
+from passloop.devices.locks import DeviceLocks
 from tests.support.command_line import ended_boxes
 from tests.support.fake_nvml.fixtures import fake_library as fake_library
 from tests.support.fake_nvml.fixtures import machine as machine
@@ -51,7 +54,12 @@ def ended(tasks: tuple[Task, ...]) -> bool:
 
 
 async def all_free(engine: Engine) -> bool:
-    return ended(await engine.tasks()) and all(not gpu.holders for gpu in await engine.gpus())
+    """Whether nobody holds a GPU, by the ledger and by what another home sees of the locks."""
+    gpus = await engine.gpus()
+    other = DeviceLocks("another", engine.home.parent / "locks")
+    locked = [other.taken_elsewhere(gpu.uuid) for gpu in gpus]
+    other.close()
+    return ended(await engine.tasks()) and not any(gpu.holders for gpu in gpus) and locked == [None] * len(gpus)
 
 
 async def test_a_lease_tells_its_gpus_and_the_variables_of_a_child(pool: GpuPool) -> None:
@@ -282,6 +290,47 @@ async def test_a_lease_outlives_the_engine_that_granted_it(home: Path) -> None:
             assert not set(lease.uuids) & set(other.uuids), "the next engine found the lease again"
             await pool.release(lease)
             assert len((await pool.acquire(gpus=2)).uuids) == 2
+
+
+async def test_gpus_that_this_process_cannot_lock_are_given_back_with_the_reason(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another home got them after the engine that had locked them died: here ours is the other home."""
+    async with passloop.open(home) as engine, GpuPool(home=home) as pool:
+
+        def for_another_home(folder: str, home_id: str, uuids: Iterable[str]) -> DeviceLocks:
+            return lock_gpus(folder, "another", uuids)
+
+        monkeypatch.setattr("passloop.api.gpu_locks.lock_gpus", for_another_home)
+        with pytest.raises(passloop.PassloopError, match="the lease was given back: passloop home") as refused:
+            await pool.acquire(gpus=2)
+        assert refused.value.code == "lease_ended"
+        assert await all_free(engine)
+        assert pool.statistics().held == 0
+
+
+async def test_a_waiter_cancelled_while_it_locks_leaves_no_lock(
+    pool: GpuPool, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, begun, ended_locking, go_on = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event(), threading.Event()
+
+    def late(folder: str, home_id: str, uuids: Iterable[str]) -> DeviceLocks:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(30)
+        locks = lock_gpus(folder, home_id, uuids)
+        loop.call_soon_threadsafe(ended_locking.set)
+        return locks
+
+    monkeypatch.setattr("passloop.api.gpu_locks.lock_gpus", late)
+    waiter = asyncio.create_task(pool.acquire(gpus=2))
+    await begun.wait()
+    waiter.cancel()
+    await until(engine, ended)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    await ended_locking.wait()
+    assert await all_free(engine)
 
 
 @pytest.mark.parametrize("mode", ["--now", "--leave", ""])

@@ -13,13 +13,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .door import Door, home_path
 from .errors import NeverFits, PassloopError, told
 from .html import table_html
 from .numbers import Number
 from .records import Json
+
+if TYPE_CHECKING:
+    from passloop.devices.locks import DeviceLocks
 
 __all__ = ["GpuPool", "Lease", "PoolStatistics"]
 
@@ -84,6 +87,7 @@ class GpuPool:
         self._number: Number | None = None
         self._limit: str | None = None
         self._held: dict[int, Lease] = {}
+        self._locked: dict[int, asyncio.Task[DeviceLocks]] = {}
         self._undoing: set[asyncio.Task[None]] = set()
         self._counts = {"waiting": 0, "granted": 0, "released": 0, "timed_out": 0}
 
@@ -119,7 +123,8 @@ class GpuPool:
 
         With `balance` the free VRAM of several lies within 80 % of each other (default: for more than one). Raises
         `TimeoutError` after `timeout` seconds, `NeverFits` at once for what this machine cannot have, `ValueError` or
-        `TypeError` for arguments that cannot be, and `PassloopError` if somebody cancels the lease.
+        `TypeError` for arguments that cannot be, and `PassloopError` if somebody cancels the lease, or this process
+        cannot lock the GPUs against other homes.
         """
         _check_count(gpus)
         _check_timeout(timeout)
@@ -142,7 +147,7 @@ class GpuPool:
 
     async def release(self, lease: Lease) -> None:
         """Give a lease back; its GPUs are free when this returns. One given back before is no error."""
-        await self._door.post(f"/leases/{lease.task}/release", {}, repeatable=True)
+        await self._give_back(lease.task)
         if self._held.pop(lease.task, None) is not None:
             self._counts["released"] += 1
 
@@ -207,14 +212,35 @@ class GpuPool:
         return NeverFits(f"there is no GPU on this machine, and {gpus} were asked for{reason}", hint=hint)
 
     async def _granted(self, task: int) -> Lease:
-        """Wait until the lease is held. Raises `PassloopError` if it ended before."""
+        """Wait until the lease is held, and locked by us. Raises `PassloopError` if it ended before, or cannot be."""
         while True:
-            lease: Json = (await self._door.get(f"/leases/{task}", [("timeout_ms", WAIT_MS)]))["lease"]
+            answer = await self._door.get(f"/leases/{task}", [("timeout_ms", WAIT_MS)])
+            lease: Json = answer["lease"]
             if lease["state"] == "running":
-                return _lease_of(lease)
+                return await self._locking(_lease_of(lease), answer.get("locks"))
             if lease["state"] in ("cancelled", "succeeded", "failed", "aborted", "rejected"):
                 message = f"lease {task} {lease['state']}: {lease['message']}"
                 raise PassloopError(message, hint=f"passloop show {task}", code="lease_ended")
+
+    async def _locking(self, lease: Lease, place: Json | None) -> Lease:
+        """Lock a lease's GPUs against other homes; nobody else can see them where the engine names no place for it."""
+        from .gpu_locks import lock_gpus
+
+        if place is not None:
+            locking = asyncio.to_thread(lock_gpus, place["folder"], place["home_id"], lease.uuids)
+            self._locked[lease.task] = asyncio.create_task(locking)
+            await asyncio.shield(self._locked[lease.task])
+        return lease
+
+    async def _give_back(self, task: int) -> None:
+        """End a lease, then let other homes have its GPUs, though the locking that a cancel cut short goes on."""
+        await self._door.post(f"/leases/{task}/release", {}, repeatable=True)
+        locking = self._locked.pop(task, None)
+        if locking is None:
+            return
+        await asyncio.wait([locking])
+        if not locking.cancelled() and locking.exception() is None:
+            locking.result().give_back()
 
     async def _undo(self, asking: asyncio.Future[int], gpus: int, timeout: float | None) -> str:  # noqa: ASYNC109
         """Take a request back, however far it came, even if we are cancelled once more. Says why it was not granted."""
@@ -228,7 +254,7 @@ class GpuPool:
             if timeout is not None:
                 blockers = (await self._door.get(f"/tasks/{task}/why"))["blockers"]
                 said.extend(blocker["sentence"] for blocker in blockers)
-            await self._door.post(f"/leases/{task}/release", {}, repeatable=True)
+            await self._give_back(task)
 
         await asyncio.shield(self._in_hand(take_back()))
         waited = f"waited {timeout or 0:g} s for {gpus} {'GPU' if gpus == 1 else 'GPUs'} in vain"

@@ -3,8 +3,9 @@ nothing else.
 
 Each (device, home) has a file `passloop-<uuid>.<home>.lock`. It is flocked shared as long as any lease of the
 home on the device lasts: by the engine, and by each shim through the descriptor that it inherits, so that the
-lock outlives the engine. A home takes a device only if, while it holds `passloop-<uuid>.gate` exclusively, no
-other home's file is locked. A lock is let go by closing only: unlocking would undo it for the shims too.
+lock outlives the engine; by a process that holds a lease through a descriptor of its own. A home takes a device
+only if, while it holds `passloop-<uuid>.gate` exclusively, no other home's file is locked. An engine lets go of a
+lock by closing only: unlocking would undo it for the shims too.
 
 The folder must be sticky when others may write to it, files lie in it directly (so no user owns a folder that
 others rely on), and no link is ever followed. A file of another user that cannot be opened counts as locked.
@@ -78,14 +79,15 @@ def device_locks(home_id: str, environ: Mapping[str, str], *, virtual: bool) -> 
 
 
 class DeviceLocks:
-    """One home's locks. Safe to use from several threads. Raises `LockFolderRefused` for a folder not to
-    be trusted.
+    """One home's locks, in `folder`. Safe to use from several threads. Raises `LockFolderRefused` for a folder
+    not to be trusted.
     """
 
     def __init__(self, home_id: str, folder: Path) -> None:
         if not home_id or SAFE.search(home_id):
             raise ValueError("a home id is letters, digits and dashes")
-        self._home_id = home_id
+        self.home_id = home_id
+        self.folder = folder.absolute()
         self._folder = _open_folder(folder)
         self._held: dict[str, _Held] = {}
         self._guard = threading.Lock()
@@ -145,6 +147,13 @@ class DeviceLocks:
                 os.close(self._folder)
                 self._folder = -1
 
+    def give_back(self) -> None:
+        """As `close`, and unlocked for whoever inherited a descriptor: a lease that is given back ends for them too."""
+        with self._guard:
+            for held in self._held.values():
+                fcntl.flock(held.descriptor, fcntl.LOCK_UN)
+        self.close()
+
     def _take_first_or_none(self, uuid: str) -> _Held | None:
         """What cannot be locked is not taken; `taken_elsewhere` tells people why."""
         try:
@@ -156,7 +165,7 @@ class DeviceLocks:
         with self._gate(uuid) as mine:
             if not mine or self._other_home(uuid) is not None:
                 return None
-            name = f"{_stem(uuid)}.{self._home_id}.lock"
+            name = f"{_stem(uuid)}.{self.home_id}.lock"
             descriptor = self._open_shared(name)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -184,7 +193,7 @@ class DeviceLocks:
         """The first other home whose file is locked. Inside the gate only. Our own user's idle files are
         removed.
         """
-        start, own = f"{_stem(uuid)}.", f"{_stem(uuid)}.{self._home_id}.lock"
+        start, own = f"{_stem(uuid)}.", f"{_stem(uuid)}.{self.home_id}.lock"
         for name in sorted(os.listdir(self._folder)):
             if not name.startswith(start) or not name.endswith(".lock") or name == own:
                 continue

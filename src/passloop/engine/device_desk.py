@@ -142,6 +142,10 @@ class DeviceDesk:
         """The locks that an attempt's processes must keep open."""
         return self.gate.descriptors(allocation)
 
+    def lock_place(self) -> tuple[str, str] | None:
+        """The folder and the home id of this home's locks, for a process that is to hold some itself; None without."""
+        return None if self._locks is None else (str(self._locks.folder), self._locks.home_id)
+
     def with_use(self, event: Event) -> Event:
         """The end of an attempt with how it used its devices, where these were read; any other event as it is."""
         if not isinstance(event, Exited):

@@ -94,6 +94,15 @@ def test_a_shim_keeps_the_device_when_its_engine_is_gone(ours: DeviceLocks, thei
     assert theirs.take(GPU) is not None
 
 
+def test_a_holder_that_gives_back_unlocks_for_its_children_too(ours: DeviceLocks, theirs: DeviceLocks) -> None:
+    descriptor = ours.take(GPU)
+    assert descriptor is not None
+    inherited = os.dup(descriptor)
+    ours.give_back()
+    assert theirs.take(GPU) is not None
+    os.close(inherited)
+
+
 def test_ending_one_of_two_leases_leaves_the_others_lock(ours: DeviceLocks, theirs: DeviceLocks) -> None:
     descriptor = ours.take(GPU)
     assert descriptor is not None

@@ -67,11 +67,16 @@ async def wait(
     task: int,
     timeout_ms: Annotated[int, Query(ge=0, le=LONGEST_MS)] = 30_000,
 ) -> Response:
-    """The lease once it is held or has ended, or when the time is over: its state tells which."""
+    """The lease once it is held or has ended, or when the time is over: its state tells which.
+
+    `locks` says where its holder locks the GPUs for this home, so that no other takes them while there is no engine.
+    """
     await _lease(engine, task)
     await engine.wait_started(TaskId(task), timeout_ms=timeout_ms)
     devices = await engine.look(lambda machine, _now: machine.devices())
-    return json_reply(document(lease=lease_view(await _lease(engine, task), devices)))
+    place = engine.desk.lock_place() if engine.desk is not None else None
+    locks = None if place is None else {"folder": place[0], "home_id": place[1]}
+    return json_reply(document(lease=lease_view(await _lease(engine, task), devices), locks=locks))
 
 
 @router.post("/leases/{task}/release")
