@@ -20,7 +20,7 @@ THREADS = 4
 
 
 class Reading:
-    """Runs functions with a `Reader`. What they see is committed, and one state of the store for each call."""
+    """Runs functions with a `Reader`. What they see is committed, and one state of the store for each question."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

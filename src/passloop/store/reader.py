@@ -1,7 +1,8 @@
 """The store's reading side: what people and pages ask about tasks, runs and attempts. It can write nothing.
 
 Each `Reader` has its own connection and may be used from any thread, one question at a time. Every answer is
-taken whole from one committed state, so that no open question keeps the log from being written back.
+taken from one committed state, however many statements it takes, and taken whole, so that no question that was
+answered keeps the log from being written back.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import apsw
 
 from passloop.kernel.tasks import AttemptRow, Dependency, RunRow, TaskRow, TaskSpec
 
-from .connection import REPAIR_HINT, open_reading, translated
+from .connection import REPAIR_HINT, open_reading, transaction, translated
 from .errors import StoreDamaged, StoreMissing
 from .filters import TaskFilter, conditions_of
 from .home import Home
@@ -329,7 +330,8 @@ class Reader:
 
     @contextmanager
     def _asking(self) -> Iterator[apsw.Connection]:
-        with self._lock, translated(self._path):
+        """The connection in a transaction: what is committed between two statements of an answer is not in it."""
+        with self._lock, translated(self._path), transaction(self._connection, begin="BEGIN"):
             yield self._connection
 
     def _view(self, values: Values) -> TaskView:

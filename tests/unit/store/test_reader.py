@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from passloop.kernel.changes import AttemptChanged, TaskAdded, TaskChanged
+from passloop.kernel.changes import AttemptChanged, GroupChanged, SourceAdded, SourceChanged, TaskAdded, TaskChanged
+from passloop.kernel.ids import RunId
+from passloop.kernel.source_rows import SourcePlan, SourceRow, SourceState, TemplateNode
 from passloop.kernel.tasks import OutcomeKind, TaskSpec, TaskState
 from passloop.store.database import Store
 from passloop.store.errors import StoreDamaged, StoreMissing, StoreRefused
@@ -133,6 +136,57 @@ def test_a_reader_beside_a_writer_sees_each_commit_whole_and_never_waits(store: 
         store.commit(a_submission(3, run=number, first=number * 3 - 2))
         assert reader.count() == number * 3
     reader.close()
+
+
+SEVERAL: dict[str, Callable[[Reader], object]] = {
+    "run": lambda reader: reader.run("1"),
+    "runs": lambda reader: reader.runs(),
+    "page": lambda reader: reader.page(TaskFilter()),
+    "groups": lambda reader: reader.groups(),
+}
+"""Questions that take several statements."""
+SOURCE = SourceRow(RunId(1), "bench", "default", 0, SourceState.OPEN, False, 0, 0, 0, "", 1_000, None)
+
+
+@pytest.mark.parametrize("question", SEVERAL)
+def test_what_is_committed_between_two_statements_of_an_answer_is_not_in_it(store: Store, question: str) -> None:
+    """Else a run that has just got its last task could pass for one without tasks and without more to come: as over."""
+    ask = SEVERAL[question]
+    plan = SourcePlan((TemplateNode(SPEC.request, completes=True),))
+    store.commit(a_batch([a_run(), SourceAdded(SOURCE, plan, "{}")]))
+    store.commit(a_submission(run=2))
+    bring = TaskAdded(a_task(2), SPEC, "{}", ())
+    exhaust = SourceChanged(SOURCE._replace(state=SourceState.EXHAUSTED))
+    hold = GroupChanged("held", 0, True)
+    with store.reader() as reader:
+        asked: list[str] = []
+        last: list[str] = []
+
+        def note(_cursor: object, sql: str, _bindings: object) -> bool:
+            if sql not in ("BEGIN", "COMMIT"):
+                asked.append(sql)
+                if asked == last:
+                    store.commit(a_batch([bring, exhaust, hold]))
+            return True
+
+        reader._connection.exec_trace = note
+        before = ask(reader)
+        last, asked[:] = asked[:], []
+        assert len(last) > 1
+        assert ask(reader) == before
+        assert ask(reader) != before
+
+
+def test_no_question_leaves_its_transaction_open_though_it_fails(store: Store) -> None:
+    store.commit(a_submission())
+    with store.reader() as reader:
+        assert reader.run("1") is not None
+        assert not reader._connection.in_transaction
+        store._writer.execute("DELETE FROM specs")
+        with pytest.raises(StoreDamaged):
+            reader.tasks()
+        assert not reader._connection.in_transaction
+        assert reader.count() == 1
 
 
 def test_many_threads_read_while_one_writes(store: Store) -> None:
