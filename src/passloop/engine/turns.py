@@ -21,7 +21,7 @@ from passloop.kernel.errors import IllegalEvent
 from passloop.kernel.events import Event, PauseChanged
 from passloop.kernel.machine import Machine
 from passloop.store.database import Batch, Store
-from passloop.store.errors import StoreBusy, StoreFull, StoreRefused
+from passloop.store.errors import StoreBusy, StoreError, StoreFull, StoreRefused
 
 from .alarm import Alarm
 from .errors import EngineStopped, Refused
@@ -182,6 +182,8 @@ class Turns:
         self, events: Sequence[Event], environments: tuple[tuple[str, str], ...] = ()
     ) -> Sequence[Answer]:
         """One call of the machine, one commit, then its instructions. Answers are those of the events."""
+        if self._failure is not None:
+            raise self._failure
         ports = self._ports
         now, seed, first_ids = ports.clock.now(), ports.seed(), self.machine.next_ids
         turn = self.machine.handle(events, now, seed)
@@ -198,7 +200,10 @@ class Turns:
             loaded = await ports.writer.commit(batch, turn.instructions)
             self.made += 1
             self._before = None
-            ports.committed(turn, loaded)
+            if loaded.unread is None:
+                ports.committed(turn, loaded)
+            else:
+                self.fail(_not_carried_out(loaded.seq, loaded.unread))
         self._pass_owed = False
         self._wake_at = turn.wake_at
         return turn.answers
@@ -250,6 +255,16 @@ class Turns:
     def _refuse_rest(self) -> None:
         gone = EngineStopped("the engine stopped before it could answer", hint="passloop up")
         _fail(self._ports.inbox.take(), gone)
+
+
+def _not_carried_out(seq: int, unread: StoreError) -> EngineStopped:
+    """Why the engine ends after a commit of which it cannot read what it starts. Taken for a failed commit, the batch
+    would happen twice; so who asked is answered, and the next engine finds the starts that no driver was given.
+    """
+    what = f"batch {seq} is stored, but what it starts cannot be looked up: {unread.message}"
+    stopped = EngineStopped(what, hint="passloop up")
+    stopped.__cause__ = unread
+    return stopped
 
 
 def _drop(entry: Entry, wrong: IllegalEvent | StoreRefused) -> None:

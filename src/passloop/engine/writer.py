@@ -18,8 +18,9 @@ from passloop.kernel.events import Exited
 from passloop.kernel.ids import TaskId
 from passloop.kernel.instructions import Start
 from passloop.kernel.tasks import CALLS, LEASES, AttemptRow
+from passloop.passing import Passing
 from passloop.store.database import Batch, Store
-from passloop.store.errors import StoreBusy, StoreFull
+from passloop.store.errors import StoreBusy, StoreError, StoreFull
 from passloop.store.home import Home
 
 from .attempts import attempt_path, ended_in, runs_of_tasks
@@ -39,13 +40,14 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 class Loaded(NamedTuple):
     """The number of the commit in the journal, and what instructions need: payloads by task, environments by id, and
-    by task what earlier attempts left as results.
+    by task what earlier attempts left as results. `unread` is why that cannot be had now, though the batch is stored.
     """
 
     seq: int
     payloads: Mapping[TaskId, Mapping[str, Any]] = _NOTHING
     environments: Mapping[str, Mapping[str, str]] = _NOTHING
     left: Mapping[TaskId, str] = _NOTHING
+    unread: StoreError | None = None
 
 
 def _unless_full(work: Callable[[Store], None], store: Store) -> None:
@@ -73,7 +75,8 @@ class Writer:
     async def commit(self, batch: Batch, instructions: Sequence[object]) -> Loaded:
         """Commit the batch durably, then read what its instructions need.
 
-        Raises `StoreFull` or `StoreDamaged`; then nothing of the batch is stored.
+        Raises `StoreFull`, `StoreBusy` or `StoreRefused`; then nothing of the batch is stored. After `StoreDamaged` it
+        may be, as it is where `Loaded.unread` says that the reading failed.
         """
         return await self.run(lambda store: self._commit(store, batch, instructions))
 
@@ -84,7 +87,14 @@ class Writer:
     def _commit(self, store: Store, batch: Batch, instructions: Sequence[object]) -> Loaded:
         seq = store.commit(self._with_results(batch))
         starts = [order for order in instructions if isinstance(order, Start)]
-        return self._load(store, seq, starts) if starts else Loaded(seq)
+        if not starts:
+            return Loaded(seq)
+        try:
+            return self._load(store, seq, starts)
+        except StoreError as error:
+            if not isinstance(error, Passing):
+                raise
+            return Loaded(seq, unread=error)
 
     def _with_results(self, batch: Batch) -> Batch:
         """The batch with what ended attempts left behind: told with their end, or as `metrics.json` in their folder."""

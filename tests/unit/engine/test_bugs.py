@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from passloop.kernel.errors import IllegalEvent
 from passloop.kernel.events import Event, Held
 from passloop.kernel.ids import TaskId
 from passloop.kernel.machine import Machine
-from passloop.kernel.tasks import TaskState
-from passloop.store.errors import StoreDamaged
+from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.store.errors import StoreBusy, StoreDamaged, StoreError, StoreFull, StoreOutOfFiles
 from tests.support.engines import Rig, commands, rig
 
 POISON = Held((TaskId(666),))
@@ -86,6 +87,69 @@ async def test_a_damaged_store_ends_the_engine_and_tells_everybody(tmp_path: Pat
     with pytest.raises(StoreDamaged):
         await one.engine.stop()
     assert len(one.outside.live) == 1
+    one.store.close()
+
+
+PASSING: tuple[StoreError, ...] = (
+    StoreFull("disk I/O error", hint=""),
+    StoreBusy("it is locked by another process", hint=""),
+    StoreOutOfFiles("too many open files", hint="", number=errno.EMFILE),
+)
+
+
+@pytest.mark.parametrize("error", PASSING, ids=["I/O", "locked", "descriptors"])
+async def test_a_batch_of_which_nothing_can_be_read_after_its_commit_happens_once(
+    tmp_path: Path, error: StoreError
+) -> None:
+    """It is stored, so who asked is answered; the next engine finds that its start was given to no driver."""
+    one = Rig(tmp_path)
+    await one.open().start()
+    read_nothing(one, error)
+    assert (await one.engine.submit(commands(1))).tasks == (1,)
+    with pytest.raises(EngineStopped, match=f"is stored, but .* {error.message}"):
+        await one.engine.ended()
+    await crash(one)
+    assert one.outside.live == {}
+    await one.open().start()
+    await one.engine.wait_started(TaskId(1))
+    with one.store.reader() as reader:
+        assert [view.row.id for view in reader.runs()] == [1]
+        first, second = reader.attempts(1)
+    assert first.outcome is not None
+    assert (first.outcome.kind, first.outcome.engine_lost) == (OutcomeKind.LOST, True)
+    assert one.driver.calls == [("reattach", 1), ("launch", second.id)]
+    await one.close()
+
+
+@pytest.mark.usefixtures("_poisoned")
+async def test_nothing_is_committed_after_a_batch_of_which_nothing_can_be_read(tmp_path: Path) -> None:
+    one = Rig(tmp_path)
+    await one.open().start()
+    read_nothing(one, PASSING[0])
+    before = asyncio.ensure_future(one.engine.submit(commands(1)))
+    poison = asyncio.ensure_future(one.engine.send(POISON))
+    after = asyncio.ensure_future(one.engine.submit(commands(1)))
+    assert (await before).tasks == (1,)
+    for asked in (poison, after):
+        with pytest.raises(EngineStopped):
+            await asked
+    assert list(one.store.states_of([1, 2])) == [1]
+    await crash(one)
+
+
+def read_nothing(one: Rig, error: StoreError) -> None:
+    """From now on what is read after a commit cannot be read."""
+
+    def brought_by(*_: object) -> None:
+        raise error
+
+    one.store.brought_by = brought_by  # type: ignore[assignment]
+
+
+async def crash(one: Rig) -> None:
+    """Close what an engine leaves that an error ended."""
+    with pytest.raises(EngineStopped):
+        await one.engine.stop()
     one.store.close()
 
 
