@@ -86,11 +86,21 @@ async def test_a_stubborn_attempt_is_ended_after_its_grace(stage: ContractStage)
     assert (await stage.until(Exited)).outcome.kind is OutcomeKind.CANCELLED
 
 
-async def test_a_halt_before_the_launch_forbids_it_for_ever(stage: ContractStage) -> None:
-    halt(stage)
+@pytest.mark.parametrize(
+    ("reason", "kind", "costs_nothing"),
+    [
+        ("cancelled", OutcomeKind.CANCELLED, False),
+        ("down", OutcomeKind.LOST, True),
+        ("recall", OutcomeKind.LOST, True),
+    ],
+)
+async def test_a_halt_before_the_launch_forbids_it_for_ever(
+    stage: ContractStage, reason: str, kind: OutcomeKind, costs_nothing: bool
+) -> None:
+    halt(stage, reason=reason)
     stage.launch("waits")
     exited = await stage.until(Exited)
-    assert exited.outcome.kind is OutcomeKind.CANCELLED
+    assert (exited.outcome.kind, exited.outcome.engine_lost) == (kind, costs_nothing)
     assert stage.heard.of(1) == ["Exited"]
 
 

@@ -67,7 +67,7 @@ class WarmDriver(Driver):
         self._workers.go_on()
         act = self._world.acts.get(attempt)
         if act is None or attempt not in self._watched:
-            self._forbidden.add(attempt)
+            self._forbidden.add(attempt, reason)
             return
         given = attempt in self._workers.of  # else it was turned away, and ends when that worker is gone
         if not given and reason == "recall" and not act.started:

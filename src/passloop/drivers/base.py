@@ -10,7 +10,7 @@ The life of an attempt, as the engine sees it:
     launch -> Exited(failure, message)                could not be started (command not found, missing cwd)
     launch -> PauseChanged, Exited(engine_lost)       no room on the disk for its folder; nothing ran
     launch -> Exited(engine_lost)                     no process or descriptor was left for it for long; nothing ran
-    halt before launch                                the attempt id is forbidden for ever; Exited(cancelled)
+    halt before launch                                the attempt id is forbidden for ever; Exited by its reason
     Exited(result=...)                                what it left as results, where there is no folder for a file
     Exited(stray=True) -> StrayGone                   the attempt ended but something of its tree lives on
     reattach -> Started and/or Exited                 after the engine died: live, ended or lost

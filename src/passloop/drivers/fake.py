@@ -106,9 +106,11 @@ class FakeDriver:
 
     def launch(self, order: Launch) -> None:
         """Let the attempt begin as its script says."""
-        if order.attempt in self._forbidden or order.attempt in self._world.tombstones:
-            outcome = Outcome(OutcomeKind.CANCELLED, message="stopped before it started")
-            self._tell(Exited(order.attempt, order.epoch, outcome))
+        forbidden = self._forbidden.outcome(order.attempt)
+        if forbidden is None and order.attempt in self._world.tombstones:
+            forbidden = Outcome(OutcomeKind.CANCELLED, message="stopped before it started")
+        if forbidden is not None:
+            self._tell(Exited(order.attempt, order.epoch, forbidden))
             return
         play = self._world.script(order)
         if play.refusal:
@@ -123,7 +125,7 @@ class FakeDriver:
         """End the attempt: at once, or after `grace` if it is stubborn. What was not launched never will be."""
         act = self._world.acts.get(attempt)
         if act is None or attempt not in self._watched:
-            self._forbidden.add(attempt)
+            self._forbidden.add(attempt, reason)
             return
         if act.ended:
             return

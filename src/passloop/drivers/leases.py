@@ -70,8 +70,9 @@ class LeaseDriver:
 
     def launch(self, order: Launch) -> None:
         """The lease begins; a holder that is gone already ends it at once."""
-        if order.attempt in self._forbidden:
-            self._tell_end(order, OutcomeKind.CANCELLED, "taken back before it began")
+        forbidden = self._forbidden.outcome(order.attempt, "taken back before it began")
+        if forbidden is not None:
+            self._tell_end(order, forbidden.kind, forbidden.message)
             return
         self._counts["launched"] += 1
         self._look(order)
@@ -80,7 +81,7 @@ class LeaseDriver:
         """Take the lease back. Its holder is not signalled, so there is no grace to wait for."""
         lease = self._leases.get(attempt) or self._unwatched.get(attempt)
         if lease is None:
-            self._forbidden.add(attempt)
+            self._forbidden.add(attempt, reason)
             return
         self._end(lease, _HALTED.get(reason, OutcomeKind.CANCELLED), f"taken back: {reason}")
 

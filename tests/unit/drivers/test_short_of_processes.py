@@ -191,19 +191,23 @@ async def test_what_is_ordered_while_there_is_no_zygote_keeps_the_next_one_from_
         assert (await stage.run(["true"], 2)).outcome.kind is OutcomeKind.SUCCESS
 
 
-@pytest.mark.parametrize("halted", [False, True])
+@pytest.mark.parametrize(
+    ("halted", "kind"),
+    [("", OutcomeKind.SUCCESS), ("cancelled", OutcomeKind.CANCELLED), ("down", OutcomeKind.LOST)],
+)
 async def test_an_attempt_waits_for_the_zygote_that_cannot_be_made_now(
-    halted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    halted: str, kind: OutcomeKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor is it lost by an engine that is told to go down meanwhile: its task goes back to the queue."""
     monkeypatch.setattr("passloop.drivers.descriptors.AGAIN_S", 0.01)
     in_vain(monkeypatch, ProcessDriver, "_need_zygote", errno.EAGAIN, times=2)
     async with Stage(tmp_path) as stage:
         order = stage.launch(["true"])
         if halted:
-            stage.driver.halt(order.attempt, 1, grace=0, reason="cancelled")
+            stage.driver.halt(order.attempt, 1, grace=0, reason=halted)
         outcome = (await stage.ended()).outcome
-        assert outcome.kind is (OutcomeKind.CANCELLED if halted else OutcomeKind.SUCCESS)
-        assert order.directory.exists() is not halted
+        assert (outcome.kind, outcome.engine_lost) == (kind, halted == "down")
+        assert order.directory.exists() is not bool(halted)
 
 
 async def test_a_zygote_that_died_and_cannot_be_replaced_now_costs_who_waited_for_it_nothing(

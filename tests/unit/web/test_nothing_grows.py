@@ -115,5 +115,5 @@ async def test_an_engine_holds_no_more_after_many_tasks_than_after_a_few(tmp_pat
 def test_stops_that_raced_an_end_are_forgotten_when_there_are_many() -> None:
     forbidden = Forbidden()
     for attempt in range(MOST + 5):
-        forbidden.add(attempt)
+        forbidden.add(attempt, "cancelled")
     assert (len(forbidden), 4 in forbidden, 5 in forbidden, MOST + 4 in forbidden) == (MOST, False, True, True)

@@ -148,8 +148,9 @@ class CallDriver:
 
     def launch(self, order: Launch) -> None:
         """Begin a call."""
-        if order.attempt in self._forbidden:
-            self._tell_end(order, Outcome(OutcomeKind.CANCELLED, message="stopped before it was sent"))
+        forbidden = self._forbidden.outcome(order.attempt, "stopped before it was sent")
+        if forbidden is not None:
+            self._tell_end(order, forbidden)
             return
         self._counts["launched"] += 1
         loop = asyncio.get_running_loop()
@@ -163,7 +164,7 @@ class CallDriver:
         """Hang up. There is nothing polite to say to an endpoint, so there is no grace."""
         flight = self._flights.get(attempt)
         if flight is None:
-            self._forbidden.add(attempt)
+            self._forbidden.add(attempt, reason)
             return
         kind, message = _HALTED.get(reason, OutcomeKind.CANCELLED), f"stopped: {reason}"
         is_lost = kind is OutcomeKind.LOST

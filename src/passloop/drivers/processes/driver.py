@@ -145,8 +145,9 @@ class ProcessDriver:
 
     def launch(self, order: Launch) -> None:
         """Send the attempt's order to the zygote."""
-        if order.attempt in self._forbidden:
-            self._refuse(order, Outcome(OutcomeKind.CANCELLED, message="stopped before it started"))
+        forbidden = self._forbidden.outcome(order.attempt)
+        if forbidden is not None:
+            self._refuse(order, forbidden)
             return
         refusal = self._check(order)
         if refusal is not None:
@@ -177,7 +178,7 @@ class ProcessDriver:
         """Leave the wish to stop in the attempt's folder and wake its shim."""
         watch = self._watches.get(attempt)
         if watch is None:
-            self._forbidden.add(attempt)
+            self._forbidden.add(attempt, reason)
             return
         watch.halted = reason
         try:

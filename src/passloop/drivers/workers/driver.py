@@ -112,8 +112,9 @@ class WorkerDriver:
 
     def launch(self, order: Launch) -> None:
         """Give a cell to its worker, or to a new one."""
-        if order.attempt in self._forbidden:
-            self._report(Exited(order.attempt, order.epoch, halted("cancelled")))
+        forbidden = self._forbidden.outcome(order.attempt)
+        if forbidden is not None:
+            self._report(Exited(order.attempt, order.epoch, forbidden))
             return
         hold = None if order.worker is None else self._holds.get(order.worker)
         if order.worker is not None and (hold is None or hold.ended is not None):
@@ -147,7 +148,7 @@ class WorkerDriver:
         """Forbid a cell that has not begun; end the worker of one that has, unless it is only called back."""
         hold = self._of.get(attempt)
         if hold is None:
-            self._forbidden.add(attempt)
+            self._forbidden.add(attempt, reason)
             return
         order = hold.orders[attempt]
         if hold.alive and not order.started and not _may_have_begun(order):
