@@ -24,6 +24,8 @@ __all__ = ["left_out_name", "secret_mistakes", "secrets_in"]
 
 PLACE = re.compile(r".*_(?:FILE|PATH)", re.IGNORECASE)
 """Names of variables that say where something lies, and hold no secret themselves."""
+REFERENCE = re.compile(r"\$\{\w+\}")
+"""What stands for the value of another variable, and is none itself."""
 SHORTEST = 6
 """Characters of a value below which it is a setting, such as the RS256 of JWT_ALGORITHM."""
 
@@ -32,7 +34,7 @@ def secrets_in(kept: Mapping[str, str]) -> dict[str, str]:
     """Of the variables that are kept in identities those that hold secrets, each with a word on why it seems so."""
     found = {}
     for name, value in kept.items():
-        if holds_password(value):
+        if holds_password(REFERENCE.sub("", value)):
             found[name] = "holds a URL with a password"
         elif len(value) >= SHORTEST and looks_secret(name) and not PLACE.fullmatch(name):
             found[name] = "looks like a secret"
@@ -47,8 +49,8 @@ def secret_mistakes(kept: Mapping[str, str], cells: Iterable[Cell], out: str) ->
     if not found or _were_started(cells, Path(out)):
         return
     for name, why in found.items():
-        fix = f"let the program read it from a file that {name}_FILE names, or call it {left_out_name(name)}, "
-        fix += "which stands in none; what is no secret wants another name"
+        fix = f"let the program set it from {left_out_name(name)}, which stands in none, or read it from a file that "
+        fix += f"{name}_FILE names; what is no secret wants another name"
         what = f"{shown(name)} {why}, and its value would stand in each {CELL} of the results"
         yield Mistake(("env", name), what, fix)
 

@@ -27,6 +27,7 @@ def spec(name: str, value: str) -> str:
         ("GITHUB_PAT", "ghp_words", "looks like a secret"),
         ("SENTRY_DSN", "https://words@sentry.example/1", "looks like a secret"),
         ("DATABASE_URL", "postgres://me:words@host/db", "holds a URL with a password"),
+        ("HTTPS_PROXY", "http://me:${MINE}words@host", "holds a URL with a password"),
     ],
 )
 def test_a_secret_that_would_stand_in_results_is_refused_and_never_shown(
@@ -35,8 +36,8 @@ def test_a_secret_that_would_stand_in_results_is_refused_and_never_shown(
     (said,) = complaints_of_text(spec(name, value), tmp_path)
     assert said == (
         f"m.yaml:5:{19 + len(name)} `{name}` {why}, and its value would stand in each cell.json of the results; "
-        f"let the program read it from a file that {name}_FILE names, or call it {name}_TOKEN, which stands in none; "
-        "what is no secret wants another name"
+        f"let the program set it from {name}_TOKEN, which stands in none, or read it from a file that {name}_FILE "
+        "names; what is no secret wants another name"
     )
     assert "words" not in said
     (cell, _) = matrix_of_text(spec(left_out_name(name), value), tmp_path).cells()
@@ -51,6 +52,7 @@ def test_a_secret_that_would_stand_in_results_is_refused_and_never_shown(
         ("GITHUB_PAT_FILE", "/run/pat"),
         ("SENTRY_DSN", ""),
         ("JWT_ALGORITHM", "RS256"),
+        ("DATABASE_URL", "postgres://me:${PGPASSWORD}@host/db"),
         ("PATIENCE", "3"),
     ],
 )
