@@ -64,7 +64,7 @@ def _blockers(state: State, source: Source) -> Iterator[Blocker]:
     if state.draining:
         yield Blocker(BlockerCode.DRAINING, sentence="the engine is draining and starts nothing more")
     if source.held:
-        yield Blocker(BlockerCode.HELD, sentence=f"run {source.run} is held: passloop release {source.run}")
+        yield Blocker(BlockerCode.HELD, sentence=f"run {source.run} is held: passloop release @{source.run}")
     if source.state is SourceState.RESTING and source.left:
         sentence = f"it has nothing until one of its {source.left} live tasks ends"
         yield Blocker(BlockerCode.DEPENDENCY, need=1, free=0, sentence=sentence)
