@@ -102,6 +102,8 @@ def ask(state: State) -> None:
     for source in state.sources.values():
         if source.held or not _may_be_asked(source):
             continue
+        if _exhaust(state, source):
+            continue
         part = next_part(state, source)
         if part is not None:
             source.state, source.asked = SourceState.ASKED, part
@@ -205,9 +207,12 @@ def _unit(state: State, source: Source, event: Expanded) -> Unit:
     return unit
 
 
-def _exhaust(state: State, source: Source) -> None:
-    if not source.has_more and not source.lags:
-        end_source(state, source, SourceState.EXHAUSTED, "")
+def _exhaust(state: State, source: Source) -> bool:
+    """Whether all units of an open source are there. A repair may leave one that is over in its units alone."""
+    if source.has_more or source.lags:
+        return False
+    end_source(state, source, SourceState.EXHAUSTED, "")
+    return True
 
 
 def on_expansion_failed(state: State, event: ExpansionFailed) -> None:

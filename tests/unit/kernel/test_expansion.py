@@ -317,3 +317,19 @@ def test_a_new_source_gives_a_dead_pool_another_chance() -> None:
     run = world.source(TemplateNode(Request((ask(m=1),)), driver="calls"))
     assert world.machine.pools(world.now)[1].gate == "half_open"
     assert run in world.rows.sources
+
+
+def test_a_source_that_a_repair_left_with_all_its_units_is_over_once_it_is_released() -> None:
+    """Its row is that of a backup, its units are newer: no answer would come by which it could end."""
+    world, run = world_with_source(units=2)
+    before = world.row_of(run)._replace(state=SourceState.OPEN, asked=None, held=True)
+    world.grow(run)
+    world.finish(*world.running)
+    world.rows.sources[run] = before._replace(unit=2)
+    world.restart()
+    assert [blocker.code for blocker in world.machine.sources()[0].blockers] == ["held"]
+    world.send(Released((), (run,)))
+    row = world.row_of(run)
+    assert (row.state, row.ended_at, row.held) == (SourceState.EXHAUSTED, world.now, False)
+    assert world.send().changes == ()
+    assert world.machine.sources() == ()
