@@ -36,6 +36,7 @@ from passloop.store.errors import StoreDamaged
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
 from passloop.store.repair import repair
+from passloop.store.salvage import TABLES
 from passloop.web.host import open_host
 from tests.support.attempts import Stage, live_of, order_for
 from tests.support.damage import PAGE, copy_of, flip, killed_home, leave_records
@@ -180,6 +181,19 @@ def test_p09_a_damaged_store_is_noticed_and_repaired(kind: str, monkeypatch: pyt
     monkeypatch.setattr(salvage, "FAILURES_MOST", IN_VAIN)
     with memory_folder("damaged") as folder:
         damage_again_and_again(folder, times=67, seed=len(kind), **KINDS[kind])
+
+
+def test_p09_a_page_of_each_table_is_lost_beside_an_older_backup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance seldom strikes a table of one page, and never one that the log has as well."""
+    monkeypatch.setattr(salvage, "FAILURES_MOST", IN_VAIN)
+    with memory_folder("damaged") as folder:
+        patient = Patient(folder, backup=True, stopped=True)
+        for table in TABLES:
+            home = copy_of(patient.home, folder / table)
+            flip(home.database, (max(patient.truth.trees[table]) - 1) * PAGE + 90, 3)
+            assert check_the_repair(home, patient.judged(home, STORE, table), patient.backup) == "repaired"
+            shutil.rmtree(home.path)
+    record("P9", f"{len(TABLES)} stores without a page of one table, beside a backup: 0 wrong", damaged=len(TABLES))
 
 
 HARMLESS = {"samples": {"samples"}, "clearing": {"durations"}}

@@ -23,6 +23,7 @@ LIVE = {"admitted", "running", "stopping"}
 UNTOUCHED = sorted(
     set(TABLES) - {"meta", "runs", "tasks", "payloads", "attempts", "sources", "units", "cells", "journal"}
 )
+RUN_OF = {"runs": 0, "tasks": 1, "sources": 0, "units": 0, "unit_specs": 0}
 HOME_ID = ("home_id",)
 READ_FROM_BOTH_ENDS = {"meta", "pools", "limit_steps", "task_groups", "settings", "samples", "units"}
 """Tables whose keys are no numbers to halve: between two damaged places of one, what is whole may be lost, too."""
@@ -57,6 +58,9 @@ class Judge:
         self.report = report
         self.found = found
         self.left = damage.known
+        self.removed_runs = self._runs_removed_since(backup)
+        tasks = backup.get("tasks", {}).items()
+        self.removed_with_runs = {task for (task,), row in tasks if row[RUN_OF["tasks"]] in self.removed_runs}
         self.backup = {table: self._standing(table, rows) for table, rows in backup.items()}
         self.known = {table: {**self.backup.get(table, {}), **self.left[table]} for table in TABLES}
         self.newest = max((seq for (seq,) in self.known["journal"]), default=0)
@@ -80,11 +84,20 @@ class Judge:
     def _removed(self, meta: Mapping[Key, tuple[Any, ...]]) -> set[int]:
         return ids_in(json.loads(meta[("removed",)][1])) if ("removed",) in meta else set()
 
+    def _runs_removed_since(self, backup: Rows) -> set[int]:
+        """Those that the backup alone has, where no run is lost of a store that goes on behind it."""
+        is_newer = max(self.left["journal"], default=(0,)) >= max(backup.get("journal", ()), default=(0,))
+        if not is_newer or self.left["runs"] != self.damage.whole.rows["runs"] or "runs" in self.damage.hurt:
+            return set()
+        return {run for (run,) in backup.get("runs", {}).keys() - self.left["runs"].keys()}
+
     def _standing(self, table: str, rows: Mapping[Key, tuple[Any, ...]]) -> dict[Key, tuple[Any, ...]]:
-        """The rows of a backup without those of tasks that were removed since."""
+        """The rows of a backup without those of tasks and runs that were removed since."""
+        if table in RUN_OF:
+            rows = {key: row for key, row in rows.items() if row[RUN_OF[table]] not in self.removed_runs}
         if table not in ("tasks", "payloads", "results", "attempts"):
             return dict(rows)
-        place, removed = int(table == "attempts"), self._removed(self.left["meta"])
+        place, removed = int(table == "attempts"), self._removed(self.left["meta"]) | self.removed_with_runs
         return {key: row for key, row in rows.items() if row[place] not in removed}
 
     def _between(self, table: str, found: Mapping[Key, Any], known: Mapping[Key, Any]) -> None:
@@ -106,7 +119,7 @@ class Judge:
         known = {**self.known["meta"], HOME_ID: self.damage.whole.rows["meta"][HOME_ID]}  # it is in the first page, too
         self._between("meta", meta, {key: row for key, row in known.items() if key != ("removed",)})
         assert meta[HOME_ID] == known[HOME_ID]
-        assert self._removed(self.found["meta"]) == self._removed(self.known["meta"])
+        assert self._removed(self.found["meta"]) == self._removed(self.known["meta"]) | self.removed_with_runs
 
     def _tasks(self) -> dict[int, dict[str, Any]]:
         """The tasks that must be there; one whose spec is gone cannot be read by anybody."""
@@ -162,8 +175,7 @@ class Judge:
                 for rows in (self.found, self.known)
             ]
             self._between(table, *cut)
-        uncertain = self.lost or any(key not in self.left["tasks"] for key in self.known["tasks"])
-        assert not uncertain or all(row[5] for row in self.found["sources"].values()), "a source goes on uncertainly"
+        self._check_sources_held()
         whole = {(named("tasks", row)["run"], key) for key, row in self.found["tasks"].items()}
         places = {task: run for run, task in whole}
         cells = {
@@ -174,6 +186,19 @@ class Judge:
             and (places[key],) in self.found["sources"]
         }
         self._between("cells", self.found["cells"], cells)
+
+    def _check_sources_held(self) -> None:
+        """Those that may have been cancelled, or have gone on, since; the others go on as they were."""
+        uncertain = self.lost or any(key not in self.left["tasks"] for key in self.known["tasks"])
+        held = set()
+        for (run,), row in self.found["sources"].items():
+            found, left = named("sources", row), self.left["sources"].get((run,))
+            if found["state"] == "open" and (uncertain or left is None):
+                held.add(run)
+                assert found["message"], f"run {run} is held and nobody says why"
+            is_held = left is not None and named("sources", left)["held"]
+            assert found["held"] == int(run in held or is_held), f"run {run} goes on, or is held for nothing"
+        assert set(self.report.held_runs) == held
 
     def _check_journal(self) -> None:
         """The newest rows that follow each other up to the end, and one more that says where it goes on."""
@@ -199,7 +224,7 @@ class Judge:
         assert report.lost_batches == self.lost
         restored = self.known["tasks"].keys() - self.left["tasks"].keys()
         assert report.from_backup == len(restored)
-        removed = self._removed(self.known["meta"])
+        removed = self._removed(self.known["meta"]) | self.removed_with_runs
         end = max([self._next_task(), *(task + 1 for task in tasks.keys() | removed)])
         gone = set(range(1, end)) - tasks.keys() - removed
         assert ids_in(report.missing) == gone

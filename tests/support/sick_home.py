@@ -20,6 +20,7 @@ from passloop.kernel.changes import (
     PoolChanged,
     SettingChanged,
     SourceAdded,
+    SourceChanged,
     TaskAdded,
     TaskChanged,
     UnitChanged,
@@ -45,8 +46,9 @@ SCHEMA = "sqlite_schema"
 STORE, LOG, INDEX, MARK = "store.sqlite", "store.sqlite-wal", "store.sqlite-shm", "mark"
 EACH = 50
 WAITING = 30
-SOURCE_RUN = RunId(4)
+SOURCE_RUN, CANCELLED_RUN, REMOVED_RUN = RunId(4), RunId(8), RunId(10)
 ENDED = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "exit_code": 0, "ended_at": 2_000}
+PLAN = SourcePlan((TemplateNode(SPEC.request, completes=True), TemplateNode(SPEC.request)), units=9, tasks=18)
 KEYS = {"units": 2, "unit_specs": 2, "samples": 3, "limit_steps": 2}
 """How many columns are the key of a table, where it is not the first alone."""
 
@@ -74,7 +76,7 @@ which `test_p07_power_cut` cuts, or of an earlier version, whose migration `test
 
 def fill(store: Store, *, backup: bool, last: str) -> None:
     """Runs 1 to 3, one with units and one that waits for them, then a checkpoint; runs 5 and 6, and more ends, are in
-    the log alone.
+    the log alone. Of two more with units one is cancelled since then, and one is over and removed.
     """
     for run in (1, 2, 3):
         store.commit(a_submission(EACH, run=run, first=(run - 1) * EACH + 1, payload=f'{{"name": "{"of a run" * 9}"}}'))
@@ -85,7 +87,10 @@ def fill(store: Store, *, backup: bool, last: str) -> None:
     store._writer.executemany("INSERT INTO limit_steps VALUES (?, ?, ?, ?)", steps)
     _end(store, range(1, 71))
     store.commit(a_batch(_waiting(first + 6)))
-    gone = range(first + 6 + WAITING, first + 306 + WAITING)
+    more = first + 6 + WAITING
+    for task, run in ((more, CANCELLED_RUN), (more + 1, REMOVED_RUN)):
+        store.commit(a_batch(_with_a_source(task, run)))
+    gone = range(more + 2, more + 302)
     store.commit(a_submission(len(gone), run=9, first=gone[0], payload=f'{{"name": "{"x" * 99}"}}', **ENDED))
     store.remove_tasks(gone)
     store._writer.pragma("wal_checkpoint", "TRUNCATE")
@@ -96,6 +101,9 @@ def fill(store: Store, *, backup: bool, last: str) -> None:
     store.commit(a_batch([AttemptChanged(an_attempt(86, allocation=Allocation(0)))]))
     store.commit(a_batch([TaskChanged(a_task(86, run=2, attempts=1, state=TaskState.RUNNING))]))
     store.remove_tasks([3, 4])
+    store.commit(a_batch(_over(more, CANCELLED_RUN, SourceState.CANCELLED)))
+    store.commit(a_batch(_over(more + 1, REMOVED_RUN, SourceState.EXHAUSTED)))
+    store.remove_tasks([more + 1])
     store.commit(a_submission(EACH, run=6, first=gone[-1] + 1 + EACH))
     ENDINGS[last](store)
 
@@ -109,14 +117,31 @@ def _learned() -> list[Any]:
 
 def _with_units(first: int) -> list[Any]:
     """A run of three units with two tasks each."""
-    plan = SourcePlan((TemplateNode(SPEC.request, completes=True), TemplateNode(SPEC.request)), units=9, tasks=18)
-    row = SourceRow(SOURCE_RUN, "bench", "night", 0, SourceState.OPEN, False, 3, 6, 0, "", 1_000, None)
+    row = _a_source(SOURCE_RUN, unit=3, tasks=6)
     units = [UnitChanged(UnitRow(SOURCE_RUN, unit, 4_096, 2, 1_000, None)) for unit in range(3)]
     tasks = [
         TaskAdded(a_task(first + n, run=SOURCE_RUN, index=n), SPEC, "{}", (), Cell(n // 2, n % 2)) for n in range(6)
     ]
     own = tuple(f'["unit {unit}"]' for unit in range(300))
-    return [a_run(SOURCE_RUN), SourceAdded(row, plan, '{"cells": 18}', own), *units, *tasks]
+    return [a_run(SOURCE_RUN), SourceAdded(row, PLAN, '{"cells": 18}', own), *units, *tasks]
+
+
+def _with_a_source(task: int, run: RunId) -> list[Any]:
+    """A run of one unit with one task, to which more are to come."""
+    added = SourceAdded(_a_source(run, unit=1, tasks=1), PLAN, '{"cells": 18}', ("[0]",))
+    unit = UnitChanged(UnitRow(run, 0, 4_096, 1, 1_000, None))
+    return [a_run(run), added, unit, TaskAdded(a_task(task, run=run, index=0), SPEC, "{}", (), Cell(0, 0))]
+
+
+def _over(task: int, run: RunId, state: SourceState) -> list[Any]:
+    """All of such a run is over."""
+    source = SourceChanged(_a_source(run, unit=1, tasks=1)._replace(state=state, ended_at=2_000))
+    unit = UnitChanged(UnitRow(run, 0, 4_096, 1, 1_000, 2_000))
+    return [source, unit, TaskChanged(a_task(task, run=run, index=0, **ENDED))]
+
+
+def _a_source(run: RunId, *, unit: int, tasks: int) -> SourceRow:
+    return SourceRow(run, "bench", "night", 0, SourceState.OPEN, False, unit, tasks, 0, "", 1_000, None)
 
 
 def _waiting(first: int) -> list[Any]:

@@ -20,8 +20,8 @@ from .identity import write_id
 from .journal import JournalRow, append_row
 from .migrate import migrate
 from .records import TASK_FIELDS, Values, encode_json
-from .removed import Ranges, covers, ranges_in, write_ranges
-from .salvage import TABLES
+from .removed import Ranges, covers, joined, ranges_in, write_ranges
+from .salvage import TABLES, Salvaged
 from .sql import statement
 from .telling import told
 
@@ -30,6 +30,8 @@ __all__ = ["Rebuilt", "rebuild"]
 Tables = Mapping[str, Sequence[Values]]
 _TASK_OF = {"tasks": 0, "payloads": 0, "results": 0, "attempts": 1}
 """In which column the rows of a table name their task."""
+_RUN_OF = {"runs": 0, "tasks": 1, "sources": 0, "units": 0, "unit_specs": 0}
+"""In which column the rows of a table name their run."""
 ATTEMPT_LIFE = ("admitted", "running", "stopping", "stray", "ended")
 IDS_LEFT_OUT = 100_000
 """How many ids are passed over when batches were lost: those that they gave out must not come back."""
@@ -49,10 +51,11 @@ class Rebuilt:
     from_backup: int
     lost_batches: int
     held: tuple[int, ...]
+    held_runs: tuple[int, ...]
     missing: tuple[tuple[int, int], ...]
 
 
-def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int, home_id: str | None) -> Rebuilt:
+def rebuild(path: Path, salvaged: Salvaged, backup: Tables, *, marked: int, home_id: str | None) -> Rebuilt:
     """Make a database at `path`. `marked` is how far the store is known to have come, `home_id` whose it is."""
     with translated(path):
         connection = open_writing(path)
@@ -68,42 +71,70 @@ def rebuild(path: Path, salvaged: Tables, backup: Tables, *, marked: int, home_i
     return built
 
 
-def _fill(connection: apsw.Connection, salvaged: Tables, backup: Tables, marked: int, home_id: str | None) -> Rebuilt:
-    removed = ranges_in([*salvaged["meta"], *backup.get("meta", ())])
-    backup = {table: _standing(table, rows, removed) for table, rows in backup.items()}
-    tasks = _newest(salvaged["tasks"], backup.get("tasks", ()), _task_age)
-    attempts = _newest(salvaged["attempts"], backup.get("attempts", ()), _attempt_age)
+def _fill(connection: apsw.Connection, salvaged: Salvaged, backup: Tables, marked: int, home_id: str | None) -> Rebuilt:
+    rows = salvaged.rows
+    removed_runs = _removed_runs(salvaged, backup)
+    removed = _removed(rows, backup, removed_runs)
+    backup = {table: _standing(table, known, removed, removed_runs) for table, known in backup.items()}
+    tasks = _newest(rows["tasks"], backup.get("tasks", ()), _task_age)
+    attempts = _newest(rows["attempts"], backup.get("attempts", ()), _attempt_age)
     _insert(connection, "tasks", tasks)
     _insert(connection, "attempts", attempts)
-    for source in (salvaged, backup):
+    for source in (rows, backup):
         for table in set(TABLES) - {"tasks", "attempts", "journal"}:
             _insert(connection, table, source.get(table, ()))
     if removed:
         write_ranges(connection, removed)
     if home_id is not None:
         write_id(connection, home_id)
-    journal = [*backup.get("journal", ()), *salvaged["journal"]]
+    journal = [*backup.get("journal", ()), *rows["journal"]]
     last = _write_journal(connection, journal, marked)
     strange = [] if home_id is not None else _end_live_attempts(connection, last.now)
-    lost = max(0, marked - max((int(row[0]) for row in journal), default=0))
+    lost = max(0, marked - _last_batch(journal))
     _reconcile(connection)
     _forget_workers_of_lost_attempts(connection)
-    read = set(salvaged["tasks"])
+    read = set(rows["tasks"])
     restored = [int(row[0]) for row in tasks if row not in read]
     held = _hold_uncertain(connection, restored, strange, lost=lost)
+    certain = [] if lost or restored else [int(row[0]) for row in rows["sources"]]
+    held_runs = _hold_sources(connection, certain, COMMITS_LOST if lost else FROM_BACKUP)
     return Rebuilt(
         last_seq=last.seq,
         from_backup=len(restored),
         lost_batches=lost,
         held=held,
+        held_runs=held_runs,
         missing=_missing(connection, last.first_task, removed),
     )
 
 
-def _standing(table: str, rows: Sequence[Values], removed: Ranges) -> Sequence[Values]:
-    """The rows of a backup without those of tasks that were removed."""
-    place = _TASK_OF.get(table)
-    return rows if place is None or not removed else [row for row in rows if not covers(removed, int(row[place]))]
+def _removed_runs(salvaged: Salvaged, backup: Tables) -> frozenset[int]:
+    """Runs that only the backup has, though the store is as new and all its runs could be read: users removed them."""
+    if "runs" in salvaged.unread or _last_batch(salvaged.rows["journal"]) < _last_batch(backup.get("journal", ())):
+        return frozenset()
+    there = {int(row[0]) for row in salvaged.rows["runs"]}
+    return frozenset(int(row[0]) for row in backup.get("runs", ())) - there
+
+
+def _last_batch(journal: Iterable[Values]) -> int:
+    return max((int(row[0]) for row in journal), default=0)
+
+
+def _removed(rows: Tables, backup: Tables, runs: frozenset[int]) -> Ranges:
+    """The tasks that users removed: those that are noted, and those of runs that are gone."""
+    noted = ranges_in([*rows["meta"], *backup.get("meta", ())])
+    theirs = [int(row[0]) for row in backup.get("tasks", ()) if row[1] in runs]
+    return joined([*noted, *((task, task) for task in theirs)])
+
+
+def _standing(table: str, rows: Sequence[Values], removed: Ranges, runs: frozenset[int]) -> Sequence[Values]:
+    """The rows of a backup without those of tasks and runs that were removed."""
+    place, run = _TASK_OF.get(table), _RUN_OF.get(table)
+    if place is not None and removed:
+        rows = [row for row in rows if not covers(removed, int(row[place]))]
+    if run is not None and runs:
+        rows = [row for row in rows if row[run] not in runs]
+    return rows
 
 
 def _newest(
@@ -234,10 +265,14 @@ def _hold_uncertain(
     reasons |= {int(str(task)): BEFORE_IT_LOST.format(gone) for task, gone in waiting if task not in reasons}
     for task, reason in reasons.items():
         connection.execute(statement("repair_hold_task"), (reason, task))
-    if lost or restored:
-        connection.execute(statement("repair_hold_sources"), (COMMITS_LOST if lost else FROM_BACKUP,))
     connection.execute(statement("repair_insert_lost_payloads"))
     return tuple(sorted(reasons))
+
+
+def _hold_sources(connection: apsw.Connection, certain: Sequence[int], reason: str) -> tuple[int, ...]:
+    """Hold open sources but of these runs: others may have been cancelled, or have gone on, since."""
+    held = connection.execute(statement("repair_hold_sources"), (reason, encode_json(certain)))
+    return tuple(sorted(int(str(run)) for (run,) in held))
 
 
 def _missing(connection: apsw.Connection, upto: int, removed: Ranges) -> Ranges:

@@ -13,7 +13,7 @@ import msgspec
 from .records import Values, decode_json, encode_json
 from .sql import statement
 
-__all__ = ["Ranges", "covers", "note_removed", "ranges_in", "write_ranges"]
+__all__ = ["Ranges", "covers", "joined", "note_removed", "ranges_in", "write_ranges"]
 
 Ranges = tuple[tuple[int, int], ...]
 """Ascending, disjoint, both ends included."""
@@ -26,7 +26,7 @@ def note_removed(connection: apsw.Connection, tasks: Iterable[int]) -> None:
     """Note that these tasks were removed, inside the transaction that removes them."""
     row = connection.execute(statement("select_meta"), (_NAME,)).fetchone()
     known = () if row is None else _read(row[0])
-    write_ranges(connection, _joined([*known, *((task, task) for task in tasks)]))
+    write_ranges(connection, joined([*known, *((task, task) for task in tasks)]))
 
 
 def write_ranges(connection: apsw.Connection, ranges: Ranges) -> None:
@@ -36,7 +36,7 @@ def write_ranges(connection: apsw.Connection, ranges: Ranges) -> None:
 
 def ranges_in(meta: Iterable[Values]) -> Ranges:
     """What rows of `meta` say was removed, several copies of it together."""
-    return _joined(span for name, value in meta if name == _NAME for span in _read(value))
+    return joined(span for name, value in meta if name == _NAME for span in _read(value))
 
 
 def covers(ranges: Sequence[tuple[int, int]], task: int) -> bool:
@@ -49,7 +49,7 @@ def _read(value: object) -> Ranges:
     return decode_json(_ranges.decode, str(value), "meta")
 
 
-def _joined(spans: Iterable[tuple[int, int]]) -> Ranges:
+def joined(spans: Iterable[tuple[int, int]]) -> Ranges:
     """The same ids with neighbours and overlaps in one range."""
     found: list[tuple[int, int]] = []
     for first, last in sorted(spans):

@@ -32,9 +32,10 @@ class RepairReport:
     """What a repair found and did.
 
     `whole` means that nothing had to be done. `kept_in` holds the damaged files. `held` are the tasks that
-    wait for somebody to look at them and release them, `missing` the ranges of task ids that are gone
-    (without those that users had removed, as far as that can still be read). `unread` are the tables of which
-    something could not be read, however much of it the backup has, `unread_backup` those of the backup.
+    wait for somebody to look at them and release them, `held_runs` the runs that bring no more tasks until
+    somebody does, `missing` the ranges of task ids that are gone (without those that users had removed, as far
+    as that can still be read). `unread` are the tables of which something could not be read, however much of it
+    the backup has, `unread_backup` those of the backup.
     """
 
     whole: bool
@@ -43,6 +44,7 @@ class RepairReport:
     from_backup: int = 0
     lost_batches: int = 0
     held: tuple[int, ...] = ()
+    held_runs: tuple[int, ...] = ()
     missing: tuple[tuple[int, int], ...] = ()
     unread: tuple[str, ...] = ()
     unread_backup: tuple[str, ...] = ()
@@ -72,6 +74,9 @@ class RepairReport:
             lines.append(f"Tasks with these ids are gone: {spans}.")
         if self.held:
             lines.append(f"{len(self.held)} tasks are held. Look at them: passloop ls state:held")
+        if self.held_runs:
+            runs = " ".join(f"@{run}" for run in self.held_runs)
+            lines.append(f"{len(self.held_runs)} runs bring no more tasks until: passloop release {runs}")
         return tuple(lines)
 
 
@@ -115,6 +120,7 @@ def repair(home: Home, *, id_by_attempts: Callable[[Home], str | None] = _nobody
         from_backup=built.from_backup,
         lost_batches=built.lost_batches,
         held=built.held,
+        held_runs=built.held_runs,
         missing=built.missing,
         unread=salvaged.unread,
         unread_backup=backup.unread if backup else (),
@@ -191,7 +197,7 @@ def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, *, problem
         raise StoreDamaged(f"{problem}; nothing in it could be read {neither}", hint=hint)
     part = _part_of(home)
     _remove_database(part)
-    return rebuild(part, salvaged.rows, known.rows, marked=Mark(home.mark).read(), home_id=home_id)
+    return rebuild(part, salvaged, known.rows, marked=Mark(home.mark).read(), home_id=home_id)
 
 
 def _take_place(home: Home, built: Rebuilt) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import pytest
+
 from passloop.kernel import invariants
-from passloop.kernel.changes import TaskAdded
+from passloop.kernel.changes import PoolChanged, SourceAdded, SourceChanged, TaskAdded, TaskChanged, UnitChanged
 from passloop.kernel.events import Released
-from passloop.kernel.ids import TaskId
+from passloop.kernel.ids import RunId, TaskId
+from passloop.kernel.instructions import Expand
 from passloop.kernel.machine import Machine
-from passloop.kernel.tasks import Dependency, TaskState
+from passloop.kernel.resources import CPU, Request, Variant
+from passloop.kernel.source_rows import Cell, SourcePlan, SourceRow, SourceState, TemplateNode, UnitRow
+from passloop.kernel.tasks import Dependency, OutcomeKind, TaskState
 from passloop.store.database import Store
 from passloop.store.home import Home
 from passloop.store.repair import repair
-from tests.support.store_rows import SPEC, a_batch, a_run, a_task
+from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task
 from tests.unit.store.test_repair import COUNT, fill, spoil_table
 
+POOL = '{"capacity": 4000, "parent": null, "dead_after": 120000, "on_dead": "wait"}'
+PLAN = SourcePlan((TemplateNode(Request((Variant(amounts=((CPU, 1_000),)),)), completes=True),), units=9)
 GONE, THERE = 1, COUNT
 """A task of the first page of tasks, and one of the last."""
 ONE, BOTH, PASSED, OTHER = range(COUNT + 1, COUNT + 5)
@@ -58,3 +65,74 @@ def test_who_comes_after_a_task_that_is_lost_is_held_and_says_so(home: Home) -> 
     machine.handle([Released((TaskId(ONE), TaskId(BOTH)))], 5_000, 0)
     invariants.check(machine, 5_000)
     assert states_in(machine) == ["ready", "waiting", "ready", "waiting"]
+
+
+def a_source(state: SourceState = SourceState.OPEN, **fields: object) -> SourceRow:
+    row = SourceRow(RunId(7), "bench", "default", 0, state, False, 1, 1, 0, "", 1_000, None)
+    return row._replace(**fields)
+
+
+def with_a_source(home: Home) -> Store:
+    """A store with a run that has more units to come, and its backup."""
+    store = Store.open(home)
+    unit, task = UnitRow(RunId(7), 0, 0, 1, 1_000, None), TaskAdded(a_task(1, run=7), SPEC, "{}", (), Cell(0, 0))
+    store.commit(a_batch([PoolChanged("cpu", "amount", POOL), a_run(7), SourceAdded(a_source(), PLAN, "{}", ("[0]",))]))
+    store.commit(a_batch([UnitChanged(unit), task]))
+    store.backup()
+    return store
+
+
+def end(store: Store, state: SourceState) -> None:
+    ended = {"state": TaskState.CANCELLED, "outcome": OutcomeKind.CANCELLED, "ended_at": 2_000}
+    unit = UnitChanged(UnitRow(RunId(7), 0, 0, 1, 1_000, 2_000))
+    store.commit(
+        a_batch([SourceChanged(a_source(state, ended_at=2_000)), unit, TaskChanged(a_task(1, run=7, **ended))])
+    )
+
+
+def test_a_run_that_was_cancelled_since_the_backup_does_not_go_on_by_itself(home: Home) -> None:
+    """It was asked for its next unit at once, if the row that said so was lost."""
+    store = with_a_source(home)
+    end(store, SourceState.CANCELLED)
+    store.close()
+    spoil_table(home, "sources")
+    report = repair(home)
+    assert (report.held, report.held_runs, report.from_backup) == ((), (7,), 0)
+    assert "1 runs bring no more tasks until: passloop release @7" in report.sentences()
+    machine = machine_of(home)
+    assert not machine.handle([], 5_000, 0).instructions
+    assert machine.sources()[0].blockers[0].sentence == "run 7 is held: passloop release @7"
+    (order,) = machine.handle([Released((), (RunId(7),))], 6_000, 0).instructions
+    assert isinstance(order, Expand)
+
+
+@pytest.mark.parametrize("table", ["pools", "meta", "sources", "tasks"])
+def test_a_run_that_was_removed_since_the_backup_does_not_come_back(home: Home, table: str) -> None:
+    """Its units came back without a word, whatever page was lost, and were asked for, and paid for, once more."""
+    store = with_a_source(home)
+    end(store, SourceState.EXHAUSTED)
+    store.commit(a_submission(1, run=8, first=2))
+    store.commit(a_batch([a_run(9), SourceAdded(a_source(run=RunId(9)), PLAN, "{}", ())]))  # so that a page is there
+    assert store.remove_tasks([1]) == (1,)
+    store.close()
+    spoil_table(home, table)
+    report = repair(home)
+    assert (report.from_backup, 1 in dict(report.missing)) == (0, False)
+    assert 7 not in {source.row.run for source in machine_of(home).sources()}
+    with Store.open(home).reader() as reader:
+        assert reader.run("7") is None
+        assert reader.unit_spec(7, 0) is None
+
+
+def test_a_run_that_the_store_is_too_old_to_know_comes_back_held(home: Home) -> None:
+    """It is no run that was removed."""
+    store = Store.open(home)
+    store.commit(a_submission(1, run=6, first=9))
+    early = store.backup(home.path / "early")
+    store.close()
+    with_a_source(home).close()
+    early.replace(home.database)
+    assert repair(home).held_runs == (7,)
+    assert [source.row.held for source in machine_of(home).sources()] == [True]
+    with Store.open(home).reader() as reader:
+        assert reader.run("7") is not None
