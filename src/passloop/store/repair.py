@@ -8,6 +8,7 @@ interrupted is done again from the same files. Whoever calls holds the `HomeLock
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -150,13 +151,17 @@ def _kept_before(home: Home) -> Path | None:
     """The copies of a repair that died after it took the damaged store away: the logs beside may be gone, too."""
     if home.database.exists() or not home.repaired.exists():
         return None
-    number = sum(1 for _ in home.path.glob("damaged-*"))
-    return home.path / f"damaged-{number}"
+    return home.path / f"damaged-{_newest_kept(home)}"
+
+
+def _newest_kept(home: Home) -> int:
+    """The highest number of copies that repairs keep here, 0 if there are none. People delete older ones for room."""
+    named = (re.fullmatch(r"damaged-([0-9]+)", path.name) for path in home.path.iterdir())
+    return max((int(found[1]) for found in named if found), default=0)
 
 
 def _copy_damaged(home: Home) -> Path:
-    number = 1 + sum(1 for _ in home.path.glob("damaged-*"))
-    folder = home.path / f"damaged-{number}"
+    folder = home.path / f"damaged-{_newest_kept(home) + 1}"
     folder.mkdir(mode=0o700)
     for name in ("", "-wal"):
         source = home.database.with_name(home.database.name + name)

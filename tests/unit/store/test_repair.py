@@ -110,6 +110,21 @@ def test_the_damaged_files_are_kept(home: Home) -> None:
     assert names == {"store.sqlite", "mark", "damaged-1"}
 
 
+def test_a_repair_takes_a_number_beyond_all_copies_though_older_ones_were_deleted(home: Home) -> None:
+    """Its own too, if it is cut off after the damaged store is gone."""
+    fill(home)
+    for left in ("damaged-2", "damaged-10", "damaged-11.tar.gz", "damaged-by-me"):
+        (home.path / left).mkdir()
+    spoil_table(home, "tasks")
+    damaged = home.database.read_bytes()
+    kept = repair(home).kept_in
+    assert kept == home.path / "damaged-11"
+    assert (kept / "store.sqlite").read_bytes() == damaged
+    os.rename(home.database, home.repaired)
+    assert repair(home).kept_in == kept
+    assert repair(home).whole
+
+
 def test_tasks_that_only_the_backup_knows_are_held(home: Home) -> None:
     fill(home, backup=True)
     spoil_table(home, "tasks")
