@@ -137,7 +137,9 @@ class Driver(Protocol):
         either `Started` (still running, watched again), `Exited` (its record says how, or it is lost) or
         nothing new for one that is live and was already `running`.
 
-        An attempt without a start record gets a tombstone first and is then reported lost with `engine_lost`.
+        An attempt without a start record gets a tombstone first and is then reported lost with `engine_lost`. Where
+        its worker lives and its records can be neither read nor made now, the report follows once they can, or once
+        the worker is known to be done with it.
         """
         ...
 

@@ -7,6 +7,7 @@ is none.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Finding:
     """What was found. `process` is the shim's if a start record names one; `alive` that it lives.
 
     `outcome` is given if the attempt is known to have ended, or to be lost; `stray` if its record says that
-    something outlived it; `begun` that its command may have run.
+    something outlived it; `begun` that its command may have run; `error` is the number of the error that kept its
+    records from being read or made.
     """
 
     process: Process | None = None
@@ -42,6 +44,7 @@ class Finding:
     stray: bool = False
     begun: bool = True
     recorded: bool = False
+    error: int | None = None
 
 
 def look(directory: Path, name: str) -> Finding:
@@ -55,7 +58,8 @@ def look(directory: Path, name: str) -> Finding:
     except OSError as error:
         if lacks_descriptor(error):
             raise
-        return Finding(outcome=_lost(f"its records are not readable: {error.strerror}: {directory}"))
+        lost = _lost(f"its records are not readable: {error.strerror}: {directory}")
+        return Finding(outcome=lost, error=error.errno or errno.EIO)
 
 
 def _look(directory: Path, name: str) -> Finding:

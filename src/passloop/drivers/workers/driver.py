@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from .endings import Ending, halted, look_at, outcome_after, said_outcome
 from .finding import found_workers, worker_named_by
 from .leftovers import remove_blank
 from .orders import cell_message, worker_launch, worker_name
-from .pool import Channel, Hold, Life, Order
+from .pool import Channel, Hold, Life, Order, listen_at
 from .protocol import DOOR, SOCKET
 
 __all__ = ["WorkerDriver"]
@@ -49,12 +48,12 @@ def _no_fds(_allocation: Allocation) -> Sequence[int]:
     return ()
 
 
-def _may_have_begun(order: Order) -> bool:
-    """Whether a cell has begun, as far as one can see; if not, it never will."""
+def _seen_of(order: Order) -> Ending:
+    """What can be seen now of a cell that is not known to have begun. If it surely has not, it never will."""
     try:
-        return look_at(order).begun
+        return look_at(order)
     except OSError:
-        return True
+        return Ending(begun=True, unsure=True)
 
 
 async def _looked_at(order: Order) -> Ending:
@@ -151,13 +150,23 @@ class WorkerDriver:
             self._forbidden.add(attempt, reason)
             return
         order = hold.orders[attempt]
-        if hold.alive and not order.started and not _may_have_begun(order):
+        waits_behind = next(iter(hold.orders)) != attempt
+        ending = _seen_of(order) if hold.alive and not order.started else Ending(begun=True)
+        if ending.unsure and (waits_behind or reason == "recall"):  # others must not suffer for what may not have begun
+            self._background.spawn(self._halt_later(attempt, epoch, grace, reason))
+        elif not ending.begun and not ending.unsure:
             self._tell_end(hold, order, halted(reason), kept=True)
         elif reason == "recall":
             self._begin(hold, order)
         else:
             hold.halted = hold.halted or (attempt, reason)
             self._end_worker(hold, grace, reason)
+
+    async def _halt_later(self, attempt: AttemptId, epoch: int, grace: int, reason: str) -> None:
+        """Halt it when it may be sure whether it has begun."""
+        await asyncio.sleep(descriptors.AGAIN_S)
+        if attempt in self._of:
+            self.halt(attempt, epoch, grace=grace, reason=reason)
 
     def evict(self, worker: AttemptId) -> None:
         """End a parked worker."""
@@ -200,7 +209,7 @@ class WorkerDriver:
                 self._reattach_stray(hold, order)
                 continue
             if hold is None:
-                lost = Hold(live.attempt, "", live.directory, live.allocation, came_up=True)
+                lost = Hold(live.attempt, "", live.directory, live.allocation, life=Life.GONE, came_up=True)
                 ending = await asyncio.to_thread(look_at, order)
                 self._tell_end(lost, order, outcome_after(lost, order, ending), kept=False)
                 continue
@@ -216,12 +225,24 @@ class WorkerDriver:
         """An attempt of an earlier engine, whose worker is there, or ended and not yet said to be gone."""
         if hold.ended is not None:
             self._background.spawn(self._bury_late(hold))
-        elif not ending.begun and hold.alive:
+        elif not ending.begun and not ending.unsure and hold.alive:
             self._tell_end(hold, order, outcome_after(hold, order, ending), kept=True)
         elif ending.outcome is not None and ending.kept and hold.alive:
             self._tell_end(hold, order, ending.outcome, kept=True)
-        elif ending.begun:
-            self._begin(hold, order)
+        else:
+            if ending.begun and not ending.unsure:
+                self._begin(hold, order)
+            if hold.channel is not None:  # it may have greeted before this one was known
+                self._background.spawn(self._settle(hold, order))
+            elif ending.unsure:
+                self._background.spawn(self._take_up_later(hold, order))
+
+    async def _take_up_later(self, hold: Hold, order: Order) -> None:
+        """Look again at an attempt of which the records could be neither read nor made."""
+        await asyncio.sleep(descriptors.AGAIN_S)
+        ending = await _looked_at(order)
+        if order.attempt in hold.orders:
+            self._take_up(hold, order, ending)
 
     def _reattach_stray(self, hold: Hold | None, order: Order) -> None:
         if hold is None:
@@ -297,18 +318,9 @@ class WorkerDriver:
             await self._processes.start(self._hear_processes, failed=self._background.failed)
             self._folder = os.open(self._home, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             (self._home / DOOR).unlink(missing_ok=True)
-            self._door = await self._listen(f"/proc/self/fd/{self._folder}/{DOOR}")
+            self._door = await listen_at(f"/proc/self/fd/{self._folder}/{DOOR}", self._channel)
         except BaseException:
             await self._close_up()
-            raise
-
-    async def _listen(self, path: str) -> asyncio.Server:
-        door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            door.bind(path)
-            return await asyncio.get_running_loop().create_unix_server(self._channel, sock=door)
-        except BaseException:
-            door.close()
             raise
 
     async def _close_up(self) -> None:
@@ -372,14 +384,16 @@ class WorkerDriver:
         hold.connect(channel)
 
     async def _settle(self, hold: Hold, order: Order) -> None:
-        """Find out by its records what became of an attempt that nothing was heard of."""
+        """Find out by its records what became of an attempt that its worker is done with: that ran all it had heard of
+        before it greeted, and forgot the rest.
+        """
         ending = await _looked_at(order)
         if order.attempt not in hold.orders:
             return
         if ending.outcome is not None:
             self._begin(hold, order)
             self._end(hold, order, ending.outcome, kept=ending.kept)
-        elif not ending.begun and hold.alive:
+        elif hold.alive:
             self._tell_end(hold, order, outcome_after(hold, order, ending), kept=True)
 
     def _begin(self, hold: Hold, order: Order) -> None:

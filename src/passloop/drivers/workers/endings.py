@@ -5,12 +5,13 @@ tombstone that forbids a start, as for any attempt.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from passloop.drivers.descriptors import lacks_descriptor
-from passloop.drivers.processes.keeper.records import EXIT_FILE, START_FILE
+from passloop.drivers.processes.keeper.records import EXIT_FILE, NO_ROOM, START_FILE
 from passloop.drivers.processes.own_word import explained
 from passloop.drivers.processes.reattach import look, outcome_of
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -30,23 +31,32 @@ _HALTED = {
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the records say. `begun` = it may have run; `outcome` if it has ended, with `kept` if its worker goes on."""
+    """What the records say. `begun` = it may have run; `outcome` if it has ended, with `kept` if its worker goes on.
+
+    `unsure` = they can be neither read nor made now, so that one that has not begun may do so yet; `bare` = all there
+    is of it is a start record: it runs, or its worker died of it, or had no room to record it and ran nothing.
+    """
 
     begun: bool
     outcome: Outcome | None = None
     kept: bool = False
+    unsure: bool = False
+    bare: bool = False
 
 
 def look_at(order: Order) -> Ending:
-    """Read the records of an attempt; one that was not begun never will be after this. Not for the engine's loop.
+    """Read the records of an attempt; one that was not begun never will be after this, if that is sure. Not for the
+    engine's loop.
 
     Raises `OSError` for want of descriptors: that says nothing of the attempt.
     """
     finding = look(order.directory, order.name)
+    if finding.error is not None:
+        return Ending(begun=finding.error not in NO_ROOM, unsure=True)  # only what is not there wants room
     if not finding.begun:
         return Ending(begun=False)
     if not finding.recorded:
-        return Ending(begun=True)
+        return Ending(begun=True, bare=not os.path.lexists(order.directory / _EXIT))
     return Ending(begun=True, outcome=finding.outcome, kept=_read(order.directory / _EXIT).get("kept") is True)
 
 
@@ -66,9 +76,11 @@ def said_outcome(record: dict[str, Any], directory: Path) -> Outcome:
 
 
 def outcome_after(hold: Hold, order: Order, ending: Ending) -> Outcome:
-    """How an attempt ended whose worker is gone."""
+    """How an attempt ended whose worker is gone, or is done with it and goes on."""
     if ending.outcome is not None:
         return ending.outcome
+    if hold.alive:
+        return _passed_by(ending)
     if hold.halted is not None and hold.halted[0] == order.attempt:
         return halted(hold.halted[1])
     if order.refused is not None:
@@ -83,6 +95,15 @@ def outcome_after(hold: Hold, order: Order, ending: Ending) -> Outcome:
     if died.kind is OutcomeKind.OUT_OF_MEMORY:
         return Outcome(OutcomeKind.OUT_OF_MEMORY, exit_code=died.exit_code, message=died.message)
     return Outcome(OutcomeKind.LOST, signal=died.signal, message=f"its worker died: {died.message or 'exit code 0'}")
+
+
+def _passed_by(ending: Ending) -> Outcome:
+    """A worker that goes on has left an attempt without an end on record: it ran it only if that cannot be read."""
+    if not ending.begun:
+        return Outcome(OutcomeKind.LOST, message="never started", engine_lost=True)
+    if ending.bare:
+        return Outcome(OutcomeKind.LOST, message="its worker had no room to record it", engine_lost=True)
+    return Outcome(OutcomeKind.LOST, message="its records are not readable")
 
 
 def halted(reason: str) -> Outcome:

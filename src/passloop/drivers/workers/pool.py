@@ -5,6 +5,7 @@ decides nothing, and never touches a process.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,7 +22,7 @@ from passloop.kernel.tasks import Outcome
 
 from .protocol import take_messages
 
-__all__ = ["Channel", "Hold", "Life", "Order"]
+__all__ = ["Channel", "Hold", "Life", "Order", "listen_at"]
 
 
 class Life(Enum):
@@ -56,7 +57,7 @@ class Order:
     @classmethod
     def of_live(cls, live: LiveAttempt) -> Order:
         """One that an earlier engine gave."""
-        started = live.state != "admitted"
+        started = live.state == "running"
         return cls(live.attempt, live.epoch, live.name, live.directory, live.grace, started)
 
 
@@ -150,3 +151,14 @@ class Channel(asyncio.Protocol):
         """Close the connection; what was sent is still delivered."""
         if self._transport is not None:
             self._transport.close()
+
+
+async def listen_at(path: str, channel: Callable[[], Channel]) -> asyncio.Server:
+    """Await workers at this socket; a `channel` is made for each that comes. Raises `OSError`, leaving nothing open."""
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        door.bind(path)
+        return await asyncio.get_running_loop().create_unix_server(channel, sock=door)
+    except BaseException:
+        door.close()
+        raise
