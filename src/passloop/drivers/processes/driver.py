@@ -346,7 +346,8 @@ class ProcessDriver:
         watch.phase = Phase.RUNNING
         watch.frame = watch.environment = b""
         self._report(Started(watch.attempt, watch.epoch, process_json(finding.process)))
-        self._watch_process(watch, finding)
+        if not finding.recorded:  # else its shim may stand over another attempt by now
+            self._watch_process(watch, finding)
 
     def _watch_process(self, watch: Watch, finding: Finding) -> None:
         """Notice the death of the attempt's shim from now on."""
@@ -483,6 +484,7 @@ class ProcessDriver:
 
     def _forget(self, watch: Watch) -> None:
         if watch.shim is not None:
-            watch.shim.watch = None
+            if watch.shim.watch is watch:  # else it stands over the next one, which began before this end was told
+                watch.shim.watch = None
             watch.shim = None
         self._watches.pop(watch.attempt, None)
