@@ -6,6 +6,7 @@ no GPU away: that is the engine's, which holds its own lock when it says that a 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def lock_gpus(folder: str, home_id: str, uuids: Iterable[str]) -> DeviceLocks:
 def _why_not_locked(locks: DeviceLocks, uuid: str) -> str:
     """Lock one; "" if it is."""
     for _ in range(MOST_TRIES):
-        if locks.take(uuid) is not None:
+        descriptor = locks.take(uuid)
+        if descriptor is not None:
+            os.set_inheritable(descriptor, True)  # a lease lasts where its holder becomes another program (exec)
             return ""
         other = locks.taken_elsewhere(uuid)
         if other is not None and other.trouble != DECIDING:

@@ -2,7 +2,7 @@
 nothing else.
 
 Each (device, home) has a file `passloop-<uuid>.<home>.lock`. It is flocked shared as long as any lease of the
-home on the device lasts: by the engine, and by each shim through the descriptor that it inherits, so that the
+home on the device lasts: by the engine, and by each shim through the descriptor that it is sent, so that the
 lock outlives the engine; by a process that holds a lease through a descriptor of its own. A home takes a device
 only if, while it holds `passloop-<uuid>.gate` exclusively, no other home's file is locked. An engine lets go of a
 lock by closing only: unlocking would undo it for the shims too.
@@ -96,8 +96,9 @@ class DeviceLocks:
         """Lock the device for one more lease of this home; None when another home has it, or decides about it
         now.
 
-        The descriptor is inheritable: a shim keeps it open while its attempt lasts. Give each successful take
-        back with `release`. Never waits longer than a quarter of a second.
+        The descriptor is for a shim, which keeps it open while its attempt lasts; no program that this process
+        starts inherits it, for it would keep the device for its own life. Give each successful take back with
+        `release`. Never waits longer than a quarter of a second.
         """
         with self._guard:
             held = self._held.get(uuid) or self._take_first_or_none(uuid)
@@ -119,7 +120,7 @@ class DeviceLocks:
                 os.close(held.descriptor)
 
     def descriptor(self, uuid: str) -> int | None:
-        """The inheritable descriptor of a device that is taken, for one more process of its leases."""
+        """The descriptor of a device that is taken, for one more process of its leases."""
         with self._guard:
             held = self._held.get(uuid)
             return None if held is None else held.descriptor
@@ -169,7 +170,6 @@ class DeviceLocks:
             descriptor = self._open_shared(name)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                os.set_inheritable(descriptor, True)
             except BlockingIOError:
                 os.close(descriptor)
                 return None

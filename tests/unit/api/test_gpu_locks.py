@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_a_holder_keeps_its_gpus_without_an_engine(folder: Path, theirs: DeviceL
     assert (theirs.take("GPU-a"), theirs.take("GPU-b")) == (None, None)
     held.give_back()
     assert None not in (theirs.take("GPU-a"), theirs.take("GPU-b"))
+
+
+def test_a_holder_that_becomes_another_program_keeps_its_gpus(folder: Path, theirs: DeviceLocks) -> None:
+    held = lock_gpus(str(folder), "aaaa1111", ["GPU-a"])
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False):
+        held.close()
+        assert theirs.take("GPU-a") is None
+    assert theirs.take("GPU-a") is not None
 
 
 def test_what_another_home_has_is_named_and_nothing_stays_locked(folder: Path, theirs: DeviceLocks) -> None:

@@ -79,7 +79,6 @@ def test_the_home_that_has_a_device_is_named(ours: DeviceLocks, theirs: DeviceLo
 def test_a_shim_keeps_the_device_when_its_engine_is_gone(ours: DeviceLocks, theirs: DeviceLocks, folder: Path) -> None:
     descriptor = ours.take(GPU)
     assert descriptor is not None
-    assert os.get_inheritable(descriptor)
     command = [sys.executable, "-c", HOLD]
     with subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shim:
         assert shim.stdout is not None
@@ -92,6 +91,13 @@ def test_a_shim_keeps_the_device_when_its_engine_is_gone(ours: DeviceLocks, thei
         assert theirs.take(GPU) is None
         shim.communicate(timeout=30)
     assert theirs.take(GPU) is not None
+
+
+def test_what_an_engine_starts_besides_shims_keeps_no_device(ours: DeviceLocks, theirs: DeviceLocks) -> None:
+    ours.take(GPU)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False):
+        ours.release(GPU)
+        assert theirs.take(GPU) is not None
 
 
 def test_a_holder_that_gives_back_unlocks_for_its_children_too(ours: DeviceLocks, theirs: DeviceLocks) -> None:
