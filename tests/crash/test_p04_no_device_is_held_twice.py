@@ -123,12 +123,12 @@ def test_p04_a_lease_keeps_its_devices_from_another_home_though_its_engine_is_de
         assert again.wait_ready()
         gpus = one.client.get("/gpus", timeout=SECONDS)["gpus"]
         assert [(gpu["holders"], gpu["foreign"]) for gpu in gpus] == [([1], [])] * 2
-        again.kill()
+        for victim in (again, other):
+            victim.kill()
         assert not [line for line in two.lines() if line.what == "start"]
         holder.kill()
-    two.wait_final(waiting)
-    last = nursery.engine(one.home.path, one.environ)
-    assert last.wait_ready()
-    one.wait_final([1])
+    for field, tasks in ((two, waiting), (one, [1])):  # each looks at its devices when it comes up
+        assert nursery.engine(field.home.path, field.environ).wait_ready()
+        field.wait_final(tasks)
     for field in (one, two):
         field.assert_p04_all_devices_are_free()
