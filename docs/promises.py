@@ -230,9 +230,10 @@ PROMISES = (
         (Figure("kills", 50, 1_000),),
         ("unit/engine/test_submission.py",),
         conditions=(
-            "A call whose engine died before its answer was stored is of unknown outcome, and is sent again. So is one "
-            "where a server hangs up a kept connection within 0.3 s: it goes out once more, under the same idempotency "
-            "key, and is not counted, since it looks like a connection that was closed while it was idle."
+            "A call whose engine died, or was told to end all (`down --now`), before its answer was stored is of "
+            "unknown outcome, and is sent again. So is one where a server hangs up a kept connection within 0.3 s: it "
+            "goes out once more, under the same idempotency key, and is not counted, since it looks like a connection "
+            "that was closed while it was idle."
         ),
     ),
     Promise(

@@ -202,3 +202,10 @@ def _work(folder: str, work: int | str) -> None:
         return
     with open(f"{folder}/{work}", "rb", buffering=0) as gate:
         gate.read(1)  # one byte lets one through
+
+
+def limit_and_fail() -> None:
+    """Fail where nothing more can be written to the log, as on a full disk."""
+    os.write(2, b"x" * 8_192)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, resource.RLIM_INFINITY))
+    raise ValueError("bad")

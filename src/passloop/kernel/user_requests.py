@@ -75,9 +75,10 @@ def _with_tasks_of(state: State, wanted: Iterable[TaskId], sources: list[Source]
 def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
     """End tasks for good: at once if nothing runs, else when the tree is proven gone."""
     sorting = _Sorting(state, event.tasks, event.sources)
+    reason = f"cancelled: {event.reason}" if event.reason in GOES_ON else event.reason  # these words mean another thing
     for source in sorting.sources:
         if source.state not in (SourceState.EXHAUSTED, SourceState.CANCELLED):
-            end_source(state, source, SourceState.CANCELLED, event.reason)
+            end_source(state, source, SourceState.CANCELLED, reason)
             sorting.change_source(state, source)
     for task in sorting.live:
         if task.final:
@@ -88,11 +89,11 @@ def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
             continue
         sorting.change(task)
         if task.stop_reason == STRAY:
-            cancel_beside_stray(state, task, event.reason)
+            cancel_beside_stray(state, task, reason)
         elif task.state in _LIVE:
-            stop_attempt(state, task, event.reason)
+            stop_attempt(state, task, reason)
         else:
-            task.message = event.reason
+            task.message = reason
             task.outcome = OutcomeKind.CANCELLED
             finish(state, task, Verb.CANCEL)
     return sorting.answer()

@@ -189,3 +189,11 @@ async def test_a_call_that_had_begun_when_it_was_called_back_goes_on_under_the_n
     await stage.driver.reattach([live_of(stage.orders[1], state="stopping")])
     stage.driver.halt(AttemptId(1), 1, grace=0, reason="recall")
     await end_well(stage, call)
+
+
+async def test_a_call_that_fails_where_its_log_takes_nothing_is_a_failure_and_its_worker_goes_on(
+    stage: WarmStage,
+) -> None:
+    ended = await stage.run(1, "limit_and_fail")
+    assert (ended.outcome.kind, ended.outcome.message) == (OutcomeKind.FAILURE, "ValueError: bad")
+    assert ended.parked is not None

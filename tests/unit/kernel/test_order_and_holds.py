@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from passloop.kernel.changes import DurationLearned, TasksAnswer
-from passloop.kernel.events import DrainChanged, Started
+from passloop.kernel.events import Cancelled, DrainChanged, Started
+from passloop.kernel.instructions import Stop
+from passloop.kernel.lifecycle import GOES_ON
 from passloop.kernel.tasks import RetryBudgets, TaskState
 from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
 
@@ -466,3 +468,14 @@ def test_a_task_that_is_being_ended_for_a_drain_can_still_be_cancelled() -> None
     assert answer.changed == (task,)
     world.end(task, "lost", engine_lost=True)
     assert world.state(task) is TaskState.CANCELLED
+
+
+@pytest.mark.parametrize("reason", sorted(GOES_ON))
+def test_a_users_reason_that_means_another_thing_here_cancels_all_the_same(reason: str) -> None:
+    world = World(gpus=1)
+    task = world.submit(gpus=1)
+    (order,) = world.send(Cancelled((task,), reason=reason)).instructions
+    assert isinstance(order, Stop)
+    assert order.reason == "cancelled"
+    world.end(task, "cancelled")
+    assert (world.state(task), world.row(task).message) == (TaskState.CANCELLED, f"cancelled: {reason}")

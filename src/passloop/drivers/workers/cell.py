@@ -6,6 +6,7 @@ exit record's bytes are reserved then. Must never decide what becomes of the tas
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -184,8 +185,7 @@ def _ended_by(error: BaseException) -> Ended:
         return _ended_by_exit(error)
     if isinstance(error, worker.Stopped):
         return Ended("stopped", None, "", spoils="its call was stopped")
-    told = "".join(traceback.format_exception(_without_ours(error)))
-    print(told, end="", file=sys.stderr)
+    _say("".join(traceback.format_exception(_without_ours(error))))
     message = traceback.format_exception_only(error)[-1].strip()
     ended = Ended("failure", 1, message)
     if _is_out_of_memory(error):
@@ -204,8 +204,14 @@ def _ended_by_exit(error: SystemExit) -> Ended:
         return Ended("success", 0, "")
     if isinstance(error.code, int):
         return Ended("failure", error.code & 0xFF, f"exit code {error.code & 0xFF}")
-    print(error.code, file=sys.stderr)
+    _say(f"{error.code}\n")
     return Ended("failure", 1, str(error.code))
+
+
+def _say(text: str) -> None:
+    """Into the cell's log. Where that takes nothing, for want of room or since it was closed, its record tells."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 def _without_ours(error: BaseException) -> BaseException:
@@ -233,8 +239,9 @@ def _leave_word(directory: Path, word: dict[str, object]) -> None:
     import json
 
     path = directory / "out" / "outcome.json"
-    if not path.exists():
-        path.write_text(json.dumps(word), encoding="utf-8")
+    with contextlib.suppress(OSError):  # its disk is full: then it is a failure like others
+        if not path.exists():
+            path.write_text(json.dumps(word), encoding="utf-8")
 
 
 def _make_folder(directory: bytes) -> None:
