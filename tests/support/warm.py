@@ -130,10 +130,10 @@ def hang_in_c(seconds: float) -> None:
 
 
 def await_gate(pipe: str, gate: str) -> int:
-    """Say on a pipe that it is there, and wait at a gate."""
-    with open(pipe, "w", encoding="ascii") as said:
-        said.write("x")
+    """Say on a pipe that it stands at a gate, and wait there: who is told may open it and go away."""
     with open(gate, encoding="ascii") as passage:
+        with open(pipe, "w", encoding="ascii") as said:
+            said.write("x")
         passage.readline()
     return os.getpid()
 
