@@ -75,7 +75,7 @@ def rescore_lines(results: Iterable[CellResult], root: str | os.PathLike[str]) -
 def _scorer_here(benchmark: str) -> Mapping[str, str] | None:
     try:
         return scorer_of(benchmark_kind(benchmark))
-    except BadValue:
+    except Exception:  # a plugin may raise anything where what it wants is not there; its results are to be told of
         return None
 
 

@@ -340,6 +340,16 @@ def test_what_cannot_be_scored_again_is_of_no_other_scorer(ran: tuple[Planned, P
     assert of_other_scorer([gone, here, here]) == 2
 
 
+def test_results_of_a_benchmark_whose_import_fails_are_told_of_all_the_same(
+    ran: tuple[Planned, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wants_a_gpu.py").write_text("raise OSError('libcuda.so.1: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(plugins.BENCHMARKS, "gpu_only", "wants_a_gpu:KIND")
+    cell = results_of_tree(*ran)[0].cell._replace(benchmark="gpu_only")
+    assert of_other_scorer([CellResult(cell, "done", done={"scorer": {"name": "gpu_only", "version": "0"}})]) == 0
+
+
 def test_a_context_is_given_once_for_its_questions_and_not_again_if_it_was_answered(
     known: tuple[Guesser, Sums], tmp_path: Path
 ) -> None:
