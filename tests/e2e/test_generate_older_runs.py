@@ -13,6 +13,7 @@ from passloop.apps.generate.dataset import Dataset
 from passloop.apps.generate.declaring import file_task_key
 from passloop.apps.generate.files import write_files
 from passloop.cli.client import Client
+from passloop.cli.exits import CliError
 from passloop.cli.generate_results import export_run
 from passloop.cli.generating import Generate
 from passloop.kernel.events import GroupHeld
@@ -129,6 +130,8 @@ async def test_rows_of_an_edited_spec_are_had_though_its_one_stuck_cell_was_canc
         said = await asyncio.to_thread(box.run, *line.split("passloop ")[1].split())
         assert (said.code, "5 rows of run 2, from the store, 1 lack something" in said.err) == (0, True), said
         assert pq.read_table(box.folder / "run-2.parquet").num_rows == 5
+        with pytest.raises(CliError, match="has the rows of run 1, not those of run 2"):  # a name may mean a whole run
+            export_run(str(box.home), "made", str(box.folder / "run-2.parquet"), None)
         await asyncio.to_thread(export_run, str(box.home), "1", str(box.folder / "run-1.parquet"), None)
         assert pq.read_table(box.folder / "run-1.parquet").equals(made)
         first = Generate(stand.dataset(), home=str(box.home))

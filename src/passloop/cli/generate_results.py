@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,7 +74,8 @@ def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> 
 
 def export_run(home: str, word: str, out: str | None, form: str | None) -> None:
     """Write the dataset of a run in another form, named or told by the file's ending: from its file, and where that is
-    gone or of another spec, from what is committed. Raises `CliError` where its file is still to be written.
+    gone or of another spec and the run is named by its id, from what is committed. Raises `CliError` where its file is
+    still to be written, and where `out` is that file.
     """
     if out is None:
         raise CliError("a dataset is exported to a file or a folder", hint="passloop export RUN -o tickets.jsonl")
@@ -86,11 +88,15 @@ def export_run(home: str, word: str, out: str | None, form: str | None) -> None:
         source = _source_of(reader, word)
         dataset = dataset_of_text(source.spec)
         try:
-            if Settling(dataset).is_of_this_spec:
+            is_made = Settling(dataset).is_of_this_spec
+            if _is_own_file(dataset, out) and not (is_made and chosen == "parquet"):
+                what = f"{streams.clean(out)} is the dataset's own file, which `passloop generate` writes"
+                raise CliError(what, hint="passloop export RUN -o another FILE")
+            if is_made:
                 export_dataset(dataset.out, Path(out), chosen)
                 said = streams.clean(out)
             else:
-                _check_it_is_over(reader, source, dataset)
+                _check_the_store_is_asked(reader, source, dataset, word)
                 said = f"{streams.clean(out)}: {_export_committed(reader, source, Path(out), chosen)}"
         except BadValue as bad:
             raise CliError(bad.what, hint=bad.fix) from None
@@ -98,6 +104,10 @@ def export_run(home: str, word: str, out: str | None, form: str | None) -> None:
             what = f"{streams.clean(out)} cannot be written: {refused.strerror}"
             raise CliError(what, hint="passloop export RUN -o FILE") from None
     streams.say(f"written: {said}")
+
+
+def _is_own_file(dataset: Dataset, out: str) -> bool:
+    return os.path.realpath(out) == os.path.realpath(dataset.out)
 
 
 def _export_committed(reader: Reader, source: SourceView, target: Path, form: str) -> str:
@@ -115,18 +125,24 @@ def _export_committed(reader: Reader, source: SourceView, target: Path, form: st
     return f"{tally.kept:,} rows of run {run}, from the store{lacking}"
 
 
-def _check_it_is_over(reader: Reader, source: SourceView, dataset: Dataset) -> None:
-    """Raise `CliError` if the file of a run is still to be written, and the one that is there is not its own."""
-    if not _is_to_be_written(reader, source):
-        return
+def _check_the_store_is_asked(reader: Reader, source: SourceView, dataset: Dataset, word: str) -> None:
+    """Raise `CliError` if the file of a run is still to be written, or if the run was not named by its id. A name, and
+    `last`, mean the newest run, be it a preview or one that was cancelled: its few rows would replace, unasked, what
+    the same command wrote of a whole one.
+    """
     run, out = source.row.run, dataset.out
     told = PartStore(out).told(out) or {}
     made_of = told.get("spec_hash"), told.get("rows")
     runs = runs_of_dataset(reader, dataset.root)
-    makers = [view.row.id for view, about in runs if (about.get("hash"), about.get("rows")) == made_of]
-    whose = f"run {makers[0]}" if makers else "another spec"
-    what = f"{out} has the rows of {whose}, not those of run {run}" if out.exists() else f"{out} is not there yet"
-    raise CliError(what, hint=f"passloop wait @{run}")
+    maker = next((view.row.id for view, about in runs if (about.get("hash"), about.get("rows")) == made_of), None)
+    whose = "another spec" if maker is None else f"run {maker}"
+    other = f"{out} has the rows of {whose}, not those of run {run}"
+    if _is_to_be_written(reader, source):
+        raise CliError(other if out.exists() else f"{out} is not there yet", hint=f"passloop wait @{run}")
+    if word.removeprefix("@") != str(run):
+        hint = f"what the store has of run {run}: passloop export {run} -o FILE"
+        hint = hint if maker is None else f"passloop export {maker} -o FILE, or {hint}"
+        raise CliError(other if out.exists() else f"{out} is not there", hint=hint)
 
 
 def _is_to_be_written(reader: Reader, source: SourceView) -> bool:

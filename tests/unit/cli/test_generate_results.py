@@ -1,0 +1,71 @@
+"""What `export` of a dataset writes: its file, or where no file has it, what the store has of a run by its id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from passloop.apps.generate.dataset import Dataset, dataset_of_text
+from passloop.apps.generate.expander import declared_of
+from passloop.cli.exits import CliError
+from passloop.cli.generate_results import export_run
+from passloop.drivers.calls.endpoints import declarations
+from passloop.kernel.ids import RunId
+from passloop.testing.script import ModelScript, Script
+from tests.support.generating import GenerateStand, generating
+
+pytestmark = pytest.mark.timeout(60)
+QUICK = Script(default=ModelScript(latency=0))
+
+
+async def over(stand: GenerateStand, dataset: Dataset, *, files: bool) -> RunId:
+    """A run that is over and wrote no file; with `files` it was to have one."""
+    engine = stand.host.engine
+    for pool in declarations(dataset.models.values()):
+        await engine.send(pool)
+    declared = declared_of(dataset_of_text(dataset.wire()), environment={}, files=files)
+    run = (await engine.declare_source(declared)).run
+    await engine.wait_source(run)
+    return run
+
+
+def rows_of(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def refused(folder: Path, word: str, out: Path, form: str | None = None) -> tuple[str, str]:
+    """What an export is refused with, and the way out."""
+    with pytest.raises(CliError) as refusal:
+        export_run(str(folder / "home"), word, str(out), form)
+    return refusal.value.message, refusal.value.hint
+
+
+async def test_few_rows_replace_those_of_a_whole_run_only_where_their_run_is_named_by_its_id(tmp_path: Path) -> None:
+    home, out, made = str(tmp_path / "home"), tmp_path / "t.jsonl", tmp_path / "made.parquet"
+    async with generating(tmp_path, QUICK) as stand:
+        await stand.make(stand.dataset())
+        export_run(home, "made", str(out), None)
+        assert (await over(stand, stand.dataset(rows=2), files=False), rows_of(out)) == (2, 6)
+        what = f"{made} has the rows of run 1, not those of run 2"
+        hint = "passloop export 1 -o FILE, or what the store has of run 2: passloop export 2 -o FILE"
+        assert refused(tmp_path, "made", out) == refused(tmp_path, "last", out) == (what, hint)
+        made.unlink()
+        gone = (f"{made} is not there", "what the store has of run 2: passloop export 2 -o FILE")
+        assert (refused(tmp_path, "made", out), rows_of(out)) == (gone, 6)
+        for word in ("2", "@2", "1"):
+            export_run(home, word, str(tmp_path / word), "jsonl")
+        assert [rows_of(tmp_path / word) for word in ("2", "@2", "1")] == [2, 2, 6]
+
+
+async def test_nothing_else_is_exported_onto_the_file_of_the_dataset(tmp_path: Path) -> None:
+    made, link = tmp_path / "made.parquet", tmp_path / "link.parquet"
+    async with generating(tmp_path, QUICK) as stand:
+        await stand.make(stand.dataset())
+        await over(stand, stand.dataset(rows=2), files=False)
+        link.symlink_to(made)
+        for word, out, form in (("2", made, None), ("2", link, None), ("1", made, "jsonl")):
+            assert "is the dataset's own file" in refused(tmp_path, word, out, form)[0]
+        export_run(str(tmp_path / "home"), "1", str(made), None)
+        assert pq.read_table(made).num_rows == 6
