@@ -149,7 +149,11 @@ def _is_to_be_written(reader: Reader, source: SourceView) -> bool:
     if source.row.state == "cancelled" or not makes_files(source.spec):
         return False
     task = newest_file_task(reader, source)
-    return task is None or task.row.state not in FINAL
+    if task is not None:
+        return task.row.state not in FINAL
+    view = reader.run(str(source.row.run))  # the task may be gone: a broad `rm` removes one that failed
+    is_live = view is not None and any(count for state, count in view.counts.items() if state not in FINAL)
+    return source.row.ended_at is None or is_live
 
 
 def show_row(home: str, dataset: Dataset, row: int, *, as_json: bool) -> None:

@@ -12,12 +12,16 @@ from passloop.apps.generate.expander import declared_of
 from passloop.cli.exits import CliError
 from passloop.cli.generate_results import export_run
 from passloop.drivers.calls.endpoints import declarations
-from passloop.kernel.ids import RunId
-from passloop.testing.script import ModelScript, Script
+from passloop.engine.retrying import retry
+from passloop.kernel.events import GroupHeld
+from passloop.kernel.ids import RunId, TaskId
+from passloop.store.filters import TaskFilter
+from passloop.testing.script import Fault, ModelScript, Script
 from tests.support.generating import GenerateStand, generating
 
 pytestmark = pytest.mark.timeout(60)
 QUICK = Script(default=ModelScript(latency=0))
+FIRST_FAILS = Script(default=ModelScript(latency=0, faults=(Fault(status=400, last=1),)))
 
 
 async def over(stand: GenerateStand, dataset: Dataset, *, files: bool) -> RunId:
@@ -69,3 +73,15 @@ async def test_nothing_else_is_exported_onto_the_file_of_the_dataset(tmp_path: P
             assert "is the dataset's own file" in refused(tmp_path, word, out, form)[0]
         export_run(str(tmp_path / "home"), "1", str(made), None)
         assert pq.read_table(made).num_rows == 6
+
+
+async def test_rows_of_a_run_whose_files_task_was_removed_are_had_unless_cells_are_asked_again(tmp_path: Path) -> None:
+    out = tmp_path / "t.jsonl"
+    async with generating(tmp_path, FIRST_FAILS) as stand:
+        engine, run = stand.host.engine, await over(stand, stand.dataset(), files=True)
+        export_run(str(tmp_path / "home"), str(run), str(out), None)
+        assert rows_of(out) == 5
+        await engine.send(GroupHeld("default"))
+        failed = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
+        await retry(engine, [TaskId(task) for task in failed])
+        assert refused(tmp_path, "1", out) == (f"{tmp_path / 'made.parquet'} is not there yet", "passloop wait @1")
