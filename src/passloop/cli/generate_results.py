@@ -14,7 +14,7 @@ from passloop.apps.generate.call_times import call_times
 from passloop.apps.generate.dataset import Dataset, dataset_of_text
 from passloop.apps.generate.declaring import makes_files, newest_file_task, runs_of_dataset
 from passloop.apps.generate.export import export_dataset
-from passloop.apps.generate.gathering import gather_unit
+from passloop.apps.generate.gathering import UNANSWERED, gather_unit
 from passloop.apps.generate.parts import PartStore
 from passloop.apps.generate.report_html import report_html
 from passloop.apps.generate.row_view import row_view
@@ -121,8 +121,10 @@ def _export_committed(reader: Reader, source: SourceView, target: Path, form: st
             what = f"the store has no whole row of run {run}"
             raise CliError(what, hint="passloop generate SPEC", exit_code=Exit.NOT_FOUND)
         export_dataset(made, target, form)
-    lacking = f", {tally.incomplete:,} lack something" if tally.incomplete else ""
-    return f"{tally.kept:,} rows of run {run}, from the store{lacking}"
+    unanswered = sum(count for reason, count in tally.dropped.items() if reason.startswith(UNANSWERED))
+    lacking = tally.incomplete + unanswered
+    told = f", {lacking:,} lack something" if lacking else ""
+    return f"{tally.kept:,} rows of run {run}, from the store{told}"
 
 
 def _check_the_store_is_asked(reader: Reader, source: SourceView, dataset: Dataset, word: str) -> None:

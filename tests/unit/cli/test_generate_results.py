@@ -75,11 +75,14 @@ async def test_nothing_else_is_exported_onto_the_file_of_the_dataset(tmp_path: P
         assert pq.read_table(made).num_rows == 6
 
 
-async def test_rows_of_a_run_whose_files_task_was_removed_are_had_unless_cells_are_asked_again(tmp_path: Path) -> None:
+async def test_rows_of_a_run_whose_files_task_was_removed_are_had_unless_cells_are_asked_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "t.jsonl"
     async with generating(tmp_path, FIRST_FAILS) as stand:
-        engine, run = stand.host.engine, await over(stand, stand.dataset(), files=True)
+        engine, run = stand.host.engine, await over(stand, stand.dataset(on_dead_endpoint="drop_rows"), files=True)
         export_run(str(tmp_path / "home"), str(run), str(out), None)
+        assert "5 rows of run 1, from the store, 1 lack something" in capsys.readouterr().err
         assert rows_of(out) == 5
         await engine.send(GroupHeld("default"))
         failed = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
