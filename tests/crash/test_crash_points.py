@@ -35,6 +35,7 @@ from passloop.store.home import Home
 from passloop.store.inotify import watcher
 from passloop.store.integrity import check_home
 from passloop.store.reader import Reader
+from passloop.store.repair import repair
 from tests.support import store_to_kill
 from tests.support.attempts import PATIENCE, Heard, Stage
 from tests.support.damage import PAGE, TASKS, copy_of, flip, killed_home, states_of
@@ -265,6 +266,7 @@ def test_p01_a_store_in_use_dies_at(place: Place, tmp_path: Path) -> None:
         copy = Home(tmp_path / "copy")
         copy.prepare()
         home.backup.replace(copy.database)
+        assert repair(copy).is_foreign
         assert set(states_of(copy)) == set(range(1, store_to_kill.TASKS + 1))
 
 

@@ -6,19 +6,22 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 import passloop
+from passloop.cli.client import Client
 from passloop.drivers.identity import process_from_json
 from passloop.drivers.processes.keeper.records import sealed
 from passloop.engine.attempts import attempt_folder
+from passloop.engine.witnesses import id_by_attempts
 from passloop.kernel.tasks import OutcomeKind, TaskState
+from passloop.store.backup import copy_store
 from passloop.store.database import Store
 from passloop.store.errors import StoreTooNew
-from passloop.store.home import HomeLock
+from passloop.store.home import Home, HomeLock
 from passloop.store.migrate import latest_version
 from passloop.store.repair import repair
 from tests.support.bystander import Bystander
@@ -155,6 +158,49 @@ def test_p05_a_repair_without_the_page_of_meta_finds_what_runs(eight: Field, nur
     assert (eight.home_id(), len(eight.lines())) == (home_id, 2 * EIGHT)
     eight.assert_p03_at_most_one_live_attempt_per_task()
     eight.assert_everything_is_free_and_whole()
+
+
+def test_p05_a_copy_of_the_store_finds_what_runs_in_its_own_home_and_in_no_other(
+    eight: Field, nursery: Nursery, tmp_path: Path
+) -> None:
+    """It started all of it again in a new home, under the same names; logs and records are there in both."""
+    before = eight_run(eight, nursery)
+    engine = nursery.engine(eight.home.path, eight.environ)
+    assert engine.wait_ready()
+    copy = tmp_path / "copy.sqlite"
+    copy_store(eight.home.database, copy)
+    newer = eight.submit(0, gpus=0)
+    eight.wait_final(newer)
+    other = Home(tmp_path / "other")
+    other.prepare()
+    shutil.copyfile(copy, other.database)
+    shutil.copytree(eight.home.runs, other.runs)
+    assert_nothing_runs_in(other, nursery, eight.environ)
+    assert running(eight) == before
+    engine.kill()
+    for path in eight.home.path.glob("store.sqlite*"):
+        path.unlink()
+    shutil.copyfile(copy, eight.home.database)
+    with HomeLock(eight.home):
+        report = repair(eight.home, id_by_attempts=id_by_attempts)
+    assert (report.is_foreign, report.held, report.lost_batches > 0) == (False, (), True)
+    assert nursery.engine(eight.home.path, eight.environ).wait_ready()
+    assert running(eight) == before
+    eight.open_gate(EIGHT)
+    eight.wait_final(sorted(before))
+    assert {(row.state, row.attempts) for row, _ in eight.ledger().values()} == {(TaskState.SUCCEEDED, 1)}
+    assert len(eight.lines()) == 2 * (EIGHT + len(newer))
+
+
+def assert_nothing_runs_in(other: Home, nursery: Nursery, environ: Mapping[str, str]) -> None:
+    """Nor does an engine there take anybody for its own: what ran at the copy is held, and that attempt is over."""
+    with HomeLock(other):
+        assert repair(other, id_by_attempts=id_by_attempts).is_foreign
+    engine = nursery.engine(other.path, environ)
+    assert engine.wait_ready()
+    tasks = Client(str(other.path)).get("/tasks", timeout=SECONDS)["tasks"]
+    assert [(task["state"], task["attempt"]) for task in tasks] == [("held", 1)] * EIGHT
+    engine.kill()
 
 
 def test_p05_an_upgrade_finds_what_the_older_version_started(eight: Field, nursery: Nursery, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
@@ -25,11 +26,13 @@ from passloop.drivers.identity import boot_id
 from passloop.drivers.processes.keeper import records
 from passloop.drivers.processes.reattach import look
 from passloop.kernel.tasks import OutcomeKind
+from passloop.store.connection import open_reading
 from passloop.store.database import Store
 from passloop.store.errors import StoreDamaged
 from passloop.store.home import Home
 from passloop.store.mark import Mark
 from passloop.store.repair import repair
+from passloop.store.sql import statement
 from tests.support.attempts import live_of, order_for
 from tests.support.cut_disk import Disk, Left, lay
 from tests.support.damage import PAGE, TASKS, flip, killed_home, states_of
@@ -101,6 +104,15 @@ def lay_marked(home: Home, disk: Disk, left: Left) -> None:
     lay(left, home.path)
     mark = Mark(home.mark)
     mark.write(disk.acknowledged)
+    mark.close()
+
+
+def mark_all(home: Home) -> None:
+    """As in the home that its store was copied from, or nobody knew what became of its work since."""
+    with closing(open_reading(home.database)) as connection:
+        seq = int(connection.execute(statement("select_last_seq")).get)
+    mark = Mark(home.mark)
+    mark.write(seq)
     mark.close()
 
 
@@ -208,6 +220,7 @@ def check_with_backup(home: Home, disk: Disk, left: Left) -> None:
     backup = left.get("backup.sqlite")
     if backup is not None:
         lay({"store.sqlite": backup}, home.path)
+        mark_all(home)
         require(home, at_least=max(disk.backed_up, BACKUPS[0]))
         shutil.rmtree(home.path)
 

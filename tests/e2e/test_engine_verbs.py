@@ -186,6 +186,8 @@ def test_a_copy_made_beside_an_engine_is_a_whole_store_and_can_be_put_back(box: 
     shutil.copy(copy, elsewhere / "store.sqlite")
     tasks = box.json("--home", str(elsewhere), "ls")["tasks"]
     assert [(task["name"], task["state"]) for task in tasks] == [("kept", "succeeded")]
+    assert f"a copy of that in {box.home}" in box.run("--home", str(elsewhere), "up").err
+    assert "The store is this home's own now" in box.run("--home", str(elsewhere), "doctor", "--repair").out
 
     for path in box.home.glob("*.sqlite*"):
         path.unlink()

@@ -1,4 +1,6 @@
-"""Copies a store while it is in use, through SQLite's online backup. A copy appears whole or not at all."""
+"""Copies a store while it is in use, through SQLite's online backup. A copy appears whole or not at all, and says what
+it is.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,10 @@ from pathlib import Path
 from passloop.crashpoints import crashpoint
 
 from .connection import open_copy, open_reading, translated
+from .copies import NOTE
 from .errors import StoreFull
 from .home import sync_directory
+from .sql import statement
 
 __all__ = ["copy_store"]
 
@@ -41,3 +45,4 @@ def _copy(source: Path, part: Path) -> None:
         with copy.backup("main", reader, "main") as running:
             running.step()
         copy.pragma("journal_mode", "delete")
+        copy.execute(statement("upsert_meta"), (NOTE, str(source.absolute().parent)))

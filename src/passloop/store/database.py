@@ -20,6 +20,7 @@ from passloop.kernel.tasks import TaskState
 from . import backup, lookups
 from .batch import Batch, next_ids, write_changes
 from .connection import leave_as_it_is, open_reading, open_writing, transaction, translated
+from .copies import forget_copying
 from .errors import StoreError, StoreMissing
 from .event_records import encode_events
 from .home import Home, sync_directory
@@ -229,6 +230,7 @@ class Store:
         with translated(self._path), transaction(self._writer):
             home_id = read_id(self._writer) or new_id()
             write_id(self._writer, home_id)
+            forget_copying(self._writer)
             crashpoint("before_home_id_commit")
         crashpoint("after_home_id_commit")
         return home_id

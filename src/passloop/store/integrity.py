@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 
 from .connection import PAGE_BYTES, REPAIR_HINT, has_log, open_reading, translated
+from .copies import refuse_copy
 from .errors import StoreDamaged, StoreMissing, StoreTooOld
 from .home import Home
 from .identity import check_id
@@ -94,6 +95,7 @@ def check_store(connection: apsw.Connection, marked: int) -> JournalRow | None:
     last = last_row(connection)
     found = 0 if last is None else last.seq
     _require_end(found, marked)
+    refuse_copy(connection, found, marked)
     check_journal(connection, after=max(0, found - JOURNAL_CHECKED))
     return last
 
@@ -111,7 +113,10 @@ def check_pages(connection: apsw.Connection) -> None:
 def _check_older(connection: apsw.Connection, marked: int) -> None:
     """Check what can be checked of a store that the next engine brings to this version's schema."""
     _check_how_pages_hang_together(connection)
-    _require_end(_last_seq(connection), marked)
+    found = _last_seq(connection)
+    _require_end(found, marked)
+    if found:
+        refuse_copy(connection, found, marked)
 
 
 def _last_seq(connection: apsw.Connection) -> int:

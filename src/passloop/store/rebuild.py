@@ -16,6 +16,7 @@ from passloop.kernel.tasks import FINAL_STATES, Outcome, OutcomeKind, TaskRow
 from passloop.kernel.workers import WORKERS, Workers, kept_back_in, workers_in
 
 from .connection import open_writing, transaction, translated
+from .copies import forget_copying
 from .identity import write_id
 from .journal import JournalRow, append_row
 from .migrate import migrate
@@ -34,12 +35,13 @@ _RUN_OF = {"runs": 0, "tasks": 1, "sources": 0, "units": 0, "unit_specs": 0}
 """In which column the rows of a table name their run."""
 ATTEMPT_LIFE = ("admitted", "running", "stopping", "stray", "ended")
 IDS_LEFT_OUT = 100_000
-"""How many ids are passed over when batches were lost: those that they gave out must not come back."""
+"""How many ids are passed over when batches were lost, or are another home's: what they gave out must not come back."""
 
 FROM_BACKUP = "restored from a backup; it may have run since: look at it, then release it"
 COMMITS_LOST = "what happened to it last was lost with the store; look at it, then release it"
 HOME_LOST = "whose it was when it started was lost with the store, so it may run still; look at it, then release it"
 BEFORE_IT_LOST = "task {}, which it comes after, was lost with the store; look at what that left, then release it"
+RAN_ELSEWHERE = "it ran when its home was copied and may run there still; look at it, then release it"
 PAYLOAD_LOST = "its command was lost with the store; remove it and submit it again"
 
 
@@ -55,14 +57,18 @@ class Rebuilt:
     missing: tuple[tuple[int, int], ...]
 
 
-def rebuild(path: Path, salvaged: Salvaged, backup: Tables, *, marked: int, home_id: str | None) -> Rebuilt:
-    """Make a database at `path`. `marked` is how far the store is known to have come, `home_id` whose it is."""
+def rebuild(
+    path: Path, salvaged: Salvaged, backup: Tables, *, marked: int, home_id: str | None, is_foreign: bool
+) -> Rebuilt:
+    """Make a database at `path`. `marked` is how far the store is known to have come, `home_id` whose it is, and
+    `is_foreign` whether its work is that of another home.
+    """
     with translated(path):
         connection = open_writing(path)
         try:
             migrate(connection)
             with transaction(connection):
-                built = _fill(connection, salvaged, backup, marked, home_id)
+                built = _fill(connection, salvaged, backup, marked, home_id, is_foreign=is_foreign)
                 crashpoint("before_rebuild_commit")
             crashpoint("after_rebuild_commit")
             connection.pragma("journal_mode", "delete")
@@ -71,7 +77,15 @@ def rebuild(path: Path, salvaged: Salvaged, backup: Tables, *, marked: int, home
     return built
 
 
-def _fill(connection: apsw.Connection, salvaged: Salvaged, backup: Tables, marked: int, home_id: str | None) -> Rebuilt:
+def _fill(
+    connection: apsw.Connection,
+    salvaged: Salvaged,
+    backup: Tables,
+    marked: int,
+    home_id: str | None,
+    *,
+    is_foreign: bool,
+) -> Rebuilt:
     rows = salvaged.rows
     removed_runs = _removed_runs(salvaged, backup)
     removed = _removed(rows, backup, removed_runs)
@@ -87,16 +101,19 @@ def _fill(connection: apsw.Connection, salvaged: Salvaged, backup: Tables, marke
         write_ranges(connection, removed)
     if home_id is not None:
         write_id(connection, home_id)
+    forget_copying(connection)
     journal = [*backup.get("journal", ()), *rows["journal"]]
-    last = _write_journal(connection, journal, marked)
-    strange = [] if home_id is not None else _end_live_attempts(connection, last.now)
+    last = _write_journal(connection, journal, marked, is_foreign=is_foreign)
+    whose = RAN_ELSEWHERE if is_foreign else HOME_LOST
+    strange = [] if home_id is not None and not is_foreign else _end_live_attempts(connection, last.now, whose)
     lost = max(0, marked - _last_batch(journal))
     _reconcile(connection)
     _forget_workers_of_lost_attempts(connection)
     read = set(rows["tasks"])
     restored = [int(row[0]) for row in tasks if row not in read]
-    held = _hold_uncertain(connection, restored, strange, lost=lost)
-    certain = [] if lost or restored else [int(row[0]) for row in rows["sources"]]
+    older = [int(row[0]) for row in tasks] if is_foreign else restored
+    held = _hold_uncertain(connection, older, dict.fromkeys(strange, whose), lost=lost)
+    certain = [] if lost or older else [int(row[0]) for row in rows["sources"]]
     held_runs = _hold_sources(connection, certain, COMMITS_LOST if lost else FROM_BACKUP)
     return Rebuilt(
         last_seq=last.seq,
@@ -167,7 +184,7 @@ def _insert(connection: apsw.Connection, table: str, rows: Sequence[Values]) -> 
         connection.executemany(f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({places})", rows)
 
 
-def _write_journal(connection: apsw.Connection, rows: Iterable[Values], marked: int) -> JournalRow:
+def _write_journal(connection: apsw.Connection, rows: Iterable[Values], marked: int, *, is_foreign: bool) -> JournalRow:
     """Keep the newest rows that follow each other, and add one that says where the next batch goes on."""
     by_seq = {row.seq: row for row in map(JournalRow._make, rows)}
     newest = max(by_seq, default=0)
@@ -176,7 +193,8 @@ def _write_journal(connection: apsw.Connection, rows: Iterable[Values], marked: 
     while number in by_seq:
         connection.execute(statement("insert_journal"), by_seq[number])
         number -= 1
-    last = _closing_row(connection, seq, by_seq.get(newest), passed_over=IDS_LEFT_OUT if marked > newest else 0)
+    passed_over = IDS_LEFT_OUT if is_foreign or marked > newest else 0
+    last = _closing_row(connection, seq, by_seq.get(newest), passed_over=passed_over)
     append_row(connection, last)
     return last
 
@@ -223,12 +241,12 @@ def _reconcile(connection: apsw.Connection) -> None:
         connection.execute(statement(name))
 
 
-def _end_live_attempts(connection: apsw.Connection, now: int) -> list[int]:
+def _end_live_attempts(connection: apsw.Connection, now: int, message: str) -> list[int]:
     """Call lost what runs, and return its tasks: under the new id that this home gets nobody finds it again, so each
     would be taken for one that never began, and started beside itself.
     """
     tasks = [int(str(row[1])) for row in connection.execute(statement("select_live_attempts"))]
-    outcome = encode_json(told(Outcome(OutcomeKind.LOST, message=HOME_LOST)))
+    outcome = encode_json(told(Outcome(OutcomeKind.LOST, message=message)))
     connection.execute(statement("repair_end_attempts"), (now, outcome))
     return tasks
 
@@ -250,17 +268,17 @@ def _forget_workers_of_lost_attempts(connection: apsw.Connection) -> None:
 
 
 def _hold_uncertain(
-    connection: apsw.Connection, restored: Sequence[int], strange: Sequence[int], *, lost: int
+    connection: apsw.Connection, older: Sequence[int], strange: Mapping[int, str], *, lost: int
 ) -> tuple[int, ...]:
     rows = connection.execute(statement("repair_select_startable")).fetchall()
     startable = {int(str(task)): bool(has_payload) for task, has_payload in rows}
     reasons = {task: PAYLOAD_LOST for task, has_payload in startable.items() if not has_payload}
-    reasons |= {task: HOME_LOST for task in strange if task in startable and task not in reasons}
+    reasons |= {task: why for task, why in strange.items() if task in startable and task not in reasons}
     unknown = {int(str(task)) for (task,) in connection.execute(statement("repair_select_lost_attempts"))}
     reasons |= {task: COMMITS_LOST for task in unknown if task not in reasons}
     if lost:
         reasons |= {task: COMMITS_LOST for task in startable if task not in reasons}
-    reasons |= {task: FROM_BACKUP for task in restored if task in startable and task not in reasons}
+    reasons |= {task: FROM_BACKUP for task in older if task in startable and task not in reasons}
     waiting = connection.execute(statement("repair_select_lost_dependencies")).fetchall()
     reasons |= {int(str(task)): BEFORE_IT_LOST.format(gone) for task, gone in waiting if task not in reasons}
     for task, reason in reasons.items():

@@ -13,11 +13,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from passloop.crashpoints import crashpoint
 
+from .copies import is_copy
 from .errors import StoreDamaged, StoreFull, StoreTooNew
 from .home import Home, sync_directory
+from .identity import new_id
 from .integrity import check_home
 from .mark import Mark
 from .rebuild import Rebuilt, rebuild
@@ -36,7 +39,8 @@ class RepairReport:
     wait for somebody to look at them and release them, `held_runs` the runs that bring no more tasks until
     somebody does, `missing` the ranges of task ids that are gone (without those that users had removed, as far
     as that can still be read). `unread` are the tables of which something could not be read, however much of it
-    the backup has, `unread_backup` those of the backup.
+    the backup has, `unread_backup` those of the backup. `is_foreign` says that the store was a copy of another
+    home's, and is this home's own now.
     """
 
     whole: bool
@@ -49,12 +53,15 @@ class RepairReport:
     missing: tuple[tuple[int, int], ...] = ()
     unread: tuple[str, ...] = ()
     unread_backup: tuple[str, ...] = ()
+    is_foreign: bool = False
 
     def sentences(self) -> tuple[str, ...]:
         """The report for people."""
         if self.whole:
             return ("The store is whole.",)
         lines = [f"The store was repaired: {self.problem}", f"The damaged files are kept in {self.kept_in}."]
+        if self.is_foreign:
+            lines = [f"The store is this home's own now: {self.problem}.", f"The copy is kept in {self.kept_in}."]
         if self.lost_batches:
             lines.append(f"The last {self.lost_batches} batches could not be read; what they removed is back.")
         if self.unread == TABLES:
@@ -103,8 +110,8 @@ def repair(home: Home, *, id_by_attempts: Callable[[Home], str | None] = _nobody
         crashpoint("before_rebuild")
         salvaged = _salvaged(home, kept / home.database.name)
         backup = _salvaged(home, home.backup) if home.backup.exists() else None
-        home_id = salvaged.home_id or (backup and backup.home_id) or id_by_attempts(home)
-        built = _rebuild(home, salvaged, backup, problem=problem, home_id=home_id)
+        whose = _whose(home, salvaged, backup, id_by_attempts)
+        built = _rebuild(home, salvaged, backup, problem=problem, whose=whose)
         crashpoint("before_repair")
         os.replace(_part_of(home), home.repaired)
         sync_directory(home.path)
@@ -117,6 +124,7 @@ def repair(home: Home, *, id_by_attempts: Callable[[Home], str | None] = _nobody
     return RepairReport(
         whole=False,
         problem=problem,
+        is_foreign=whose.is_foreign,
         kept_in=kept,
         from_backup=built.from_backup,
         lost_batches=built.lost_batches,
@@ -194,15 +202,44 @@ def _salvaged(home: Home, database: Path) -> Salvaged:
         _remove_database(working)
 
 
-def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, *, problem: str, home_id: str | None) -> Rebuilt:
-    known = backup or Salvaged({}, ())
+class _Whose(NamedTuple):
+    """The id that the home goes on with, and whether what the store knows is the work of another home."""
+
+    home_id: str | None
+    is_foreign: bool
+
+
+def _whose(
+    home: Home, salvaged: Salvaged, backup: Salvaged | None, id_by_attempts: Callable[[Home], str | None]
+) -> _Whose:
+    """A copy is this home's own if the home is known to have come as far, and nothing in it says another id. Any other
+    goes on under a new one, by which it finds nothing of what runs elsewhere.
+    """
+    of_backup = backup.home_id if backup else None
+    if not is_copy(salvaged.rows["meta"]):
+        return _Whose(salvaged.home_id or of_backup or id_by_attempts(home), is_foreign=False)
+    newest = max((int(row[0]) for row in salvaged.rows["journal"]), default=1)
+    others = {of_backup, id_by_attempts(home)} - {salvaged.home_id, None}
+    if newest > Mark(home.mark).read() or others:
+        return _Whose(new_id(), is_foreign=True)
+    return _Whose(salvaged.home_id, is_foreign=False)
+
+
+def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, *, problem: str, whose: _Whose) -> Rebuilt:
+    known = Salvaged({}, ()) if backup is None or _is_of_another(backup, salvaged) else backup
     if not any(salvaged.rows[table] or known.rows.get(table) for table in ("journal", "tasks")):
         hint = f"Bring back a copy of {home.database}, or move {home.path} away and start anew."
         neither = f"nor in the backup {home.backup}" if backup else "and there is no backup"
         raise StoreDamaged(f"{problem}; nothing in it could be read {neither}", hint=hint)
     part = _part_of(home)
     _remove_database(part)
-    return rebuild(part, salvaged, known.rows, marked=Mark(home.mark).read(), home_id=home_id)
+    marked = Mark(home.mark).read()
+    return rebuild(part, salvaged, known.rows, marked=marked, home_id=whose.home_id, is_foreign=whose.is_foreign)
+
+
+def _is_of_another(backup: Salvaged, salvaged: Salvaged) -> bool:
+    """Whether a backup is of the store that this home had before its present one."""
+    return bool(backup.home_id and salvaged.home_id and backup.home_id != salvaged.home_id)
 
 
 def _take_place(home: Home, built: Rebuilt) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,6 @@ from passloop.store.database import Store
 from passloop.store.errors import StoreFull
 from passloop.store.home import Home
 from tests.support.store_rows import a_submission
-
-
-def test_a_backup_can_be_opened_as_a_store(store: Store, tmp_path: Path) -> None:
-    store.commit(a_submission(5))
-    path = store.backup(tmp_path / "copy.sqlite")
-    store.commit(a_submission(5, run=2, first=6))
-    other = Home(tmp_path / "other")
-    other.prepare()
-    shutil.copyfile(path, other.database)
-    copy = Store.open(other)
-    assert len(copy.load().tasks) == 5
-    assert copy.home_id == store.home_id
-    copy.close()
 
 
 def test_a_backup_is_private_and_leaves_nothing_beside_it(home: Home, store: Store) -> None:
