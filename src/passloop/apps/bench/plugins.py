@@ -77,6 +77,9 @@ def _found(name: str, known: Mapping[str, str], *, sort: str, names: Iterable[st
         raise BadValue(f"the {sort} {shown(name)} cannot be loaded: {lacking} is missing", INSTALL) from None
     except AttributeError:
         raise BadValue(f"the {sort} {shown(name)} names {shown(known[name])}, which is not there", INSTALL) from None
+    except Exception as error:
+        what = f"the {sort} {shown(name)} cannot be loaded: {type(error).__name__}: {shown(str(error))}"
+        raise BadValue(what, f"mend or remove the package that has {shown(module)}") from error
 
 
 @cache
