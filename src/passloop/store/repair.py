@@ -63,7 +63,7 @@ class RepairReport:
         if self.is_foreign:
             lines = [f"The store is this home's own now: {self.problem}.", f"The copy is kept in {self.kept_in}."]
         if self.lost_batches:
-            lines.append(f"The last {self.lost_batches} batches could not be read; what they removed is back.")
+            lines.append(f"Batches at the end that could not be read: {self.lost_batches:,}; what they removed is back.")
         if self.unread == TABLES:
             lines.append("Nothing in the damaged store could be read.")
         elif self.unread:
@@ -76,15 +76,15 @@ class RepairReport:
         elif self.unread_backup:
             lines.append(f"The backup is damaged too: not all could be read of {_names(self.unread_backup)}.")
         if self.from_backup:
-            lines.append(f"{self.from_backup} tasks are as the last backup knew them.")
+            lines.append(f"Tasks that are as the last backup knew them: {self.from_backup:,}.")
         if self.missing:
             spans = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in self.missing[:20])
             lines.append(f"Tasks with these ids are gone: {spans}.")
         if self.held:
-            lines.append(f"{len(self.held)} tasks are held. Look at them: passloop ls state:held")
+            lines.append(f"Tasks that are held: {len(self.held):,}. Look at them: passloop ls state:held")
         if self.held_runs:
             runs = " ".join(f"@{run}" for run in self.held_runs)
-            lines.append(f"{len(self.held_runs)} runs bring no more tasks until: passloop release {runs}")
+            lines.append(f"Runs that bring no more tasks: {len(self.held_runs):,}. To let them go on: passloop release {runs}")
         return tuple(lines)
 
 

@@ -136,7 +136,7 @@ def test_tasks_that_only_the_backup_knows_are_held(home: Home) -> None:
     assert after[1] == "held"
     assert after[11] == "running"
     assert set(report.held) == {task for task, state in after.items() if state == "held"}
-    assert "tasks are as the last backup knew them" in "\n".join(report.sentences())
+    assert "Tasks that are as the last backup knew them: " in "\n".join(report.sentences())
     with Store.open(home).reader() as reader:
         view = reader.task(1)
     assert view is not None
@@ -268,7 +268,7 @@ def test_ids_of_lost_batches_never_come_back_and_nothing_starts(home: Home) -> N
     assert store.load().next_attempt > 1_000
     assert store.last_seq == 5
     store.close()
-    assert any("3 batches" in line for line in report.sentences())
+    assert any("could not be read: 3;" in line for line in report.sentences())
 
 
 def test_nothing_readable_is_an_error_and_never_an_empty_store(home: Home) -> None:

@@ -98,7 +98,7 @@ def test_a_run_that_was_cancelled_since_the_backup_does_not_go_on_by_itself(home
     spoil_table(home, "sources")
     report = repair(home)
     assert (report.held, report.held_runs, report.from_backup) == ((), (7,), 0)
-    assert "1 runs bring no more tasks until: passloop release @7" in report.sentences()
+    assert "Runs that bring no more tasks: 1. To let them go on: passloop release @7" in report.sentences()
     machine = machine_of(home)
     assert not machine.handle([], 5_000, 0).instructions
     assert machine.sources()[0].blockers[0].sentence == "run 7 is held: passloop release @7"
