@@ -92,7 +92,8 @@ def on_drain_changed(state: State, event: DrainChanged) -> None:
     state.turn.facts.append(SettingChanged("draining", "true" if event.draining else "false"))
     if event.stop_running:
         for task in list(state.tasks.values()):
-            is_live = task.state in (TaskState.ADMITTED, TaskState.RUNNING) or task.stop_reason == RECALL
+            is_recalled = task.state is TaskState.STOPPING and task.stop_reason == RECALL
+            is_live = task.state in (TaskState.ADMITTED, TaskState.RUNNING) or is_recalled
             if is_live and task.shape.spec.driver != LEASES:
                 stop_attempt(state, task, "down")
     state.stir()

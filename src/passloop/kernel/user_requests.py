@@ -88,7 +88,7 @@ def on_cancelled(state: State, event: Cancelled) -> TasksAnswer:
             sorting.leave(task.id, "it is being stopped already")
             continue
         sorting.change(task)
-        if task.stop_reason == STRAY:
+        if task.state is TaskState.STOPPING and task.stop_reason == STRAY:
             cancel_beside_stray(state, task, reason)
         elif task.state in _LIVE:
             stop_attempt(state, task, reason)

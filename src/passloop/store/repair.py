@@ -63,7 +63,7 @@ class RepairReport:
         if self.is_foreign:
             lines = [f"The store is this home's own now: {self.problem}.", f"The copy is kept in {self.kept_in}."]
         if self.lost_batches:
-            lines.append(f"Batches at the end that could not be read: {self.lost_batches:,}; what they removed is back.")
+            lines.append(f"Last batches that could not be read: {self.lost_batches:,}; what they removed is back.")
         if self.unread == TABLES:
             lines.append("Nothing in the damaged store could be read.")
         elif self.unread:
@@ -84,7 +84,8 @@ class RepairReport:
             lines.append(f"Tasks that are held: {len(self.held):,}. Look at them: passloop ls state:held")
         if self.held_runs:
             runs = " ".join(f"@{run}" for run in self.held_runs)
-            lines.append(f"Runs that bring no more tasks: {len(self.held_runs):,}. To let them go on: passloop release {runs}")
+            number = len(self.held_runs)
+            lines.append(f"Runs that bring no more tasks: {number:,}. To let them go on: passloop release {runs}")
         return tuple(lines)
 
 

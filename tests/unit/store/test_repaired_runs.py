@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import pytest
 
+from passloop.engine.capacity import declared_pools
 from passloop.kernel import invariants
-from passloop.kernel.changes import PoolChanged, SourceAdded, SourceChanged, TaskAdded, TaskChanged, UnitChanged
-from passloop.kernel.events import Released
+from passloop.kernel.changes import (
+    AttemptChanged,
+    PoolChanged,
+    SourceAdded,
+    SourceChanged,
+    TaskAdded,
+    TaskChanged,
+    UnitChanged,
+)
+from passloop.kernel.events import Cancelled, DrainChanged, Released, Started
 from passloop.kernel.ids import RunId, TaskId
-from passloop.kernel.instructions import Expand
+from passloop.kernel.instructions import Expand, Start, Stop
+from passloop.kernel.lifecycle import RECALL, STRAY
 from passloop.kernel.machine import Machine
-from passloop.kernel.resources import CPU, Request, Variant
+from passloop.kernel.resources import CPU, Allocation, Request, Variant
 from passloop.kernel.source_rows import Cell, SourcePlan, SourceRow, SourceState, TemplateNode, UnitRow
 from passloop.kernel.tasks import Dependency, OutcomeKind, TaskState
 from passloop.store.database import Store
 from passloop.store.home import Home
 from passloop.store.repair import repair
-from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task
+from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task, an_attempt
 from tests.unit.store.test_repair import COUNT, fill, spoil_table
 
 POOL = '{"capacity": 4000, "parent": null, "dead_after": 120000, "on_dead": "wait"}'
@@ -136,3 +146,38 @@ def test_a_run_that_the_store_is_too_old_to_know_comes_back_held(home: Home) -> 
     assert [source.row.held for source in machine_of(home).sources()] == [True]
     with Store.open(home).reader() as reader:
         assert reader.run("7") is not None
+
+
+@pytest.mark.parametrize("reason", [RECALL, STRAY])
+def test_what_a_repair_holds_was_stopped_by_nobody(home: Home, reason: str) -> None:
+    """It is released, runs, and is then ended as any other. A repair of an earlier version left the reason on it."""
+    store = Store.open(home)
+    store.commit(a_submission(COUNT))
+    store.commit(a_batch([AttemptChanged(an_attempt(1, state="running", allocation=Allocation(0)))]))
+    store.commit(a_batch([TaskChanged(a_task(1, attempts=1, state=TaskState.STOPPING, stop_reason=reason))]))
+    store.close()
+    spoil_table(home, "attempts")
+    assert 1 in repair(home).held
+    store = Store.open(home)
+    with store.reader() as reader:
+        held = reader.task(1).row
+    assert (held.state, held.stop_reason) == (TaskState.HELD, "")
+    store.commit(a_batch([TaskChanged(held._replace(stop_reason=reason))]))
+    store.close()
+    machine = machine_of(home)
+    now = machine.state.now
+    turn = machine.handle([*declared_pools({}), DrainChanged(draining=False), Released((TaskId(1),))], now, 0)
+    (start,) = (one for one in turn.instructions if isinstance(one, Start))
+    machine.handle([Started(start.attempt, start.epoch, "{}")], now, 0)
+    turn = machine.handle([Cancelled((TaskId(1),), "enough")], now, 0)
+    assert [one.attempt for one in turn.instructions if isinstance(one, Stop)] == [start.attempt]
+
+
+def test_who_is_held_after_it_was_called_back_is_no_bar_to_a_shutdown(home: Home) -> None:
+    store = Store.open(home)
+    store.commit(a_submission(1))
+    store.commit(a_batch([TaskChanged(a_task(1, state=TaskState.HELD, held=True, stop_reason=RECALL))]))
+    store.close()
+    machine = machine_of(home)
+    turn = machine.handle([DrainChanged(draining=True, stop_running=True)], machine.state.now, 0)
+    assert not [one for one in turn.instructions if isinstance(one, Stop)]
