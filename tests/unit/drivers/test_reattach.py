@@ -6,14 +6,16 @@ import json
 import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from passloop.drivers.identity import boot_id, ticks_of
 from passloop.drivers.processes.keeper.records import EXIT_FILE, START_FILE, sealed
-from passloop.drivers.processes.reattach import look
+from passloop.drivers.processes.reattach import Finding, look
 from passloop.kernel.events import Exited, Started
 from passloop.kernel.tasks import OutcomeKind
 from tests.support.attempts import Stage, live_of, order_for
@@ -45,6 +47,25 @@ def test_the_end_of_another_attempt_is_not_this_ones(tmp_path: Path) -> None:
     assert (found.alive, found.outcome, found.recorded) == (True, None, False)
     write(tmp_path, EXIT_FILE, name="mine", kind="success", exit_code=0)
     assert look(tmp_path, "mine").recorded
+
+
+def test_two_that_look_at_one_attempt_at_once_both_find_that_it_never_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, found = os.link, list[Finding]()
+
+    def link(*about: Any) -> None:
+        if not found:
+            found.append(Finding())
+            other = threading.Thread(target=lambda: found.append(look(tmp_path, "one")))
+            other.start()
+            other.join()
+        real(*about)
+
+    monkeypatch.setattr(os, "link", link)
+    found.append(look(tmp_path, "one"))
+    outcomes = [(each.outcome and each.outcome.message, each.error, each.begun) for each in found[1:]]
+    assert outcomes == [("never started", None, False)] * 2
 
 
 class TestTwoOfOneShim:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def _lost(message: str) -> Outcome:
 def _bury(directory: Path, name: str) -> bool:
     """Make the tombstone; False if a start record is there after all."""
     directory.mkdir(0o700, parents=True, exist_ok=True)
-    temporary = directory / f"start.engine.{os.getpid()}"
+    temporary = directory / f"start.engine.{os.getpid()}.{threading.get_ident()}"  # two threads may look at once
     temporary.write_bytes(sealed(json.dumps({"name": name, TOMBSTONE: True}).encode()))
     crashpoint("before_tombstone")
     try:
