@@ -187,7 +187,7 @@ class DeviceLocks:
         try:
             yield _locked_soon(descriptor)
         finally:
-            os.close(descriptor)
+            _let_go(descriptor)
 
     def _other_home(self, uuid: str) -> OtherHome | None:
         """The first other home whose file is locked. Inside the gate only. Our own user's idle files are
@@ -219,7 +219,7 @@ class DeviceLocks:
         except BlockingIOError:
             return about.st_uid
         finally:
-            os.close(descriptor)
+            _let_go(descriptor)
         return None
 
     def _owner(self, name: str) -> int | None:
@@ -281,10 +281,16 @@ def _open_folder(folder: Path) -> int:
     return descriptor
 
 
+def _let_go(descriptor: int) -> None:
+    """Unlock and close: a child that was forked meanwhile has the same open file, which would stay locked with it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
 def _locked_soon(descriptor: int) -> bool:
-    """Lock exclusively, at once or within the gate's patience. On True the lock lasts until the file is
-    closed.
-    """
+    """Lock exclusively, at once or within the gate's patience. On True the lock lasts until `_let_go`."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -284,6 +285,30 @@ def test_a_folder_of_another_user_is_refused(folder: Path) -> None:
     os.chown(folder, NOBODY, NOBODY)
     with pytest.raises(LockFolderRefused, match="belongs to another user"):
         DeviceLocks("aaaa1111", folder)
+
+
+def test_what_a_program_forks_while_it_decides_keeps_no_other_home_from_deciding(
+    ours: DeviceLocks, theirs: DeviceLocks, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child has each descriptor that is open just then: of the gate, and of another home's file that is looked at."""
+    earlier = DeviceLocks(theirs.home_id, folder)
+    assert earlier.take(GPU) is not None
+    earlier.close()
+    real, inherited = os.open, list[int]()
+
+    def fork_then(*about: Any, **named: Any) -> int:
+        descriptor = real(*about, **named)
+        inherited.append(os.dup(descriptor))
+        return descriptor
+
+    with monkeypatch.context() as patch:
+        patch.setattr(locks_file.os, "open", fork_then)
+        assert ours.take(GPU) is not None
+    ours.give_back()
+    assert len(inherited) > 2
+    assert theirs.take(GPU) is not None
+    for descriptor in inherited:
+        os.close(descriptor)
 
 
 def test_virtual_devices_are_locked_only_in_a_named_folder(folder: Path) -> None:
