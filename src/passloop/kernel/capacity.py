@@ -60,12 +60,7 @@ def on_pool_opened(state: State, event: PoolOpened) -> Refusal | None:
 
 def on_devices_seen(state: State, event: DevicesSeen) -> None:
     """Devices were looked at: some may be vetoed, quarantined, lost or back."""
-    before = {d.uuid: (d.state, d.usable, d.vram) for d in state.devices.devices.values()}
-    state.devices.observe(event.devices, complete=event.complete)
-    after = {d.uuid: (d.state, d.usable, d.vram) for d in state.devices.devices.values()}
-    state.touch_pool(state.devices.name)
-    if before != after:
-        state.stir()
+    state.see(event.devices, complete=event.complete)
 
 
 def on_quarantine_released(state: State, event: QuarantineReleased) -> Refusal | None:

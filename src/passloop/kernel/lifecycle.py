@@ -77,13 +77,14 @@ def on_started(state: State, event: Started) -> None:
 
 
 def on_start_refused(state: State, event: StartRefused) -> None:
-    """A device was not free after all: the task goes back to its place at no cost, the device takes what was seen."""
+    """A device was not free after all: the task goes back to its place at no cost. The device takes what was seen, also
+    where the attempt is over meanwhile: that is no word about it.
+    """
+    if event.seen:
+        state.see(event.seen, complete=False)
     attempt = _current(state, event.attempt, event.epoch)
     if attempt is None or attempt.state == "stray":
         return
-    if event.seen:
-        state.devices.observe(event.seen, complete=False)
-        state.touch_pool(state.devices.name)
     task = state.tasks[attempt.task]
     attempt.state = "ended"
     attempt.ended_at = state.now

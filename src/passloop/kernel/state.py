@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
 from .changes import Change
 from .device_pool import DEFAULT_WEIGHTS, DevicePool, Weights
 from .durations import Durations
-from .events import PoolKind
+from .events import DeviceSeen, PoolKind
 from .ids import AttemptId, PoolName
 from .instructions import Instruction
 from .lessons import Lessons
@@ -215,6 +215,15 @@ class State:
         is_moved, pool.parent = pool.parent is not above, above
         if is_moved or (isinstance(pool, RatePool) and pool.is_known is not was_known):
             self._recompile()
+
+    def see(self, seen: Iterable[DeviceSeen], *, complete: bool) -> None:
+        """Take in a look at devices; with `complete`, those not seen are lost. Who waits is tried if it changed any."""
+        before = {d.uuid: (d.state, d.usable, d.vram) for d in self.devices.devices.values()}
+        self.devices.observe(seen, complete=complete)
+        after = {d.uuid: (d.state, d.usable, d.vram) for d in self.devices.devices.values()}
+        self.touch_pool(self.devices.name)
+        if before != after:
+            self.stir()
 
     def shape(self, spec: TaskSpec) -> Shape:
         """The interned shape of a spec."""

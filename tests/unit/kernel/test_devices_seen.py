@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.builders import GIB, MINUTE, SECOND, VRAM, World, seen
+from passloop.kernel.events import StartRefused
+from passloop.kernel.tasks import TaskState
+from tests.support.builders import GIB, HOUR, MINUTE, SECOND, VRAM, World, seen
 
 
 def test_a_look_does_not_clear_a_device_that_an_attempt_called_faulty() -> None:
@@ -57,3 +59,16 @@ def test_when_several_devices_are_free_is_told_by_the_last_of_them() -> None:
     assert [blocker.until for blocker in world.machine.explain(task, world.now)] == [
         world.now + 10 * MINUTE + 10 * SECOND
     ]
+
+
+def test_what_was_seen_at_a_start_that_is_refused_counts_though_its_attempt_is_over() -> None:
+    """Told of a call that had just been lost with its worker; the next task was given that device."""
+    world = World(gpus=1)
+    first = world.submit(gpus=1)
+    attempt = world.rows.attempt_of(first)
+    world.end(first, "lost", engine_lost=True, retry_after=HOUR)
+    world.send(StartRefused(attempt.id, attempt.epoch, (world.taken(0),), "device is no longer free"))
+    second = world.submit(gpus=1)
+    assert world.state(second) is TaskState.READY
+    world.see(seen(0))
+    assert world.state(second) is TaskState.RUNNING
