@@ -233,7 +233,7 @@ class Judge:
         assert lacking <= set(report.unread) <= self.damage.hurt, (report.unread, lacking, self.damage.hurt)
         said = "\n".join(report.sentences())
         assert "Nothing" in said or all(table.replace("_", " ") in said for table in report.unread)
-        assert not (self.lost and f"{self.lost} batches" not in said)
+        assert not (self.lost and f"Last batches that could not be read: {self.lost:,};" not in said)
 
     def _next_task(self) -> int:
         row = self.known["journal"].get((self.newest,))
