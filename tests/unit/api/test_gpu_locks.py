@@ -15,19 +15,6 @@ from passloop.devices import locks as locks_file
 from passloop.devices.locks import DeviceLocks
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "locks"
-    made.mkdir()
-    made.chmod(0o1777)
-    return made
-
-
-@pytest.fixture
-def theirs(folder: Path) -> DeviceLocks:
-    return DeviceLocks("bbbb2222", folder)
-
-
 def test_a_holder_keeps_its_gpus_without_an_engine(folder: Path, theirs: DeviceLocks) -> None:
     engine = DeviceLocks("aaaa1111", folder)
     engine.take("GPU-a")

@@ -24,21 +24,8 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "locks"
-    made.mkdir()
-    made.chmod(0o1777)
-    return made
-
-
-@pytest.fixture
 def ours(folder: Path) -> DeviceLocks:
     return DeviceLocks("aaaa1111", folder)
-
-
-@pytest.fixture
-def theirs(folder: Path) -> DeviceLocks:
-    return DeviceLocks("bbbb2222", folder)
 
 
 def test_a_device_belongs_to_one_home_at_a_time(ours: DeviceLocks, theirs: DeviceLocks) -> None:

@@ -115,10 +115,8 @@ async def _rows(engine: Engine, after: int) -> list[JournalRow]:
 
 async def _first_of(engine: Engine, name: str, rows: Iterable[JournalRow]) -> int | None:
     """The first run of this name that these rows of the journal declared."""
-    for run in (run for row in rows for run in range(row.first_run, row.next_run)):
-        if await engine.read(lambda reader, run=run: _name(reader, run)) == name:  # type: ignore[misc]
-            return run
-    return None
+    runs = [run for row in rows for run in range(row.first_run, row.next_run)]
+    return await engine.read(lambda reader: next((run for run in runs if _name(reader, run) == name), None))
 
 
 def _name(reader: Reader, run: int) -> str | None:
