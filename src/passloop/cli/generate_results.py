@@ -12,10 +12,9 @@ from typing import Any
 from passloop.apps.errors import BadValue
 from passloop.apps.generate.call_times import call_times
 from passloop.apps.generate.dataset import Dataset, dataset_of_text
-from passloop.apps.generate.declaring import makes_files, newest_file_task, runs_of_dataset
+from passloop.apps.generate.declaring import makes_files, newest_file_task, run_made_of
 from passloop.apps.generate.export import export_dataset
 from passloop.apps.generate.gathering import UNANSWERED, gather_unit
-from passloop.apps.generate.parts import PartStore
 from passloop.apps.generate.report_html import report_html
 from passloop.apps.generate.row_view import row_view
 from passloop.apps.generate.settling import Settling
@@ -133,17 +132,14 @@ def _check_the_store_is_asked(reader: Reader, source: SourceView, dataset: Datas
     the same command wrote of a whole one.
     """
     run, out = source.row.run, dataset.out
-    told = PartStore(out).told(out) or {}
-    made_of = told.get("spec_hash"), told.get("rows")
-    runs = runs_of_dataset(reader, dataset.root)
-    maker = next((view.row.id for view, about in runs if (about.get("hash"), about.get("rows")) == made_of), None)
-    whose = "another spec" if maker is None else f"run {maker}"
+    maker = run_made_of(reader, dataset.root, Settling(dataset).spec_of_file)
+    whose = "another spec" if maker is None else f"run {maker.row.id}"
     other = f"{out} has the rows of {whose}, not those of run {run}"
     if _is_to_be_written(reader, source):
         raise CliError(other if out.exists() else f"{out} is not there yet", hint=f"passloop wait @{run}")
     if word.removeprefix("@") != str(run):
         hint = f"what the store has of run {run}: passloop export {run} -o FILE"
-        hint = hint if maker is None else f"passloop export {maker} -o FILE, or {hint}"
+        hint = hint if maker is None else f"passloop export {maker.row.id} -o FILE, or {hint}"
         raise CliError(other if out.exists() else f"{out} is not there", hint=hint)
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "live_run",
     "makes_files",
     "newest_file_task",
+    "run_made_of",
     "run_of_spec",
     "runs_of_dataset",
 ]
@@ -95,9 +96,13 @@ def runs_of_dataset(reader: Reader, root: str) -> Iterable[tuple[RunView, Mappin
 
 def run_of_spec(reader: Reader, dataset: Dataset) -> RunView | None:
     """The newest run of this very spec and number of rows."""
-    wanted = dataset.hash, dataset.spec.rows
-    runs = runs_of_dataset(reader, dataset.root)
-    return next((view for view, about in runs if (about.get("hash"), about.get("rows")) == wanted), None)
+    return run_made_of(reader, dataset.root, (dataset.hash, dataset.spec.rows))
+
+
+def run_made_of(reader: Reader, root: str, made_of: tuple[object, object]) -> RunView | None:
+    """The newest run of a dataset that is of the spec with this hash, and of so many rows."""
+    runs = runs_of_dataset(reader, root)
+    return next((view for view, about in runs if (about.get("hash"), about.get("rows")) == made_of), None)
 
 
 def file_task_key(run: int | str) -> str:

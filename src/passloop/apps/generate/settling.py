@@ -140,8 +140,13 @@ class Settling:
     @property
     def is_of_this_spec(self) -> bool:
         """Whether the file is there and of this very spec and number of rows, whichever of them it has."""
+        return self.spec_of_file == (self._dataset.hash, self._dataset.spec.rows)
+
+    @property
+    def spec_of_file(self) -> tuple[object, object]:
+        """The hash of the spec that the file is of, and how many rows that wanted; None where it says none."""
         told = self._parts.told(self._dataset.out) or {}
-        return (told.get("spec_hash"), told.get("rows")) == (self._dataset.hash, self._dataset.spec.rows)
+        return told.get("spec_hash"), told.get("rows")
 
     def written(self) -> Settled | None:
         """What the file says of itself, if it is that of the whole dataset and these very cells; late parts are
