@@ -6,7 +6,7 @@ follow the autotuner's pool: 0.6 x free memory fraction + 0.4 x idle fraction, h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,7 +15,7 @@ from .events import DeviceSeen, Foreign
 from .ids import AttemptId
 from .resources import GPU, DeviceAsk, Grant
 
-__all__ = ["DEFAULT_WEIGHTS", "Device", "DevicePool", "DeviceState", "Spare", "Weights"]
+__all__ = ["DEFAULT_WEIGHTS", "Device", "DevicePool", "DeviceState", "Spare", "Weights", "is_balanced"]
 
 BALANCE_PERCENT = 80
 USABLE_PERCENT = 80
@@ -295,12 +295,12 @@ def _neighbourhoods(able: list[Device], count: int) -> list[list[Device]]:
 def _balanced(able: list[Device], count: int) -> list[Device] | None:
     """The first `count` devices whose free VRAM lies within 80 % of each other, keeping the order given."""
     chosen = able[:count]
-    if _is_balanced(chosen):
+    if is_balanced(chosen):
         return chosen
     by_memory = sorted(able, key=lambda d: -d.usable)
     for start in range(len(by_memory) - count + 1):
         window = by_memory[start : start + count]
-        if _is_balanced(window):
+        if is_balanced(window):
             return window
     return None
 
@@ -311,6 +311,7 @@ def _could_balance(able: list[Device], count: int) -> bool:
     return any(low * 100 >= high * BALANCE_PERCENT for low, high in zip(sizes, sizes[count - 1 :], strict=False))
 
 
-def _is_balanced(devices: list[Device]) -> bool:
+def is_balanced(devices: Sequence[Device]) -> bool:
+    """Whether the VRAM that is usable on each lies within 80 % of each other's."""
     memory = [device.usable for device in devices]
     return min(memory) * 100 >= max(memory) * BALANCE_PERCENT

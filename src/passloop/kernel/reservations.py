@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
 from .cooldowns import Gate
-from .device_pool import Device
+from .device_pool import Device, is_balanced
 from .ends import NOBODY, NOW, EndKey, Ends, Leftover
 from .events import PoolKind
 from .ids import PoolName
@@ -118,7 +118,7 @@ def plan(
 
 def renew(state: State, task: Task, earlier: Sequence[Room], ends: Ends) -> Reservation | None:
     """The same reservation with each device that became unusable replaced, and with what its pools draw on by now,
-    since their parents may be others; None if that cannot be done.
+    since their parents may be others; None if that cannot be done. Devices that are to be alike are chosen together.
     """
     reservation = task.reservation
     assert reservation is not None
@@ -133,9 +133,11 @@ def renew(state: State, task: Task, earlier: Sequence[Room], ends: Ends) -> Rese
         return reservation
     devices = state.devices.devices
     kept = tuple(g for g in reservation.allocation.devices if devices[g.uuid].could_serve(ask))
-    if len(kept) == len(reservation.allocation.devices):
+    alike = ask.balance and ask.count > 1
+    is_whole = len(kept) == len(reservation.allocation.devices)
+    if is_whole and not (alike and not is_balanced([devices[grant.uuid] for grant in kept])):
         return reservation
-    grants = _first_to_free(state, ask, earlier, ends, kept)
+    grants = _first_to_free(state, ask, earlier, ends, () if alike else kept)
     if grants is None:
         return None
     old = reservation.allocation
@@ -243,7 +245,7 @@ def _first_to_free(
     wanted = (1 if ask.share else ask.count) - len(kept)
     if len(candidates) < wanted:
         return None
-    if ask.balance and ask.count > 1 and not kept:
+    if ask.balance and ask.count > 1:
         return _balanced_first(state, [c[3] for c in candidates], wanted)
     return (*kept, *(c[3] for c in candidates[:wanted]))
 

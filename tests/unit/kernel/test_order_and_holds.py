@@ -9,7 +9,7 @@ from passloop.kernel.events import Cancelled, DrainChanged, Started
 from passloop.kernel.instructions import Stop
 from passloop.kernel.lifecycle import GOES_ON
 from passloop.kernel.tasks import RetryBudgets, TaskState
-from tests.support.builders import GIB, HOUR, MINUTE, SECOND, World, ask, seen
+from tests.support.builders import GIB, HOUR, MINUTE, SECOND, VRAM, World, ask, seen
 
 READY, RUNNING, HELD = TaskState.READY, TaskState.RUNNING, TaskState.HELD
 
@@ -174,12 +174,27 @@ def test_a_lost_device_of_a_reservation_is_replaced() -> None:
     world = World(gpus=3)
     world.submit_many(gpus=1, n=3)
     both = world.submit(gpus=2, patience=0)
-    names = {grant.uuid for grant in world.row(both).reservation.allocation.devices}  # type: ignore[union-attr]
-    lost = next(iter(sorted(names)))
+    lost = min(reserved_devices(world, both))
     world.see(*(device for device in world.inventory if device.uuid != lost))
-    renewed = {grant.uuid for grant in world.row(both).reservation.allocation.devices}  # type: ignore[union-attr]
+    renewed = reserved_devices(world, both)
     assert lost not in renewed
     assert len(renewed) == 2
+
+
+def test_devices_of_a_reservation_that_are_alike_no_more_are_chosen_anew() -> None:
+    world = World(gpus=3)
+    world.submit(gpus=1, limit=3 * HOUR)
+    world.submit_many(gpus=1, n=2, limit=HOUR)
+    both = world.submit(gpus=2, vram=8 * GIB, balance=True, patience=0)
+    assert reserved_devices(world, both) == {"GPU-1", "GPU-2"}
+    world.see(seen(0), seen(1, usable_mib=VRAM // 2), seen(2))
+    assert reserved_devices(world, both) == {"GPU-0", "GPU-2"}
+    world.see(seen(0, usable_mib=VRAM // 4), seen(1, usable_mib=VRAM // 2), seen(2))
+    assert not world.reserved(both), "no two are alike now, and it keeps none"
+
+
+def reserved_devices(world: World, task: int) -> set[str]:
+    return {grant.uuid for grant in world.row(task).reservation.allocation.devices}  # type: ignore[union-attr]
 
 
 def test_a_head_that_could_not_fit_an_empty_box_delays_nobody() -> None:
