@@ -341,8 +341,8 @@ class State:
             shape.compile(self._compile(spec))
 
     def pool_names(self, mask: int) -> list[str]:
-        """The names of the pools in a mask."""
-        names = [pool.name for pool in self.pools.values() if mask >> pool.bit & 1]
+        """The names of the pools in a mask: by name, since a machine that was restored has pools in another order."""
+        names = sorted(pool.name for pool in self.pools.values() if mask >> pool.bit & 1)
         if mask >> self.devices.bit & 1:
             names.append(GPU)
         if mask >> self.node.bit & 1:

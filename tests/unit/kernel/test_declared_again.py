@@ -85,3 +85,16 @@ def test_what_is_reserved_of_a_pool_that_got_a_parent_is_told_of_the_parent_too(
     assert dict(reservation.allocation.amounts) == {"model": 2, "provider": 2}
     world.finish(first)
     assert world.running == [head]
+
+
+def test_what_is_reserved_is_named_in_the_same_words_after_a_restart() -> None:
+    world = World(gpus=0)
+    world.declare("model", PoolKind.LIMIT, 4)
+    world.submit(ask(model=2), driver="calls", limit=HOUR)
+    world.declare("all", PoolKind.LIMIT, 4)
+    world.declare("model", PoolKind.LIMIT, 4, parent="all")
+    world.submit(ask(model=4), driver="calls", patience=0)
+    later = world.submit(ask(model=2), driver="calls", limit=2 * HOUR)
+    (why,) = world.machine.explain(later, world.now)
+    assert why.pool == "all, model"
+    assert world.restored().explain(later, world.now) == (why,)
