@@ -122,7 +122,8 @@ def listen_on_loopback(*ports: int) -> socket.socket:
     """A socket that listens on 127.0.0.1, on the first of these ports that is free (0: any). Raises `OSError`."""
     taken = OSError(errno.EADDRINUSE, "the port is taken")
     for port in ports:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # asyncio lets answers go out at once (TCP_NODELAY) only where the socket says that it speaks TCP.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((LOOPBACK, port))

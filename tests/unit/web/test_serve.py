@@ -14,6 +14,7 @@ import uvicorn
 
 from passloop.web import auth
 from passloop.web.auth import peer_uid
+from tests.support.paged import paged
 from tests.support.served import served
 
 
@@ -87,5 +88,18 @@ async def test_two_requests_share_a_connection(tmp_path: Path) -> None:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             size = int(head.split("content-length:")[1].split()[0])
             assert b"schema_version" in await reader.readexactly(size)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_the_page_sends_what_it_has_at_once(tmp_path: Path) -> None:
+    """Else the body of each answer waits some 40 ms until the browser has acknowledged its head."""
+    async with paged(tmp_path) as page:
+        _, writer = await page.connect()
+        await page.get("/status")
+        accepted = [link for link in psutil.Process().net_connections("inet") if link.laddr[1:] == (page.port,)]
+        (number,) = (link.fd for link in accepted if link.status == "ESTABLISHED")
+        with socket.socket(fileno=os.dup(number)) as ours:
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         writer.close()
         await writer.wait_closed()
