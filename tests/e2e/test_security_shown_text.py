@@ -22,24 +22,26 @@ from tests.support.store_rows import SPEC, a_batch, a_run, a_task, an_attempt
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u009b31m\u202efdp.exe\r<script>alert(1)</script>'\"&"
 TRICKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-WORDS = [["ls"], ["show", "1"], ["show", "2"], ["why", "2"], ["report", "1"], ["ls", "key:*"]]
+WORDS = [["ls"], ["show", "1"], ["show", "2"], ["why", "2"], ["why", "3"], ["report", "1"], ["ls", "key:*"]]
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """A failed task and a queued one with the worst of texts in every field, and no engine."""
+    """A failed task, a queued and a succeeded one with the worst of texts in every field, and no engine."""
     home = Home(tmp_path / "home")
     home.prepare()
     store = Store.open(home)
     ended = {"state": TaskState.FAILED, "outcome": OutcomeKind.FAILURE, "attempts": 1, "started_at": 1, "ended_at": 2}
+    good = ended | {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS}
     rows = [a_task(1, key=EVIL, group=EVIL, message=EVIL, **ended), a_task(2, group=EVIL, message=EVIL)]
+    rows += [a_task(3, group=EVIL, **good)]
     payload = {"name": EVIL, "command": [EVIL, EVIL], "cwd": f"/{EVIL}", "params": {EVIL: EVIL}, "env": {EVIL: EVIL}}
     about = json.dumps({"kind": EVIL, "axes": [EVIL]})
     outcome = Outcome(OutcomeKind.FAILURE, 1, message=EVIL)
     changes = [a_run(name=EVIL, group=EVIL, about=about)]
     changes += [TaskAdded(row, SPEC, json.dumps(payload | {"index": 1, "line": EVIL}), ()) for row in rows]
     changes += [AttemptChanged(an_attempt(1, state="ended", ended_at=2, outcome=outcome))]
-    store.commit(a_batch(changes, results=((1, json.dumps({EVIL: EVIL})),)))
+    store.commit(a_batch(changes, results=tuple((task, json.dumps({EVIL: EVIL})) for task in (1, 3))))
     store.close()
     folder = home.runs / "1" / "1" / "1"
     folder.mkdir(parents=True)

@@ -66,9 +66,9 @@ def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> 
             raise CliError(f"{path} cannot be written: {refused.strerror}", hint="passloop report --out FILE") from None
         streams.say(f"written: {path}")
     for line in summary.lines():
-        streams.emit(line)
+        streams.emit(streams.clean(line))
     for model in times.models:
-        streams.emit(model.line())
+        streams.emit(streams.clean(model.line()))
 
 
 def export_run(home: str, word: str, out: str | None, form: str | None) -> None:

@@ -1,6 +1,7 @@
 """Where the command line writes: data on stdout, talk on stderr, JSON documents, colours, closed pipes.
 
-It decides once per stream whether colours are wanted; it never reads and never decides what to say.
+It decides once per stream whether colours are wanted, and lets no code but our colours reach a terminal; it never
+reads and never decides what to say.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 import sys
 from typing import Any, TextIO
@@ -21,6 +23,7 @@ __all__ = [
     "clean",
     "colour_wanted",
     "emit",
+    "emit_data",
     "emit_json",
     "fill_closed",
     "flush",
@@ -44,6 +47,11 @@ COLOURS = {
     "dim": "2",
     "bold": "1",
 }
+_CODE = re.compile(
+    rf"(?!\x1b\[(?:0|{'|'.join(COLOURS.values())})m)"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+"""What tells a terminal more than a character, a line or a tab, but for our own colours."""
 _choice = ""
 
 
@@ -76,19 +84,24 @@ def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
 
 
 def emit(text: str = "") -> None:
-    """Write one line of data to stdout."""
+    """Write one line for people to stdout. What it quotes may be anything: codes in it become blanks."""
+    _write(_CODE.sub(" ", text) + "\n")
+
+
+def emit_data(text: str) -> None:
+    """Write what programs read to stdout, as it is."""
     _write(text + "\n")
 
 
 def emit_json(document: Any) -> None:
     """Write one JSON document to stdout."""
-    _write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    emit_data(json.dumps(document, ensure_ascii=False, indent=2))
 
 
 def say(text: str) -> None:
-    """Write one line of talk to stderr."""
+    """Write one line of talk to stderr. What it quotes may be anything: codes in it become blanks."""
     flush()
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_CODE.sub(" ", text) + "\n")
 
 
 def flush() -> None:

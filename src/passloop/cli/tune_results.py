@@ -80,7 +80,7 @@ def export_study(home: str, found: StudyRun, out: str | None, form: str | None, 
     elif chosen == "parquet":
         raise CliError("Parquet goes to a file", hint="passloop export RUN --format parquet -o trials.parquet")
     else:
-        streams.emit(data.decode().rstrip("\n"))
+        streams.emit_data(data.decode().rstrip("\n"))
 
 
 def rescore(home: str, word: str, spec: str | None, *, as_json: bool) -> int:

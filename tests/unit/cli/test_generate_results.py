@@ -10,7 +10,7 @@ import pytest
 from passloop.apps.generate.dataset import Dataset, dataset_of_text
 from passloop.apps.generate.expander import declared_of
 from passloop.cli.exits import CliError
-from passloop.cli.generate_results import export_run
+from passloop.cli.generate_results import export_run, report_run
 from passloop.drivers.calls.endpoints import declarations
 from passloop.engine.retrying import retry
 from passloop.kernel.events import GroupHeld
@@ -88,3 +88,17 @@ async def test_rows_of_a_run_whose_files_task_was_removed_are_had_unless_cells_a
         failed = await engine.read(lambda reader: reader.task_ids(TaskFilter(runs=(run,), states=("failed",))))
         await retry(engine, [TaskId(task) for task in failed])
         assert refused(tmp_path, "1", out) == (f"{tmp_path / 'made.parquet'} is not there yet", "passloop wait @1")
+
+
+async def test_what_an_endpoint_said_is_reported_on_one_line_without_codes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = Fault(status=400, body="\x1b]0;owned\x07\x1b[2J\u009b31m\u202efdp\r\nnothing lacks")
+    async with generating(tmp_path, Script(default=ModelScript(latency=0, faults=(said,)))) as stand:
+        made = stand.dataset(rows=1)
+        await stand.make(made)
+        report_run(str(tmp_path / "home"), made, None, files=False)
+    told = capsys.readouterr().out
+    assert "fdp" in told
+    assert all(line.isprintable() for line in told.splitlines())
+    assert not any(line.startswith("nothing lacks") for line in told.splitlines())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from passloop.cli import streams
 from passloop.cli.terminal_text import LONGEST_WAIT, TerminalText
 
 TRICKS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+COLOUR = re.compile("\x1b\\[(?:0|[1-3]|3[1-6])m")
 PARTS = ["\x1b", "[", "]", "0;t", "\x07", "\\", "31", "m", "\x9b", "P", "\u202e", "a", "ü", "\n", "(", "B", "\x00", " "]
 texts = st.lists(st.sampled_from(PARTS), max_size=25).map("".join).map(str.encode)
 odd_bytes = st.lists(st.sampled_from([b"\xc2", b"\x07", b"\x9b", b"\x1b", b"[", b"2J", b"\xe2\x80", b"\xae"])).map(
@@ -62,3 +66,22 @@ def test_no_code_reaches_a_terminal(pieces: list[bytes]) -> None:
 def test_how_output_is_cut_makes_no_difference(pieces: list[bytes]) -> None:
     text = TerminalText()
     assert b"".join(text.feed(piece) for piece in pieces) == TerminalText().feed(b"".join(pieces))
+
+
+@given(texts)
+def test_no_code_gets_past_the_streams_but_our_own_colours(raw: bytes) -> None:
+    text = raw.decode()
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        streams.emit(f"\x1b[31mred\x1b[0m {text}")
+        streams.say(text)
+    red, space, rest = out.getvalue().partition(" ")
+    assert (red, space) == ("\x1b[31mred\x1b[0m", " ")
+    assert rest == err.getvalue()
+    assert not TRICKS.search(COLOUR.sub("", rest)), "a colour alone gets through"
+
+
+def test_text_of_several_lines_and_tabs_is_said_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    streams.emit("a\n\tü 漢\n")
+    streams.emit_data("\x1b[2J\u202e")
+    assert capsys.readouterr().out == "a\n\tü 漢\n\n\x1b[2J\u202e\n"

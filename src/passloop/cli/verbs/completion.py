@@ -47,7 +47,7 @@ def command(ctx: click.Context, *, shell: str) -> None:
     from click.shell_completion import ShellComplete, get_completion_class
 
     if shell == "bash":
-        streams.emit(_BASH)
+        streams.emit_data(_BASH)
         return
     found = get_completion_class(shell)
     assert found is not None
@@ -58,4 +58,4 @@ def command(ctx: click.Context, *, shell: str) -> None:
         def source(self) -> str:
             return ShellComplete.source(self)
 
-    streams.emit(_Script(ctx.find_root().command, {}, "passloop", "_PASSLOOP_COMPLETE").source())
+    streams.emit_data(_Script(ctx.find_root().command, {}, "passloop", "_PASSLOOP_COMPLETE").source())

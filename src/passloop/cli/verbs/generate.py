@@ -113,7 +113,7 @@ def _tell(made: Generate, ended: Ended, *, as_json: bool) -> int:
         streams.emit_json(summary.document(made.run))
     else:
         for line in summary.lines():
-            streams.emit(line)
+            streams.emit(streams.clean(line))
     return summary.exit_code
 
 

@@ -133,4 +133,4 @@ def _emit_lines(tasks: list[dict[str, Any]]) -> None:
     import json
 
     for task in tasks:
-        streams.emit(json.dumps(task, ensure_ascii=False))
+        streams.emit_data(json.dumps(task, ensure_ascii=False))

@@ -139,7 +139,7 @@ def _import(path: str) -> int:
     except OSError as refused:
         raise CliError(f"{path} cannot be read: {refused.strerror}", hint="passloop tune --import task.json") from None
     found = imported(data, name=path)
-    streams.emit(found.spec.rstrip("\n"))
+    streams.emit_data(found.spec.rstrip("\n"))
     for line in found.dropped:
         streams.say(f"dropped: {streams.clean(line)}")
     for line in found.wrong:

@@ -53,7 +53,7 @@ def _emit_blocker(blocker: dict[str, Any]) -> None:
 
 
 def _emit_end(task: dict[str, Any]) -> None:
-    text = streams.clean(str(task.get("message") or "")) or result_text(task)
+    text = streams.clean(str(task.get("message") or "") or result_text(task))
     if task["state"] in FINAL and text:
         streams.emit(f"  {text}")
     if task["state"] == "failed" and task.get("attempt"):
