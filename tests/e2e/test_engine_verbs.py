@@ -21,12 +21,12 @@ def test_up_returns_when_the_socket_answers_and_twice_is_fine(box: Box) -> None:
     assert second.json()["engine"]["pid"] == box.engine_pid()
 
 
-LOWER = 'ulimit -Sn 300; exec "$0" -m passloop.cli "$@"'
-LIMIT = ["sh", "-c", "ulimit -Sn"]
+LOWER = 'umask 0027; ulimit -Sn 300; exec "$0" -m passloop.cli "$@"'
+LIMIT = ["sh", "-c", "ulimit -Sn; umask"]
 
 
 def with_few_files(box: Box, *words: str) -> str:
-    """What a command says that was started with a soft limit of 300 open files."""
+    """What a command says that was started with a soft limit of 300 open files, and with a umask."""
     line = ["sh", "-c", LOWER, sys.executable, *words]
     return subprocess.run(line, env=box.environment, capture_output=True, text=True, timeout=40, check=True).stdout
 
@@ -35,18 +35,18 @@ def soft_limit_of(pid: int) -> int:
     return resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]
 
 
-def test_an_engine_opens_as_many_files_as_it_may_and_tasks_get_the_limit_of_their_user(box: Box) -> None:
+def test_an_engine_opens_as_many_files_as_it_may_and_tasks_get_limit_and_umask_of_its_starter(box: Box) -> None:
     with_few_files(box, "up")
     engine = box.engine_pid()
     assert engine is not None
     assert soft_limit_of(engine) == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     (task,) = box.submit("--", *LIMIT)
     box.run("wait", str(task))
-    assert box.run("logs", str(task)).out == "300\n"
+    assert box.run("logs", str(task)).out == "300\n0027\n"
 
 
-def test_a_command_that_is_the_engine_itself_gives_its_tasks_their_users_limit_too(box: Box) -> None:
-    assert with_few_files(box, "run", "--", *LIMIT).startswith("300\n")
+def test_a_command_that_is_the_engine_itself_gives_its_tasks_limit_and_umask_of_its_user_too(box: Box) -> None:
+    assert with_few_files(box, "run", "--", *LIMIT).startswith("300\n0027\n")
 
 
 def test_many_at_once_start_one_engine(box: Box) -> None:

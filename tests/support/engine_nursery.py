@@ -65,7 +65,6 @@ def fork_engine(link: socket.socket, order: dict[str, Any], ready: int) -> int:
 def be_engine(home: str, environ: dict[str, str], ready: int) -> None:
     """Be the engine of `home`, in a session of its own as the daemon is."""
     os.setsid()
-    os.umask(0o077)
     os.set_inheritable(ready, False)
     os.environ.clear()
     os.environ.update(environ)

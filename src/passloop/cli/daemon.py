@@ -1,6 +1,7 @@
 """The daemon's process: `python -m passloop.cli.daemon HOME`, started by `launching.start_daemon`.
 
 It tells through descriptor 3, in one line, whether it came up; from then on its words go to `daemon.log` in the home.
+The umask stays that of the starter, for what tasks write; files of the home have modes of their own, whatever it is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ _LARGEST_LOG = 4 * 2**20
 def main(home: str) -> int:
     """Be the engine of `home` until told to go down."""
     os.chdir("/")
-    os.umask(0o077)
     os.set_inheritable(READY_FD, False)
     try:
         serve(home, dict(os.environ), on_ready=lambda: _ready(home))
