@@ -105,6 +105,11 @@ class Home:
             ) from error
         self.check(magic=magic)
 
+    def make_runs(self) -> None:
+        """Make the folder of runs with mode 0700: those between it and an attempt's own are made by the umask."""
+        with contextlib.suppress(OSError):  # it is there, or the disk is full: then the first attempt makes it
+            self.runs.mkdir(mode=0o700)
+
     def check(self, *, magic: Callable[[Path], int] | None = None) -> None:
         """Refuse a home that others own or may change, or that lies on a network. Raises `HomeRefused`."""
         try:

@@ -127,6 +127,7 @@ async def _opened(stack: AsyncExitStack, home: Home, settings: EngineSettings) -
     """The engine on this home, served; `stack` closes it in the right order."""
     home.prepare()
     stack.enter_context(HomeLock(home))
+    home.make_runs()
     store = Store.open(home)
     stack.callback(store.close)
     engine = compose(store, settings)

@@ -48,6 +48,20 @@ def shell(script: str, *, gpus: int = 0) -> Submitted:
 ENVIRONMENT = (("e", '{"PATH": "/usr/bin:/bin"}'),)
 
 
+async def test_what_attempts_write_is_private_in_a_home_that_others_can_read(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    os.chmod(tmp_path, 0o755)
+    before = os.umask(0)
+    try:
+        async with open_host(tmp_path, SETTINGS) as host:
+            answer = await host.engine.submit(shell("echo > $PASSLOOP_OUT/file"), environments=ENVIRONMENT)
+            assert await host.engine.wait_final(answer.tasks, timeout_ms=30_000)
+    finally:
+        os.umask(before)
+    assert home.runs.stat().st_mode & 0o777 == 0o700
+    assert (home.runs / "1" / "1" / "1" / "out" / "file").exists()
+
+
 async def test_a_real_process_sees_its_gpus_and_leaves_results(tmp_path: Path) -> None:
     script = r"""echo \"{\\\"gpus\\\": \\\"$CUDA_VISIBLE_DEVICES\\\"}\" > $PASSLOOP_OUT/metrics.json"""
     async with open_host(tmp_path / "home", SETTINGS) as host:
