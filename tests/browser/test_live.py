@@ -9,6 +9,14 @@ from tests.support.browsing import Visit, visits
 from tests.support.command_line import Box, Gate
 
 SECOND = 1_000
+HIDING = """
+let hidden = true;
+Object.defineProperty(document, "hidden", { get: () => hidden });
+window.turn = (away) => {
+  hidden = away;
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+"""
 GROWS = """() => new Promise((done) => {
   const bar = document.querySelector(".lane rect.bar-busy");
   const first = Number(bar.getAttribute("width"));
@@ -46,6 +54,35 @@ def test_output_is_followed_as_it_is_written(visit: Visit, home: Box) -> None:
     visit.page.get_by_role("searchbox", name="Look for").fill("LAST")
     visit.see("1 of 1")
     assert visit.page.locator(".log .row.hit").count() == 1
+
+
+def front(tabs: list[Any], place: int) -> Any:
+    """The tab at this place in front of the others: it alone is seen, and live."""
+    seen = tabs[place]
+    for tab in tabs:
+        tab.evaluate("away => turn(away)", tab is not seen)
+    seen.locator(".connection.live").wait_for()
+    return seen
+
+
+def test_seven_tabs_are_live_when_they_are_seen(visit: Visit, home: Box) -> None:
+    """A browser keeps six connections to one address for all its tabs; the output of a task takes one more."""
+    gate = Gate(home.folder, "tabs")
+    (task,) = home.submit("--", *gate.command("echo last"))
+    gate.wait_started()
+    visit.context.add_init_script(HIDING)
+    base, tabs = visit.page.url.partition("#")[0], []
+    for place in (*[f"#/tasks/{task}"] * 5, *["#/now"] * 2):
+        tabs.append(visit.context.new_page())
+        tabs[-1].goto(base + place, timeout=10_000)
+        front(tabs, -1)
+    home.submit("--hold", "--name", "while-hidden", "--", "true")
+    front(tabs, 5).get_by_text("while-hidden").first.wait_for()
+    gate.open()
+    home.run("wait", str(task))
+    for place in (0, 4):
+        front(tabs, place).locator(".log .row", has_text="last").wait_for()
+        assert tabs[place].locator(".log .row").count() == 2, "each line once"
 
 
 def test_the_page_goes_on_after_the_daemon_was_killed_and_started_again(browser: Any, lone: Box) -> None:

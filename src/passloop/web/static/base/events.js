@@ -1,5 +1,6 @@
 // The engine's events as they are committed. Comes back by itself, after the last event that it has seen, so that
-// nothing is lost or told twice; says at any time whether the page is live.
+// nothing is lost or told twice; says at any time whether the page is live. A browser has six connections to one address
+// for all its tabs, so a page keeps one only while it can be seen.
 import { admitted, get, query } from "./api.js";
 import { signal } from "./signal.js";
 
@@ -23,10 +24,11 @@ export function onEvent(each) {
   return () => listeners.delete(each);
 }
 
-/** Connect, and stay connected. */
+/** Connect, and stay connected while the page can be seen. */
 export function connect() {
   clearTimeout(again);
   source?.close();
+  if (document.hidden) return;
   source = new EventSource(`/api/v1/events${query({ form: "ranges", after: last })}`);
   source.onopen = opened;
   source.onmessage = arrived;
@@ -88,4 +90,10 @@ function tell(event) {
   for (const each of [...listeners]) each(event);
 }
 
+function turned() {
+  if (connection.get() === "live") connection.set("connecting");
+  connect();
+}
+
+document.addEventListener("visibilitychange", turned);
 addEventListener("online", () => connection.get() === "lost" && connect());

@@ -1,5 +1,5 @@
 // The output of an attempt as it is written: the end of what there is, then every byte that comes, once. Goes on after a
-// lost connection where it was.
+// lost connection, and after a time in which nobody could see it, where it was.
 import { query } from "../../base/api.js";
 import { onEvent } from "../../base/events.js";
 import { useEffect, useRef, useState } from "../../base/html.js";
@@ -15,7 +15,10 @@ export function useFollowed(task, attempt, stream, bytes = FIRST_BYTES) {
   useEffect(() => {
     own.current = follow({ task, attempt, stream, bytes }, setShown);
     const stop = onEvent((event) => event === null && own.current.resume());
+    const turned = () => document.hidden && own.current.rest();
+    document.addEventListener("visibilitychange", turned);
     return () => {
+      document.removeEventListener("visibilitychange", turned);
       stop();
       own.current.stop();
     };
@@ -25,11 +28,12 @@ export function useFollowed(task, attempt, stream, bytes = FIRST_BYTES) {
 
 function follow({ task, attempt, stream, bytes }, setShown) {
   const root = `/api/v1/tasks/${task}/log`;
-  const abort = new AbortController();
   const text = logText();
   const at = { from: 0, offset: null, state: "reading" };
+  let abort = new AbortController();
   let timer = 0;
   let busy = false;
+  let over = false;
 
   function draw() {
     clearTimeout(timer);
@@ -52,8 +56,9 @@ function follow({ task, attempt, stream, bytes }, setShown) {
   }
 
   async function go() {
-    if (busy) return;
+    if (busy || document.hidden) return;
     busy = true;
+    abort = new AbortController();
     try {
       if (at.offset === null) await begin();
       const reply = await fetch(`${root}/follow${query({ stream, attempt, offset: at.offset })}`, { signal: abort.signal });
@@ -71,14 +76,19 @@ function follow({ task, attempt, stream, bytes }, setShown) {
       at.state = "broken";
     }
     busy = false;
-    if (!abort.signal.aborted) draw();
+    if (!over) draw();
   }
 
-  function stop() {
-    clearTimeout(timer);
+  function rest() {
     abort.abort();
   }
 
+  function stop() {
+    over = true;
+    clearTimeout(timer);
+    rest();
+  }
+
   go();
-  return { stop, resume: () => at.state === "broken" && go() };
+  return { rest, stop, resume: () => at.state !== "ended" && go() };
 }
