@@ -184,6 +184,7 @@ def test_p05_a_copy_of_the_store_finds_what_runs_in_its_own_home_and_in_no_other
     with HomeLock(eight.home):
         report = repair(eight.home, id_by_attempts=id_by_attempts)
     assert (report.is_foreign, report.held, report.lost_batches > 0) == (False, (), True)
+    assert report.held_running == tuple(sorted(before))
     assert nursery.engine(eight.home.path, eight.environ).wait_ready()
     assert running(eight) == before
     eight.open_gate(EIGHT)

@@ -130,11 +130,15 @@ class Judge:
     def _check_tasks(self, tasks: dict[int, dict[str, Any]]) -> None:
         found = {task: named("tasks", row) for (task,), row in self.found["tasks"].items()}
         assert found.keys() == tasks.keys(), f"tasks: {sorted(found.keys() ^ tasks.keys())[:9]}"
-        held = set()
+        held, held_running = set(), set()
         for task, row in tasks.items():
             expected = dict(row, attempts=max(row["attempts"], self._last_epoch(task)))
             if row["state"] in STARTABLE and task in self.live:
                 expected["state"] = self.live[task]["state"]
+            if expected["state"] in LIVE and self._may_have_ended(task):
+                held_running.add(task)
+                assert found[task]["message"], f"task {task} starts no more and nobody says why"
+                expected |= {"held": 1, "message": found[task]["message"]}
             if self._must_be_held(task, row) or self._came_after_what_is_gone(row, tasks):
                 held.add(task)
                 assert found[task]["message"], f"task {task} is held and nobody says why"
@@ -142,6 +146,14 @@ class Judge:
                 expected["message"] = found[task]["message"]
             assert found[task] == expected, f"task {task}: {expected} became {found[task]}"
         assert set(self.report.held) == held
+        assert set(self.report.held_running) == held_running
+
+    def _may_have_ended(self, task: int) -> bool:
+        """Whether what ran may be over by now: it goes on if it lives, and starts by itself in no case."""
+        if task not in self.live:
+            return False
+        attempt = (self.live[task]["id"],)
+        return bool(self.lost) or (task,) not in self.left["tasks"] or attempt not in self.left["attempts"]
 
     def _must_be_held(self, task: int, row: dict[str, Any]) -> bool:
         """What may have run, or whose command is gone, starts only when somebody says so."""

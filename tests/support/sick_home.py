@@ -76,7 +76,8 @@ which `test_p07_power_cut` cuts, or of an earlier version, whose migration `test
 
 def fill(store: Store, *, backup: bool, last: str) -> None:
     """Runs 1 to 3, one with units and one that waits for them, then a checkpoint; runs 5 and 6, and more ends, are in
-    the log alone. Of two more with units one is cancelled since then, and one is over and removed.
+    the log alone. Of two more with units one is cancelled since then, and one is over and removed; task 87 ran then,
+    and is ready since.
     """
     for run in (1, 2, 3):
         store.commit(a_submission(EACH, run=run, first=(run - 1) * EACH + 1, payload=f'{{"name": "{"of a run" * 9}"}}'))
@@ -93,9 +94,13 @@ def fill(store: Store, *, backup: bool, last: str) -> None:
     gone = range(more + 2, more + 302)
     store.commit(a_submission(len(gone), run=9, first=gone[0], payload=f'{{"name": "{"x" * 99}"}}', **ENDED))
     store.remove_tasks(gone)
+    store.commit(a_batch([AttemptChanged(an_attempt(87, allocation=Allocation(0)))]))
+    store.commit(a_batch([TaskChanged(a_task(87, run=2, attempts=1, state=TaskState.RUNNING))]))
     store._writer.pragma("wal_checkpoint", "TRUNCATE")
     if backup:
         store.backup()
+    store.commit(a_batch([AttemptChanged(an_end(87, allocation=Allocation(0)))]))
+    store.commit(a_batch([TaskChanged(a_task(87, run=2, attempts=1, failures=1))]))
     store.commit(a_submission(EACH, run=5, first=gone[-1] + 1))
     _end(store, range(71, 86))
     store.commit(a_batch([AttemptChanged(an_attempt(86, allocation=Allocation(0)))]))

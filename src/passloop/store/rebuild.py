@@ -42,6 +42,7 @@ COMMITS_LOST = "what happened to it last was lost with the store; look at it, th
 HOME_LOST = "whose it was when it started was lost with the store, so it may run still; look at it, then release it"
 BEFORE_IT_LOST = "task {}, which it comes after, was lost with the store; look at what that left, then release it"
 RAN_ELSEWHERE = "it ran when its home was copied and may run there still; look at it, then release it"
+RAN_THEN = "it ran when this was stored; before it starts once more, look at it, then release it"
 PAYLOAD_LOST = "its command was lost with the store; remove it and submit it again"
 
 
@@ -53,6 +54,7 @@ class Rebuilt:
     from_backup: int
     lost_batches: int
     held: tuple[int, ...]
+    held_running: tuple[int, ...]
     held_runs: tuple[int, ...]
     missing: tuple[tuple[int, int], ...]
 
@@ -113,6 +115,7 @@ def _fill(
     restored = [int(row[0]) for row in tasks if row not in read]
     older = [int(row[0]) for row in tasks] if is_foreign else restored
     held = _hold_uncertain(connection, older, dict.fromkeys(strange, whose), lost=lost)
+    held_running = _hold_live(connection, [*older, *_tasks_of_restored(attempts, rows["attempts"])], lost=lost)
     certain = [] if lost or older else [int(row[0]) for row in rows["sources"]]
     held_runs = _hold_sources(connection, certain, COMMITS_LOST if lost else FROM_BACKUP)
     return Rebuilt(
@@ -120,6 +123,7 @@ def _fill(
         from_backup=len(restored),
         lost_batches=lost,
         held=held,
+        held_running=held_running,
         held_runs=held_runs,
         missing=_missing(connection, last.first_task, removed),
     )
@@ -285,6 +289,20 @@ def _hold_uncertain(
         connection.execute(statement("repair_hold_task"), (reason, task))
     connection.execute(statement("repair_insert_lost_payloads"))
     return tuple(sorted(reasons))
+
+
+def _tasks_of_restored(attempts: Iterable[Values], read: Iterable[Values]) -> list[int]:
+    """The tasks of attempts that are as the backup knew them: they may have ended, and others have followed, since."""
+    there = set(read)
+    return [int(row[1]) for row in attempts if row not in there]
+
+
+def _hold_live(connection: apsw.Connection, older: Sequence[int], *, lost: int) -> tuple[int, ...]:
+    """Hold, beside their attempts, tasks that may have ended since: what turns out not to live, such as each call,
+    would be started, and paid for, once more.
+    """
+    held = connection.execute(statement("repair_hold_live"), (RAN_THEN, bool(lost), encode_json(older)))
+    return tuple(sorted(int(str(task)) for (task,) in held))
 
 
 def _hold_sources(connection: apsw.Connection, certain: Sequence[int], reason: str) -> tuple[int, ...]:

@@ -36,9 +36,10 @@ class RepairReport:
     """What a repair found and did.
 
     `whole` means that nothing had to be done. `kept_in` holds the damaged files. `held` are the tasks that
-    wait for somebody to look at them and release them, `held_runs` the runs that bring no more tasks until
-    somebody does, `missing` the ranges of task ids that are gone (without those that users had removed, as far
-    as that can still be read). `unread` are the tables of which something could not be read, however much of it
+    wait for somebody to look at them and release them, `held_running` those that ran as far as is known: what lives of
+    them goes on, and nothing of them starts again until somebody does. `held_runs` are the runs that bring no more
+    tasks until somebody does, `missing` the ranges of task ids that are gone (without those that users had removed, as
+    far as that can still be read). `unread` are the tables of which something could not be read, however much of it
     the backup has, `unread_backup` those of the backup. `is_foreign` says that the store was a copy of another
     home's, and is this home's own now.
     """
@@ -49,6 +50,7 @@ class RepairReport:
     from_backup: int = 0
     lost_batches: int = 0
     held: tuple[int, ...] = ()
+    held_running: tuple[int, ...] = ()
     held_runs: tuple[int, ...] = ()
     missing: tuple[tuple[int, int], ...] = ()
     unread: tuple[str, ...] = ()
@@ -82,6 +84,9 @@ class RepairReport:
             lines.append(f"Tasks with these ids are gone: {spans}.")
         if self.held:
             lines.append(f"Tasks that are held: {len(self.held):,}. Look at them: passloop ls state:held")
+        if self.held_running:
+            number = len(self.held_running)
+            lines.append(f"Tasks that ran when this was stored: {number:,}. What lives goes on; what does not is held.")
         if self.held_runs:
             runs = " ".join(f"@{run}" for run in self.held_runs)
             number = len(self.held_runs)
@@ -130,6 +135,7 @@ def repair(home: Home, *, id_by_attempts: Callable[[Home], str | None] = _nobody
         from_backup=built.from_backup,
         lost_batches=built.lost_batches,
         held=built.held,
+        held_running=built.held_running,
         held_runs=built.held_runs,
         missing=built.missing,
         unread=salvaged.unread,

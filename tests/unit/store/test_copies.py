@@ -124,7 +124,7 @@ def test_an_older_copy_in_its_own_home_keeps_the_id_and_what_runs(home: Home, tm
     store.close()
     shutil.copyfile(copy, home.database)
     report = repair(home, id_by_attempts=id_by_attempts)
-    assert (report.is_foreign, report.held, report.lost_batches) == (False, (1, 2, 3), 1)
+    assert (report.is_foreign, report.held, report.held_running, report.lost_batches) == (False, (1, 2, 3), (4,), 1)
     assert id_of(home) == store.home_id
     assert machine_of(home).counts() == {"held": 3, "running": 1}
 

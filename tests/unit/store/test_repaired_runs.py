@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+
 import pytest
 
+from passloop.clock import SystemClock
+from passloop.drivers.calls.driver import CallDriver
+from passloop.drivers.processes.reattach import look
 from passloop.engine.capacity import declared_pools
+from passloop.engine.recovery import live_attempts
 from passloop.kernel import invariants
 from passloop.kernel.changes import (
     AttemptChanged,
@@ -15,18 +22,18 @@ from passloop.kernel.changes import (
     TaskChanged,
     UnitChanged,
 )
-from passloop.kernel.events import Cancelled, DrainChanged, Released, Started
-from passloop.kernel.ids import RunId, TaskId
+from passloop.kernel.events import Cancelled, DrainChanged, Event, Exited, Released, Started
+from passloop.kernel.ids import AttemptId, RunId, TaskId
 from passloop.kernel.instructions import Expand, Start, Stop
 from passloop.kernel.lifecycle import RECALL, STRAY
 from passloop.kernel.machine import Machine
 from passloop.kernel.resources import CPU, Allocation, Request, Variant
 from passloop.kernel.source_rows import Cell, SourcePlan, SourceRow, SourceState, TemplateNode, UnitRow
-from passloop.kernel.tasks import Dependency, OutcomeKind, TaskState
+from passloop.kernel.tasks import Dependency, Outcome, OutcomeKind, TaskSpec, TaskState
 from passloop.store.database import Store
 from passloop.store.home import Home
 from passloop.store.repair import repair
-from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task, an_attempt
+from tests.support.store_rows import SPEC, a_batch, a_run, a_submission, a_task, an_attempt, an_end
 from tests.unit.store.test_repair import COUNT, fill, spoil_table
 
 POOL = '{"capacity": 4000, "parent": null, "dead_after": 120000, "on_dead": "wait"}'
@@ -181,3 +188,106 @@ def test_who_is_held_after_it_was_called_back_is_no_bar_to_a_shutdown(home: Home
     machine = machine_of(home)
     turn = machine.handle([DrainChanged(draining=True, stop_running=True)], machine.state.now, 0)
     assert not [one for one in turn.instructions if isinstance(one, Stop)]
+
+
+CALL = TaskSpec(Request((Variant(),)), driver="calls")
+SAID = "Tasks that ran when this was stored: 1. What lives goes on; what does not is held."
+
+
+def under_way(home: Home, spec: TaskSpec) -> Store:
+    """Task 1 runs, and nothing came after it; a copy is beside the store, and its own backup."""
+    store = Store.open(home)
+    row = a_task(1)
+    store.commit(a_batch([a_run(1), TaskAdded(row, spec, "{}", ())]))
+    store.commit(a_batch([AttemptChanged(an_attempt(1, driver=spec.driver, allocation=Allocation(0)))]))
+    store.commit(a_batch([TaskChanged(row._replace(state=TaskState.RUNNING, attempts=1))]))
+    store.backup(home.path / "copy")
+    store.backup()
+    return store
+
+
+def put_back(home: Home) -> None:
+    shutil.copyfile(home.path / "copy", home.database)
+
+
+def lose_its_rows(home: Home) -> None:
+    """All of tasks and attempts comes from the backup then, and no batch is lost."""
+    spoil_table(home, "tasks")
+    spoil_table(home, "attempts")
+
+
+async def reattached(home: Home) -> tuple[Event, ...]:
+    """What the driver of calls says to an engine that begins."""
+    store = Store.open(home)
+    live = live_attempts(store, store.load())["calls"]
+    store.close()
+    heard: list[Event] = []
+    driver = CallDriver(SystemClock())
+    await driver.start(heard.append)
+    await driver.reattach(live)
+    await driver.stop()
+    return tuple(heard)
+
+
+@pytest.mark.parametrize("harm", [put_back, lose_its_rows])
+async def test_a_call_that_was_answered_since_the_copy_is_not_paid_for_again(
+    home: Home, harm: Callable[[Home], None]
+) -> None:
+    """It was under way at the copy. No call outlives its engine, so it was sent again as soon as there was one."""
+    store = under_way(home, CALL)
+    store.commit(a_batch([AttemptChanged(an_end(1, driver="calls", allocation=Allocation(0)))]))
+    ended = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "ended_at": 2_000}
+    store.commit(a_batch([TaskChanged(a_task(1, attempts=1, **ended))], results=((1, '"an answer"'),)))
+    store.close()
+    harm(home)
+    report = repair(home)
+    assert (report.held, report.held_running, SAID in report.sentences()) == ((), (1,), True)
+    machine, heard = machine_of(home), await reattached(home)
+    now = machine.state.now
+    turn = machine.handle([*declared_pools({}), DrainChanged(draining=False), *heard], now, 0)
+    assert not turn.instructions
+    assert [(task.state, task.message != "") for task in machine.state.tasks.values()] == [(TaskState.HELD, True)]
+    (order,) = machine.handle([Released((TaskId(1),))], now, 0).instructions
+    assert isinstance(order, Start)
+
+
+def test_a_command_that_ended_and_was_removed_since_the_copy_does_not_run_again(home: Home) -> None:
+    """Its folder is gone with it, so it was taken for one that had never started."""
+    store = under_way(home, TaskSpec(Request((Variant(),))))
+    store.commit(a_batch([AttemptChanged(an_end(1, allocation=Allocation(0)))]))
+    store.commit(a_batch([TaskChanged(a_task(1, attempts=1, state=TaskState.SUCCEEDED, ended_at=2_000))]))
+    assert store.remove_tasks([1]) == (1,)
+    store.close()
+    home.backup.unlink()
+    put_back(home)
+    assert repair(home).held_running == (1,)
+    machine = machine_of(home)
+    lost = look(home.runs / "1" / "1" / "1", "its name").outcome
+    assert lost is not None
+    now = machine.state.now
+    events = [*declared_pools({}), DrainChanged(draining=False), Exited(AttemptId(1), 1, lost)]
+    assert not machine.handle(events, now, 0).instructions
+    assert machine.counts() == {"held": 1}
+
+
+def test_a_task_whose_next_attempt_is_lost_does_not_start_beside_it(home: Home) -> None:
+    """The first, as the backup knew it, was looked for, had failed, and was followed by another."""
+    store = under_way(home, SPEC)
+    ended = an_end(1)._replace(outcome=Outcome(OutcomeKind.FAILURE, 1))
+    second = an_attempt(2, task=TaskId(1), epoch=2)
+    store.commit(a_batch([AttemptChanged(ended), AttemptChanged(second)]))
+    store.commit(a_batch([TaskChanged(a_task(1, attempts=2, failures=1, state=TaskState.RUNNING))]))
+    store.close()
+    spoil_table(home, "attempts")
+    report = repair(home)
+    assert (report.from_backup, report.lost_batches, report.held_running) == (0, 0, (1,))
+    assert [task.held for task in machine_of(home).state.tasks.values()] == [True]
+
+
+def test_what_still_runs_ends_as_it_ends_after_a_repair(home: Home) -> None:
+    under_way(home, SPEC).close()
+    spoil_table(home, "attempts")
+    assert repair(home).held_running == (1,)
+    machine = machine_of(home)
+    machine.handle([Exited(AttemptId(1), 1, Outcome(OutcomeKind.SUCCESS, 0))], machine.state.now, 0)
+    assert machine.counts() == {"succeeded": 1}
