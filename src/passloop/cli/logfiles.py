@@ -90,9 +90,13 @@ class AttemptLogs:
             file.seek(_start_of_last(file, lines))
 
     def pump(self) -> None:
-        """Write everything that has not been written yet."""
+        """Write everything that has not been written yet. A log that its task emptied (`> /dev/stderr` opens it anew)
+        begins again, as `tail -F` has it.
+        """
         self._open_files()
         for stream, (file, _) in self._open.items():
+            if os.fstat(file.fileno()).st_size < file.tell():
+                file.seek(0)
             while piece := file.read(_PIECE):
                 self._write(stream, piece)
 

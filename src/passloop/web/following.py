@@ -85,7 +85,9 @@ def check_followable(engine: Engine) -> None:
 
 
 async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:
-    """Bytes from `offset` on, as they are written, until the attempt has ended and all of them were given."""
+    """Bytes from `offset` on, as they are written, until the attempt has ended and all of them were given. Of a log
+    that its task emptied (`> /dev/stderr` opens it anew) all that was written since, as `tail -F` has it.
+    """
     await followed.started()
     if not followed.path.parent.is_dir():
         return
@@ -97,7 +99,10 @@ async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:
         while True:
             changed.clear()
             is_last = final.done() or followed.has_ended()
-            _, _, data = await asyncio.to_thread(read_log, followed.path, offset, PIECE)
+            size, _, data = await asyncio.to_thread(read_log, followed.path, offset, PIECE)
+            if 0 < size < offset:
+                offset = 0
+                continue
             offset += len(data)
             if data:
                 yield data

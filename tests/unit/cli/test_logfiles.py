@@ -66,6 +66,23 @@ def test_following_may_begin_at_the_last_lines(tmp_path: Path) -> None:
     assert written == [b"3\n"]
 
 
+def test_a_log_that_its_task_emptied_is_followed_from_its_new_start(tmp_path: Path) -> None:
+    out = tmp_path / "stdout.log"
+    out.write_bytes(b"line 1\nline 2\n")
+    written: list[bytes] = []
+    with watcher() as watch:
+        logs = AttemptLogs(str(tmp_path), watch, lambda _, data: written.append(data), streams=("stdout",))
+        logs.pump()
+        out.write_bytes(b"anew\n")
+        assert select.select([watch], [], [], 10)[0]
+        logs.pump()
+        with out.open("ab") as file:
+            file.write(b"more\n")
+        logs.pump()
+        logs.close()
+    assert written == [b"line 1\nline 2\n", b"anew\n", b"more\n"]
+
+
 def test_watcher_tells_names_in_a_folder_and_is_empty_otherwise(tmp_path: Path) -> None:
     with watcher() as watch:
         number = watch.add(str(tmp_path), CREATED)

@@ -229,6 +229,19 @@ async def test_a_log_is_followed_as_it_grows_to_the_end_of_its_task(tmp_path: Pa
         assert await follower.rest() == b"three\n"
 
 
+async def test_a_log_that_its_task_emptied_is_followed_from_its_new_start(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        folder = await running(one)
+        append(folder, b"line 1\nline 2\n")
+        follower = await Follower.open(one)
+        assert await follower.next() == b"line 1\nline 2\n"
+        (folder / "new.log").write_bytes(b"anew\n")
+        (folder / "new.log").rename(folder / "stdout.log")  # at once: nobody sees it empty
+        append(folder, b"more\n")
+        one.rig.driver.finish_task(1)
+        assert await follower.rest() == b"anew\nmore\n"
+
+
 async def test_more_follow_one_log_than_a_user_may_have_inotify_instances(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         folder = await running(one)
