@@ -22,7 +22,7 @@ from passloop.apps.bench.table import table_of
 from passloop.apps.spec_file import load_spec
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError
-from passloop.cli.serving import wait_for_engine
+from passloop.cli.next_engine import wait_for_engine
 from passloop.clock import FakeClock
 from tests.support.command_line import Box
 from tests.unit.apps.bench.places import order_of, run_one

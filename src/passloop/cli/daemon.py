@@ -14,7 +14,8 @@ from typing import Any
 
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.launching import READY_FD, daemon_log
-from passloop.cli.serving import serve, wait_for_engine
+from passloop.cli.next_engine import once_free
+from passloop.cli.serving import serve
 
 __all__ = ["main"]
 
@@ -26,10 +27,16 @@ def main(home: str) -> int:
     os.chdir("/")
     os.set_inheritable(READY_FD, False)
     try:
-        serve(home, dict(os.environ), on_ready=lambda: _ready(home))
+        if once_free(home, lambda: _serve(home)) is None:
+            _tell({"ready": True, "found": True})
     except Exception as error:
-        return _failed(home, error)
+        return _failed(error)
     return int(Exit.OK)
+
+
+def _serve(home: str) -> bool:
+    serve(home, dict(os.environ), on_ready=lambda: _ready(home))
+    return True
 
 
 def _ready(home: str) -> None:
@@ -37,12 +44,9 @@ def _ready(home: str) -> None:
     _tell({"ready": True, "pid": os.getpid()})
 
 
-def _failed(home: str, error: Exception) -> int:
-    """Say why there is no daemon, or that another engine was first."""
+def _failed(error: Exception) -> int:
+    """Say why there is no daemon."""
     told = _as_cli_error(error)
-    if getattr(error, "pid", None) is not None and wait_for_engine(home):
-        _tell({"ready": True, "found": True})
-        return int(Exit.OK)
     if told.exit_code == Exit.BUG:
         traceback.print_exception(error)
     print(f"passloop: the engine ended: {told.message}", file=sys.stderr, flush=True)

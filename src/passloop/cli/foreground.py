@@ -18,14 +18,14 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.launching import start_daemon
+from passloop.cli.next_engine import once_free
 from passloop.cli.open_files import all_open_files
-from passloop.cli.serving import make_fit, settings_errors, wait_for_engine
+from passloop.cli.serving import make_fit, settings_errors
 from passloop.cli.wording import FINAL, ids_text
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
 from passloop.kernel.events import Cancelled
 from passloop.kernel.ids import RunId, TaskId
-from passloop.store.errors import HomeBusy
 from passloop.web.host import EngineHost, open_host
 
 __all__ = ["Foreground", "Own", "Work", "be_engine_or_follow"]
@@ -65,11 +65,8 @@ def be_engine_or_follow(
         ended.append(work(client, own))
         return int(Exit.OK)  # the code of the command is that of its result
 
-    try:
-        Foreground(home, environment, whole, detach=detach).run()
-    except HomeBusy:
-        if not wait_for_engine(home):
-            raise
+    code = once_free(home, Foreground(home, environment, whole, detach=detach).run)
+    if code is None:
         return follow(Client(home))
     return ended[0] if ended else None
 

@@ -1,4 +1,4 @@
-"""Being the engine in this process until told to go down, and waiting for another process to become it.
+"""Being the engine in this process until told to go down.
 
 The engine itself is composed in `web.host`; here are only signals and readiness.
 """
@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import select
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.open_files import all_open_files
 from passloop.devices.errors import DeviceError
@@ -23,17 +19,14 @@ from passloop.engine.capacity import CapacityError
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
 from passloop.engine.threads import begun_executor
-from passloop.store.inotify import CREATED, watcher
 from passloop.web.host import EngineHost, open_host
 
-__all__ = ["collect_seldom", "make_fit", "serve", "settings_errors", "wait_for_engine"]
+__all__ = ["collect_seldom", "make_fit", "serve", "settings_errors"]
 
 _COLLECT_AFTER = (20_000, 50, 10)
 """When Python looks for unreachable cycles. Its usual 700 makes it walk a submission's tasks hundreds of times while
 they are being made, which is a third of their cost; none of them is garbage.
 """
-_STARTS_WITHIN = 15.0
-_BETWEEN_BIND_AND_LISTEN = 0.05
 
 
 def collect_seldom() -> None:
@@ -104,22 +97,3 @@ class _Interrupts:
         """One more Ctrl-C."""
         self._count += 1
         self._host.go_down(self._meaning(self._count))
-
-
-def wait_for_engine(home: str) -> bool:
-    """Wait until the engine that is coming up in another process answers; False if it does not in 15 s.
-
-    inotify tells when its socket appears; between that and `listen` there is an instant without a sign.
-    """
-    client = Client(home)
-    until = time.monotonic() + _STARTS_WITHIN
-    with watcher() as watch:
-        watch.add(home, CREATED)
-        while not client.alive():
-            left = until - time.monotonic()
-            if left <= 0:
-                return False
-            there = os.path.exists(os.path.join(home, "socket"))
-            select.select([watch], [], [], min(left, _BETWEEN_BIND_AND_LISTEN) if there else left)
-            watch.drain()
-    return True

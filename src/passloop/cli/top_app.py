@@ -20,6 +20,7 @@ from textual.widgets import DataTable, Footer, Static
 
 from passloop.cli.client import Client, EngineStream
 from passloop.cli.exits import CliError
+from passloop.cli.next_engine import wait_for_engine
 from passloop.cli.spans import millis_of
 from passloop.cli.tables import fitted
 from passloop.cli.top_rows import (
@@ -153,8 +154,6 @@ class Top(App[None]):
 
     def _next_engine(self) -> bool:
         """Wait for the engine that comes; False if the screen was left meanwhile."""
-        from passloop.cli.serving import wait_for_engine  # here, because it brings the engine with it
-
         while not wait_for_engine(self._client.home):
             if self._is_left(0):
                 return False

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,9 +10,8 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.homes import client_of
+from passloop.cli.next_engine import wait_until_ended
 from passloop.cli.options import json_option
-from passloop.store.home import Home, owner_of
-from passloop.store.inotify import RELEASED, watcher
 
 __all__ = ["command"]
 
@@ -63,30 +59,13 @@ def _end(client: Client, engine: dict[str, Any], mode: str) -> None:
     """Ask for the end and wait for it."""
     pid = int(engine["pid"])
     try:
-        watched = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
         if mode == "drain" and engine.get("attempts"):
             streams.say("waiting for what runs (passloop down --leave does not wait, --now ends it)")
         _ask(client, mode)
-        _wait_ended(client.home, pid, watched)
+        wait_until_ended(client.home, pid)
     except KeyboardInterrupt:
         streams.say(f"the engine (pid {pid}) goes on ending by itself; passloop down --leave ends it at once")
         raise
-    finally:
-        os.close(watched)
-
-
-def _wait_ended(home: str, pid: int, watched: int) -> None:
-    """Until the process is gone, or no longer owns the home: a program that was the engine itself may live on."""
-    with watcher() as changes:
-        changes.add(home, RELEASED)
-        while owner_of(Home(Path(home))) == pid:
-            ready, _, _ = select.select([watched, changes.fileno()], [], [])
-            if watched in ready:
-                return
-            changes.drain()
 
 
 def _ask(client: Client, mode: str) -> None:

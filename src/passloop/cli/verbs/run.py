@@ -57,15 +57,11 @@ def command(
 def _be_engine(home: str, environment: dict[str, str], request: Request, *, detach: bool) -> int:
     """Work in a foreground engine; if another process became the engine meanwhile, follow there."""
     from passloop.cli.foreground import Foreground
-    from passloop.cli.serving import wait_for_engine
-    from passloop.store.errors import HomeBusy
+    from passloop.cli.next_engine import once_free
 
-    try:
-        return Foreground(home, environment, lambda *own: _work(request, *own), detach=detach).run()
-    except HomeBusy:
-        if not wait_for_engine(home):
-            raise
-        return _follow(Client(home), request)
+    foreground = Foreground(home, environment, lambda *own: _work(request, *own), detach=detach)
+    code = once_free(home, foreground.run)
+    return _follow(Client(home), request) if code is None else code
 
 
 def _follow(client: Client, request: Request) -> int:
