@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from passloop.cli.client import Client
 from tests.support.command_line import Box, Gate
 
 
@@ -91,6 +92,24 @@ def test_down_waits_for_what_runs(box: Box, tmp_path: Path) -> None:
         gate.open()
         assert ending.wait(30) == 0
     assert box.json("ls")["tasks"][0]["state"] == "succeeded"
+
+
+def test_work_for_an_engine_that_ends_is_told_so_and_up_starts_the_next_one(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    box.submit("--", *gate.command())
+    gate.wait_started()
+    Client(str(box.home)).post("/down", {"mode": "drain"})
+    said = box.run("submit", "--hold", "--", "true")
+    assert (said.code, said.out) == (0, "2\n")
+    assert "starts nothing more: passloop up waits" in said.err
+    assert "starts nothing more: passloop up waits" in box.run("release", "2").err
+    with box.started("up") as starting:
+        assert starting.stderr is not None
+        assert "is ending; waiting for what runs, then the next one starts" in starting.stderr.readline()
+        gate.open()
+        assert starting.wait(30) == 0
+    assert box.run("wait").code == 0
+    assert {task["state"] for task in box.json("ls")["tasks"]} == {"succeeded"}
 
 
 def test_down_leave_lets_work_run_on_and_the_next_engine_finds_it(box: Box, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from passloop.cli.defaults import with_chosen_spans
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.pausing import told_of_a_pause
 from passloop.cli.programs import refuse_what_is_no_program
-from passloop.cli.wording import command_text, counted, ids_text
+from passloop.cli.wording import ENDING, command_text, counted, ids_text
 
 __all__ = ["Request", "is_spec", "next_selector", "post_submission", "request_of", "say_other_command", "say_rejected"]
 
@@ -59,11 +59,14 @@ def post_submission(client: Client, request: Request) -> dict[str, Any]:
     """Store it: `{"run", "tasks", "existing"}`, durable when this returns."""
     try:
         with told_of_a_pause(client):
-            return client.post_bytes("/submit", request.body)
+            answer = client.post_bytes("/submit", request.body)
     except CliError as refused:
         if refused.exit_code == Exit.NEVER_FITS and not refused.hint:
             refused.hint = "ask for less, give a smaller form with --or, or wait for it with --wait-for-capacity"
         raise
+    if answer.get("ending"):
+        streams.say(ENDING)
+    return answer
 
 
 def next_selector(run: dict[str, Any], tasks: list[int], *, existing: bool, spec: bool) -> str:

@@ -15,12 +15,14 @@ from passloop.cli.client import Client, quoted
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.homes import client_of
 from passloop.cli.reads import Ask, EngineReads, selectors_of
-from passloop.cli.wording import FINAL, counted, ids_text
+from passloop.cli.wording import ENDING, FINAL, counted, ids_text
 
 __all__ = ["Choice", "touch", "touch_group"]
 
 _LISTED = 20
 """How many reasons, and how many parts of folded ids, are told one by one."""
+
+_LETS_GO_ON = ("retry", "release")
 
 
 class Choice(NamedTuple):
@@ -74,6 +76,8 @@ def touch(
     else:
         not_yet = set(first(client, answer.get("changed") or []) if first is not None else ())
         _show(answer | {"changed": [task for task in answer.get("changed") or [] if task not in not_yet]}, done)
+    if answer.get("ending") and verb in _LETS_GO_ON:
+        streams.say(ENDING)
     if not any(answer.get(name) for name in ("changed", "unchanged", "sources")):
         raise CliError("no task matches", hint="passloop ls", exit_code=Exit.NOT_FOUND)
 
@@ -154,6 +158,8 @@ def touch_group(ctx: click.Context, verb: str, done: str, choice: Choice) -> Non
     streams.emit(f"{done} the group {streams.clean(group)}{tasks}")
     if verb == "release":
         _say_still_held(client, group)
+        if answer.get("ending"):
+            streams.say(ENDING)
 
 
 def _say_still_held(client: Client, group: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from passloop.apps.counting import counted
 
 __all__ = [
+    "ENDING",
     "FINAL",
     "STATE_COLOURS",
     "amount_text",
@@ -20,6 +21,8 @@ __all__ = [
     "state_text",
 ]
 
+ENDING = "the engine is ending and starts nothing more: passloop up waits for its end and starts the next one"
+"""What is said to whoever hands work to an engine that was told to go down."""
 FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
 STATE_COLOURS = {
     "running": "cyan",

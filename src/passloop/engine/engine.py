@@ -181,12 +181,21 @@ class Engine:
         if self._turning is not None:
             await asyncio.shield(self._turning)
 
+    def announce_end(self) -> None:
+        """It was told to go down. It still takes requests; who hands work in can be told that it starts none of it."""
+        self._draining = True
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to go down: what is handed in now waits for the next engine."""
+        return self._draining or self._stopping
+
     async def drain(self, *, stop_running: bool = False) -> None:
         """Claim nothing more and wait until nothing runs.
 
         With `stop_running` what runs is ended after its grace, and its tasks go back to ready at no cost.
         """
-        self._draining = True
+        self.announce_end()
         await self.send(DrainChanged(draining=True, stop_running=stop_running))
         await self.quiet.wait()
 

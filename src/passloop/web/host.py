@@ -65,6 +65,7 @@ class EngineHost:
         if self._mode is not None and _URGENCY[mode] <= _URGENCY[self._mode]:
             return
         self._mode = mode
+        self.engine.announce_end()
         if self._going is not None:
             self._going.cancel()
         self._going = asyncio.get_running_loop().create_task(self._go(mode), name="passloop-down")

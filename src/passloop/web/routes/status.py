@@ -28,6 +28,7 @@ async def status(host: HostHere) -> Response:
     about = {
         "pid": os.getpid(),
         "state": now.state,
+        "ending": engine.is_ending,
         "version": version(),
         "home": str(engine.home.path),
         "home_id": engine.store.home_id,

@@ -21,7 +21,9 @@ BODY = {"requestBody": {"content": {"application/json": {"schema": submission_sc
 
 @router.post("/submit", openapi_extra=BODY)
 async def submit(request: Request, engine: EngineHere) -> Response:
-    """Store tasks as one run, all or nothing. `existing` are those that a key had already made."""
+    """Store tasks as one run, all or nothing. `existing` are those that a key had already made. `ending` is there if
+    the engine was told to go down, and leaves them to the next one.
+    """
     wire, limit = limited(decode_submission(await request.body()))
     submitted, environments = to_submitted(wire)
     if limit is not None:
@@ -33,6 +35,7 @@ async def submit(request: Request, engine: EngineHere) -> Response:
             run={"id": answer.run, "name": name},
             tasks=list(answer.tasks),
             existing=list(answer.existing),
+            **({"ending": True} if engine.is_ending else {}),
         )
     )
 
