@@ -24,7 +24,7 @@ MOST_TRIES = 20
 def lock_gpus(folder: str, home_id: str, uuids: Iterable[str]) -> DeviceLocks:
     """Lock all of them for this home, or raise `PassloopError`. Blocks while another engine decides about one."""
     try:
-        locks = DeviceLocks(home_id, Path(folder))
+        locks = DeviceLocks(home_id, Path(folder), forked_too=True)
     except (DeviceError, ValueError) as wrong:
         raise _refused("the GPUs", str(wrong)) from wrong
     for uuid in uuids:

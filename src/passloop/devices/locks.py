@@ -5,7 +5,8 @@ Each (device, home) has a file `passloop-<uuid>.<home>.lock`. It is flocked shar
 home on the device lasts: by the engine, and by each shim through the descriptor that it is sent, so that the
 lock outlives the engine; by a process that holds a lease through a descriptor of its own. A home takes a device
 only if, while it holds `passloop-<uuid>.gate` exclusively, no other home's file is locked. An engine lets go of a
-lock by closing only: unlocking would undo it for the shims too.
+lock by closing only: unlocking would undo it for the shims too. What an engine's process forks keeps none of its
+locks; what the holder of a lease forks keeps the lease's, for it may use the GPUs.
 
 The folder must be sticky when others may write to it, files lie in it directly (so no user owns a folder that
 others rely on), and no link is ever followed. A file of another user that cannot be opened counts as locked.
@@ -22,9 +23,11 @@ import re
 import secrets
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from passloop.forking import close_own, dup_own, open_own
 
 from .errors import LockFolderRefused
 from .procfs import user_name
@@ -81,14 +84,18 @@ def device_locks(home_id: str, environ: Mapping[str, str], *, virtual: bool) -> 
 class DeviceLocks:
     """One home's locks, in `folder`. Safe to use from several threads. Raises `LockFolderRefused` for a folder
     not to be trusted.
+
+    With `forked_too` the children that this process forks keep what it has locked.
     """
 
-    def __init__(self, home_id: str, folder: Path) -> None:
+    def __init__(self, home_id: str, folder: Path, *, forked_too: bool = False) -> None:
         if not home_id or SAFE.search(home_id):
             raise ValueError("a home id is letters, digits and dashes")
         self.home_id = home_id
         self.folder = folder.absolute()
         self._folder = _open_folder(folder)
+        self._keep: Callable[[int], int] = os.dup if forked_too else dup_own
+        self._close: Callable[[int], None] = os.close if forked_too else close_own
         self._held: dict[str, _Held] = {}
         self._guard = threading.Lock()
 
@@ -117,7 +124,7 @@ class DeviceLocks:
             held.leases -= 1
             if held.leases == 0:
                 del self._held[uuid]
-                os.close(held.descriptor)
+                self._close(held.descriptor)
 
     def descriptor(self, uuid: str) -> int | None:
         """The descriptor of a device that is taken, for one more process of its leases."""
@@ -142,7 +149,7 @@ class DeviceLocks:
         """Let go of everything this engine holds; shims keep theirs."""
         with self._guard:
             for held in self._held.values():
-                os.close(held.descriptor)
+                self._close(held.descriptor)
             self._held.clear()
             if self._folder >= 0:
                 os.close(self._folder)
@@ -170,13 +177,11 @@ class DeviceLocks:
             descriptor = self._open_shared(name)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return _Held(self._keep(descriptor), 0)
             except BlockingIOError:
-                os.close(descriptor)
                 return None
-            except OSError:
-                os.close(descriptor)
-                raise
-            return _Held(descriptor, 0)
+            finally:
+                close_own(descriptor)
 
     @contextlib.contextmanager
     def _gate(self, uuid: str) -> Iterator[bool]:
@@ -187,7 +192,7 @@ class DeviceLocks:
         try:
             yield _locked_soon(descriptor)
         finally:
-            _let_go(descriptor)
+            close_own(descriptor, unlocked=True)
 
     def _other_home(self, uuid: str) -> OtherHome | None:
         """The first other home whose file is locked. Inside the gate only. Our own user's idle files are
@@ -204,7 +209,7 @@ class DeviceLocks:
 
     def _owner_if_locked(self, name: str) -> int | None:
         try:
-            descriptor = os.open(name, READ, dir_fd=self._folder)
+            descriptor = open_own(name, READ, dir_fd=self._folder)
         except FileNotFoundError:
             return None
         except OSError:
@@ -219,7 +224,7 @@ class DeviceLocks:
         except BlockingIOError:
             return about.st_uid
         finally:
-            _let_go(descriptor)
+            close_own(descriptor, unlocked=True)
         return None
 
     def _owner(self, name: str) -> int | None:
@@ -235,12 +240,12 @@ class DeviceLocks:
         name.
         """
         try:
-            descriptor = os.open(name, READ, dir_fd=self._folder)
+            descriptor = open_own(name, READ, dir_fd=self._folder)
         except FileNotFoundError:
             self._make(name)
-            descriptor = os.open(name, READ, dir_fd=self._folder)
+            descriptor = open_own(name, READ, dir_fd=self._folder)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
+            close_own(descriptor)
             raise LockFolderRefused(f"{name} in the folder for device locks is no plain file; remove it.")
         return descriptor
 
@@ -281,16 +286,8 @@ def _open_folder(folder: Path) -> int:
     return descriptor
 
 
-def _let_go(descriptor: int) -> None:
-    """Unlock and close: a child that was forked meanwhile has the same open file, which would stay locked with it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
-        os.close(descriptor)
-
-
 def _locked_soon(descriptor: int) -> bool:
-    """Lock exclusively, at once or within the gate's patience. On True the lock lasts until `_let_go`."""
+    """Lock exclusively, at once or within the gate's patience. On True the lock lasts until it is closed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -303,7 +300,7 @@ def _locked_by_waiting(descriptor: int) -> bool:
 
     Where the system lets no thread begin it is as if it came too late: who asked tries again.
     """
-    waiting = os.dup(descriptor)
+    waiting = dup_own(descriptor)
     locked = threading.Event()
 
     def wait() -> None:
@@ -311,10 +308,10 @@ def _locked_by_waiting(descriptor: int) -> bool:
             fcntl.flock(waiting, fcntl.LOCK_EX)
             locked.set()
         finally:
-            os.close(waiting)
+            close_own(waiting)
 
     try:
         threading.Thread(target=wait, name="passloop-device-gate", daemon=True).start()
     except RuntimeError:
-        os.close(waiting)
+        close_own(waiting)
     return locked.wait(GATE_PATIENCE_S)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from passloop.forking import close_own, open_own
+
 from .errors import HomeBusy, HomeRefused
 
 __all__ = [
@@ -177,7 +179,9 @@ def socket_address(path: Path) -> Iterator[str]:
 
 
 class HomeLock:
-    """Makes this process the only owner of a home until `release` or its end, whatever that end is."""
+    """Makes this process the only owner of a home until `release` or its end, whatever that end is, and whatever it
+    has forked.
+    """
 
     __slots__ = ("_descriptor", "_path")
 
@@ -189,7 +193,7 @@ class HomeLock:
         """Take the lock at once. Raises `HomeBusy` with the owner's pid if another process has it."""
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            descriptor = os.open(self._path, flags, 0o600)
+            descriptor = open_own(self._path, flags, 0o600)
         except OSError as error:
             raise HomeRefused(
                 f"{self._path} cannot be opened: {error.strerror}", hint=f"Look: ls -l {self._path}"
@@ -198,7 +202,7 @@ class HomeLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             pid = _read_pid(descriptor)
-            os.close(descriptor)
+            close_own(descriptor)
             raise HomeBusy(
                 f"another engine (pid {pid or 'unknown'}) owns {self._path.parent}",
                 hint="Use it, or end it with: passloop down",
@@ -211,7 +215,7 @@ class HomeLock:
     def release(self) -> None:
         """Give the lock back. The file stays: removing it would let two processes lock two files."""
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            close_own(self._descriptor, unlocked=True)
             self._descriptor = -1
 
     def __enter__(self) -> HomeLock:
@@ -228,7 +232,7 @@ def owner_of(home: Home) -> int | None:
     The lock's file is opened for reading only, so that a look does not tell those who watch it for its release.
     """
     try:
-        descriptor = os.open(home.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_own(home.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     try:
@@ -236,7 +240,7 @@ def owner_of(home: Home) -> int | None:
     except BlockingIOError:
         return _read_pid(descriptor)
     finally:
-        os.close(descriptor)
+        close_own(descriptor, unlocked=True)
     return None
 
 

@@ -15,6 +15,7 @@ import pytest
 from passloop.devices import locks as locks_file
 from passloop.devices.errors import LockFolderRefused
 from passloop.devices.locks import DeviceLocks, default_folder, device_locks
+from tests.support.forked_child import forked_child, open_files
 from tests.support.wants import no_thread_begins
 
 GPU = "GPU-a"
@@ -296,6 +297,30 @@ def test_what_a_program_forks_while_it_decides_keeps_no_other_home_from_deciding
     assert theirs.take(GPU) is not None
     for descriptor in inherited:
         os.close(descriptor)
+
+
+def test_what_an_engines_process_forks_keeps_no_device(ours: DeviceLocks, theirs: DeviceLocks) -> None:
+    ours.take(GPU)
+    with forked_child():
+        assert theirs.take(GPU) is None, "the child's copy is closed, ours is not"
+        ours.release(GPU)
+        assert theirs.take(GPU) is not None
+
+
+def test_what_the_holder_of_a_lease_forks_keeps_its_device(folder: Path, theirs: DeviceLocks) -> None:
+    held = DeviceLocks("aaaa1111", folder, forked_too=True)
+    held.take(GPU)
+    with forked_child():
+        held.close()
+        assert theirs.take(GPU) is None
+    assert theirs.take(GPU) is not None
+
+
+def test_what_is_forked_while_an_engine_decides_has_no_part_in_it(ours: DeviceLocks) -> None:
+    ours.take("GPU-b")
+    with ours._gate(GPU) as mine, forked_child() as child:
+        assert mine
+        assert not [path for path in open_files(child) if path.suffix in (".gate", ".lock")]
 
 
 def test_virtual_devices_are_locked_only_in_a_named_folder(folder: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from passloop.forking import close_own
 from passloop.store.errors import HomeBusy, HomeRefused
 from passloop.store.home import Home, HomeLock, filesystem_magic, owner_of, socket_address
+from tests.support.forked_child import forked_child
 
 HOLD_THE_LOCK = """
 import sys
@@ -146,3 +148,23 @@ def test_the_owner_is_the_process_that_has_the_lock_and_nobody_afterwards(home: 
     assert owner_of(home) is None
     with HomeLock(home):
         assert owner_of(home) == os.getpid(), "a look does not keep the lock"
+
+
+def test_what_the_owner_has_forked_keeps_no_home(home: Home) -> None:
+    lock = HomeLock(home)
+    lock.acquire()
+    with forked_child():
+        assert owner_of(home) == os.getpid(), "the child's copy is closed, ours is not"
+        close_own(lock._descriptor)  # as a kill of the owner would
+        assert owner_of(home) is None
+        with HomeLock(home), forked_child():
+            assert owner_of(home) == os.getpid()
+
+
+def test_a_home_that_is_given_back_is_free_for_all_who_have_its_lock_open(home: Home) -> None:
+    lock = HomeLock(home)
+    lock.acquire()
+    inherited = os.dup(lock._descriptor)
+    lock.release()
+    assert owner_of(home) is None
+    os.close(inherited)
