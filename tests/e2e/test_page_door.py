@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,18 @@ def test_ui_over_ssh_says_how_to_carry_the_port(box: Box) -> None:
     said = box.run("ui", SSH_CONNECTION="10.0.0.1 5 10.0.0.2 22", DISPLAY=":0")
     port = urlsplit(engine_of(box)["page"]).port
     assert f"ssh -L {port}:127.0.0.1:{port}" in said.err
+
+
+def test_the_address_is_in_no_command_line_when_a_browser_is_started(box: Box) -> None:
+    """Every user of the machine can read a command line, and whoever is first is let in."""
+    words, file, browser = box.folder / "words", box.home / "open.html", box.folder / "browser"
+    browser.write_text(f"#!/bin/sh\necho \"$@\" > '{words}'\n")
+    browser.chmod(0o700)
+    said = box.run("ui", DISPLAY=":0", BROWSER=str(browser))
+    assert (said.code, "open the address yourself" in said.err) == (0, True)
+    assert words.read_text() == f"{file.as_uri()}\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().count(said.out.strip()) == 2
 
 
 def test_a_daemon_listens_on_loopback_only(box: Box) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -15,6 +16,11 @@ from passloop.cli.options import engine_options, json_option
 __all__ = ["command"]
 
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+_OPENER = "open.html"
+_ON_TO_THE_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>passloop</title>
+<meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url={url}">
+<p><a href="{url}">Open the page</a></p></html>
+"""
 
 
 @click.command("ui")
@@ -31,14 +37,15 @@ def command(
     passloop ui                 on a desktop: opens the browser
     passloop ui --no-open       prints the address only
     """
-    client = client_with_engine(home_of(ctx), {"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
+    home = home_of(ctx)
+    client = client_with_engine(home, {"virtual_gpus": virtual_gpus, "cpus_total": cpus_total})
     answer = client.post("/page", timeout=60)
     if as_json:
         streams.emit_json(answer)
         return
     streams.emit(answer["url"])
     if not no_open and _has_screen():
-        _open(answer["url"])
+        _open(answer["url"], home)
     elif os.environ.get("SSH_CONNECTION"):
         port = urlsplit(answer["url"]).port
         streams.say(f"from your own machine, with this port on both sides: ssh -L {port}:127.0.0.1:{port} HOST")
@@ -49,8 +56,31 @@ def _has_screen() -> bool:
     return not os.environ.get("SSH_CONNECTION") and any(os.environ.get(name) for name in _SCREENS)
 
 
-def _open(url: str) -> None:
+def _open(url: str, home: str) -> None:
+    """Let the browser open it by way of a file: what stands in a command line every user of the machine can read."""
     import webbrowser  # here, because no other command needs it
 
-    if not webbrowser.open(url):
+    try:
+        file = _opener(url, Path(home))
+    except OSError as error:
+        streams.say(f"{home} takes no file for the browser ({error.strerror}): open the address yourself")
+        return
+    if webbrowser.open(file.as_uri()):
+        streams.say("if the browser may not read the file (one from a snap may not), open the address yourself")
+    else:
         streams.say("no browser could be started: open the address yourself")
+
+
+def _opener(url: str, home: Path) -> Path:
+    """A file of the home, for its user alone, that leads to the address. Raises `OSError`."""
+    import html
+    import tempfile
+
+    handle, draft = tempfile.mkstemp(prefix=f"{_OPENER}.", dir=home)  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(_ON_TO_THE_PAGE.format(url=html.escape(url)))
+        return Path(draft).rename(home / _OPENER)
+    except BaseException:
+        os.unlink(draft)
+        raise
