@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +222,20 @@ def test_a_copy_goes_neither_over_the_store_nor_where_no_file_can_be(box: Box) -
     box.run("run", "--", "true")
     for place in (str(box.home / "store.sqlite"), str(box.folder), "no/where.sqlite"):
         assert box.run("doctor", "--backup", place).code == 2, place
+    for name in ("store.sqlite-wal", "lock", "anew.sqlite"):
+        assert "among its own files" in box.run("doctor", "--backup", str(box.home / name)).err, name
+    script, pipe, link = box.folder / "run.sh", box.folder / "pipe", box.folder / "link"
+    script.write_text("echo kept")
+    os.mkfifo(pipe)
+    for place in (script, pipe):
+        assert "is no copy of a store" in box.run("doctor", "--backup", str(place)).err, place
+    assert (script.read_text(), stat.S_ISFIFO(pipe.stat().st_mode)) == ("echo kept", True)
+    link.symlink_to("copy.sqlite")
+    for _ in range(2):  # an older copy is replaced, and a link stays one
+        assert box.run("doctor", "--backup", str(link)).code == 0
+    assert link.is_symlink()
+    assert (box.folder / "copy.sqlite").stat().st_size > 0
+    assert box.run("doctor", "--backup", str(box.home / "backup.sqlite")).code == 0
     assert box.run("doctor", "--repair", "--backup", "x").code == 2
     assert box.run("ls").code == 0
 

@@ -16,7 +16,18 @@ from .errors import StoreFull
 from .home import sync_directory
 from .sql import statement
 
-__all__ = ["copy_store"]
+__all__ = ["copy_store", "is_database"]
+
+MAGIC = b"SQLite format 3\0"
+"""How each database file begins (sqlite.org/fileformat.html, section 1.3)."""
+
+
+def is_database(path: Path) -> bool:
+    """Whether a plain file with a SQLite database is there. Raises `OSError`."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def copy_store(source: Path, target: Path) -> None:

@@ -113,6 +113,22 @@ def _repair(home: str, *, as_json: bool) -> int:
     return int(Exit.OK)
 
 
+def _check_target(target: Path) -> None:
+    """A copy replaces an older copy and nothing else. Raises `CliError`."""
+    from passloop.store.backup import is_database
+    from passloop.store.home import Home
+
+    file = target.resolve()
+    if file.is_dir() or not file.parent.is_dir():
+        raise CliError(f"--backup: {target} is no place for a file", hint="name a file in a folder that exists")
+    folder = Home(file.parent)
+    if (folder.lock.exists() or folder.database.exists()) and file != folder.backup:
+        what = f"--backup: {target} lies in a home, among its own files"
+        raise CliError(what, hint="name a file elsewhere, which outlives the home, too")
+    if file.exists() and not is_database(file):
+        raise CliError(f"--backup: {target} is there and is no copy of a store", hint="name a file that is not there")
+
+
 def _back_up(home: str, target: Path, *, as_json: bool) -> int:
     """By SQLite's online backup: a plain copy of a store in use may be half of a transaction, and what other programs
     write of it lacks our page checksums.
@@ -123,11 +139,8 @@ def _back_up(home: str, target: Path, *, as_json: bool) -> int:
 
     place = Home(Path(home))
     open_checked(place).close()
-    if target.is_dir() or not target.absolute().parent.is_dir():
-        raise CliError(f"--backup: {target} is no place for a file", hint="name a file in a folder that exists")
-    if target.exists() and target.samefile(place.database):
-        raise CliError(f"--backup: {target} is the store itself", hint="name another file")
-    copy_store(place.database, target)
+    _check_target(target)
+    copy_store(place.database, target.resolve())
     if as_json:
         streams.emit_json({"schema_version": 1, "written": str(target.absolute())})
     else:
