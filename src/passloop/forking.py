@@ -1,9 +1,10 @@
-"""Descriptors of locked files that are this process's alone: no child that it forks keeps one. Owns nothing else.
+"""Descriptors of locked files and listeners that are this process's alone: no child that it forks keeps one.
 
-A lock of `flock` belongs to the open file, and a forked child has that open until it ends, though it knows nothing of
-it. So a child closes them before anything else runs in it, which unlocks nothing here. What another thread does
-meanwhile cannot slip through: nothing is opened or closed here while a fork is under way, as in the standard library's
-`logging`. What is started otherwise (`subprocess`) needs only `O_CLOEXEC`.
+A lock of `flock` belongs to the open file, and who connects to a listener waits for an answer as long as anybody has it
+open. A forked child has both until it ends, though it knows nothing of them. So a child closes them before anything
+else runs in it, which unlocks nothing here. What another thread does meanwhile cannot slip through: nothing is opened
+here while a fork is under way, as in the standard library's `logging`. What is started otherwise (`subprocess`) needs
+only `O_CLOEXEC`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ import contextlib
 import fcntl
 import os
 import threading
+import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["close_own", "dup_own", "open_own"]
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["close_own", "dup_own", "open_own", "own_socket"]
 
 _own = set[int]()
+_sockets = weakref.WeakSet["socket.socket"]()
 _guard = threading.RLock()
 
 
@@ -52,11 +59,23 @@ def close_own(descriptor: int, *, unlocked: bool = False) -> None:
             os.close(descriptor)
 
 
+def own_socket(family: socket.AddressFamily, protocol: int = 0) -> socket.socket:
+    """A new stream socket, for this process alone. It is closed as any other. Raises `OSError`."""
+    import socket
+
+    with _guard:
+        made = socket.socket(family, socket.SOCK_STREAM, protocol)
+        _sockets.add(made)
+    return made
+
+
 def _close_in_child() -> None:
     for descriptor in _own:
         with contextlib.suppress(OSError):
             os.close(descriptor)
     _own.clear()
+    for made in _sockets:
+        made.close()
     _guard.release()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from passloop.forking import own_socket
 from passloop.store.home import socket_address
 
 from .auth import SameUserProtocol
@@ -123,7 +124,7 @@ def listen_on_loopback(*ports: int) -> socket.socket:
     taken = OSError(errno.EADDRINUSE, "the port is taken")
     for port in ports:
         # asyncio lets answers go out at once (TCP_NODELAY) only where the socket says that it speaks TCP.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener = own_socket(socket.AF_INET, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((LOOPBACK, port))
@@ -143,7 +144,7 @@ def listen_on_loopback(*ports: int) -> socket.socket:
 def _listen(path: Path) -> socket.socket:
     """A listening socket at `path`. The home's lock is ours, so a file left there is nobody's."""
     path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = own_socket(socket.AF_UNIX)
     try:
         with socket_address(path) as address:
             listener.bind(address)

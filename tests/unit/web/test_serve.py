@@ -14,6 +14,8 @@ import uvicorn
 
 from passloop.web import auth
 from passloop.web.auth import peer_uid
+from passloop.web.serve import _listen, listen_on_loopback
+from tests.support.forked_child import forked_child
 from tests.support.paged import paged
 from tests.support.served import served
 
@@ -32,6 +34,17 @@ async def test_a_socket_left_by_a_dead_engine_is_replaced(tmp_path: Path) -> Non
         old.bind(str(left / "socket"))
     async with served(tmp_path) as one:
         assert (await one.get("/status")).status == 200
+
+
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
+def test_what_the_engines_process_has_forked_listens_to_nobody(tmp_path: Path, family: int) -> None:
+    """Who asks after that process was killed is refused at once, and does not wait for an answer of its child."""
+    listener = _listen(tmp_path / "socket") if family == socket.AF_UNIX else listen_on_loopback(0)
+    address = listener.getsockname()
+    with forked_child(), socket.socket(family) as client:
+        listener.close()
+        with pytest.raises(ConnectionRefusedError):
+            client.connect(address)
 
 
 async def test_a_home_with_a_path_over_108_bytes_is_served(tmp_path: Path) -> None:
