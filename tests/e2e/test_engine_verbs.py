@@ -81,6 +81,11 @@ def test_up_tells_what_a_running_engine_was_started_with(box: Box) -> None:
     assert "runs with 2x80GiB, not with 1x8GiB" in said.err
     assert said.err.endswith("passloop down && passloop up --virtual-gpus 1x8GiB\n")
     assert "CPUS" not in said.err
+    said = box.run("submit", "-g", "4", "--", "true", PASSLOOP_VIRTUAL_GPUS="4x40GiB")
+    assert said.code == 7
+    assert "runs with 2x80GiB, not with 4x40GiB\nit keeps what it was started with; to restart it" in said.err
+    said = box.run("submit", "--need", "license=1", "--", "true", PASSLOOP_POOLS="license=4")
+    assert (said.code, "PASSLOOP_POOLS: the engine runs with none, not with license=4" in said.err) == (7, True)
 
 
 def test_down_waits_for_what_runs(box: Box, tmp_path: Path) -> None:

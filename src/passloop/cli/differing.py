@@ -5,11 +5,22 @@ engine keeps its settings until it ends.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from passloop.cli import streams
+from passloop.cli.exits import CliError
 
-__all__ = ["say_differing"]
+if TYPE_CHECKING:
+    from passloop.cli.client import Client
+
+__all__ = ["say_differing", "say_what_lacks_here"]
+
+
+def say_what_lacks_here(client: Client) -> None:
+    """Say which settings of this command's environment are not the engine's: what it refused may be there by them."""
+    with suppress(CliError):  # the refusal is what matters
+        say_differing(client.get("/status")["engine"], {})
 
 
 def say_differing(engine: Mapping[str, Any], flags: Mapping[str, str | None], *, only_flags: bool = False) -> None:

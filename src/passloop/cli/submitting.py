@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.defaults import with_chosen_spans
+from passloop.cli.differing import say_what_lacks_here
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.pausing import told_of_a_pause
 from passloop.cli.programs import refuse_what_is_no_program
@@ -61,8 +62,8 @@ def post_submission(client: Client, request: Request) -> dict[str, Any]:
         with told_of_a_pause(client):
             answer = client.post_bytes("/submit", request.body)
     except CliError as refused:
-        if refused.exit_code == Exit.NEVER_FITS and not refused.hint:
-            refused.hint = "ask for less, give a smaller form with --or, or wait for it with --wait-for-capacity"
+        if refused.exit_code == Exit.NEVER_FITS:
+            say_what_lacks_here(client)
         raise
     if answer.get("ending"):
         streams.say(ENDING)

@@ -20,6 +20,7 @@ from passloop.apps.tune.search.expander import budgets_of
 from passloop.apps.tune.study import Study
 from passloop.cli import streams
 from passloop.cli.client import Client
+from passloop.cli.differing import say_what_lacks_here
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.tables import Column, table
 from passloop.cli.tune_following import Following
@@ -60,6 +61,7 @@ class Tune:
         except CliError as refused:
             if refused.exit_code != Exit.NEVER_FITS:
                 raise
+            say_what_lacks_here(client)
             hint = "change `resources` or the space: passloop plan shows what each candidate asks for"
             raise CliError(refused.message, hint=hint, exit_code=Exit.NEVER_FITS) from None
         run: Mapping[str, Any] = answer["run"]

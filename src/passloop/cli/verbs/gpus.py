@@ -8,6 +8,7 @@ import click
 
 from passloop.cli import streams
 from passloop.cli.client import quoted
+from passloop.cli.differing import say_what_lacks_here
 from passloop.cli.exits import CliError
 from passloop.cli.homes import client_of
 from passloop.cli.options import act_argument, json_option
@@ -47,6 +48,8 @@ def command(ctx: click.Context, *, act: str | None, uuid: str | None, as_json: b
     if as_json:
         streams.emit_json(answer)
         return
+    if not answer["gpus"]:
+        say_what_lacks_here(client)
     _show(answer["gpus"])
     for line in worker_lines(answer.get("workers") or ()):
         streams.emit(line)
