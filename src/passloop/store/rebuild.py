@@ -88,10 +88,7 @@ def _fill(
     *,
     is_foreign: bool,
 ) -> Rebuilt:
-    rows = salvaged.rows
-    removed_runs = _removed_runs(salvaged, backup)
-    removed = _removed(rows, backup, removed_runs)
-    backup = {table: _standing(table, known, removed, removed_runs) for table, known in backup.items()}
+    removed, rows, backup = _without_removed(salvaged, backup)
     tasks = _newest(rows["tasks"], backup.get("tasks", ()), _task_age)
     attempts = _newest(rows["attempts"], backup.get("attempts", ()), _attempt_age)
     _insert(connection, "tasks", tasks)
@@ -111,22 +108,30 @@ def _fill(
     lost = max(0, marked - _last_batch(journal))
     _reconcile(connection)
     _forget_workers_of_lost_attempts(connection)
-    read = set(rows["tasks"])
-    restored = [int(row[0]) for row in tasks if row not in read]
-    older = [int(row[0]) for row in tasks] if is_foreign else restored
+    certain = _certain(rows, {} if is_foreign else backup)
+    older = [int(row[0]) for row in tasks if is_foreign or row not in certain["tasks"]]
+    ran = [int(row[1]) for row in attempts if row not in certain["attempts"]]
     held = _hold_uncertain(connection, older, dict.fromkeys(strange, whose), lost=lost)
-    held_running = _hold_live(connection, [*older, *_tasks_of_restored(attempts, rows["attempts"])], lost=lost)
-    certain = [] if lost or older else [int(row[0]) for row in rows["sources"]]
-    held_runs = _hold_sources(connection, certain, COMMITS_LOST if lost else FROM_BACKUP)
+    held_running = _hold_live(connection, [*older, *ran], lost=lost)
+    going_on = [] if lost or older else [int(row[0]) for row in certain["sources"]]
+    held_runs = _hold_sources(connection, going_on, COMMITS_LOST if lost else FROM_BACKUP)
     return Rebuilt(
         last_seq=last.seq,
-        from_backup=len(restored),
+        from_backup=len(set(tasks).difference(rows["tasks"])),
         lost_batches=lost,
         held=held,
         held_running=held_running,
         held_runs=held_runs,
         missing=_missing(connection, last.first_task, removed),
     )
+
+
+def _without_removed(salvaged: Salvaged, backup: Tables) -> tuple[Ranges, Tables, Tables]:
+    """The tasks that users removed, by all that is known, and the rows of both without them."""
+    runs = _removed_runs(salvaged, backup)
+    removed = _removed(salvaged.rows, backup, runs)
+    rows = {table: _standing(table, known, removed, frozenset()) for table, known in salvaged.rows.items()}
+    return removed, rows, {table: _standing(table, known, removed, runs) for table, known in backup.items()}
 
 
 def _removed_runs(salvaged: Salvaged, backup: Tables) -> frozenset[int]:
@@ -149,7 +154,7 @@ def _removed(rows: Tables, backup: Tables, runs: frozenset[int]) -> Ranges:
 
 
 def _standing(table: str, rows: Sequence[Values], removed: Ranges, runs: frozenset[int]) -> Sequence[Values]:
-    """The rows of a backup without those of tasks and runs that were removed."""
+    """The rows of a table without those of tasks and runs that were removed."""
     place, run = _TASK_OF.get(table), _RUN_OF.get(table)
     if place is not None and removed:
         rows = [row for row in rows if not covers(removed, int(row[place]))]
@@ -177,6 +182,17 @@ def _task_age(row: Values) -> tuple[int, ...]:
 
 def _attempt_age(row: Values) -> tuple[int, ...]:
     return (ATTEMPT_LIFE.index(row[3]),)
+
+
+def _certain(rows: Tables, backup: Tables) -> dict[str, set[Values]]:
+    """The rows that are as they were last: those that were read, but of a store that is older than its backup only
+    those that are the same in both. What else is known may have ended, or been held or cancelled, since.
+    """
+    is_older = _last_batch(rows["journal"]) < _last_batch(backup.get("journal", ()))
+    return {
+        table: set(rows[table]).intersection(backup.get(table, ())) if is_older else set(rows[table])
+        for table in ("tasks", "attempts", "sources")
+    }
 
 
 def _insert(connection: apsw.Connection, table: str, rows: Sequence[Values]) -> None:
@@ -289,12 +305,6 @@ def _hold_uncertain(
         connection.execute(statement("repair_hold_task"), (reason, task))
     connection.execute(statement("repair_insert_lost_payloads"))
     return tuple(sorted(reasons))
-
-
-def _tasks_of_restored(attempts: Iterable[Values], read: Iterable[Values]) -> list[int]:
-    """The tasks of attempts that are as the backup knew them: they may have ended, and others have followed, since."""
-    there = set(read)
-    return [int(row[1]) for row in attempts if row not in there]
 
 
 def _hold_live(connection: apsw.Connection, older: Sequence[int], *, lost: int) -> tuple[int, ...]:

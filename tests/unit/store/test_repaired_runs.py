@@ -291,3 +291,23 @@ def test_what_still_runs_ends_as_it_ends_after_a_repair(home: Home) -> None:
     machine = machine_of(home)
     machine.handle([Exited(AttemptId(1), 1, Outcome(OutcomeKind.SUCCESS, 0))], machine.state.now, 0)
     assert machine.counts() == {"succeeded": 1}
+
+
+def test_an_older_copy_beside_the_last_one_starts_nothing_that_has_changed_since(home: Home) -> None:
+    """No batch is lost then, for the backup has the last one; still a row that only grew older passed for certain."""
+    store = under_way(home, SPEC)
+    store.commit(a_submission(3, run=2, first=2))
+    store.commit(a_batch([AttemptChanged(an_attempt(4, allocation=Allocation(0)))]))
+    store.commit(a_batch([TaskChanged(a_task(4, run=2, attempts=1, state=TaskState.RUNNING))]))
+    store.backup(home.path / "copy")
+    ended = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "ended_at": 2_000}
+    store.commit(a_batch([AttemptChanged(an_end(1)), TaskChanged(a_task(1, attempts=1, **ended))]))
+    store.remove_tasks([1])
+    store.commit(a_batch([TaskChanged(a_task(2, run=2, held=True, state=TaskState.HELD))]))
+    store.commit(a_batch([TaskChanged(a_task(4, run=2, attempts=1, state=TaskState.RUNNING, priority=9))]))
+    store.backup()
+    store.close()
+    put_back(home)
+    report = repair(home)
+    assert (report.lost_batches, report.missing, report.held, report.held_running) == (0, (), (2,), (4,))
+    assert machine_of(home).counts() == {"held": 1, "admitted": 1, "running": 1}
