@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pytest
 
 from passloop.cli.client import Client
 from tests.support.command_line import Box, ended_boxes
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "page.md"
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,19 @@ def test_the_address_is_in_no_command_line_when_a_browser_is_started(box: Box) -
     assert words.read_text() == f"{file.as_uri()}\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text().count(said.out.strip()) == 2
+
+
+def test_the_guide_makes_the_token_no_word_of_a_command(box: Box) -> None:
+    box.run("up")
+    lines = GUIDE.read_text().partition("```sh\n")[2].partition("```")[0]
+    curl, token = box.folder / "curl", (box.home / "token").read_text().strip()
+    curl.write_text('#!/bin/sh\necho "words: $@"\necho "reads: $(cat)"\n')
+    curl.chmod(0o700)
+    lines = lines.replace("~/.local/state/passloop", str(box.home)).replace("curl ", f"'{curl}' ")
+    said = subprocess.run(["sh", "-c", lines], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    told = said.stdout.splitlines()
+    assert f"reads: Authorization: Bearer {token}" in told
+    assert [line for line in told if line.startswith("words:") and token in line] == []
 
 
 def test_a_daemon_listens_on_loopback_only(box: Box) -> None:
