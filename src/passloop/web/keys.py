@@ -25,11 +25,13 @@ _TOKEN = re.compile(r"[0-9a-f]{64}")
 
 
 class Keys:
-    """What opens the page: the token in a header, or the cookie made of it."""
+    """What opens the page on a port: the token in a header, or the cookie made of both. Whoever takes the port while no
+    engine has it is shown the cookie by pages that are open, so that it must open no other.
+    """
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, *, port: int) -> None:
         self._token = token.encode()
-        self.cookie = hmac.new(self._token, b"passloop page cookie", hashlib.sha256).hexdigest()
+        self.cookie = hmac.new(self._token, b"passloop page cookie %d" % port, hashlib.sha256).hexdigest()
 
     def is_token(self, said: str) -> bool:
         """Whether this is the token. Takes as long for every wrong one."""

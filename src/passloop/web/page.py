@@ -69,8 +69,8 @@ async def open_page(app: Any, home: Home, clock: Clock, said: str, *, folder: Pa
         why = getattr(error, "strerror", None) or "it is no port"
         return Page(absent=f"port {said} on {LOOPBACK} cannot be had: {why}")
     try:
-        keys, codes = Keys(load_token(home.token)), Codes(clock)
         port = int(listener.getsockname()[1])
+        keys, codes = Keys(load_token(home.token), port=port), Codes(clock)
         _keep(home, port)
     except OSError as error:
         listener.close()

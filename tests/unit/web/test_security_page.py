@@ -9,8 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from passloop.web.guard import cookie_name
 from passloop.web.keys import CODE_LIVES, Codes, Keys, load_token
 from passloop.web.page import open_page
+from passloop.web.serve import listen_on_loopback
 from tests.support.paged import Paged, paged
 from tests.support.served import Reply
 
@@ -206,8 +208,8 @@ def test_the_token_is_256_bits_in_a_file_for_its_user_alone(tmp_path: Path) -> N
     assert len(bytes.fromhex(token)) == 32
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_token(path) == token
-    assert Keys(token).is_token(token)
-    assert not Keys(token).is_token(token[:-1])
+    assert Keys(token, port=1).is_token(token)
+    assert not Keys(token, port=1).is_token(token[:-1])
 
 
 def damaged(path: Path, how: str) -> None:
@@ -256,6 +258,16 @@ async def test_a_cookie_survives_a_restart(tmp_path: Path) -> None:
         assert (await page.bare("GET", "/api/v1/status", Cookie=cookie)).status == 200
 
 
+async def test_a_cookie_that_was_shown_to_whoever_took_the_port_opens_no_other(tmp_path: Path) -> None:
+    async with paged(tmp_path) as page:
+        cookie, port = await page.cookie(), page.port
+    with listen_on_loopback(port):
+        async with paged(tmp_path) as page:
+            assert page.port != port
+            shown = f"{cookie_name(page.port)}={cookie.partition('=')[2]}"
+            assert (await page.bare("GET", "/api/v1/status", Cookie=shown)).status == 401
+
+
 async def test_no_answer_allows_another_origin(tmp_path: Path) -> None:
     async with paged(tmp_path) as page:
         own = f"http://127.0.0.1:{page.port}"
@@ -276,7 +288,7 @@ async def test_every_answer_forbids_what_is_not_ours(tmp_path: Path) -> None:
 
 async def test_the_token_is_in_no_answer(tmp_path: Path) -> None:
     async with paged(tmp_path) as page:
-        keys = Keys(page.token)
+        keys = Keys(page.token, port=page.port)
         for method, path in await routes(page):
             if method == "GET" and not path.endswith("/events"):
                 body = (await page.bare(method, path, Authorization=f"Bearer {page.token}")).body
