@@ -1,4 +1,5 @@
-"""Says why an answer takes long: an engine whose disk is full keeps a submission until there is room.
+"""Says why an answer takes long: an engine whose disk is full keeps a submission until there is room, and one that is
+stopped says nothing at all.
 
 It only tells; it neither ends the wait nor asks twice.
 """
@@ -40,7 +41,9 @@ def told_of_a_pause(engine: Asks, *, after: float = ASK_AFTER) -> Iterator[None]
 def _tell(engine: Asks) -> None:
     try:
         state = str(engine.get("/status", timeout=5.0)["engine"]["state"])
-    except CliError:
+    except CliError as unanswered:
+        if isinstance(unanswered.__cause__, TimeoutError):
+            streams.say("the engine does not answer yet; what it does: passloop doctor")
         return  # the answer that is waited for, or its error, says more
     if state.startswith("paused"):
         streams.say(

@@ -1,8 +1,15 @@
-"""What the doctor makes of an engine that answers."""
+"""What the doctor makes of an engine that answers, and of one that does not."""
 
 from __future__ import annotations
 
-from passloop.cli.checks.home import _answering
+import socket
+from pathlib import Path
+
+import pytest
+
+from passloop.cli.checks import home as checks
+from passloop.cli.checks.finding import Place
+from passloop.cli.checks.home import _answering, _socket
 from passloop.cli.version import version
 
 
@@ -17,3 +24,16 @@ def test_an_engine_of_another_version_is_told_with_the_way_to_renew_it() -> None
     assert found.verdict == "warn"
     assert f"it is passloop 0.0.9, this command is {version()}" in found.text
     assert "passloop down --leave && passloop up" in found.hint
+
+
+def test_an_engine_that_is_stopped_is_told_with_its_pid_and_the_way_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "_ANSWERS_WITHIN", 0.05)
+    (tmp_path / "lock").write_text("4242\n")
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "socket"))
+        silent.listen()
+        found = _socket(Place(str(tmp_path), {}))
+    assert (found.verdict, "pid 4242" in found.text) == ("fail", True)
+    assert found.hint.startswith("kill -9 4242 && passloop up")

@@ -12,6 +12,7 @@ from typing import Any
 
 from passloop.cli.checks.finding import Check, Finding, Place, fail, ok, warn
 from passloop.cli.client import Client
+from passloop.cli.exits import CliError
 from passloop.cli.version import version
 from passloop.store.errors import HomeRefused
 from passloop.store.home import SOCKET_PATH_BYTES, Home, filesystem_magic
@@ -29,6 +30,8 @@ _KNOWN = {
 _SLOW_FSYNC_MS = 20
 _LITTLE_DISK = 2**30
 _TRIES = 5
+_ANSWERS_WITHIN = 30.0
+"""Seconds; an engine that is at work answers in far less."""
 
 
 def _permissions(place: Place) -> Finding:
@@ -112,11 +115,21 @@ def _answering(engine: dict[str, Any]) -> Finding:
     return ok(said) if engine["state"] == "running" else warn(said)
 
 
+def _silent(home: Home) -> Finding:
+    """An engine that has its socket, and its home's lock, and says nothing."""
+    pid = home.lock.read_text(encoding="ascii", errors="replace").strip()
+    way = f"kill -9 {pid} && passloop up: what runs goes on, and nothing that was acknowledged is lost"
+    return fail(f"the engine (pid {pid}) does not answer: it is stopped (kill -CONT {pid}), or stuck", way)
+
+
 def _socket(place: Place) -> Finding:
     client = Client(place.home)
     home = Home(Path(place.home))
     if client.alive():
-        return _answering(client.get("/status", timeout=30)["engine"])
+        try:
+            return _answering(client.get("/status", timeout=_ANSWERS_WITHIN)["engine"])
+        except CliError:
+            return _silent(home)
     if home.socket.exists():
         return warn("the socket is a leftover of an engine that died", "passloop up (it takes over)")
     long = len(os.fsencode(home.socket)) > SOCKET_PATH_BYTES
