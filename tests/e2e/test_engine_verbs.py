@@ -88,6 +88,13 @@ def test_up_tells_what_a_running_engine_was_started_with(box: Box) -> None:
     assert (said.code, "PASSLOOP_POOLS: the engine runs with none, not with license=4" in said.err) == (7, True)
 
 
+def put_the_last_copy_back(box: Box) -> None:
+    """As if the store had been lost since the `down`, which left a copy of all there was."""
+    for path in box.home.glob("store.sqlite*"):
+        path.unlink()
+    shutil.copy(box.home / "backup.sqlite", box.home / "store.sqlite")
+
+
 def test_down_waits_for_what_runs(box: Box, tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     box.submit("--", *gate.command())
@@ -97,6 +104,7 @@ def test_down_waits_for_what_runs(box: Box, tmp_path: Path) -> None:
         assert "waiting for what runs" in ending.stderr.readline()
         gate.open()
         assert ending.wait(30) == 0
+    put_the_last_copy_back(box)
     assert box.json("ls")["tasks"][0]["state"] == "succeeded"
 
 
@@ -125,7 +133,8 @@ def test_down_leave_lets_work_run_on_and_the_next_engine_finds_it(box: Box, tmp_
     assert box.run("down", "--leave").code == 0
     assert box.task(task)["state"] == "running"
     assert box.run("wait", str(task)).code == 5
-    box.run("up")
+    put_the_last_copy_back(box)
+    assert box.run("up").code == 0
     gate.open()
     assert box.run("wait", str(task)).code == 0
     assert len(box.task(task)["attempts"]) == 1
@@ -136,6 +145,7 @@ def test_down_now_puts_work_back_at_no_cost(box: Box, tmp_path: Path) -> None:
     (task,) = box.submit("--grace", "100ms", "--", *gate.command())
     gate.wait_started()
     assert box.run("down", "--now").code == 0
+    put_the_last_copy_back(box)
     assert box.task(task)["state"] == "ready"
 
 

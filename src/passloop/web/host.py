@@ -88,6 +88,13 @@ class EngineHost:
         """Whether it was told to go down, and nothing is left to wait for."""
         return self._gone.done() and self._gone.exception() is None
 
+    async def copy_store(self, error: type[BaseException] | None, *_: object) -> None:
+        """Copy the store after a `down` that went well. Called once the engine has stopped, whose last turn commits: a
+        copy that lacks it is refused where it is put back.
+        """
+        if error is None and self.is_down:
+            await self.engine.backups.take()
+
     async def _go(self, mode: DownMode) -> None:
         if mode is not DownMode.LEAVE:
             await self.engine.drain(stop_running=mode is DownMode.NOW)
@@ -120,8 +127,6 @@ async def open_host(path: Path, settings: EngineSettings | None = None) -> Async
         except StoreOutOfFiles as error:
             raise _out_of_files(path, error.number) from error
         yield host
-        if host.is_down:
-            await host.engine.backups.take()
 
 
 async def _opened(stack: AsyncExitStack, home: Home, settings: EngineSettings) -> EngineHost:
@@ -132,9 +137,10 @@ async def _opened(stack: AsyncExitStack, home: Home, settings: EngineSettings) -
     store = Store.open(home)
     stack.callback(store.close)
     engine = compose(store, settings)
+    host = EngineHost(engine)
+    stack.push_async_exit(host.copy_store)
     stack.push_async_callback(engine.stop)
     await engine.start()
-    host = EngineHost(engine)
     await host.files.start()
     stack.push_async_callback(host.files.stop)
     app = make_app(host)

@@ -12,6 +12,7 @@ from passloop.engine.backups import DAY, FIRST_AFTER, HOUR
 from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
 from passloop.store.errors import StoreFull
+from passloop.store.mark import Mark
 from passloop.store.reader import Reader
 from passloop.web.host import open_host
 from tests.support.engines import Rig, commands, rig
@@ -104,8 +105,9 @@ async def test_a_clean_down_leaves_a_copy_of_the_last_state(tmp_path: Path, mode
         await host.engine.submit(commands(1, held=True))
         host.go_down(mode)
         await host.wait_down()
-    with Reader(tmp_path / "home" / "backup.sqlite") as copy:
+    with Reader(tmp_path / "home" / "backup.sqlite") as copy, Reader(tmp_path / "home" / "store.sqlite") as store:
         assert copy.count() == 1
+        assert copy.last_seq() == store.last_seq() == Mark(tmp_path / "home" / "mark").read()
 
 
 async def test_an_engine_that_was_not_told_to_go_down_leaves_no_copy(tmp_path: Path) -> None:
