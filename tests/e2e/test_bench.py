@@ -320,7 +320,7 @@ class Follower:
             with self.client.events() as events:
                 seen = (task for event in events for task in event.get("tasks", ()) if task["state"] == state)
                 return int(next(itertools.islice(seen, count - 1, None))["id"])
-        except (CliError, ConnectionError):
+        except CliError:
             return None
 
 

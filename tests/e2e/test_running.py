@@ -127,6 +127,34 @@ def test_foreground_engine_hands_work_of_others_to_a_daemon(box: Box, tmp_path: 
     assert len(box.task(task)["attempts"]) == 1
 
 
+def test_followers_go_on_with_the_engine_that_takes_over(box: Box, tmp_path: Path) -> None:
+    own, other = Gate(tmp_path, "own"), Gate(tmp_path, "other")
+    with box.started("run", "--", *own.command()) as engine:
+        own.wait_started()
+        with box.started("run", "--", *other.command("echo there; exit 3")) as follower:
+            other.wait_started()
+            with (
+                box.started("wait", "2") as waits,
+                box.started("logs", "-f", "2") as looks,
+                box.started("--one-engine", "wait", "2") as stays,
+            ):
+                assert stays.stderr is not None
+                assert stays.stderr.readline()
+                assert waits.stderr is not None
+                assert waits.stderr.readline()
+                assert looks.stdout is not None
+                assert looks.stdout.readline() == "here\n"
+                own.open()
+                assert engine.wait(30) == 0
+                assert stays.wait(30) == 5
+                other.open()
+                assert (follower.wait(30), waits.wait(30), looks.wait(30)) == (3, 1, 0)
+                assert looks.stdout.read() == "there\n"
+            assert follower.stdout is not None
+            assert follower.stdout.read() == "here\nthere\n"
+    assert len(box.task(2)["attempts"]) == 1
+
+
 @pytest.mark.parametrize("words", [[], ["sweep.yaml"]])
 def test_a_foreground_engine_whose_terminal_is_gone_leaves_its_work_to_a_daemon(
     box: Box, tmp_path: Path, words: list[str]

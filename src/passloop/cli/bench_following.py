@@ -14,6 +14,7 @@ from passloop.apps.bench.results import error_of_task
 from passloop.apps.bench.session import Session
 from passloop.apps.bench.tasks import BenchTask
 from passloop.cli.client import Client, EngineStream
+from passloop.cli.lasting_reads import LastingReads
 from passloop.cli.progress import Progress, watch
 from passloop.cli.spans import task_span
 from passloop.cli.wording import FINAL, ids_text
@@ -98,6 +99,16 @@ class CellProgress(Progress):
             self._add(touched - self.tasks.keys() - self._foreign)
         return super().take(seen)
 
+    def _look_again(self) -> list[dict[str, Any]]:
+        known = set(self.tasks)
+        ended = super()._look_again()
+        if self._run is None:
+            return ended
+        new = [task for task in self.read([f"@{self._run}"]) if task["id"] not in known]
+        self._note([task["id"] for task in new])
+        self.tasks.update({task["id"]: task for task in new})
+        return ended + [task for task in new if task["state"] in FINAL]
+
     def left(self) -> int | None:
         """Milliseconds until all have ended, by what each cell is thought to take."""
         counts = self.counts
@@ -113,7 +124,7 @@ class CellProgress(Progress):
 
     def _over(self, run: int) -> bool:
         """Whether the run's source is over and all of its tasks are final, by the engine's word; then all are here."""
-        found = self.client.get(f"/runs/{run}")["run"]
+        found = LastingReads(self.client).run(run)["run"]
         if found["source"]["state"] in _COMING or any(n and state not in FINAL for state, n in found["counts"].items()):
             return False
         self.tasks.update({task["id"]: task for task in self.read([f"@{run}"])})

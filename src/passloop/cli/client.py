@@ -1,7 +1,7 @@
 """A small HTTP/1.1 client over the engine's Unix socket. JSON in and out, one connection per request.
 
-It knows no verb and prints nothing; whatever goes wrong becomes a `CliError` with its exit code. It imports as little
-as it can, because every command pays for it.
+It knows no verb and prints nothing; whatever goes wrong becomes a `CliError` with its exit code. A patient client goes
+on with the next engine when the one it asks goes away. It imports as little as it can, because every command pays.
 """
 
 from __future__ import annotations
@@ -9,38 +9,71 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, cast
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar, cast
 
 from passloop.cli.exits import CliError, Exit
 
-__all__ = ["Client", "EngineStream", "engine_gone", "no_engine", "quoted"]
+__all__ = [
+    "PATIENCE",
+    "Client",
+    "EngineLost",
+    "EngineStream",
+    "EngineUnanswered",
+    "keep_to_one_engine",
+    "no_engine",
+    "quoted",
+]
 
+PATIENCE = 15.0
+"""Seconds that a follower waits for the next engine: as long as one may take to come up."""
 _CHUNK = 65_536
 _NAME = "socket"
+_one_engine = False
+Result = TypeVar("Result")
 Query = Sequence[tuple[str, str | int | None]]
+
+
+def keep_to_one_engine() -> None:
+    """Let no client of this process be patient: what an engine starts beside itself ends with it, and the next engine
+    starts it again.
+    """
+    global _one_engine
+    _one_engine = True
+
+
+class EngineLost(CliError):
+    """There is no engine, or it is going away: it did nothing of what it was asked, and the next one may be asked."""
+
+    def __init__(self, message: str, *, hint: str = "passloop up") -> None:
+        super().__init__(message, hint=hint, exit_code=Exit.ENGINE_UNREACHABLE)
+
+
+class EngineUnanswered(EngineLost):
+    """The engine went away after it was asked and before it answered: it may have done it."""
 
 
 def no_engine(home: str) -> CliError:
     """The error of a command that cannot do without an engine."""
-    return CliError(f"no engine is running for {home}", hint="passloop up", exit_code=Exit.ENGINE_UNREACHABLE)
-
-
-def engine_gone(home: str) -> CliError:
-    """The error of a command whose engine went away in the middle of an answer."""
-    return CliError(
-        f"the engine of {home} went away before it answered; running work is not harmed",
-        hint="passloop up",
-        exit_code=Exit.ENGINE_UNREACHABLE,
-    )
+    return EngineLost(f"no engine is running for {home}")
 
 
 class Client:
-    """Talks to the engine that owns the home at `home`, if there is one."""
+    """Talks to the engine that owns the home at `home`, if there is one.
 
-    def __init__(self, home: str) -> None:
+    When that one goes away it waits for the next for `patience` seconds, and asks again what can be asked twice.
+    """
+
+    def __init__(self, home: str, *, patience: float = 0.0) -> None:
         self.home = home
+        self.patience = patience
+
+    def patient(self, most: float | None = None) -> Client:
+        """One that goes on with the next engine; `most` in seconds is how long it may wait for that."""
+        longest = 0.0 if _one_engine else PATIENCE
+        return Client(self.home, patience=longest if most is None else min(longest, most))
 
     def alive(self) -> bool:
         """Whether an engine answers on the socket."""
@@ -66,21 +99,44 @@ class Client:
     def events(self, after: int | None = None, *, form: str = "tasks") -> Iterator[EngineStream]:
         """The engine's server-sent events, from the journal number after `after` on (None: from now on). In the form
         `marks` they only say that there is something new, a few times a second at most.
+
+        Of a patient client they go on with the next engine: `{"anew": true}` says that some may have been missed.
         """
-        headers = {"Accept": "text/event-stream"}
-        if after is not None:
-            headers["Last-Event-ID"] = str(after)
-        with self._connection() as link:
-            link.sendall(_request("GET", f"/events?form={form}", None, headers))
-            reply = _Reply(link)
-            _raise_for(reply, self.home)
-            yield EngineStream(reply)
+        stream = EngineStream(self, form, after)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    def until_answered(self, ask: Callable[[], Result], *, twice: bool = True) -> Result:
+        """What `ask` gives, of the next engine if this one goes away. What may not be done `twice` is asked again only
+        if nothing was done of it.
+        """
+        until: float | None = None
+        while True:
+            try:
+                return ask()
+            except EngineLost as lost:
+                if not self.patience or (isinstance(lost, EngineUnanswered) and not twice):
+                    raise
+                until = until or time.monotonic() + self.patience
+                if not self._next_engine(until):
+                    what = f"the engine of {self.home} went away, and no other came in {self.patience:.0f} s"
+                    raise EngineLost(f"{what}; running work is not harmed") from lost
+
+    def _next_engine(self, until: float) -> bool:
+        from passloop.cli.next_engine import wait_for_engine
+
+        left = until - time.monotonic()
+        return left > 0 and wait_for_engine(self.home, seconds=left)
 
     @contextmanager
-    def _connection(self) -> Iterator[socket.socket]:
-        link = self._connected()
+    def told(self) -> Iterator[None]:
+        """Around what is read from a connection and written to it, and nothing else: what breaks there is the engine's
+        end.
+        """
         try:
-            yield link
+            yield
         except TimeoutError as late:
             raise CliError(
                 f"the engine of {self.home} does not answer",
@@ -88,11 +144,11 @@ class Client:
                 exit_code=Exit.ENGINE_UNREACHABLE,
             ) from late
         except ConnectionError as broken:
-            raise engine_gone(self.home) from broken
-        finally:
-            link.close()
+            what = f"the engine of {self.home} went away before it answered; running work is not harmed"
+            raise EngineUnanswered(what) from broken
 
-    def _connected(self) -> socket.socket:
+    def connected(self) -> socket.socket:
+        """A connection to the engine. Raises `EngineLost`, or `CliError` where it belongs to another user."""
         try:
             return _connect(self.home)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as lacking:
@@ -105,7 +161,11 @@ class Client:
             ) from refused
 
     def _call(self, method: str, path: str, body: bytes | None, timeout: float | None) -> dict[str, Any]:
-        with self._connection() as link:
+        return self.until_answered(lambda: self._call_once(method, path, body, timeout), twice=method == "GET")
+
+    def _call_once(self, method: str, path: str, body: bytes | None, timeout: float | None) -> dict[str, Any]:
+        link = self.connected()
+        with closing(link), self.told():
             link.settimeout(timeout)
             link.sendall(_request(method, path, body, {"Accept": "application/json"}))
             reply = _Reply(link)
@@ -116,16 +176,45 @@ class Client:
 class EngineStream:
     """Server-sent events as they come. `fileno` lets a caller wait for several things at once."""
 
-    def __init__(self, reply: _Reply) -> None:
-        self._reply = reply
+    def __init__(self, client: Client, form: str, after: int | None) -> None:
+        self._client = client
+        self._form = form
+        self._link: socket.socket | None = None
+        client.until_answered(lambda: self._begin(after))
+
+    def close(self) -> None:
+        """Hear no more."""
+        if self._link is not None:
+            self._link.close()
+
+    def _begin(self, after: int | None) -> None:
+        self.close()
+        headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
+        self._link = self._client.connected()
         self._text = b""
+        with self._client.told():
+            self._link.sendall(_request("GET", f"/events?form={self._form}", None, headers))
+            self._reply = _Reply(self._link)
+            _raise_for(self._reply, self._client.home)
 
     def fileno(self) -> int:
         """The socket, for `select`."""
         return self._reply.fileno()
 
     def ready(self) -> list[dict[str, Any]]:
-        """The events that can be read with one wait, oldest first. Raises `ConnectionError` after the last."""
+        """The events that can be read with one wait, oldest first. After the last of an engine a patient client begins
+        anew with the next one, and says so; any other raises `EngineUnanswered`.
+        """
+        try:
+            with self._client.told():
+                return self._read()
+        except EngineUnanswered:
+            if not self._client.patience:
+                raise
+        self._client.until_answered(lambda: self._begin(None))
+        return [{"anew": True}]
+
+    def _read(self) -> list[dict[str, Any]]:
         while True:
             piece = self._reply.piece()
             self._text = (self._text + piece).replace(b"\r\n", b"\n")
@@ -230,6 +319,8 @@ def _raise_for(reply: _Reply, home: str) -> None:
     raw = reply.body()
     try:
         error = json.loads(raw)["error"]
+        if error["code"] == "stopped":
+            raise EngineLost(error["message"])
         raise CliError(error["message"], hint=error.get("hint", ""), exit_code=error.get("exit", Exit.USAGE))
     except (ValueError, KeyError, TypeError) as unknown:
         raise CliError(

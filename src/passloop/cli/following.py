@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from passloop.cli.client import Client, EngineStream
+from passloop.cli.lasting_reads import LastingReads
 from passloop.cli.logfiles import STREAMS, AttemptLogs, attempt_folder
 from passloop.cli.wording import FINAL
 from passloop.store.inotify import Watcher, watcher
@@ -65,6 +66,7 @@ class Follower:
         part: Part,
     ) -> None:
         self._client = client
+        self._reads = LastingReads(client)
         self._id = task
         self._files = files
         self._write = write
@@ -98,10 +100,11 @@ class Follower:
             self.on_wait = None
         if self._files in readable:
             self._files.drain()
-        if events in readable:
-            seen = [task for event in events.ready() for task in event.get("tasks", ())]
-            if any(task["id"] == self._id for task in seen):
-                self._refresh()
+        if events in readable and any(map(self._is_touched, events.ready())):
+            self._refresh()
+
+    def _is_touched(self, event: dict[str, Any]) -> bool:
+        return "anew" in event or any(task["id"] == self._id for task in event.get("tasks", ()))
 
     def _patience(self) -> float | None:
         """Seconds until it is worth saying that the task has not started."""
@@ -109,7 +112,7 @@ class Follower:
 
     def _refresh(self) -> None:
         before = self._task.get("state")
-        self._task = self._client.get(f"/tasks/{self._id}")["task"]
+        self._task = self._reads.task(self._id)["task"]
         if self.on_state is not None and self._task["state"] != before:
             self.on_state(self._task)
 

@@ -23,6 +23,7 @@ from passloop.apps.queue.environment import storable
 from passloop.cli import streams
 from passloop.cli.client import Client, EngineStream
 from passloop.cli.exits import CliError, Exit
+from passloop.cli.lasting_reads import LastingReads
 from passloop.cli.wording import FINAL
 from passloop.drivers.calls.driver import UNKNOWN
 from passloop.store.home import Home
@@ -137,9 +138,10 @@ class Generate:
     def _follow(self, client: Client, events: EngineStream, reader: Reader) -> None:
         """Look at the run whenever something happened, until no task is to come, all are final and so are its files."""
         assert self.run is not None
+        reads = LastingReads(client)
         while True:
             began = time.monotonic()
-            found = client.get(f"/runs/{self.run['id']}")["run"]
+            found = reads.run(int(self.run["id"]))["run"]
             self._show(found)
             if self._writes and self.dataset.spec.target is None:
                 self._write_parts(reader)

@@ -19,6 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from passloop.cli.client import Client
 from passloop.cli.exits import CliError
 from passloop.cli.progress import Progress
 from passloop.cli.spans import span_text
@@ -78,7 +79,7 @@ class LiveView:
         self._next_look = time.monotonic() + _BETWEEN_LOOKS
         self._seen = True
         with suppress(CliError):
-            self._gpus = progress.client.get("/gpus", timeout=_BETWEEN_LOOKS)["gpus"]
+            self._gpus = Client(progress.client.home).get("/gpus", timeout=_BETWEEN_LOOKS)["gpus"]
         held = {task for gpu in self._gpus for task in gpu["holders"]}
         self._names = {task: str((progress.tasks.get(task) or {}).get("name") or "") for task in held}
 

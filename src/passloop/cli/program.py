@@ -86,6 +86,13 @@ def _keep_colour(_ctx: click.Context, _param: click.Parameter, value: str | None
         streams.set_colour(value)
 
 
+def _keep_to_one_engine(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        from passloop.cli.client import keep_to_one_engine
+
+        keep_to_one_engine()
+
+
 def _nearest_verb(word: str) -> str:
     from difflib import get_close_matches
 
@@ -115,6 +122,9 @@ program = Verbs(
             callback=_print_version,
             help="Show the version and exit.",
         ),
+        click.Option(
+            ["--one-engine"], is_flag=True, expose_value=False, hidden=True, callback=_keep_to_one_engine
+        ),  # for what an engine starts beside itself
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from passloop.cli import streams
 from passloop.cli.client import Client, EngineStream
-from passloop.cli.reads import Ask, EngineReads
+from passloop.cli.lasting_reads import LastingReads
+from passloop.cli.reads import Ask
 from passloop.cli.spans import span_text, task_span
 from passloop.cli.wording import FINAL, counted, ids_text, result_text
 
@@ -52,7 +53,7 @@ class Progress:
 
     def __init__(self, client: Client, tasks: Iterable[int]) -> None:
         self.client = client
-        self._reads = EngineReads(client)
+        self._reads = LastingReads(client)
         self.words = tuple(ids_text(tasks).split())
         self.tasks = {task["id"]: task for task in self.read(self.words)}
         self.started = time.monotonic()
@@ -72,6 +73,8 @@ class Progress:
         """Follow events; returns the tasks that have ended with them, in full."""
         final: set[int] = set()
         for event in events:
+            if "anew" in event:
+                return self._look_again()
             for seen in event.get("tasks", ()):
                 if seen["id"] in self.tasks:
                     self.tasks[seen["id"]]["state"] = seen["state"]
@@ -79,6 +82,12 @@ class Progress:
         ended = self.read(ids_text(final).split()) if final else []
         self.tasks.update({task["id"]: task for task in ended})
         return ended
+
+    def _look_again(self) -> list[dict[str, Any]]:
+        """After events may have been missed: all that had not ended; returns those that have."""
+        found = self.read(ids_text(task for task, one in self.tasks.items() if one["state"] not in FINAL).split())
+        self.tasks.update({task["id"]: task for task in found})
+        return [task for task in found if task["state"] in FINAL]
 
     def left(self) -> int | None:
         """Milliseconds until all have ended, by what these took, else what their class took; None if unknown."""

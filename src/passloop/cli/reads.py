@@ -73,6 +73,10 @@ class EngineReads:
         """As `Reads.why`."""
         return self._client.get(f"/tasks/{task}/why", timeout=_PATIENCE)
 
+    def run(self, run: int) -> dict[str, Any]:
+        """`{"schema_version", "run"}`: one of them."""
+        return self._client.get(f"/runs/{run}", timeout=_PATIENCE)
+
     def runs(self) -> dict[str, Any]:
         """As `Reads.runs`."""
         return self._client.get("/runs", timeout=_PATIENCE)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from passloop.apps.queue.find import filter_of
+from passloop.apps.queue.find import filter_of, sources_in
 from passloop.apps.queue.selectors import parse_selectors
 from passloop.apps.queue.views import document, run_view, shown_task, task_view
 from passloop.cli.exits import CliError, Exit
@@ -52,6 +52,17 @@ class StoreReads:
         row = self._view(task).row
         blockers = [] if row.state in FINAL_STATES else [self._blocker(row.id, row.state)]
         return document(task=row.id, state=row.state.value, blockers=blockers)
+
+    def run(self, run: int) -> dict[str, Any]:
+        """One of them."""
+        view = None if self._reader is None else self._reader.run(str(run))
+        if view is None:
+            raise CliError(f"there is no run {run}", hint=self._where_to_look(), exit_code=Exit.NOT_FOUND)
+        return document(run=run_view(view))
+
+    def still_gets_tasks(self, words: tuple[str, ...]) -> bool:
+        """Whether some run that these words name whole has a source that is not over."""
+        return self._reader is not None and bool(sources_in(parse_selectors(words), self._reader))
 
     def runs(self) -> dict[str, Any]:
         """As `Reads.runs`."""

@@ -149,7 +149,7 @@ class Top(App[None]):
         try:
             with self._client.events() as events:
                 return self._asked_until_left(events)
-        except (CliError, ConnectionError):
+        except CliError:
             return False
 
     def _next_engine(self) -> bool:
@@ -160,7 +160,7 @@ class Top(App[None]):
         return True
 
     def _asked_until_left(self, events: EngineStream) -> bool:
-        """True once the screen is left. Raises `ConnectionError` when the engine ends its stream."""
+        """True once the screen is left. Raises `CliError` when the engine ends its stream."""
         while True:
             now = self._client.get("/now", [("limit", SHOWN)], timeout=60)
             span = [("from", _millis(now) - MINUTES * 60_000), ("width", 60)]

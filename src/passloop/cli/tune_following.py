@@ -20,6 +20,7 @@ from passloop.apps.tune.study_view import Trial
 from passloop.cli import streams
 from passloop.cli.client import Client, EngineStream
 from passloop.cli.exits import CliError
+from passloop.cli.lasting_reads import LastingReads
 from passloop.cli.logfiles import attempt_folder, open_plain
 from passloop.cli.tune_views import TrialLines, TrialView
 from passloop.cli.wording import FINAL
@@ -55,7 +56,7 @@ class Following:
                 _wait(events, phases)
 
     def _is_over(self) -> bool:
-        found = self._client.get(f"/runs/{self._run}")["run"]
+        found = LastingReads(self._client).run(self._run)["run"]
         if (found.get("source") or {}).get("state") in _COMING:
             return False
         return all(state in FINAL for state, count in found["counts"].items() if count)

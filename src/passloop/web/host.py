@@ -150,6 +150,7 @@ async def _opened(stack: AsyncExitStack, home: Home, settings: EngineSettings) -
     host.page = await open_page(app, home, engine.clock, engine.settings.environ.get("PASSLOOP_PAGE", "auto"))
     stack.push_async_callback(host.page.stop)
     stack.callback(engine.hang_up)
+    stack.callback(server.hide)
     app.state.commands = OwnCommands(engine)
     await app.state.commands.follow_again()
     return host

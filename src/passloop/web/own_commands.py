@@ -182,7 +182,7 @@ class OwnCommands:
             raise Unwritable(what, hint="free space on the disk of the home") from None
 
     def _words(self, words: Sequence[str]) -> list[str]:
-        return [sys.executable, "-m", "passloop.cli", "--home", str(self._engine.home.path), *words]
+        return [sys.executable, "-m", "passloop.cli", "--one-engine", "--home", str(self._engine.home.path), *words]
 
     def _environment(self) -> Mapping[str, str]:
         told = {name: value for name, value in self._engine.settings.environ.items() if name != "PASSLOOP_HOME"}

@@ -97,9 +97,13 @@ class SocketServer:
         """Listen; connections are accepted when this returns."""
         await self._serving.begin(_listen(self._path))
 
-    async def stop(self) -> None:
-        """Let requests under way be answered, then close. The socket's file goes first, so that nobody comes anew."""
+    def hide(self) -> None:
+        """Let nobody come anew: who looks for an engine from now on waits for the next one."""
         self._path.unlink(missing_ok=True)
+
+    async def stop(self) -> None:
+        """Let requests under way be answered, then close."""
+        self.hide()
         await self._serving.end()
 
 

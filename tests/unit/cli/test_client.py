@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from passloop.cli.client import Client, quoted
+from passloop.cli.client import Client, EngineLost, quoted
 from passloop.cli.exits import CliError
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -119,6 +119,41 @@ def test_events_are_whole_however_they_are_cut(tmp_path: Path) -> None:
             found.extend(event["seq"] for event in events)
         assert found == [1, 2, 3]
     assert b"Last-Event-ID: 7\r\n" in asked[0]
+
+
+def event(seq: int) -> bytes:
+    return chunk(b'data: {"seq": %d}\n\n' % seq)
+
+
+def test_events_of_a_patient_client_go_on_with_the_next_engine(tmp_path: Path) -> None:
+    head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+    with engine(tmp_path, head, event(1), b"0\r\n\r\n"), Client(str(tmp_path)).patient().events() as events:
+        found = events.ready()
+        (tmp_path / "socket").unlink()
+        with engine(tmp_path, head, event(7)):
+            found += [*events.ready(), *events.ready()]
+    assert found == [{"seq": 1}, {"anew": True}, {"seq": 7}]
+
+
+STOPPED = b'{"error": {"code": "stopped", "message": "the engine stopped", "hint": "", "exit": 5}}'
+REFUSED = b"HTTP/1.1 503 No\r\nContent-Length: %d\r\n\r\n%b" % (len(STOPPED), STOPPED)
+
+
+@pytest.mark.parametrize(("pieces", "again"), [((REFUSED,), True), ((), False)], ids=["refused", "unanswered"])
+def test_what_may_have_been_done_is_not_asked_of_the_next_engine(
+    tmp_path: Path, pieces: tuple[bytes, ...], again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+    monkeypatch.setattr("passloop.cli.next_engine.wait_for_engine", lambda home, **_: waited.append(home))
+    with engine(tmp_path, *pieces), pytest.raises(EngineLost, match="no other came" if again else "went away before"):
+        Client(str(tmp_path)).patient().post("/submit")
+    assert waited == [str(tmp_path)] * again
+
+
+def test_a_patient_client_does_not_wait_for_ever(tmp_path: Path) -> None:
+    with pytest.raises(EngineLost, match=r"no other came in 0 s; running work is not harmed") as raised:
+        Client(str(tmp_path), patience=0.01).get("/x")
+    assert (raised.value.exit_code, raised.value.hint) == (5, "passloop up")
 
 
 def test_socket_of_a_long_home_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

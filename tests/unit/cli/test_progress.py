@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from passloop.apps.bench.remaining import Remaining
 from passloop.cli import progress
+from passloop.cli.bench_following import CellProgress
 from passloop.cli.client import Client
 from passloop.cli.progress import Progress, plain_line, watch_tasks
 from passloop.kernel.tasks import Outcome, OutcomeKind
@@ -72,6 +75,28 @@ async def test_a_line_comes_now_and_then_also_while_nothing_happens(
         await one.rig.heard()
         (ended,) = await asyncio.wait_for(watching, 10)
         assert ended["state"] == "succeeded"
+
+
+async def test_what_ended_while_events_were_missed_is_found_by_looking_again(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        await one.submit(3)
+        await one.rig.heard()
+        client, noted = Client(str(one.rig.home.path)), list[int]()
+        known = await asyncio.to_thread(Progress, client, [1, 3])
+        cells = await asyncio.to_thread(
+            lambda: CellProgress(client, [1], run=1, note=noted.extend, remaining=Remaining({}, {}))
+        )
+        one.rig.driver.finish_task(1)
+        one.rig.driver.finish_task(2)
+        await one.rig.heard()
+        assert ended(await asyncio.to_thread(known.take, [{"anew": True}])) == [1]
+        assert ended(await asyncio.to_thread(cells.take, [{"anew": True}])) == [1, 2]
+        assert (noted, sorted(cells.tasks)) == ([2, 3], [1, 2, 3])
+
+
+def ended(tasks: list[dict[str, Any]]) -> list[int]:
+    assert {task["state"] for task in tasks} == {"succeeded"}
+    return [task["id"] for task in tasks]
 
 
 async def test_what_failed_of_many_runs_is_named_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,12 @@ async def test_two_specs_of_one_name_that_are_handed_in_at_once_are_two_files(tm
     assert paths[0].stat().st_mode & 0o777 == 0o600
 
 
+async def test_what_an_engine_starts_beside_itself_ends_with_it(tmp_path: Path) -> None:
+    """The next engine starts it again; that it ends so is shown where followers go on with the next engine."""
+    async with rig(tmp_path) as one:
+        assert "--one-engine" in OwnCommands(one.engine)._words(["bench", "-"])
+
+
 @pytest.mark.parametrize(
     ("code", "is_kept"),
     [(0, False), (1, False), (UNREACHABLE, True), (-signal.SIGKILL, True), (-signal.SIGTERM, False)],

@@ -65,7 +65,7 @@ def command(
         raise CliError("bench takes one spec", hint="passloop bench SPEC.yaml")
     bench = _opened(words[0], home, first=first, fail_fast=fail_fast)
     if again is not None:
-        told = _following(lambda: bench.follow(client_with_engine(home, flags), again), f"@{again}")
+        told = _following(lambda: bench.follow(client_with_engine(home, flags).patient(), again), f"@{again}")
     elif Client(home).alive():
         told = _follow(client_with_engine(home, flags), bench)
     else:
@@ -115,7 +115,7 @@ def _be_engine(home: str, environment: dict[str, str], bench: Bench, *, detach: 
 
 def _follow(client: Client, bench: Bench) -> Told | None:
     own: list[int] = []
-    return _following(lambda: bench.work(client, own.extend), own)
+    return _following(lambda: bench.work(client.patient(), own.extend), own)
 
 
 def _following(work: Callable[[], Told], which: str | list[int]) -> Told | None:

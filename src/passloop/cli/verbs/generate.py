@@ -94,7 +94,7 @@ def _be_engine(home: str, environment: dict[str, str], made: Generate, *, detach
 
 def _follow(client: Client, made: Generate) -> Ended:
     try:
-        return [made.work(client, lambda _run: None)]
+        return [made.work(client.patient(), lambda _run: None)]
     except KeyboardInterrupt:
         if made.run is not None:
             run = made.run["id"]

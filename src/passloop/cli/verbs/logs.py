@@ -90,7 +90,7 @@ def _follow(reads: Reads, task: int, part: Part) -> int:
             exit_code=Exit.ENGINE_UNREACHABLE,
         )
     try:
-        follow_task(Client(reads.home), task, writer(merged=part.streams == ("stderr",)), part=part)
+        follow_task(Client(reads.home).patient(), task, writer(merged=part.streams == ("stderr",)), part=part)
     except KeyboardInterrupt:
         streams.say(f"task {task} goes on: passloop wait {task}; to end it: passloop cancel {task}")
         return int(Exit.INTERRUPTED)

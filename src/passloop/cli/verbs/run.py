@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from passloop.cli import streams
-from passloop.cli.client import Client
+from passloop.cli.client import Client, EngineLost
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.following import exit_code_of, follow_task
 from passloop.cli.homes import home_of
@@ -67,7 +67,11 @@ def _be_engine(home: str, environment: dict[str, str], request: Request, *, deta
 def _follow(client: Client, request: Request) -> int:
     own: list[int] = []
     try:
-        return _submit_and_watch(client, request, own.extend)
+        return _submit_and_watch(client.patient(), request, own.extend)
+    except EngineLost as lost:
+        if own:
+            lost.hint = f"passloop up goes on with what is kept, {_look(own)} shows it"
+        raise
     except KeyboardInterrupt:
         _say_detached(own)
         return int(Exit.INTERRUPTED)
@@ -140,5 +144,8 @@ def _say_detached(own: list[int]) -> None:
             exit_code=Exit.INTERRUPTED,
         )
     ids = ids_text(own)
-    again = f"passloop logs {ids} -f" if len(own) == 1 else f"passloop wait {ids}"
-    streams.say(f"\ndetached; task {ids} goes on. Look again: {again}   End it: passloop cancel {ids}")
+    streams.say(f"\ndetached; task {ids} goes on. Look again: {_look(own)}   End it: passloop cancel {ids}")
+
+
+def _look(own: list[int]) -> str:
+    return f"passloop logs {ids_text(own)} -f" if len(own) == 1 else f"passloop wait {ids_text(own)}"

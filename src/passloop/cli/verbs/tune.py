@@ -100,7 +100,7 @@ def _be_engine(home: str, environment: dict[str, str], made: Tune, *, detach: bo
 
 def _follow(client: Client, made: Tune) -> Standing | None:
     try:
-        return made.work(client, lambda _run: None)
+        return made.work(client.patient(), lambda _run: None)
     except KeyboardInterrupt:
         if made.run is not None:
             run = made.run["id"]

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from passloop.cli import streams
-from passloop.cli.client import Client, no_engine
+from passloop.cli.client import Client, EngineLost, no_engine
 from passloop.cli.exits import CliError, Exit
+from passloop.cli.lasting_reads import LastingReads
 from passloop.cli.options import group_option, json_option, selectors_argument
 from passloop.cli.picking import require_named, standing
 from passloop.cli.reads import Ask, Reads, open_reads, selectors_of
@@ -48,7 +49,7 @@ def command(
     matrix, a dataset, a study) it waits for all that come.
     """
     span = None if timeout is None else _seconds(timeout)
-    reads = open_reads(ctx)
+    reads = _lasting(open_reads(ctx))
     words = selectors_of(selectors) if group is None else (*selectors, f"group:{group}")
     found = _found(reads, words)
     require_named(reads, selectors, {task["id"] for task in found})
@@ -64,6 +65,11 @@ def command(
     if as_json:
         streams.emit_json(ended)
     return _verdict(ended, quiet=quiet or as_json)
+
+
+def _lasting(reads: Reads) -> Reads:
+    """The same, which goes on with the next engine."""
+    return LastingReads(Client(reads.home).patient()) if reads.running else reads
 
 
 def _found(reads: Reads, words: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -89,7 +95,7 @@ def _wait_for_all(
         if all(task["state"] in FINAL for task in _found(reads, words)):
             if not comes:
                 return ended
-            answer = _wait_for_some(Client(reads.home), list(whole), deadline)
+            answer = _wait_for_some(Client(reads.home).patient(left), list(whole), deadline)
             if not answer["final"]:
                 return ended | {"final": False}
 
@@ -99,7 +105,12 @@ def _more_comes(reads: Reads, whole: tuple[str, ...]) -> bool:
     if not whole or not reads.running:
         return False
     query: list[tuple[str, str | int | None]] = [("select", word) for word in whole]
-    return bool(Client(reads.home).get("/wait", [*query, ("timeout_ms", 0)])["coming"])
+    try:
+        return bool(Client(reads.home).get("/wait", [*query, ("timeout_ms", 0)])["coming"])
+    except EngineLost:
+        from passloop.cli.store_reads import StoreReads
+
+        return StoreReads(reads.home).still_gets_tasks(whole)
 
 
 def _say_how_to_go_on(words: tuple[str, ...], ids: list[int]) -> None:
@@ -148,7 +159,7 @@ def _wait(reads: Reads, tasks: list[dict[str, Any]], span: float | None, *, quie
     ids = [task["id"] for task in tasks]
     if not quiet:
         _say_held([task["id"] for task in tasks if task["state"] == "held"])
-    client = Client(reads.home)
+    client = Client(reads.home).patient(span)
     if quiet or span is not None:
         deadline = None if span is None else time.monotonic() + span
         return _told(wait_for(client, ids, deadline), tasks, quiet=quiet)
