@@ -134,8 +134,8 @@ NO_EDGE: dict[str, tuple[str, ...]] = {
     ),
     "a lock's file, or what stands in it for people: the lock is the kernel's and ends with who holds it": (
         "store/home.py:HomeLock.acquire create",
-        "store/home.py:HomeLock.acquire truncate",
-        "store/home.py:HomeLock.acquire write",
+        "store/home.py:_write_pid truncate",
+        "store/home.py:_write_pid write",
         "apps/bench/cell_folder.py:CellFolder.locked create",
         "apps/bench/models/convert.py:_locked create",
         "apps/tune/trial/ports.py:_lock create",

@@ -97,7 +97,7 @@ def _silent_death(told: bytes) -> CliError:
     words = told.decode("utf-8", "replace").strip()
     last = words.splitlines()[-1:] or ["it said nothing"]
     return CliError(
-        f"the daemon ended before it was ready ({last[0][:200]}); the details are in {write_words(words, 'daemon')}",
+        f"the daemon ended before it was ready ({last[0][:200]}); {write_words(words, 'daemon')}",
         hint="passloop serve, to see it in the foreground",
         exit_code=Exit.ENGINE_UNREACHABLE,
     )

@@ -17,6 +17,7 @@ import apsw
 import apsw.sqlite_extra
 
 from .errors import (
+    FREE_SPACE,
     HomeRefused,
     NotStorable,
     StoreBusy,
@@ -263,7 +264,7 @@ def _translate(error: apsw.Error, path: Path) -> StoreError:
         return StoreDamaged(f"{path} is damaged: {error}", hint=REPAIR_HINT)
     if isinstance(error, apsw.FullError | apsw.IOError):
         why = "disk full: " if isinstance(error, apsw.FullError) or _no_room(path) else ""
-        return StoreFull(f"{why}{path} cannot be written: {error}", hint="Free space on this disk; work resumes alone.")
+        return StoreFull(f"{why}{path} cannot be written: {error}", hint=FREE_SPACE)
     if isinstance(error, apsw.ConstraintError):
         return StoreRefused(f"{path} refused a row: {error}", hint="passloop doctor")
     if isinstance(error, apsw.BusyError | apsw.LockedError):

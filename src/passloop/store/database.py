@@ -21,7 +21,7 @@ from . import backup, lookups
 from .batch import Batch, next_ids, write_changes
 from .connection import leave_as_it_is, open_reading, open_writing, transaction, translated
 from .copies import forget_copying
-from .errors import StoreError, StoreMissing
+from .errors import StoreError, StoreMissing, full_disk
 from .event_records import encode_events
 from .home import Home, sync_directory
 from .identity import new_id, read_id, write_id
@@ -244,4 +244,5 @@ def _touch_private(home: Home) -> None:
         os.close(os.open(home.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         what = f"{home.database} cannot be opened: {error.strerror}"
-        raise StoreError(what, hint=f"Look: ls -l {home.database}") from error
+        refused = StoreError(what, hint=f"Look: ls -l {home.database}")
+        raise full_disk(home.database, error) or refused from error

@@ -7,9 +7,12 @@ and with which code a command ends (`exit_code`).
 
 from __future__ import annotations
 
+import errno
+
 from passloop.passing import Passing
 
 __all__ = [
+    "FREE_SPACE",
     "ArtifactRefused",
     "HomeBusy",
     "HomeRefused",
@@ -23,7 +26,12 @@ __all__ = [
     "StoreRefused",
     "StoreTooNew",
     "StoreTooOld",
+    "full_disk",
 ]
+
+FREE_SPACE = "Free space on this disk: an engine that runs then goes on alone, and `passloop up` starts one."
+"""How to go on from a full disk, with an engine and without."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class StoreError(Exception):
@@ -94,6 +102,17 @@ class StoreTooOld(StoreError):
 
 class StoreFull(StoreError, Passing):
     """The disk is full or refuses writes. Nothing of the batch was kept; it can be tried again later."""
+
+    exit_code = 5
+
+
+def full_disk(path: object, error: OSError) -> StoreFull | None:
+    """The error for `path` that cannot be written for want of room (disk, quota, limit); None for any other want."""
+    if error.errno not in _NO_ROOM:
+        return None
+    if error.errno == errno.EFBIG:
+        return StoreFull(f"{path} cannot be written: {error.strerror}", hint="Raise the limit of file sizes: ulimit -f")
+    return StoreFull(f"disk full: {path} cannot be written: {error.strerror}", hint=FREE_SPACE)
 
 
 class StoreBusy(StoreError, Passing):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from passloop.forking import close_own, open_own
 
-from .errors import HomeBusy, HomeRefused
+from .errors import HomeBusy, HomeRefused, full_disk
 
 __all__ = [
     "NETWORK_FILESYSTEMS",
@@ -90,7 +90,7 @@ class Home:
         return self.path / "ballast"
 
     def prepare(self, *, magic: Callable[[Path], int] | None = None) -> None:
-        """Make the home with mode 0700 if it is not there, and check it. Raises `HomeRefused`.
+        """Make the home with mode 0700 if it is not there, and check it. Raises `HomeRefused`, `StoreFull`.
 
         `magic` tells the type of the file system under a path; the system is asked if it is not given.
         """
@@ -101,10 +101,11 @@ class Home:
                 with contextlib.suppress(PermissionError):  # who may write there need not be able to read
                     sync_directory(path.parent)
         except OSError as error:
-            raise HomeRefused(
+            refused = HomeRefused(
                 f"the home {self.path} cannot be made: {error.strerror}",
                 hint="Choose another with --home or PASSLOOP_HOME.",
-            ) from error
+            )
+            raise full_disk(self.path, error) or refused from error
         self.check(magic=magic)
 
     def make_runs(self) -> None:
@@ -190,14 +191,15 @@ class HomeLock:
         self._descriptor = -1
 
     def acquire(self) -> None:
-        """Take the lock at once. Raises `HomeBusy` with the owner's pid if another process has it."""
+        """Take the lock at once. Raises `HomeBusy` with the owner's pid if another process has it, `StoreFull`
+        if the disk has no room for ours.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             descriptor = open_own(self._path, flags, 0o600)
         except OSError as error:
-            raise HomeRefused(
-                f"{self._path} cannot be opened: {error.strerror}", hint=f"Look: ls -l {self._path}"
-            ) from error
+            refused = HomeRefused(f"{self._path} cannot be opened: {error.strerror}", hint=f"Look: ls -l {self._path}")
+            raise full_disk(self._path, error) or refused from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -208,8 +210,11 @@ class HomeLock:
                 hint="Use it, or end it with: passloop down",
                 pid=pid,
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        try:
+            _write_pid(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise full_disk(self._path, error) or error from None
         self._descriptor = descriptor
 
     def release(self) -> None:
@@ -242,6 +247,11 @@ def owner_of(home: Home) -> int | None:
     finally:
         close_own(descriptor, unlocked=True)
     return None
+
+
+def _write_pid(descriptor: int) -> None:
+    """In the room that the last owner's has, which would be given to others if the file were emptied first."""
+    os.ftruncate(descriptor, os.pwrite(descriptor, b"%d\n" % os.getpid(), 0))
 
 
 def _read_pid(descriptor: int) -> int:

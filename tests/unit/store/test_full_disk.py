@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import apsw
@@ -16,8 +17,9 @@ from passloop.store.errors import (
     StoreError,
     StoreFull,
     StoreRefused,
+    full_disk,
 )
-from passloop.store.home import Home
+from passloop.store.home import Home, HomeLock
 from passloop.store.integrity import check_home
 from tests.support.file_sizes import files_up_to
 from tests.support.store_rows import a_submission
@@ -32,6 +34,7 @@ def test_a_batch_that_does_not_fit_is_not_kept_and_can_be_tried_again(store: Sto
             with pytest.raises(StoreFull, match="cannot be written") as full:
                 store.commit(big)
             assert "Free space" in full.value.hint
+            assert full.value.exit_code == 5
             assert store.load() == before
     assert store.commit(big) == 2
     assert len(store.load().tasks) == 203
@@ -92,3 +95,40 @@ def test_a_transaction_that_somebody_else_holds_is_waited_for_and_then_named(hom
     other.close()
     assert store.commit(a_submission()) == 1
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "hint"),
+    [
+        (errno.ENOSPC, "disk full: the/home cannot be written: ", "Free space"),
+        (errno.EDQUOT, "disk full: the/home cannot be written: ", "Free space"),
+        (errno.EFBIG, "the/home cannot be written: ", "ulimit -f"),
+    ],
+)
+def test_a_want_of_room_is_told_as_one_by_disk_quota_or_limit(number: int, said: str, hint: str) -> None:
+    full = full_disk("the/home", OSError(number, "no"))
+    assert full is not None
+    assert full.message == f"{said}no"
+    assert hint in full.hint
+    assert full_disk("the/home", PermissionError(errno.EACCES, "no")) is None
+
+
+def test_a_lock_that_cannot_be_written_is_a_full_disk_and_is_given_back(home: Home) -> None:
+    with files_up_to(0), pytest.raises(StoreFull, match="lock cannot be written"):
+        HomeLock(home).acquire()
+    with HomeLock(home):
+        before = home.lock.stat()
+    home.lock.write_bytes(b"1234567\n")
+    with HomeLock(home):
+        assert home.lock.stat().st_size == before.st_size, "what is longer is cut"
+
+
+def test_a_home_that_cannot_be_made_for_want_of_room_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(StoreFull, match="disk full"):
+        Home(tmp_path / "new").prepare()

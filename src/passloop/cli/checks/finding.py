@@ -18,11 +18,12 @@ class Verdict(StrEnum):
 
 
 class Finding(NamedTuple):
-    """The result of one check."""
+    """The result of one check. `is_damage`: what is stored is not what was written."""
 
     verdict: Verdict
     text: str
     hint: str = ""
+    is_damage: bool = False
 
 
 class Place(NamedTuple):
@@ -49,6 +50,6 @@ def warn(text: str, hint: str = "") -> Finding:
     return Finding(Verdict.WARN, text, hint)
 
 
-def fail(text: str, hint: str = "") -> Finding:
+def fail(text: str, hint: str = "", *, is_damage: bool = False) -> Finding:
     """It does not work."""
-    return Finding(Verdict.FAIL, text, hint)
+    return Finding(Verdict.FAIL, text, hint, is_damage)

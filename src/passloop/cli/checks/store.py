@@ -9,6 +9,7 @@ from passloop.cli.client import Client
 from passloop.cli.reads import Ask
 from passloop.cli.store_reads import StoreReads
 from passloop.cli.wording import counted, ids_text
+from passloop.passing import Passing
 from passloop.store.connection import check_version
 from passloop.store.errors import StoreError
 from passloop.store.home import Home
@@ -35,8 +36,10 @@ def _whole(place: Place) -> Finding:
         return ok("nothing is stored yet")
     try:
         check_home(home)
-    except StoreError as damaged:
-        return fail(damaged.message, damaged.hint or "passloop doctor --repair")
+    except StoreError as found:
+        if isinstance(found, Passing):
+            return fail(f"could not be checked: {found.message}", found.hint)
+        return fail(found.message, found.hint or "passloop doctor --repair", is_damage=True)
     return ok("every page and every journal row is whole" if home.database.exists() else "nothing is stored yet")
 
 
@@ -46,7 +49,9 @@ def _unwatched(place: Place) -> Finding:
         return ok("the engine watches what runs")
     try:
         tasks = StoreReads(place.home).tasks(Ask(_UNDER_WAY))["tasks"]
-    except StoreError:
+    except StoreError as found:
+        if isinstance(found, Passing):
+            return warn("cannot be told: the store could not be read", found.hint)
         return warn("cannot be told from a damaged store", "passloop doctor --repair")
     if not tasks:
         return ok("nothing is under way")

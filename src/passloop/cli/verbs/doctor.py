@@ -87,10 +87,9 @@ def _emit(home: str, results: list[tuple[str, Finding]]) -> None:
 
 
 def _verdict(results: list[tuple[str, Finding]]) -> int:
-    failed = [name for name, finding in results if finding.verdict == "fail"]
-    if "store" in failed:
+    if any(finding.is_damage for _, finding in results):
         return int(Exit.STORE_DAMAGED)
-    return int(Exit.WORK_FAILED if failed else Exit.OK)
+    return int(Exit.WORK_FAILED if any(finding.verdict == "fail" for _, finding in results) else Exit.OK)
 
 
 def _repair(home: str, *, as_json: bool) -> int:
