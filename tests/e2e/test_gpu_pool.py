@@ -7,13 +7,14 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import passloop
 from passloop import Engine, GpuPool, Lease, NeverFits, Task
 from passloop.api.gpu_locks import lock_gpus
-from passloop.devices.locks import DeviceLocks
+from passloop.devices.locks import DeviceLocks, OtherHome
 from tests.support.command_line import ended_boxes
 from tests.support.fake_nvml.fixtures import fake_library as fake_library
 from tests.support.fake_nvml.fixtures import machine as machine
@@ -56,10 +57,17 @@ def ended(tasks: tuple[Task, ...]) -> bool:
 async def all_free(engine: Engine) -> bool:
     """Whether nobody holds a GPU, by the ledger and by what another home sees of the locks."""
     gpus = await engine.gpus()
-    other = DeviceLocks("another", engine.home.parent / "locks")
-    locked = [other.taken_elsewhere(gpu.uuid) for gpu in gpus]
-    other.close()
-    return ended(await engine.tasks()) and not any(gpu.holders for gpu in gpus) and locked == [None] * len(gpus)
+    seen = locked(engine.home, *(gpu.uuid for gpu in gpus))
+    return ended(await engine.tasks()) and not any(gpu.holders for gpu in gpus) and seen == [None] * len(gpus)
+
+
+def locked(home: Path, *uuids: str) -> list[OtherHome | None]:
+    """Who has each of these GPUs, as another home sees it."""
+    other = DeviceLocks("another", home.parent / "locks")
+    try:
+        return [other.taken_elsewhere(uuid) for uuid in uuids]
+    finally:
+        other.close()
 
 
 async def test_a_lease_tells_its_gpus_and_the_variables_of_a_child(pool: GpuPool) -> None:
@@ -217,6 +225,54 @@ async def test_giving_back_twice_is_no_error(pool: GpuPool, engine: Engine) -> N
 async def test_the_end_of_a_pool_gives_back_what_it_held(engine: Engine) -> None:
     async with GpuPool(home=engine.home) as pool:
         await pool.acquire(gpus=2)
+    assert await all_free(engine)
+
+
+async def test_a_lease_that_was_removed_is_given_back_and_its_gpus_are_free(home: Path, engine: Engine) -> None:
+    async with GpuPool(home=home) as pool:
+        first, _second = await pool.acquire(), await pool.acquire()
+        await engine.cancel(first.task)
+        await engine._door.post("/tasks/rm", {"select": [str(first.task)]})
+    assert await all_free(engine)
+    assert pool.statistics().released == 2
+
+
+async def test_gpus_are_free_for_other_homes_though_their_engine_was_told_to_go_down(home: Path) -> None:
+    """It was in this process, which is no engine again then; and each lease is tried at the end."""
+    async with contextlib.AsyncExitStack() as block:
+        pool = await block.enter_async_context(GpuPool(home=home))
+        leases = [await pool.acquire(), await pool.acquire()]
+        await pool._door.post("/down", {"mode": "now"})
+        assert pool._door._hosting is not None
+        await asyncio.wait([pool._door._hosting])
+        with pytest.raises(passloop.EngineGone):
+            await pool.release(leases[0])
+        assert locked(home, *leases[0].uuids) == [None]
+        assert locked(home, *leases[1].uuids) != [None]
+        with pytest.raises(passloop.EngineGone):
+            await block.aclose()
+    assert locked(home, *leases[0].uuids, *leases[1].uuids) == [None, None]
+
+
+async def test_a_release_that_is_cancelled_can_be_done_again(
+    pool: GpuPool, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = await pool.acquire()
+    locking, wait = pool._locked[lease.task], asyncio.wait
+
+    async def cancelled_here(tasks: object, **how: Any) -> Any:
+        if tasks == [locking]:
+            patch.undo()
+            current = asyncio.current_task()
+            assert current is not None
+            current.cancel()
+        return await wait(tasks, **how)  # type: ignore[call-overload]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "wait", cancelled_here)
+        with pytest.raises(asyncio.CancelledError):
+            await pool.release(lease)
+    await pool.release(lease)
     assert await all_free(engine)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -103,13 +103,11 @@ class GpuPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
+        async with AsyncExitStack() as ends:
+            ends.push_async_callback(self._close)
+            ends.push_async_callback(self._release_all)
             if self._undoing:
                 await asyncio.wait(tuple(self._undoing))
-            for lease in tuple(self._held.values()):
-                await self.release(lease)
-        finally:
-            await self._close()
 
     async def acquire(
         self,
@@ -146,7 +144,11 @@ class GpuPool:
         return lease
 
     async def release(self, lease: Lease) -> None:
-        """Give a lease back; its GPUs are free when this returns. One given back before is no error."""
+        """Give a lease back; its GPUs are free when this returns. One given back or removed before is no error.
+
+        Raises `PassloopError` if the engine cannot be told, `EngineGone` where there is none any more: the lease is on
+        the ledger until it is told, or this process ends. Other homes may have the GPUs all the same.
+        """
         await self._give_back(lease.task)
         if self._held.pop(lease.task, None) is not None:
             self._counts["released"] += 1
@@ -185,6 +187,12 @@ class GpuPool:
         body = {"capacity": self.max_parallel}
         answer = await self._door.post(f"/leases/limits/{self._number.value}", body, repeatable=True)
         self._limit = answer["limit"]
+
+    async def _release_all(self) -> None:
+        """Try each, though another one fails, before what went wrong is raised."""
+        async with AsyncExitStack() as ends:
+            for lease in self._held.values():
+                ends.push_async_callback(self.release, lease)
 
     async def _close(self) -> None:
         if self._number is not None:
@@ -233,12 +241,22 @@ class GpuPool:
         return lease
 
     async def _give_back(self, task: int) -> None:
-        """End a lease, then let other homes have its GPUs, though the locking that a cancel cut short goes on."""
-        await self._door.post(f"/leases/{task}/release", {}, repeatable=True)
-        locking = self._locked.pop(task, None)
+        """End a lease, and let other homes have its GPUs whatever the engine says: who gives back uses them no more."""
+        try:
+            await self._door.post(f"/leases/{task}/release", {}, repeatable=True)
+        except PassloopError as refused:
+            if refused.code != "not_found":  # removed from the ledger, so it had ended
+                raise
+        finally:
+            await self._unlock(task)
+
+    async def _unlock(self, task: int) -> None:
+        """Let go of a lease's locks, though the locking that a cancel cut short goes on. A cancel here loses none."""
+        locking = self._locked.get(task)
         if locking is None:
             return
         await asyncio.wait([locking])
+        self._locked.pop(task, None)
         if not locking.cancelled() and locking.exception() is None:
             locking.result().give_back()
 
