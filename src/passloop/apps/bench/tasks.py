@@ -159,14 +159,16 @@ class TaskMaker:
 
     def _forms(self, cell: Cell) -> Iterator[Form]:
         said = cell.settled.resources
-        amounts = {CPU: _cpus(said), **said.need}
         mem: int | str | None = said.mem
         if mem == AUTO:
             mem = self._estimate(cell, self._learned.host_peaks)
         told: list[Form] = []
         for number, form in enumerate(_twice(self._device_form(cell, said), self._box.devices)):
-            memory = _doubled(mem, number, self._box.mem_mib)
-            held = {**amounts, MEMORY: memory} if memory else amounts
+            held = dict(said.need)
+            if said.cpus is not None or not (form.gpus or form.share):  # as of every task: none beside a GPU
+                held[CPU] = _cpus(said)
+            if memory := _doubled(mem, number, self._box.mem_mib):
+                held[MEMORY] = memory
             told.append(Form(form.gpus, form.share, form.vram_mib, tuple(sorted(held.items()))))
         yield from dict.fromkeys(told[1:] if cell.hash in self._out_of_memory else told)
 

@@ -38,26 +38,28 @@ def forms(text: str, folder: Path, box: Box = REAL) -> tuple[Form, ...]:
 CPU = (("cpu", 1_000),)
 
 
-def test_a_cell_without_words_takes_a_cpu(tmp_path: Path) -> None:
+def test_a_cell_without_words_takes_a_cpu_and_one_with_a_gpu_none_that_it_does_not_ask(tmp_path: Path) -> None:
     assert forms("{}", tmp_path) == (Form(amounts=CPU),)
+    assert forms("{gpus: 1}", tmp_path)[0] == Form(gpus=1)
+    assert forms("{gpus: 1, cpus: 1}", tmp_path)[0] == Form(gpus=1, amounts=CPU)
 
 
 def test_auto_takes_no_virtual_gpu_and_a_whole_real_one_while_nothing_is_known(tmp_path: Path) -> None:
     assert forms("{gpus: auto}", tmp_path, VIRTUAL) == (Form(amounts=CPU),)
     assert forms("{gpus: auto}", tmp_path, Box()) == (Form(amounts=CPU),)
-    assert forms("{gpus: auto}", tmp_path) == (Form(gpus=1, amounts=CPU),)
+    assert forms("{gpus: auto}", tmp_path) == (Form(gpus=1),)
 
 
 def test_after_running_out_of_memory_a_cell_asks_twice_as_much_and_the_device_alone(tmp_path: Path) -> None:
     wanted = (
-        Form(share=2_500, vram_mib=20 * GIB, amounts=CPU),
-        Form(gpus=1, vram_mib=40 * GIB, amounts=CPU),
+        Form(share=2_500, vram_mib=20 * GIB),
+        Form(gpus=1, vram_mib=40 * GIB),
     )
     assert forms("{gpus: auto, vram: 20GiB}", tmp_path) == wanted
     assert forms("{gpus: share, vram: 20GiB}", tmp_path, VIRTUAL) == wanted
     assert forms("{gpus: 1, vram: 60GiB}", tmp_path) == (
-        Form(gpus=1, vram_mib=60 * GIB, amounts=CPU),
-        Form(gpus=1, vram_mib=80 * GIB, amounts=CPU),
+        Form(gpus=1, vram_mib=60 * GIB),
+        Form(gpus=1, vram_mib=80 * GIB),
     )
 
 
