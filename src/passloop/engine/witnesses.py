@@ -1,5 +1,6 @@
-"""Who a home is, by the records that its attempts and workers left in their folders. For a repair of a store that says
-it nowhere: under another id all that runs would be taken for lost, and started once more beside itself.
+"""Who a home is, and which attempts it had, by what these and workers left in their folders. For a repair of a store
+that does not say it: under another id all that runs would be taken for lost, and started once more beside itself; and
+an attempt that has the folder of an earlier one is no attempt.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from passloop.drivers.processes.keeper.records import EXIT_FILE, START_FILE, uns
 from passloop.drivers.workers.orders import WORKER_SUFFIX
 from passloop.store.home import Home
 
-__all__ = ["id_by_attempts"]
+from .attempts import attempt_folder
+
+__all__ = ["id_by_attempts", "newest_attempt"]
 
 _PLACES = (
     ("runs", f"*/*/*/{os.fsdecode(START_FILE)}"),
@@ -28,6 +31,20 @@ start record, which has the name of the attempt that it began with.
 def id_by_attempts(home: Home) -> str | None:
     """The home's id as the record of its newest attempt names it; None if no whole record does."""
     return max(_named(home), default=(0, None))[1]
+
+
+def newest_attempt(home: Home, run: int, task: int) -> int:
+    """The number of a task's last attempt that has a folder, 0 if none has."""
+    folder = attempt_folder(home, run, task, 1).parent
+    try:
+        return max((int(name) for name in os.listdir(folder) if _is_number(name)), default=0)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _is_number(name: str) -> bool:
+    """Whether a folder may be that of an attempt, and not one that somebody put there."""
+    return name.isascii() and name.isdecimal() and len(name) < 10
 
 
 def _named(home: Home) -> Iterator[tuple[int, str]]:

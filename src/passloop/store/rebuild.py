@@ -43,6 +43,7 @@ HOME_LOST = "whose it was when it started was lost with the store, so it may run
 BEFORE_IT_LOST = "task {}, which it comes after, was lost with the store; look at what that left, then release it"
 RAN_ELSEWHERE = "it ran when its home was copied and may run there still; look at it, then release it"
 RAN_THEN = "it ran when this was stored; before it starts once more, look at it, then release it"
+RAN_SINCE = "it had an attempt {} that was lost with the store; look at it (passloop logs {}), then release it"
 PAYLOAD_LOST = "its command was lost with the store; remove it and submit it again"
 
 
@@ -60,10 +61,18 @@ class Rebuilt:
 
 
 def rebuild(
-    path: Path, salvaged: Salvaged, backup: Tables, *, marked: int, home_id: str | None, is_foreign: bool
+    path: Path,
+    salvaged: Salvaged,
+    backup: Tables,
+    *,
+    marked: int,
+    home_id: str | None,
+    is_foreign: bool,
+    newest_attempt: Callable[[int, int], int],
 ) -> Rebuilt:
     """Make a database at `path`. `marked` is how far the store is known to have come, `home_id` whose it is, and
-    `is_foreign` whether its work is that of another home.
+    `is_foreign` whether its work is that of another home. `newest_attempt` is the last attempt of a run's task of which
+    anything is left, 0 if there is none.
     """
     with translated(path):
         connection = open_writing(path)
@@ -71,6 +80,8 @@ def rebuild(
             migrate(connection)
             with transaction(connection):
                 built = _fill(connection, salvaged, backup, marked, home_id, is_foreign=is_foreign)
+                reason = None if is_foreign else RAN_SINCE
+                _pass_over_attempts(connection, [*built.held, *built.held_running], newest_attempt, reason)
                 crashpoint("before_rebuild_commit")
             crashpoint("after_rebuild_commit")
             connection.pragma("journal_mode", "delete")
@@ -313,6 +324,21 @@ def _hold_live(connection: apsw.Connection, older: Sequence[int], *, lost: int) 
     """
     held = connection.execute(statement("repair_hold_live"), (RAN_THEN, bool(lost), encode_json(older)))
     return tuple(sorted(int(str(task)) for (task,) in held))
+
+
+def _pass_over_attempts(
+    connection: apsw.Connection, held: Sequence[int], newest_attempt: Callable[[int, int], int], reason: str | None
+) -> None:
+    """Count attempts of which nothing but a folder is left: the next one would find its own place taken, and be charged
+    as lost.
+    """
+    rows = connection.execute(statement("repair_select_attempts"), (encode_json(held),)).fetchall()
+    for task, run, attempts, message in rows:
+        newest = newest_attempt(int(str(run)), int(str(task)))
+        if newest > int(str(attempts)):
+            if reason is not None and message != PAYLOAD_LOST:
+                message = reason.format(newest, task)
+            connection.execute(statement("repair_raise_attempts"), (newest, message, task))
 
 
 def _hold_sources(connection: apsw.Connection, certain: Sequence[int], reason: str) -> tuple[int, ...]:

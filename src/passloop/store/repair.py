@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,10 +103,20 @@ def _nobody_knows(_home: Home) -> str | None:
     return None
 
 
-def repair(home: Home, *, id_by_attempts: Callable[[Home], str | None] = _nobody_knows) -> RepairReport:
+def _nothing_left(_home: Home, _run: int, _task: int) -> int:
+    return 0
+
+
+def repair(
+    home: Home,
+    *,
+    id_by_attempts: Callable[[Home], str | None] = _nobody_knows,
+    newest_attempt: Callable[[Home, int, int], int] = _nothing_left,
+) -> RepairReport:
     """Repair the store of `home` if it is damaged. `id_by_attempts` says whose the home is if neither the store nor its
-    backup does. Raises `StoreDamaged` if nothing could be read, and `StoreFull` or `StoreOutOfFiles` if it could not be
-    told what can be; nothing is replaced then.
+    backup does, `newest_attempt` the last attempt of a run's task that left a folder, or 0. Raises `StoreDamaged` if
+    nothing could be read, and `StoreFull` or `StoreOutOfFiles` if it could not be told what can be; nothing is replaced
+    then.
     """
     problem = _problem_of(home)
     if problem is None:
@@ -117,7 +128,7 @@ def repair(home: Home, *, id_by_attempts: Callable[[Home], str | None] = _nobody
         salvaged = _salvaged(home, kept / home.database.name)
         backup = _salvaged(home, home.backup) if home.backup.exists() else None
         whose = _whose(home, salvaged, backup, id_by_attempts)
-        built = _rebuild(home, salvaged, backup, problem=problem, whose=whose)
+        built = _rebuild(home, salvaged, backup, problem=problem, whose=whose, newest=partial(newest_attempt, home))
         crashpoint("before_repair")
         os.replace(_part_of(home), home.repaired)
         sync_directory(home.path)
@@ -232,7 +243,15 @@ def _whose(
     return _Whose(salvaged.home_id, is_foreign=False)
 
 
-def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, *, problem: str, whose: _Whose) -> Rebuilt:
+def _rebuild(
+    home: Home,
+    salvaged: Salvaged,
+    backup: Salvaged | None,
+    *,
+    problem: str,
+    whose: _Whose,
+    newest: Callable[[int, int], int],
+) -> Rebuilt:
     known = Salvaged({}, ()) if backup is None or _is_of_another(backup, salvaged) else backup
     if not any(salvaged.rows[table] or known.rows.get(table) for table in ("journal", "tasks")):
         hint = f"Bring back a copy of {home.database}, or move {home.path} away and start anew."
@@ -241,7 +260,15 @@ def _rebuild(home: Home, salvaged: Salvaged, backup: Salvaged | None, *, problem
     part = _part_of(home)
     _remove_database(part)
     marked = Mark(home.mark).read()
-    return rebuild(part, salvaged, known.rows, marked=marked, home_id=whose.home_id, is_foreign=whose.is_foreign)
+    return rebuild(
+        part,
+        salvaged,
+        known.rows,
+        marked=marked,
+        home_id=whose.home_id,
+        is_foreign=whose.is_foreign,
+        newest_attempt=newest,
+    )
 
 
 def _is_of_another(backup: Salvaged, salvaged: Salvaged) -> bool:

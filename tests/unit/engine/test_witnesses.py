@@ -10,7 +10,7 @@ import pytest
 from passloop.drivers.processes.keeper.records import sealed
 from passloop.drivers.workers.driver import WorkerDriver
 from passloop.engine.attempts import attempt_name
-from passloop.engine.witnesses import id_by_attempts
+from passloop.engine.witnesses import id_by_attempts, newest_attempt
 from passloop.kernel import invariants
 from passloop.kernel.changes import AttemptChanged, TaskChanged
 from passloop.kernel.events import Exited, WorkerGone
@@ -95,6 +95,43 @@ def test_what_runs_is_held_where_nothing_says_whose_the_home_is(home: Home) -> N
     assert ends == [OutcomeKind.LOST, OutcomeKind.SUCCESS]
     assert view is not None
     assert "it may run still; look at it, then release it" in view.row.message
+
+
+def test_what_a_repair_held_goes_on_after_the_attempts_that_left_a_folder(home: Home) -> None:
+    """It was given the number of one that had run since the copy, found its place taken, and was charged as lost."""
+    store = Store.open(home)
+    store.commit(a_submission(4))
+    store.commit(a_batch([AttemptChanged(an_attempt(3, allocation=Allocation(0)))]))
+    store.commit(a_batch([TaskChanged(a_task(3, attempts=1, state=TaskState.RUNNING))]))
+    copy = store.backup(home.path / "copy")
+    store.commit(a_submission(1, run=2, first=5))
+    store.close()
+    copy.replace(home.database)
+    for name in ("1/1", "2/2", "2/10", "2/x", "3/1", "3/2"):
+        (home.runs / "1" / name).mkdir(parents=True)
+    report = repair(home, id_by_attempts=id_by_attempts, newest_attempt=newest_attempt)
+    assert (report.held, report.held_running) == ((1, 2, 4), (3,))
+    with Reader.open(home) as reader:
+        found = {view.row.id: (view.row.attempts, view.row.message) for view in reader.tasks()}
+    assert {task: attempts for task, (attempts, _) in found.items()} == {1: 1, 2: 10, 3: 2, 4: 0}
+    said = "it had an attempt {} that was lost with the store; look at it (passloop logs {}), then release it"
+    assert [found[task][1] for task in (1, 2, 3)] == [said.format(1, 1), said.format(10, 2), said.format(2, 3)]
+    assert "what happened to it last was lost" in found[4][1]
+
+
+def test_a_copy_of_another_home_goes_on_beside_the_folders_that_are_there(home: Home, tmp_path: Path) -> None:
+    """They are of other work, which its tasks never did."""
+    store = Store.open(home)
+    store.commit(a_submission(1))
+    used = Home(tmp_path / "used")
+    used.prepare()
+    store.backup(used.database)
+    store.close()
+    (used.runs / "1" / "1" / "7").mkdir(parents=True)
+    assert repair(used, newest_attempt=newest_attempt).is_foreign
+    with Reader.open(used) as reader:
+        (view,) = reader.tasks()
+    assert (view.row.attempts, "passloop logs" in view.row.message) == (7, False)
 
 
 async def test_a_home_with_warm_work_alone_is_known_by_a_worker_and_by_the_ends_of_its_cells(home: Home) -> None:

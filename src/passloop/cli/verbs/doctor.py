@@ -94,7 +94,7 @@ def _verdict(results: list[tuple[str, Finding]]) -> int:
 
 def _repair(home: str, *, as_json: bool) -> int:
     """The home's lock is taken first: an engine must not write while its store is replaced."""
-    from passloop.engine.witnesses import id_by_attempts
+    from passloop.engine.witnesses import id_by_attempts, newest_attempt
     from passloop.store.home import Home, HomeLock
     from passloop.store.repair import repair
 
@@ -103,7 +103,7 @@ def _repair(home: str, *, as_json: bool) -> int:
         raise CliError(f"there is no home at {home}", hint="passloop up", exit_code=Exit.NOT_FOUND)
     place.check()
     with HomeLock(place):
-        report = repair(place, id_by_attempts=id_by_attempts)
+        report = repair(place, id_by_attempts=id_by_attempts, newest_attempt=newest_attempt)
     if as_json:
         streams.emit_json({"schema_version": 1, "whole": report.whole, "sentences": list(report.sentences())})
         return int(Exit.OK)

@@ -1,0 +1,1 @@
+UPDATE tasks SET attempts = ?, message = ? WHERE id = ?
