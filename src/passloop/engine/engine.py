@@ -41,6 +41,7 @@ from .feed import Feed
 from .file_changes import FileChanges
 from .inbox import Inbox
 from .lifecycle import DriverRole, Roles
+from .outside import OutsideReads
 from .pause import lay_ballast
 from .reading import Reading
 from .recovery import declare_box, live_attempts, reattach
@@ -101,6 +102,7 @@ class Engine:
         self.inbox = Inbox(linger_ms=self.settings.linger_ms)
         self.writer = Writer(store, self.home)
         self.reading = Reading(store)
+        self.outside = OutsideReads()
         self.feed = Feed(self.reading, store.last_seq)
         self.files = FileChanges()
         self.waiting = Waiting(FINAL_STATES)
@@ -171,8 +173,9 @@ class Engine:
             self.writer.close()
 
     def hang_up(self) -> None:
-        """End the streams of followers, and tell who waits for tasks that no more is to come."""
+        """End the streams of followers, and tell who waits for tasks or for files elsewhere that no more is to come."""
         self.feed.close()
+        self.outside.close()
         for waiting in (self.waiting, self.starting, self.expanding):
             waiting.close(EngineStopped("the engine stopped", hint="passloop up"))
 

@@ -75,6 +75,13 @@ class OutOfFiles(EngineError):
     exit_code = 5
 
 
+class Unanswered(EngineError):
+    """A folder outside the home does not answer: its disk or the server of its files may be gone."""
+
+    code = "unanswered"
+    exit_code = 5
+
+
 def refusal_hint(event: Event, code: str) -> str:
     """How to go on after the kernel refused this event."""
     if code == "never_fits":

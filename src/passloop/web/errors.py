@@ -23,6 +23,7 @@ __all__ = ["ErrorBody", "add_error_handlers", "error_reply"]
 
 STATUS_OF_CODE = {
     "unfollowable": 503,
+    "unanswered": 503,
     "not_found": 404,
     "never_fits": 409,
     "not_allowed": 403,

@@ -1,7 +1,8 @@
 """A matrix as the page shows it: its table with what is missing, every cell, and one cell with its samples.
 
 The plan lies in the results; how cells stand is told by the store, and scores of samples by the results, some more of
-them with each question so that none takes long. Everything is opened inside the folder of the results.
+them with each question so that none takes long. Everything is opened inside the folder of the results, which may not
+answer: so only `asked_of` has a `Reader`, and it opens no file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from passloop.store.errors import ArtifactRefused
 from passloop.store.filters import TaskFilter
 from passloop.store.reader import Reader, RunView
 
-__all__ = ["cell", "matrix", "samples"]
+__all__ = ["Asked", "asked_of", "cell", "matrix", "samples"]
 
 PROVEN_AT_ONCE = 300
 """Complete cells whose files are read and proven for one question, at most."""
@@ -33,19 +34,34 @@ MOST_KEPT = 20_000
 _proven: OrderedDict[tuple[str, str, int], CellResult] = OrderedDict()
 
 
+class Asked(NamedTuple):
+    """What the store has of a matrix: the folder of its results, and the tasks of all runs of it."""
+
+    run: RunView
+    root: Path
+    tasks: list[Json]
+
+
 class Matrix(NamedTuple):
     """A planned matrix with what came of it: the newest task of each cell, and how each cell stands."""
 
-    run: RunView
     root: Path
     planned: Planned
     tasks: Mapping[str, Json]
     results: Sequence[CellResult]
 
 
-def matrix(reader: Reader, run: RunView, about: Mapping[str, Any]) -> Json:
-    """The document of a matrix. Raises `NotFound`."""
-    found = _found(reader, run, about)
+def asked_of(reader: Reader, run: RunView, about: Mapping[str, Any]) -> Asked:
+    """What the store has of the matrix of a run."""
+    runs = [other.row.id for other in reader.runs() if other.row.name == run.row.name and other.about == run.about]
+    tasks = [task_view(task) for task in reader.tasks(TaskFilter(runs=tuple(runs or [run.row.id])))]
+    return Asked(run, Path(str(about.get("out"))), tasks)
+
+
+def matrix(asked: Asked) -> Json:
+    """The document of a matrix."""
+    found = _found(asked)
+    run = asked.run
     table = table_of(found.planned, found.results)
     places = _places(found.planned)
     return document(
@@ -60,12 +76,12 @@ def matrix(reader: Reader, run: RunView, about: Mapping[str, Any]) -> Json:
     )
 
 
-def cell(reader: Reader, run: RunView, about: Mapping[str, Any], name: str) -> Json:
+def cell(asked: Asked, name: str) -> Json:
     """One cell (its hash) with its metrics, times and newest task. Raises `NotFound`."""
-    found = _found(reader, run, about)
+    found = _found(asked)
     result = next((each for each in found.results if each.cell.cell == name), None)
     if result is None:
-        raise NotFound("the matrix has no such cell", hint="passloop report " + str(run.row.id))
+        raise NotFound("the matrix has no such cell", hint="passloop report " + str(asked.run.row.id))
     (proven,) = results_of_tree(found.planned._replace(cells=(result.cell,)), found.root)
     if proven.status == "done" and result.status == "done":
         result = proven
@@ -81,36 +97,32 @@ def cell(reader: Reader, run: RunView, about: Mapping[str, Any], name: str) -> J
     return document(cell=told, task=found.tasks.get(name))
 
 
-def samples(reader: Reader, run: RunView, about: Mapping[str, Any], name: str, *, offset: int, limit: int) -> Json:
+def samples(asked: Asked, name: str, *, offset: int, limit: int) -> Json:
     """Answers of one cell with references and scores, as far as they are there. Raises `NotFound`."""
-    planned, root, _ = _planned(reader, run, about)
-    known = next((each for each in planned.cells if each.cell == name), None)
+    known = next((each for each in _planned(asked).cells if each.cell == name), None)
     if known is None or not known.path:
-        raise NotFound("the matrix has no such cell", hint="passloop report " + str(run.row.id))
+        raise NotFound("the matrix has no such cell", hint="passloop report " + str(asked.run.row.id))
     found: list[Any] = []
     total = 0
-    for line in _lines(root, known.path):
+    for line in _lines(asked.root, known.path):
         if offset <= total < offset + limit:
             found.append(line)
         total += 1
     return document(total=total, offset=offset, samples=[_sample(line) for line in found])
 
 
-def _found(reader: Reader, run: RunView, about: Mapping[str, Any]) -> Matrix:
-    planned, root, tasks = _planned(reader, run, about)
+def _found(asked: Asked) -> Matrix:
+    planned, root = _planned(asked), asked.root
     newest: dict[str, Json] = {}
-    for task in sorted(tasks, key=lambda each: int(each["id"])):
+    for task in sorted(asked.tasks, key=lambda each: int(each["id"])):
         newest[str((task["params"] or {}).get("cell"))] = task
-    return Matrix(run, root, planned, newest, _proven_results(results_of_tasks(planned, tasks), planned, root))
+    results = _proven_results(results_of_tasks(planned, asked.tasks), planned, root)
+    return Matrix(root, planned, newest, results)
 
 
-def _planned(reader: Reader, run: RunView, about: Mapping[str, Any]) -> tuple[Planned, Path, list[Json]]:
-    """The plan, the folder of its results, and the tasks of all runs of it."""
-    root = Path(str(about.get("out")))
-    runs = [other.row.id for other in reader.runs() if other.row.name == run.row.name and other.about == run.about]
-    tasks = [task_view(task) for task in reader.tasks(TaskFilter(runs=tuple(runs or [run.row.id])))]
-    planned = read_planned(root)
-    return planned or planned_of_tasks(run.row.name, tasks), root, tasks
+def _planned(asked: Asked) -> Planned:
+    """The plan of its results."""
+    return read_planned(asked.root) or planned_of_tasks(asked.run.row.name, asked.tasks)
 
 
 def _proven_results(results: Sequence[CellResult], planned: Planned, root: Path) -> list[CellResult]:

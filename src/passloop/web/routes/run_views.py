@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -16,13 +16,17 @@ from passloop.store.reader import Reader, RunView
 from passloop.web.port import EngineHere, json_reply
 from passloop.web.read_models import run_view_of
 
+if TYPE_CHECKING:
+    from passloop.web.models.bench import Asked
+
 __all__ = ["router"]
 
 router = APIRouter(tags=["runs"])
 Name = Annotated[str, Path(max_length=300)]
 Offset = Annotated[int, Query(ge=0, le=2**31)]
 Row = Annotated[int, Path(ge=0, le=2**31)]
-Ask = Callable[[Reader, RunView, Mapping[str, Any]], Json]
+Result = TypeVar("Result")
+Ask = Callable[[Reader, RunView, Mapping[str, Any]], Result]
 
 
 @router.get("/runs/{run}/sweep")
@@ -40,9 +44,9 @@ async def show_sweep(
 @router.get("/runs/{run}/bench")
 async def show_bench(engine: EngineHere, run: Name) -> Response:
     """A matrix: its table, and how every cell stands."""
-    from passloop.web.models.bench import matrix
+    from passloop.web.models import bench
 
-    return await _told(engine, run, "bench", matrix)
+    return await _of_matrix(engine, run, bench.matrix)
 
 
 @router.get("/runs/{run}/bench/{cell}")
@@ -50,7 +54,7 @@ async def show_cell(engine: EngineHere, run: Name, cell: Name) -> Response:
     """One cell of a matrix, by its hash."""
     from passloop.web.models import bench
 
-    return await _told(engine, run, "bench", lambda reader, view, about: bench.cell(reader, view, about, cell))
+    return await _of_matrix(engine, run, lambda asked: bench.cell(asked, cell))
 
 
 @router.get("/runs/{run}/bench/{cell}/samples")
@@ -60,12 +64,7 @@ async def show_samples(
     """Answers of one cell with their references and scores."""
     from passloop.web.models import bench
 
-    return await _told(
-        engine,
-        run,
-        "bench",
-        lambda reader, view, about: bench.samples(reader, view, about, cell, offset=offset, limit=limit),
-    )
+    return await _of_matrix(engine, run, lambda asked: bench.samples(asked, cell, offset=offset, limit=limit))
 
 
 @router.get("/runs/{run}/generate")
@@ -116,17 +115,32 @@ async def show_trial(engine: EngineHere, run: Name, trial: Row) -> Response:
     return await _told(engine, run, "tune", lambda reader, view, _: one_trial(reader, engine.home, view, trial))
 
 
-async def _told(engine: Engine, run: str, kind: str, ask: Ask) -> Response:
+async def _told(engine: Engine, run: str, kind: str, ask: Ask[Json]) -> Response:
     """What `ask` says of a run of this kind. Raises `NotFound` for a run of another."""
+    return json_reply(await _asked(engine, run, kind, ask))
 
-    def asked(reader: Reader) -> Json:
+
+async def _of_matrix(engine: Engine, run: str, tell: Callable[[Asked], Json]) -> Response:
+    """What `tell` says of a matrix, by its results: these lie anywhere, so that a thread of the store's reading side is
+    not kept for them. Raises `NotFound`, `Unanswered`.
+    """
+    from passloop.web.models import bench
+
+    asked = await _asked(engine, run, "bench", bench.asked_of)
+    return json_reply(await engine.outside.run(str(asked.root), lambda: tell(asked)))
+
+
+async def _asked(engine: Engine, run: str, kind: str, ask: Ask[Result]) -> Result:
+    """What `ask` finds of a run of this kind in the store. Raises `NotFound` for a run of another."""
+
+    def asked(reader: Reader) -> Result:
         view = run_view_of(reader, run)
         about = json.loads(view.about)
         if not isinstance(about, dict) or about.get("kind") != kind:
             raise NotFound(f"run {view.row.id} is no run of {kind}", hint=f"passloop ls @{view.row.id}")
         return ask(reader, view, about)
 
-    return json_reply(await engine.read(asked))
+    return await engine.read(asked)
 
 
 def _dataset_models() -> Any:
