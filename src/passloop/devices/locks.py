@@ -296,22 +296,26 @@ def _locked_soon(descriptor: int) -> bool:
 
 
 def _locked_by_waiting(descriptor: int) -> bool:
-    """Wait in a thread of its own, since flock knows no time limit; one that comes too late lets go again.
+    """Wait in a thread of its own, since flock knows no time limit; one that comes too late unlocks again.
 
-    Where the system lets no thread begin it is as if it came too late: who asked tries again.
+    It has the lock before the caller unlocks, or finds that it was given up. Where the system lets no thread begin it
+    is as if it came too late: who asked tries again.
     """
     waiting = dup_own(descriptor)
-    locked = threading.Event()
+    locked, given_up = threading.Event(), threading.Event()
 
     def wait() -> None:
         try:
             fcntl.flock(waiting, fcntl.LOCK_EX)
             locked.set()
         finally:
-            close_own(waiting)
+            close_own(waiting, unlocked=given_up.is_set())
 
     try:
         threading.Thread(target=wait, name="passloop-device-gate", daemon=True).start()
     except RuntimeError:
         close_own(waiting)
-    return locked.wait(GATE_PATIENCE_S)
+    if locked.wait(GATE_PATIENCE_S):
+        return True
+    given_up.set()
+    return False

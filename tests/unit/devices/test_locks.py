@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ NOBODY = 65534
 @pytest.fixture
 def ours(folder: Path) -> DeviceLocks:
     return DeviceLocks("aaaa1111", folder)
+
+
+def let_all_wait_in_vain() -> None:
+    """Wait until nobody waits any more for a gate that was locked too long."""
+    for thread in threading.enumerate():
+        if thread.name == "passloop-device-gate":
+            thread.join(30)
 
 
 def test_a_device_belongs_to_one_home_at_a_time(ours: DeviceLocks, theirs: DeviceLocks) -> None:
@@ -206,6 +214,7 @@ def test_a_gate_that_no_thread_can_wait_for_is_not_passed_and_leaves_nothing_ope
     ours.release(GPU)
     gate = os.open(folder / "passloop-GPU-a.gate", os.O_RDONLY)
     fcntl.flock(gate, fcntl.LOCK_EX)
+    let_all_wait_in_vain()
     before = sorted(os.listdir("/proc/self/fd"))
     with no_thread_begins():
         assert ours.take(GPU) is None
@@ -297,6 +306,31 @@ def test_what_a_program_forks_while_it_decides_keeps_no_other_home_from_deciding
     assert theirs.take(GPU) is not None
     for descriptor in inherited:
         os.close(descriptor)
+
+
+def test_a_gate_that_was_waited_for_too_long_is_locked_for_nobody(
+    ours: DeviceLocks, theirs: DeviceLocks, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor by who inherited what waits for it, which is locked when nobody wants it any more."""
+    ours.take(GPU)
+    ours.release(GPU)
+    gate = os.open(folder / "passloop-GPU-a.gate", os.O_RDONLY)
+    fcntl.flock(gate, fcntl.LOCK_EX)
+    real, inherited = os.dup, list[int]()
+
+    def fork_then(descriptor: int) -> int:
+        inherited.append(real(descriptor))
+        return real(descriptor)
+
+    monkeypatch.setattr(locks_file, "GATE_PATIENCE_S", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup", fork_then)
+        assert ours.take(GPU) is None
+    os.close(gate)
+    let_all_wait_in_vain()
+    assert len(inherited) == 1
+    assert theirs.take(GPU) is not None
+    os.close(inherited[0])
 
 
 def test_what_an_engines_process_forks_keeps_no_device(ours: DeviceLocks, theirs: DeviceLocks) -> None:
