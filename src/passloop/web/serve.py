@@ -20,11 +20,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from passloop.forking import own_socket
 from passloop.store.home import socket_address
 
+from .accepting import tell_wants_seldom
 from .auth import SameUserProtocol
 
 __all__ = ["LOOPBACK", "SocketServer", "TcpServer", "listen_on_loopback"]
 
-BACKLOG = 512
+BACKLOG = 2048
+"""So many connections the system keeps for us until we take them."""
+AT_ONCE = 64
+"""So many of them asyncio takes, or fails to take, in one go."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -38,6 +42,8 @@ class _QuietServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)  # uvicorn has one figure for both
         self.ready.set()
 
     async def main_loop(self) -> None:
@@ -64,6 +70,7 @@ class _Serving:
             date_header=False,
             server_header=False,
             proxy_headers=False,
+            backlog=AT_ONCE,
             timeout_keep_alive=60,
             timeout_graceful_shutdown=2,
         )
@@ -72,8 +79,10 @@ class _Serving:
 
     async def begin(self, listener: socket.socket) -> None:
         """Serve; connections are accepted when this returns."""
-        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listener]))
-        ready = asyncio.get_running_loop().create_task(self._server.ready.wait())
+        loop = asyncio.get_running_loop()
+        tell_wants_seldom(loop)
+        self._serving = loop.create_task(self._server.serve(sockets=[listener]))
+        ready = loop.create_task(self._server.ready.wait())
         await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if self._serving.done():

@@ -6,18 +6,45 @@ import asyncio
 import os
 import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import uvicorn
 
+from passloop.store.home import socket_address
 from passloop.web import auth
 from passloop.web.auth import peer_uid
 from passloop.web.serve import _listen, listen_on_loopback
 from tests.support.forked_child import forked_child
 from tests.support.paged import paged
 from tests.support.served import served
+from tests.support.wants import none_left
+
+
+class Failures:
+    """What the running loop hears from now on, and goes on to tell."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tell = self._loop.get_exception_handler() or type(self._loop).default_exception_handler
+        self._count = 0
+        self.in_one_go = 0
+        self.many = asyncio.Event()
+        self._loop.set_exception_handler(self._hear)
+
+    def _hear(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._tell(loop, context)
+        self._count += 1
+        if self._count == 1:
+            loop.call_soon(self._note)
+        elif self._count > 500:
+            self.many.set()
+
+    def _note(self) -> None:
+        self.in_one_go = self._count
 
 
 async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_engine(tmp_path: Path) -> None:
@@ -116,3 +143,34 @@ async def test_the_page_sends_what_it_has_at_once(tmp_path: Path) -> None:
             assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         writer.close()
         await writer.wait_closed()
+
+
+async def test_that_no_connection_can_be_taken_is_said_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """asyncio says it with a traceback, each second so often as it takes connections at once."""
+    monkeypatch.setattr(asyncio.constants, "ACCEPT_RETRY_DELAY", 0)
+    async with served(tmp_path) as one:
+        failures = Failures()
+        with socket.socket(socket.AF_UNIX) as client, socket_address(one.rig.home.socket) as address:
+            client.setblocking(False)
+            with none_left():
+                client.connect(address)
+                await failures.many.wait()
+            assert failures.in_one_go <= 64
+            _, writer = await asyncio.open_unix_connection(sock=client)
+            assert (await one.get("/status")).status == 200
+            writer.close()
+            await writer.wait_closed()
+    (said,) = capfd.readouterr().err.splitlines()
+    assert said.startswith("passloop: no connection can be taken (Too many open files)")
+
+
+async def test_connections_wait_until_they_are_taken(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        with ExitStack() as stack, socket_address(one.rig.home.socket) as address:
+            for _ in range(100):
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(address)  # raises BlockingIOError where there is no room
+        assert (await one.get("/status")).status == 200
