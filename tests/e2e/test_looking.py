@@ -231,6 +231,12 @@ def test_task_that_could_not_start_says_why_where_its_output_would_be(shared: Bo
     said = shared.run("logs", str(task))
     assert (said.code, said.out) == (0, "")
     assert f"task {task} wrote nothing here and failed: command not found: no-such-command-anywhere" in said.err
+    gate = Gate(shared.folder, "mute")
+    (mute,) = shared.submit("--", *gate.command())
+    gate.wait_started()
+    shared.run("cancel", str(mute), "--reason", "not now")
+    shared.run("wait", str(mute))
+    assert f"task {mute} wrote nothing here and was cancelled: not now" in shared.run("logs", str(mute), "--stderr").err
     (quiet,) = shared.submit("--", "true")
     shared.run("wait", str(quiet))
     assert shared.run("logs", str(quiet)) == (0, "", "")

@@ -147,6 +147,7 @@ def test_words_behind_a_spec_are_refused_and_make_no_command(box: Box, verb: str
         (("--cwd", "/nowhere/at/all", "--", "true"), "/nowhere"),
         (("--priority", "high", "--", "true"), "priority"),
         (("--name",), "--name"),
+        (("--", ""), "first word is empty"),
         (("--", "echo hi | wc"), "passloop submit -- sh -c 'echo hi | wc'"),
         ((), "command"),
     ],

@@ -19,6 +19,8 @@ _INTERPRETERS = {".py": "python", ".sh": "sh"}
 def refuse_what_is_no_program(words: tuple[str, ...], said: dict[str, Any], verb: str) -> None:
     """Raise `CliError` if the first word can only be a slip. Where PATH is given by `--env`, nobody here knows."""
     word, cwd = words[0], os.path.expanduser(said.get("cwd") or ".")
+    if not word:
+        raise CliError("the command's first word is empty", hint=f"passloop {verb} -- PROGRAM [WORDS]")
     path = os.path.join(cwd, word)
     is_folder = os.path.isdir(path)
     _refuse_a_line_for_a_shell(words, path, verb)

@@ -21,6 +21,9 @@ from passloop.cli.wording import FINAL
 
 __all__ = ["command", "writer"]
 
+_PASSIVE = ("aborted", "cancelled", "rejected")
+"""Ends that others bring about."""
+
 
 @click.command("logs")
 @id_argument
@@ -107,7 +110,8 @@ def _say_nothing_written(task: dict[str, Any], folder: str) -> None:
         return
     message = streams.clean(str(task.get("message") or ""))
     if task["state"] in FINAL and message:
-        streams.say(f"task {task['id']} wrote nothing here and {task['state']}: {message}")
+        was = "was " * (task["state"] in _PASSIVE)
+        streams.say(f"task {task['id']} wrote nothing here and {was}{task['state']}: {message}")
 
 
 def _check_attempt(task: dict[str, Any], attempt: int | None) -> None:
