@@ -12,7 +12,7 @@ from typing import Any
 from passloop.apps.errors import BadValue
 from passloop.apps.generate.call_times import call_times
 from passloop.apps.generate.dataset import Dataset, dataset_of_text
-from passloop.apps.generate.declaring import makes_files, newest_file_task, run_made_of
+from passloop.apps.generate.declaring import makes_files, newest_file_task, run_made_of, run_under_way
 from passloop.apps.generate.export import export_dataset
 from passloop.apps.generate.gathering import UNANSWERED, gather_unit
 from passloop.apps.generate.report_html import report_html
@@ -54,7 +54,9 @@ def report_run(home: str, dataset: Dataset, out: str | None, *, files: bool) -> 
     with Reader.open(Home(Path(home))) as reader:
         settled = Settling(dataset).settle(reader, writes=False)
         unknown = reader.count_unknown_calls(f"generate:{dataset.root}:*", UNKNOWN)
-        summary = summary_of(reader, dataset, settled, unknown=unknown)
+        live = run_under_way(reader, dataset)
+        going = None if live is None else int(live.row.id)
+        summary = summary_of(reader, dataset, settled, unknown=unknown, under_way=going)
         gathered = (row for unit in range(dataset.units) for row in gather_unit(reader, dataset, unit))
         times = call_times(reader, dataset)
         rows = [row.values for row in islice((each for each in gathered if each.status == "kept"), FIRST_ROWS)]

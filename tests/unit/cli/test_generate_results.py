@@ -13,7 +13,7 @@ from passloop.cli.exits import CliError
 from passloop.cli.generate_results import export_run, report_run
 from passloop.drivers.calls.endpoints import declarations
 from passloop.engine.retrying import retry
-from passloop.kernel.events import GroupHeld
+from passloop.kernel.events import GroupHeld, GroupReleased
 from passloop.kernel.ids import RunId, TaskId
 from passloop.store.filters import TaskFilter
 from passloop.testing.script import Fault, ModelScript, Script
@@ -102,3 +102,23 @@ async def test_what_an_endpoint_said_is_reported_on_one_line_without_codes(
     assert "fdp" in told
     assert all(line.isprintable() for line in told.splitlines())
     assert not any(line.startswith("nothing lacks") for line in told.splitlines())
+
+
+async def test_of_a_run_that_is_under_way_the_report_names_no_file_and_no_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, page = str(tmp_path / "home"), tmp_path / "report.html"
+    async with generating(tmp_path, QUICK) as stand:
+        made = stand.dataset()
+        await stand.host.engine.send(GroupHeld("default"))
+        run = await stand.declare(made)
+        report_run(home, made, str(page), files=True)
+        head, *more = capsys.readouterr().out.splitlines()
+        assert head == "0 of 6 rows so far"
+        assert "run 1 is not over: passloop wait @1" in more
+        assert not [line for line in more if "->" in line or "again" in line or "ended" in line], "no file and no end"
+        assert "so far: 0 rows" in page.read_text()
+        await stand.host.engine.send(GroupReleased("default"))
+        await stand.host.engine.wait_source(run)
+        report_run(home, made, None, files=False)
+        assert capsys.readouterr().out.startswith(f"6 rows -> {made.out}\n")

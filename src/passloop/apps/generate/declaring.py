@@ -30,6 +30,7 @@ __all__ = [
     "newest_file_task",
     "run_made_of",
     "run_of_spec",
+    "run_under_way",
     "runs_of_dataset",
 ]
 
@@ -127,13 +128,27 @@ def makes_files(spec: str) -> bool:
     return bool(json.loads(spec).get("files"))
 
 
+def run_under_way(reader: Reader, dataset: Dataset) -> RunView | None:
+    """The run of this very spec and number of rows that is still under way, were it only to write its files."""
+    runs = runs_of_dataset(reader, dataset.root)
+    return next((view for view, about in runs if _is_made_of(about, dataset) and not _is_over(view)), None)
+
+
+def _is_over(view: RunView) -> bool:
+    is_open = view.source is not None and view.source.row.state in OPEN_STATES
+    return not is_open and all(state in _FINAL for state, count in view.counts.items() if count)
+
+
+def _is_made_of(about: Mapping[str, Any], dataset: Dataset) -> bool:
+    return (about.get("hash"), about.get("rows")) == (dataset.hash, dataset.spec.rows)
+
+
 def live_run(reader: Reader, dataset: Dataset) -> RunView | None:
     """The run of the same dataset that is still under way. Raises `SpecError` if it is of another spec."""
     for view, about in runs_of_dataset(reader, dataset.root):
-        is_open = view.source is not None and view.source.row.state in OPEN_STATES
-        if not is_open and all(state in _FINAL for state, count in view.counts.items() if count):
+        if _is_over(view):
             continue
-        if (about.get("hash"), about.get("rows")) == (dataset.hash, dataset.spec.rows):
+        if _is_made_of(about, dataset):
             return view
         what = f"run {view.row.id} still makes {dataset.out} from another spec"
         raise SpecError([Problem(what, f"wait for it, or end it: passloop cancel @{view.row.id}")])

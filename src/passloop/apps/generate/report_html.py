@@ -26,7 +26,7 @@ def report_html(
 ) -> str:
     """The file as text. `rows` are shown as examples, `made_at` is wall time in ms."""
     title = f"Dataset {dataset.spec.generate}"
-    word = "complete" if summary.whole else "partial"
+    word = "so far" if summary.under_way is not None else "complete" if summary.whole else "partial"
     head = element("header", element("h1", title), element("p", f"{word}: {summary.counts['kept']:,} rows"))
     sections = [
         _section("Rows", _pairs(summary.counts)),

@@ -26,6 +26,7 @@ MOST_LOOKED_AT = 1_000
 """Answers of a column that is told to have taken no token."""
 NEVER_ASKED = "not asked: the run ended before, or a seed file was edited since"
 """A cell is known by what its row is given, so that an edited seed file makes others of all that it gave."""
+NOT_YET = "not asked yet"
 
 
 class Failure(NamedTuple):
@@ -50,7 +51,8 @@ class Summary(NamedTuple):
     columns in `untold` answers came, and no endpoint said how many tokens they took. If it is not `written`, the file
     is as it was: the run was cancelled before it had as many rows; `apart` is the run whose rows can be had beside it,
     where the file is of another spec. `undecided` rows are those for which `keep` fails,
-    by what is wrong. `cut_off` counts answers of kept rows by column that were longer than they might be.
+    by what is wrong. `cut_off` counts answers of kept rows by column that were longer than they might be. Of a run
+    that is `under_way`, by its id, all this is as of now, and its file is still to be written.
     """
 
     counts: Mapping[str, int]
@@ -66,6 +68,7 @@ class Summary(NamedTuple):
     apart: int | None = None
     undecided: Mapping[str, int] = MappingProxyType({})
     cut_off: Mapping[str, int] = MappingProxyType({})
+    under_way: int | None = None
 
     def usage_text(self, name: str) -> str:
         """What the answers of a column took, for people."""
@@ -113,7 +116,7 @@ class Summary(NamedTuple):
     def lines(self) -> list[str]:
         """For people."""
         counts = self.counts
-        head = f"{counts['kept']:,} rows " + (f"-> {self.out}" if self.written else "are there")
+        head = self._head()
         if counts["dropped"]:
             reasons = ", ".join(f"{count:,} by {reason}" for reason, count in self.dropped.items())
             head += f"; {counts['dropped']:,} dropped ({reasons})"
@@ -121,27 +124,44 @@ class Summary(NamedTuple):
         lines += self.cut_off_lines()
         if self.unknown:
             lines.append(f"{self.unknown:,} calls were under way when an engine ended; they may have been paid for")
-        if not self.written:
+        lines += self._ending()
+        for reason, count in Counter(self.undecided).most_common(MOST_REASONS):
+            lines.append(f"{count:,} rows that can be neither kept nor dropped: {reason}")
+        lines += [failure.line() for failure in self.failures]
+        if self.failures and self.under_way is None:
+            lines.append("run the same spec again to ask only for what is missing")
+        return lines
+
+    def _head(self) -> str:
+        kept = f"{self.counts['kept']:,}"
+        if self.under_way is not None:
+            return f"{kept} of {self.counts['rows']:,} rows so far"
+        return f"{kept} rows " + (f"-> {self.out}" if self.written else "are there")
+
+    def _ending(self) -> list[str]:
+        """Why the file is not all that was asked for."""
+        lines = []
+        if self.under_way is not None:
+            lines.append(f"run {self.under_way} is not over: passloop wait @{self.under_way}")
+        elif not self.written:
             lines.append(f"cancelled before there were as many rows as in {self.out}: the file is as it was")
-            if self.apart is not None and counts["kept"]:
+            if self.apart is not None and self.counts["kept"]:
                 what = "it is of another spec; the rows of this one are had by"
                 lines.append(f"{what}: passloop export {self.apart} -o run-{self.apart}.parquet")
         elif self.incomplete_out is not None:
-            lines.append(f"partial: {counts['incomplete']:,} rows lack something -> {self.incomplete_out}")
+            lines.append(f"partial: {self.counts['incomplete']:,} rows lack something -> {self.incomplete_out}")
         elif self.barren:
             lines.append("partial: nothing was kept, since no row has all its answers")
         elif not self.whole:
             lines.append("partial: the candidates are used up before the target: say a larger `rows:`")
-        for reason, count in Counter(self.undecided).most_common(MOST_REASONS):
-            lines.append(f"{count:,} rows that can be neither kept nor dropped: {reason}")
-        lines += [failure.line() for failure in self.failures]
-        if self.failures:
-            lines.append("run the same spec again to ask only for what is missing")
         return lines
 
 
-def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: int) -> Summary:
-    """The summary of what was settled."""
+def summary_of(
+    reader: Reader, dataset: Dataset, settled: Settled, *, unknown: int, under_way: int | None = None
+) -> Summary:
+    """The summary of what was settled, or of what a run that is `under_way` has come to."""
+    never = NEVER_ASKED if under_way is None else NOT_YET
     tally = settled.tally
     dropped = dict(tally.dropped)
     usage = _usage(reader, dataset)
@@ -155,7 +175,7 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
         counts=counts,
         dropped=dropped,
         usage=usage,
-        failures=tuple(_failures(reader, dataset, settled)) if _is_held(dataset, settled) else (),
+        failures=tuple(_failures(reader, dataset, settled, never)) if _is_held(dataset, settled) else (),
         unknown=unknown,
         out=str(settled.out),
         incomplete_out=_beside(settled),
@@ -167,6 +187,7 @@ def summary_of(reader: Reader, dataset: Dataset, settled: Settled, *, unknown: i
         written=not settled.left,
         apart=_apart(reader, dataset) if settled.left else None,
         undecided=dict(tally.undecided),
+        under_way=under_way,
     )
 
 
@@ -212,14 +233,16 @@ def _usage(reader: Reader, dataset: Dataset) -> dict[str, dict[str, float]]:
     return found
 
 
-def _failures(reader: Reader, dataset: Dataset, settled: Settled) -> list[Failure]:
-    """Columns whose own cells failed first, then those that waited for them."""
+def _failures(reader: Reader, dataset: Dataset, settled: Settled, never: str) -> list[Failure]:
+    """Columns whose own cells failed first, then those that waited for them. `never` is what is said of cells that were
+    not asked.
+    """
     found = []
     for name, count in settled.tally.missing.items():
         column = dataset.columns[name]
         model = dataset.models.get(column.model or "")
         task = next(iter(settled.tally.samples.get(name, ())), None)
-        message = settled.tally.wrong.get(name) or _message(reader, task)
+        message = settled.tally.wrong.get(name) or _message(reader, task, never)
         endpoint = None if model is None else model.endpoint.base_url
         found.append(Failure(name, None if model is None else model.name, endpoint, count, task, message))
     return sorted(found, key=lambda failure: failure.message.startswith((_WAITED, _CANCELLED)))
@@ -229,10 +252,10 @@ _WAITED = "it waits for another column"
 _CANCELLED = "cancelled"
 
 
-def _message(reader: Reader, task: int | None) -> str:
+def _message(reader: Reader, task: int | None, never: str) -> str:
     view = None if task is None else reader.task(task)
     if view is None:
-        return NEVER_ASKED
+        return never
     if view.row.state == "aborted":
         return _WAITED
     if view.row.state == "cancelled":
