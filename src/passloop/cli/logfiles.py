@@ -14,6 +14,8 @@ __all__ = ["STREAMS", "AttemptLogs", "attempt_folder", "last_lines", "open_plain
 STREAMS = ("stdout", "stderr")
 Write = Callable[[str, bytes], None]
 _PIECE = 1 << 16
+_BEGINNING = 256
+"""Bytes by which a log that was emptied, and is as long again, is told from the one that was read."""
 
 
 def attempt_folder(home: str, run: int, task: int, attempt: int) -> str:
@@ -73,6 +75,12 @@ def _start_of_last(file: FileIO, count: int) -> int:
     return 0
 
 
+def _is_emptied(file: FileIO, beginning: bytes) -> bool:
+    """Whether it is shorter than what was read of it, or begins otherwise."""
+    number = file.fileno()
+    return os.fstat(number).st_size < file.tell() or os.pread(number, len(beginning), 0) != beginning
+
+
 class AttemptLogs:
     """The growing output of one attempt. `pump` writes what is new; the watcher tells when there is more."""
 
@@ -82,12 +90,14 @@ class AttemptLogs:
         self._write = write
         self._wanted = list(streams)
         self._open: dict[str, tuple[FileIO, int]] = {}
+        self._beginnings: dict[str, bytes] = {}
 
     def skip_to_last(self, lines: int) -> None:
         """Begin with the last `lines` lines of what is there now."""
         self._open_files()
-        for file, _ in self._open.values():
-            file.seek(_start_of_last(file, lines))
+        for stream, (file, _) in self._open.items():
+            place = file.seek(_start_of_last(file, lines))
+            self._beginnings[stream] = os.pread(file.fileno(), min(_BEGINNING, place), 0)
 
     def pump(self) -> None:
         """Write everything that has not been written yet. A log that its task emptied (`> /dev/stderr` opens it anew)
@@ -95,10 +105,15 @@ class AttemptLogs:
         """
         self._open_files()
         for stream, (file, _) in self._open.items():
-            if os.fstat(file.fileno()).st_size < file.tell():
+            beginning = self._beginnings.get(stream, b"")
+            if _is_emptied(file, beginning):
                 file.seek(0)
+                beginning = b""
             while piece := file.read(_PIECE):
+                if file.tell() - len(piece) == len(beginning):
+                    beginning = (beginning + piece)[:_BEGINNING]
                 self._write(stream, piece)
+            self._beginnings[stream] = beginning
 
     def close(self) -> None:
         """Stop watching."""

@@ -20,6 +20,8 @@ from passloop.store.inotify import CREATED, MODIFIED
 __all__ = ["Followed", "Unfollowable", "check_followable", "follow_log", "read_log"]
 
 PIECE = 65_536
+BEGINNING = 256
+"""Bytes by which a log that was emptied, and is as long again, is told from the one that was read."""
 EXIT_RECORD = "exit.json"
 """The last thing that is written into the folder of an attempt."""
 
@@ -84,6 +86,20 @@ def check_followable(engine: Engine) -> None:
         raise Unfollowable(what, hint="raise fs.inotify.max_user_instances") from None
 
 
+def _read_on(path: Path, offset: int, beginning: bytes) -> tuple[int, bytes, bytes]:
+    """What comes next: the place after it, how the log begins, and the bytes. They are those from its start on if it is
+    shorter than what was read, or does not begin as it did.
+    """
+    size, _, start = read_log(path, 0, BEGINNING)
+    if not size:
+        return offset, beginning, b""
+    if size < offset or not start.startswith(beginning):
+        offset = 0
+    _, _, data = read_log(path, offset, PIECE)
+    offset += len(data)
+    return offset, start[:offset], data
+
+
 async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:
     """Bytes from `offset` on, as they are written, until the attempt has ended and all of them were given. Of a log
     that its task emptied (`> /dev/stderr` opens it anew) all that was written since, as `tail -F` has it.
@@ -96,14 +112,11 @@ async def follow_log(followed: Followed, offset: int) -> AsyncIterator[bytes]:
         stack.callback(final.cancel)
         changed = stack.enter_context(followed.changes())
         final.add_done_callback(lambda _: changed.set())
+        beginning = b""
         while True:
             changed.clear()
             is_last = final.done() or followed.has_ended()
-            size, _, data = await asyncio.to_thread(read_log, followed.path, offset, PIECE)
-            if 0 < size < offset:
-                offset = 0
-                continue
-            offset += len(data)
+            offset, beginning, data = await asyncio.to_thread(_read_on, followed.path, offset, beginning)
             if data:
                 yield data
             elif is_last:

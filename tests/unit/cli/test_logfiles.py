@@ -83,6 +83,24 @@ def test_a_log_that_its_task_emptied_is_followed_from_its_new_start(tmp_path: Pa
     assert written == [b"line 1\nline 2\n", b"anew\n", b"more\n"]
 
 
+@pytest.mark.parametrize("last", [None, 1])
+def test_a_log_that_its_task_empties_for_each_line_is_followed_line_by_line(tmp_path: Path, last: int | None) -> None:
+    out = tmp_path / "stdout.log"
+    out.write_bytes(b"step 1\n")
+    written: list[bytes] = []
+    with watcher() as watch:
+        logs = AttemptLogs(str(tmp_path), watch, lambda _, data: written.append(data), streams=("stdout",))
+        if last is not None:
+            logs.skip_to_last(last)
+        logs.pump()
+        for line in (b"step 2\n", b"step 3\n"):
+            out.write_bytes(line)
+            logs.pump()
+        logs.pump()
+        logs.close()
+    assert written == [b"step 1\n", b"step 2\n", b"step 3\n"]
+
+
 def test_watcher_tells_names_in_a_folder_and_is_empty_otherwise(tmp_path: Path) -> None:
     with watcher() as watch:
         number = watch.add(str(tmp_path), CREATED)

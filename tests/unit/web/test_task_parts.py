@@ -242,6 +242,19 @@ async def test_a_log_that_its_task_emptied_is_followed_from_its_new_start(tmp_pa
         assert await follower.rest() == b"anew\nmore\n"
 
 
+async def test_a_log_that_its_task_empties_for_each_line_is_followed_line_by_line(tmp_path: Path) -> None:
+    async with served(tmp_path) as one:
+        folder = await running(one)
+        append(folder, b"step 1\n")
+        follower = await Follower.open(one)
+        assert await follower.next() == b"step 1\n"
+        (folder / "new.log").write_bytes(b"step 2\n")
+        (folder / "new.log").rename(folder / "stdout.log")
+        assert await follower.next() == b"step 2\n"
+        one.rig.driver.finish_task(1)
+        assert await follower.rest() == b""
+
+
 async def test_more_follow_one_log_than_a_user_may_have_inotify_instances(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         folder = await running(one)
