@@ -91,6 +91,7 @@ async def test_a_pause_at_the_end_of_a_run_is_waited_out(tmp_path: Path, monkeyp
             met.set()
 
         first_time(monkeypatch, engine, "submit", meet)
+        engine.home.runs.rmdir()
         engine.home.runs.touch()  # nothing can be written in it
         await engine.send(PauseChanged(paused=True, reason="disk full: no room for attempts"))
         files.follow(run)
