@@ -127,6 +127,25 @@ def test_foreground_engine_hands_work_of_others_to_a_daemon(box: Box, tmp_path: 
     assert len(box.task(task)["attempts"]) == 1
 
 
+def test_a_reader_that_is_gone_ends_the_command_and_not_its_work(either: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    more = gate.command(f"echo more; read x < '{gate.go}'; exit 3")
+    with either.started("run", "--", *more) as running:
+        gate.wait_started()
+        assert running.stdout is not None
+        assert running.stdout.readline() == "here\n"
+        running.stdout.close()
+        gate.open()
+        assert running.wait(30) == 0
+        assert running.stderr is not None
+        assert "went away" not in (said := running.stderr.read())
+        assert said in ("", "nobody reads this any more: a daemon goes on with task 1, passloop cancel 1 ends it\n")
+    assert either.engine_pid() not in (None, running.pid)
+    gate.open()
+    assert either.run("wait", "1").code == 1
+    assert len(either.task(1)["attempts"]) == 1
+
+
 def test_followers_go_on_with_the_engine_that_takes_over(box: Box, tmp_path: Path) -> None:
     own, other = Gate(tmp_path, "own"), Gate(tmp_path, "other")
     with box.started("run", "--", *own.command()) as engine:

@@ -82,6 +82,8 @@ class Foreground:
         self._own = Own()
         self._interrupts = 0
         self._hand_over = False
+        self._own_is_over = False
+        self._is_unread = False
 
     def run(self) -> int:
         """Be the engine until the work is done. Raises `HomeBusy` if another process became it first."""
@@ -91,7 +93,15 @@ class Foreground:
         finally:
             if self._hand_over:
                 start_daemon(self._home, self._environment)
-                streams.say("other work remains: a daemon goes on with it (passloop status)")
+                streams.say(self._handed_over())
+
+    def _handed_over(self) -> str:
+        if not self._is_unread:
+            return "other work remains: a daemon goes on with it (passloop status)"
+        which = f"@{self._own.run}" if self._own.run is not None else ids_text(self._own.tasks)
+        what = "run" if self._own.run is not None else "task" if len(self._own.tasks) == 1 else "tasks"
+        goes_on = f"a daemon goes on with {what} {which}, passloop cancel {which} ends it"
+        return f"nobody reads this any more: {goes_on}"
 
     async def _serve(self, settings: EngineSettings) -> int:
         make_fit()
@@ -105,6 +115,7 @@ class Foreground:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if work.done() or await self._own_ended(host):
                 await asyncio.wait({work})
+                self._own_is_over = await self._own_ended(host)
                 await self._look_for_others(host)
             down.cancel()
         return await self._result(work)
@@ -113,6 +124,10 @@ class Foreground:
         """The work's exit code; when the engine went first, what became of the work."""
         try:
             return await work
+        except BrokenPipeError:
+            streams.silence()
+            self._is_unread = not self._own_is_over
+            raise
         except CliError as ended:
             if ended.exit_code != Exit.ENGINE_UNREACHABLE:
                 raise
