@@ -26,6 +26,8 @@ from passloop.engine.drain import DownMode
 from passloop.engine.settings import EngineSettings
 from passloop.kernel.events import Cancelled
 from passloop.kernel.ids import RunId, TaskId
+from passloop.store.home import Home
+from passloop.store.reader import Reader
 from passloop.web.host import EngineHost, open_host
 
 __all__ = ["Foreground", "Own", "Work", "be_engine_or_follow"]
@@ -82,6 +84,7 @@ class Foreground:
         self._own = Own()
         self._interrupts = 0
         self._hand_over = False
+        self._is_done = False
         self._own_is_over = False
         self._is_unread = False
 
@@ -91,9 +94,14 @@ class Foreground:
             with settings_errors(), all_open_files() as before:
                 return asyncio.run(self._serve(EngineSettings(environ=self._environment, open_files=before)))
         finally:
-            if self._hand_over:
+            if self._hand_over or (self._is_done and self._leaves_work()):
                 start_daemon(self._home, self._environment)
                 streams.say(self._handed_over())
+
+    def _leaves_work(self) -> bool:
+        """Whether tasks remain for which there is no engine now. Only once it is closed nothing more is handed in."""
+        with Reader.open(Home(Path(self._home))) as reader:
+            return any(number and state not in FINAL for state, number in reader.counts().items())
 
     def _handed_over(self) -> str:
         if not self._is_unread:
@@ -116,7 +124,7 @@ class Foreground:
             if work.done() or await self._own_ended(host):
                 await asyncio.wait({work})
                 self._own_is_over = await self._own_ended(host)
-                await self._look_for_others(host)
+                self._is_done = True
             down.cancel()
         return await self._result(work)
 
@@ -151,11 +159,6 @@ class Foreground:
             return False
         states = await asyncio.to_thread(host.engine.store.states_of, ids)
         return all(states.get(TaskId(task)) in FINAL for task in ids)
-
-    async def _look_for_others(self, host: EngineHost) -> None:
-        """Whether tasks remain for which there will be no engine once this one has ended."""
-        counts = await host.engine.read(lambda reader: reader.counts())
-        self._hand_over = self._hand_over or any(number and state not in FINAL for state, number in counts.items())
 
     def _take_signals(self, host: EngineHost) -> None:
         loop = asyncio.get_running_loop()
