@@ -131,9 +131,9 @@ class Client:
         return left > 0 and wait_for_engine(self.home, seconds=left)
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def told(self, *, acts: bool = False) -> Iterator[None]:
         """Around what is read from a connection and written to it, and nothing else: what breaks there is the engine's
-        end.
+        end. Who asks it only is told of its end; who `acts` that it may have done it.
         """
         try:
             yield
@@ -144,8 +144,11 @@ class Client:
                 exit_code=Exit.ENGINE_UNREACHABLE,
             ) from late
         except ConnectionError as broken:
-            what = f"the engine of {self.home} went away before it answered; running work is not harmed"
-            raise EngineUnanswered(what) from broken
+            what = f"the engine of {self.home} went away before it answered"
+            if acts:
+                said = f"{what}; it may have done what was asked"
+                raise EngineUnanswered(said, hint="look with passloop ls; passloop up starts the next") from broken
+            raise EngineUnanswered(f"{what}; running work is not harmed") from broken
 
     def connected(self) -> socket.socket:
         """A connection to the engine. Raises `EngineLost`, or `CliError` where it belongs to another user."""
@@ -165,7 +168,7 @@ class Client:
 
     def _call_once(self, method: str, path: str, body: bytes | None, timeout: float | None) -> dict[str, Any]:
         link = self.connected()
-        with closing(link), self.told():
+        with closing(link), self.told(acts=method != "GET"):
             link.settimeout(timeout)
             link.sendall(_request(method, path, body, {"Accept": "application/json"}))
             reply = _Reply(link)

@@ -139,6 +139,8 @@ class Foreground:
         except CliError as ended:
             if ended.exit_code != Exit.ENGINE_UNREACHABLE:
                 raise
+            if self._own.run is None and not self._own.tasks:
+                raise CliError(ended.message, hint=ended.hint, exit_code=Exit.INTERRUPTED) from None
             self._say_left()
             return int(Exit.INTERRUPTED)
 

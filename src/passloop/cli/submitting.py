@@ -9,7 +9,7 @@ import os
 from typing import Any, NamedTuple
 
 from passloop.cli import streams
-from passloop.cli.client import Client
+from passloop.cli.client import Client, EngineUnanswered
 from passloop.cli.defaults import with_chosen_spans
 from passloop.cli.differing import say_what_lacks_here
 from passloop.cli.exits import CliError, Exit
@@ -20,6 +20,7 @@ from passloop.cli.wording import ENDING, command_text, counted, ids_text
 __all__ = ["Request", "is_spec", "next_selector", "post_submission", "request_of", "say_other_command", "say_rejected"]
 
 _SPEC_ENDINGS = (".yaml", ".yml", ".json")
+_LOOK = "look with passloop ls before you submit it again; with --key the same again is one task"
 _COMPARED = 20
 """With so many tasks that were there already a command is compared: each is asked for on its own."""
 
@@ -57,10 +58,18 @@ def _refuse_words_after_a_spec(words: tuple[str, ...], verb: str) -> None:
 
 
 def post_submission(client: Client, request: Request) -> dict[str, Any]:
-    """Store it: `{"run", "tasks", "existing"}`, durable when this returns."""
+    """Store it: `{"run", "tasks", "existing"}`, durable when this returns. Raises `CliError`; where no answer came, it
+    says that it may be stored all the same.
+    """
     try:
         with told_of_a_pause(client):
             answer = client.post_bytes("/submit", request.body)
+    except EngineUnanswered as lost:
+        lost.hint = _LOOK
+        raise
+    except KeyboardInterrupt:
+        what = "interrupted before the engine had answered; it may have stored the work all the same"
+        raise CliError(what, hint=_LOOK, exit_code=Exit.INTERRUPTED) from None
     except CliError as refused:
         if refused.exit_code == Exit.NEVER_FITS:
             say_what_lacks_here(client)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from passloop.cli.client import Client, EngineLost, quoted
+from passloop.cli.client import Client, EngineLost, EngineUnanswered, quoted
 from passloop.cli.exits import CliError
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -78,6 +78,12 @@ def test_engine_that_goes_away_is_exit_5(tmp_path: Path, pieces: tuple[bytes, ..
     with engine(tmp_path, *pieces), pytest.raises(CliError, match="went away") as raised:
         Client(str(tmp_path)).get("/x")
     assert raised.value.exit_code == 5
+
+
+def test_an_engine_that_goes_away_may_have_done_what_was_asked(tmp_path: Path) -> None:
+    with engine(tmp_path), pytest.raises(EngineUnanswered, match="may have done what was asked") as raised:
+        Client(str(tmp_path)).post("/tasks/retry")
+    assert "passloop ls" in raised.value.hint
 
 
 def left_socket(home: Path) -> None:

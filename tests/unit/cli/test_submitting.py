@@ -9,8 +9,9 @@ import pytest
 
 from passloop.apps.errors import SpecError
 from passloop.apps.queue.wire import decode_submission
+from passloop.cli.client import Client, EngineUnanswered
 from passloop.cli.exits import CliError
-from passloop.cli.submitting import request_of
+from passloop.cli.submitting import Request, post_submission, request_of
 
 
 @pytest.fixture
@@ -77,3 +78,17 @@ def test_a_command_of_path_is_taken_though_a_file_here_has_its_name(
     assert request_of(("true",), {}, home="/nowhere").commands == (["true"],)
     assert request_of(("mine",), {"env": ("PATH=/elsewhere",)}, home="/nowhere").commands == (["mine"],)
     assert request_of(("not-here-yet",), {}, home="/nowhere").commands == (["not-here-yet"],)
+
+
+@pytest.mark.parametrize(("end", "code"), [(EngineUnanswered("it may have done it"), 5), (KeyboardInterrupt(), 130)])
+def test_who_gets_no_answer_is_told_that_the_work_may_be_stored(
+    monkeypatch: pytest.MonkeyPatch, end: BaseException, code: int
+) -> None:
+    def unanswered(*_request: object, **_more: object) -> None:
+        raise end
+
+    monkeypatch.setattr(Client, "post_bytes", unanswered)
+    with pytest.raises(CliError, match="it may have") as told:
+        post_submission(Client("/nowhere"), Request(b"{}"))
+    assert told.value.exit_code == code
+    assert told.value.hint == "look with passloop ls before you submit it again; with --key the same again is one task"
