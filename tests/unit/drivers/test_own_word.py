@@ -14,6 +14,11 @@ from passloop.kernel.tasks import Outcome, OutcomeKind
 from tests.support.attempts import Stage
 
 FAILED = Outcome(OutcomeKind.FAILURE, exit_code=1, message="exit 1")
+PASSED_OVER = Outcome(
+    OutcomeKind.FAILURE,
+    exit_code=1,
+    message="exit 1 (its outcome.json names none of out_of_memory, device_fault, failure, and is passed over)",
+)
 
 
 @pytest.fixture
@@ -53,8 +58,8 @@ def test_a_failure_can_be_final(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "nonsense", "[1]", '{"outcome": "success"}', '{"outcome": 3}', "[" * 60_000, "x" * 70_000]
 )
-def test_a_word_that_is_none_changes_nothing(tmp_path: Path, text: str) -> None:
-    assert explained(FAILED, said(tmp_path, text)) == FAILED
+def test_a_word_that_is_none_is_passed_over_and_the_message_says_so(tmp_path: Path, text: str) -> None:
+    assert explained(FAILED, said(tmp_path, text)) == PASSED_OVER
 
 
 def test_no_word_changes_nothing(tmp_path: Path) -> None:
@@ -70,14 +75,14 @@ def test_what_no_store_can_keep_does_not_get_into_a_message(tmp_path: Path) -> N
 def test_a_pipe_in_the_place_of_the_word_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     os.mkfifo(tmp_path / "out" / "outcome.json")
-    assert explained(FAILED, tmp_path) == FAILED
+    assert explained(FAILED, tmp_path) == PASSED_OVER
 
 
 def test_a_link_in_the_place_of_the_word_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text('{"outcome": "failure", "final": true}')
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "outcome.json").symlink_to(tmp_path / "elsewhere")
-    assert explained(FAILED, tmp_path) == FAILED
+    assert explained(FAILED, tmp_path) == PASSED_OVER
 
 
 def test_an_exit_record_that_was_tampered_with_holds_only_what_can_be_kept() -> None:
