@@ -114,6 +114,7 @@ NO_EDGE: dict[str, tuple[str, ...]] = {
     ),
     "a folder that whoever needs it makes unless it is there; alone it means nothing": (
         "store/home.py:Home.prepare mkdir",
+        "store/home.py:Home.make_runs mkdir",
         "drivers/processes/keeper/shim.py:_make_folder mkdir",
         "drivers/processes/reattach.py:ask_to_stop mkdir",
         "drivers/processes/reattach.py:_bury mkdir",

@@ -37,7 +37,8 @@ BY_NAME = {
 OF_THE_SYSTEM = {"remove", "replace", "rename", "link", "truncate", "kill", "copy", "move", "symlink", "write", "run"}
 """Names that other things have, too: these count for `os`, `shutil` and `subprocess`, or for what looks like a path."""
 SYSTEM = {"os", "shutil", "subprocess", "signal"}
-LOOKED_AT = {"transaction", "execute", "executemany", "_Transaction", "open", "fdopen", "write", "run", "check_output"}
+OPENS = {"open", "fdopen", "open_own"}
+LOOKED_AT = {"transaction", "execute", "executemany", "_Transaction", *OPENS, "write", "run", "check_output"}
 """Names that tell more with what they are given."""
 BY_HAND = re.compile(r"\s*(BEGIN|COMMIT|END|SAVEPOINT|RELEASE|ROLLBACK)\b", re.IGNORECASE)
 NO_CONNECTION = {"self._reading", "self._lock"}
@@ -106,8 +107,8 @@ class _File:
             return "" if node.keywords else "commit"
         if any(isinstance(word, ast.Constant) and BY_HAND.match(str(word.value)) for word in words[:1]):
             return "sql" if name in ("execute", "executemany", "_Transaction") else ""
-        if name in ("open", "fdopen"):
-            is_new = self._creates(words) if owner == "os" else self._writes(words)
+        if name in OPENS:
+            is_new = self._creates(words) if owner == "os" or name == "open_own" else self._writes(words)
             return "create" if is_new else ""
         if whole in ("os.write", "subprocess.run", "subprocess.check_output"):
             return "write" if whole == "os.write" else "spawn"
