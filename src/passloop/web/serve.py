@@ -22,6 +22,7 @@ from passloop.store.home import socket_address
 
 from .accepting import tell_wants_seldom
 from .auth import SameUserProtocol
+from .strangers import StrangerProtocol
 
 __all__ = ["LOOPBACK", "SocketServer", "TcpServer", "listen_on_loopback"]
 
@@ -121,7 +122,7 @@ class TcpServer:
 
     def __init__(self, app: Any, listener: socket.socket) -> None:
         self._listener = listener
-        self._serving = _Serving(app, H11Protocol)
+        self._serving = _Serving(app, StrangerProtocol)
 
     async def start(self) -> None:
         """Accept connections."""
