@@ -278,14 +278,18 @@ def test_a_row_for_which_keep_fails_is_not_one_that_was_to_be_dropped(box: Box) 
 
 
 @pytest.mark.timeout(60)
-def test_a_plan_is_made_without_its_key_and_says_what_would_be_missing(box: Box) -> None:
+def test_a_plan_is_made_without_its_key_or_code_and_says_what_would_be_missing(box: Box) -> None:
     spec = json.loads(dataset_from(box.folder).wire())["spec"]
     spec["endpoints"]["here"]["api_key"] = "env:NO_SUCH_KEY"
+    spec["columns"].append({"name": "more", "kind": "python", "call": "no_such_module:f", "needs": ["text"]})
     (box.folder / "made.yaml").write_text(json.dumps(spec))
     told = box.run("plan", "made.yaml")
     assert (told.code, "m: 6 calls" in told.out) == (0, True), told.err
     assert "would not start yet" in told.err
     assert "NO_SUCH_KEY" in told.err
+    assert "there is no module `no_such_module`" in told.err
+    refused = box.run("generate", "made.yaml")
+    assert (refused.code, "there is no module `no_such_module`" in refused.err) == (2, True)
 
 
 async def test_a_dead_endpoint_ends_the_run_if_that_is_wanted(box: Box) -> None:

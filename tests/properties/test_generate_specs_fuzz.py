@@ -61,7 +61,7 @@ GOOD: dict[str, Any] = {
             "skip": {"when": "{{ topic == 'a' }}", "value": None},
         },
         {"name": "long", "kind": "expression", "expr": "{{ text | length }}"},
-        {"name": "py", "kind": "python", "call": "m:f", "needs": ["text"], "outputs": ["p", "q"], "batch": True},
+        {"name": "py", "kind": "python", "call": "json:f", "needs": ["text"], "outputs": ["p", "q"], "batch": True},
     ],
     "keep": "{{ grade >= 3 }}",
     "target": 3,

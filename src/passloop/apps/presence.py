@@ -28,5 +28,9 @@ def has_program(word: str, *, cwd: str, path: str | None) -> bool:
 
 
 def has_module(name: str, *, beside: Sequence[str] = ()) -> bool:
-    """Whether a top-level module can be found, `beside` folders first."""
-    return PathFinder.find_spec(name, [*beside, *sys.path]) is not None
+    """Whether a top-level module can be found, `beside` folders first, by any finder of this Python: what was installed
+    to be edited may have one of its own, and what is built in lies in no folder.
+    """
+    if PathFinder.find_spec(name, list(beside)) is not None:
+        return True
+    return any(finder.find_spec(name, None) is not None for finder in sys.meta_path)

@@ -1,14 +1,16 @@
 """What is wrong with a generate spec beside its form: keys that do not belong to a kind, unknown references, circles,
-templates, schemas, seed files and secrets. All mistakes together, each at its place; it calls nobody.
+templates, schemas, seed files, secrets and modules. All mistakes together, each at its place; it calls nobody.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from passloop.apps.errors import BadValue, did_you_mean
+from passloop.apps.presence import has_module
 from passloop.apps.secrecy import looks_secret
 from passloop.apps.spec_file import SpecFile
 from passloop.apps.text import shown
@@ -51,9 +53,11 @@ _WEIGHTS_FIX = "give each value a weight, not all of them 0"
 class _Checker:
     """Collects the complaints about one spec."""
 
-    def __init__(self, file: SpecFile, spec: GenerateSpec) -> None:
+    def __init__(self, file: SpecFile, spec: GenerateSpec, modules_in: tuple[str, ...] | None) -> None:
+        """`modules_in` are the folders with modules of the user's own; None: no module is looked for."""
         self.file = file
         self.spec = spec
+        self.modules_in = modules_in
         self.found: list[Complaint] = []
         self.known = {name for column in spec.columns for name in outputs_of(column)}
         self.known |= {column.name for column in spec.columns}
@@ -62,9 +66,11 @@ class _Checker:
         self.found.append(self.file.complaint(path, what, fix))
 
 
-def check_spec(file: SpecFile, spec: GenerateSpec, *, environ: Mapping[str, str] | None) -> list[Complaint]:
-    """Everything that is wrong. Keys are looked for in `environ`; None looks for none."""
-    checker = _Checker(file, spec)
+def check_spec(file: SpecFile, spec: GenerateSpec, *, cwd: Path, environ: Mapping[str, str] | None) -> list[Complaint]:
+    """Everything that is wrong. Keys are looked for in `environ`, and modules of python columns beside the spec, in
+    `cwd` and where this Python has its own, which are those of the cells; with None neither is.
+    """
+    checker = _Checker(file, spec, None if environ is None else (str(file.folder), str(cwd)))
     _check_endpoints(checker, environ)
     _check_models(checker)
     names_differ = _check_names(checker)
@@ -181,6 +187,11 @@ def _own_mistakes(checker: _Checker, column: Column) -> Iterator[Mistake]:
         module, _, function = column.call.partition(":")
         if not (function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
             yield f"{shown(column.call)} names no function", "write package.module:function", ("call",)
+        elif checker.modules_in is not None:
+            top = module.partition(".")[0]
+            if not has_module(top, beside=checker.modules_in):
+                fix = f"install it where passloop runs, or put {shown(f'{top}.py')} into {checker.file.folder}"
+                yield f"there is no module {shown(top)}", fix, ("call",)
     elif column.kind.startswith("llm_"):
         yield from _llm_mistakes(checker, column)
 

@@ -197,7 +197,7 @@ def dataset_of_file(
 ) -> Dataset:
     """The dataset that a spec file means. Raises `SpecError` with all mistakes; see `check_spec` for `environ`."""
     spec = read_generate(file)
-    complaints = check_spec(file, spec, environ=environ)
+    complaints = check_spec(file, spec, cwd=cwd, environ=environ)
     wrong = _wrong_out(cwd, _named_out(spec))
     if wrong is not None:
         complaints.append(file.complaint(("generate",) if spec.out is None else ("out",), *wrong))

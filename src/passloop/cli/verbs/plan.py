@@ -107,12 +107,12 @@ def _bench_plan(file: SpecFile, home: str, box: Callable[[], Box], whole: bool) 
 def _generate_plan(file: SpecFile, home: str, _box: Callable[[], Box], _whole: bool) -> GeneratePlan:
     plan = _dataset_plan(file, home)
     if not Client(home).alive():
-        _say_keys(file)
+        _say_lacking(file)
     return plan
 
 
-def _say_keys(file: SpecFile) -> None:
-    """What an engine that started here would miss of a dataset's keys: it could not run, but it can be planned."""
+def _say_lacking(file: SpecFile) -> None:
+    """What a dataset would lack here, its keys and the modules of its python columns: it can be planned without."""
     from passloop.apps.errors import SpecError
     from passloop.apps.generate.dataset import dataset_of_file
 

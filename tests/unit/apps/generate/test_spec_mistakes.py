@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,27 @@ def mistakes(folder: Path, *columns: str, tail: str = "", environ: dict[str, str
 
 def test_a_good_spec_has_none(tmp_path: Path) -> None:
     assert mistakes(tmp_path, 'name: a, kind: llm_text, model: m, prompt: "hi"') == []
+
+
+class Edited:
+    """The finder that an installation for edits leaves, of a module that lies in no folder of `sys.path`."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object, _target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(name, None) if name == "installed_for_edits" else None
+
+
+def test_a_module_that_is_not_there_is_told_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    column = 'name: a, kind: python, call: "{}:f", needs: []'
+    (found,) = mistakes(tmp_path, column.format("no_such_module.part"))
+    fix = f"install it where passloop runs, or put `no_such_module.py` into {tmp_path}"
+    assert found == f"s.yaml:6:35 there is no module `no_such_module`; {fix}"
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Edited])
+    (tmp_path / "beside_the_spec.py").touch()
+    for there in ("beside_the_spec", "json.decoder", "itertools", "installed_for_edits"):
+        assert mistakes(tmp_path, column.format(there)) == []
 
 
 def test_a_folder_is_no_file_to_write_to(tmp_path: Path) -> None:
@@ -82,7 +105,7 @@ def test_two_columns_of_one_name_are_told(tmp_path: Path) -> None:
         'name: a, kind: llm_text, model: m, prompt: "hi"',
         'name: b, kind: expression, expr: "{{ a }}"',
         'name: a, kind: expression, expr: "{{ b }}"',
-        'name: b, kind: python, call: "m:f", needs: [a], outputs: [c]',
+        'name: b, kind: python, call: "json:f", needs: [a], outputs: [c]',
     )
     assert [line.partition(" ")[2] for line in found] == [
         f"two columns make `{name}`; give one another name" for name in "ab"
@@ -132,7 +155,7 @@ def test_all_mistakes_come_together_in_the_order_of_the_file(tmp_path: Path) -> 
         ('name: a, kind: expression, expr: "1", model: m', "an expression column has no `model`"),
         ("name: a, kind: seed, file: none.csv", "cannot be read"),
         ('name: a, kind: python, call: "no function", needs: []', "names no function"),
-        ('name: a, kind: python, call: "m:f", needs: [zz]', "there is no column `zz`"),
+        ('name: a, kind: python, call: "json:f", needs: [zz]', "there is no column `zz`"),
         ("name: a, kind: llm_text, model: m", "says no prompt"),
         ('name: a, kind: llm_structured, model: m, prompt: x, schema: {type: "nothing"}', "no JSON Schema"),
         (
