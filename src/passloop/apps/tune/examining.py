@@ -14,13 +14,14 @@ from passloop.apps.text import shown
 
 from .parameters import Say
 from .records import Params, Value
+from .search.axes import is_point
 from .space import Parameter, Space
 
 if TYPE_CHECKING:
     from .candidates import Candidate
     from .study import Study
 
-__all__ = ["MOST_EXAMINED", "around", "examined", "grid_is_cut"]
+__all__ = ["MOST_EXAMINED", "around", "examined", "grid_is_cut", "has_baseline_beside"]
 
 MOST_EXAMINED = 2_000
 MOST_VALUES = 100
@@ -61,15 +62,23 @@ def around(space: Space, first: Params) -> Iterator[Params]:
 
 def grid_is_cut(study: Study) -> int | None:
     """How many points a grid has, where `max_trials` would cut it to its beginning."""
-    most = study.spec.search.max_trials
-    if study.spec.search.sampler != "grid" or most is None or study.space.points is None:
-        return None
-    count = 0
-    if study.space.points > max(most, MOST_EXAMINED):
-        count = study.space.points
-    else:
-        count = sum(study.candidate(params).invalid is None for params in study.space.grid())
+    count, most = _grid(study)
     return count if count > most else None
+
+
+def has_baseline_beside(study: Study) -> bool:
+    """Whether the baseline is no point of the space, so that its trial is one more."""
+    return study.baseline is not None and not is_point(study.space, study.baseline.params)
+
+
+def _grid(study: Study) -> tuple[int, int]:
+    """How many points a grid has, and the most trials; neither where no number of trials could cut it."""
+    most, points = study.spec.search.max_trials, study.space.points
+    if study.spec.search.sampler != "grid" or most is None or points is None:
+        return 0, 0
+    if points > max(most, MOST_EXAMINED):
+        return points, most
+    return sum(study.candidate(params).invalid is None for params in study.space.grid()), most
 
 
 def _looked_at(space: Space, *, whole: bool) -> Iterator[Params]:
@@ -151,3 +160,9 @@ def _check_baseline(study: Study, say: Say) -> Iterator[str]:
             say(path, f"the baseline cannot run: {candidate.invalid}", "name its values, or write baseline: false")
         else:
             yield f"there is no baseline, because without any parameter {candidate.invalid}"
+    count, most = _grid(study)
+    if count == most > 0 and has_baseline_beside(study):
+        yield (
+            f"the baseline is one of the {most:,} trials, so that the last of the grid's {count:,} candidates is not"
+            f" tried; max_trials: {most + 1} tries all"
+        )

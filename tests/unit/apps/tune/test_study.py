@@ -212,6 +212,13 @@ def test_a_grid_is_walked_whole() -> None:
     assert study(search={"sampler": "grid", "max_trials": 12}).max_trials == 12
 
 
+def test_a_grid_of_which_the_baseline_takes_a_trial_is_told() -> None:
+    told = study(search={"sampler": "grid", "max_trials": 12}).notes
+    assert "the last of the grid's 12 candidates is not tried; max_trials: 13 tries all" in " ".join(told)
+    for search in ({"max_trials": 13}, {"max_trials": 12, "baseline": False}, {}):
+        assert not study(search={"sampler": "grid", **search}).notes
+
+
 def test_a_grid_without_end_is_refused() -> None:
     space = {"batch": {"type": "float", "low": 0, "high": 1}, "slots": [1]}
     for sampler in ("grid", "bruteforce"):

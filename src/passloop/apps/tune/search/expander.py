@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from passloop.apps.tune.candidates import Box, Candidate
+from passloop.apps.tune.examining import has_baseline_beside
 from passloop.apps.tune.identity import digest
 from passloop.apps.tune.scoring.best import Scorer
 from passloop.apps.tune.scoring.objectives import objective_value
@@ -26,7 +27,6 @@ from passloop.kernel.events import PoolDeclared, PoolKind, SourceDeclared
 from passloop.kernel.source_rows import ResidentGuard, SourcePlan, TemplateNode
 from passloop.kernel.tasks import TaskState
 
-from .axes import is_point
 from .budgets import Budgets, alike, enough
 from .memory import Way
 from .proposing import Proposer
@@ -182,8 +182,8 @@ def aims_of(study: Study) -> Aims:
 
 def budgets_of(study: Study) -> Budgets:
     """What ends a study's search. A baseline that is no point of the space comes beside all of its points."""
-    search, baseline = study.spec.search, study.baseline
-    beside = search.max_trials is None and baseline is not None and not is_point(study.space, baseline.params)
+    search = study.spec.search
+    beside = search.max_trials is None and has_baseline_beside(study)
     return Budgets(
         max_trials=study.max_trials + beside,
         max_gpu_hours=search.max_gpu_hours,
