@@ -1,10 +1,11 @@
-"""Descriptors of locked files and listeners that are this process's alone: no child that it forks keeps one.
+"""Descriptors of locked files, listeners and connections that are this process's alone: no child that it forks keeps
+one.
 
-A lock of `flock` belongs to the open file, and who connects to a listener waits for an answer as long as anybody has it
-open. A forked child has both until it ends, though it knows nothing of them. So a child closes them before anything
-else runs in it, which unlocks nothing here. What another thread does meanwhile cannot slip through: nothing is opened
-here while a fork is under way, as in the standard library's `logging`. What is started otherwise (`subprocess`) needs
-only `O_CLOEXEC`.
+A lock of `flock` belongs to the open file, and who asks waits for an answer as long as anybody has the other end open.
+A forked child has all of it until it ends, though it knows nothing of it. So a child closes them before anything else
+runs in it, which unlocks nothing here. What another thread does meanwhile cannot slip through: nothing is opened here
+while a fork is under way, as in the standard library's `logging`. What is started otherwise (`subprocess`) needs only
+`O_CLOEXEC`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["close_own", "dup_own", "open_own", "own_socket"]
+__all__ = ["close_own", "dup_own", "forget_own", "note_own", "open_own", "own_socket"]
 
 _own = set[int]()
+_noted: dict[int, tuple[int, int] | None] = {}
 _sockets = weakref.WeakSet["socket.socket"]()
 _guard = threading.RLock()
 
@@ -69,6 +71,29 @@ def own_socket(family: socket.AddressFamily, protocol: int = 0) -> socket.socket
     return made
 
 
+def note_own(descriptor: int) -> None:
+    """For this process alone from now on, though others close it: in a child it is looked whether it is still the same.
+
+    Whoever noted it says `forget_own` before it is closed; a number that was never noted is no error there.
+    """
+    with _guard:
+        _noted[descriptor] = _file(descriptor)
+
+
+def forget_own(descriptor: int) -> None:
+    """It is about to be closed."""
+    with _guard:
+        _noted.pop(descriptor, None)
+
+
+def _file(descriptor: int) -> tuple[int, int] | None:
+    try:
+        about = os.fstat(descriptor)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
 def _close_in_child() -> None:
     for descriptor in _own:
         with contextlib.suppress(OSError):
@@ -76,7 +101,21 @@ def _close_in_child() -> None:
     _own.clear()
     for made in _sockets:
         made.close()
+    _empty_noted()
     _guard.release()
+
+
+def _empty_noted() -> None:
+    """Their objects may close them yet, so that the numbers stay taken."""
+    if not _noted:
+        return
+    still = [descriptor for descriptor, file in _noted.items() if file and _file(descriptor) == file]
+    _noted.clear()
+    with contextlib.suppress(OSError):
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for descriptor in still:
+            os.dup2(nothing, descriptor, inheritable=False)
+        os.close(nothing)
 
 
 os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_close_in_child)

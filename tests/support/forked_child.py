@@ -33,5 +33,6 @@ def forked_child() -> Iterator[int]:
 
 
 def open_files(pid: int) -> list[Path]:
-    """What a process that opens and closes nothing has open."""
-    return [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
+    """What a process that opens and closes nothing else has open."""
+    names = os.listdir(f"/proc/{pid}/fd")
+    return [link.readlink() for link in (Path(f"/proc/{pid}/fd/{name}") for name in names) if link.is_symlink()]

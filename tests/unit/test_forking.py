@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from passloop.forking import close_own, dup_own, open_own
+from passloop.forking import close_own, dup_own, forget_own, note_own, open_own
 from tests.support.forked_child import forked_child, open_files
 
 
@@ -27,4 +27,18 @@ def test_a_number_that_is_another_files_is_left_alone(tmp_path: Path) -> None:
     os.dup2(other, opened)
     close_own(opened)
     for descriptor in (opened, other):
+        os.close(descriptor)
+
+
+def test_a_child_has_nothing_that_was_noted_and_what_has_its_number_since(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    kept, closed, other = (os.open(path, os.O_RDWR | os.O_CREAT) for path in (one, one, two))
+    note_own(kept)
+    note_own(closed)
+    os.dup2(other, closed)
+    os.close(other)
+    with forked_child() as child:
+        assert {path for path in open_files(child) if path.parent == tmp_path} == {two}
+    for descriptor in (kept, closed):
+        forget_own(descriptor)
         os.close(descriptor)

@@ -12,8 +12,7 @@ import socket
 import struct
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
+from .connection import OwnConnection
 from .errors import ErrorBody, error_reply
 
 __all__ = ["SameUserProtocol", "peer_uid"]
@@ -41,7 +40,7 @@ async def _not_allowed(scope: Any, receive: Any, send: Any) -> None:
     await error_reply(403, body)(scope, receive, send)
 
 
-class SameUserProtocol(H11Protocol):
+class SameUserProtocol(OwnConnection):
     """HTTP for the same user; for everybody else every request is refused."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .connection import OwnConnection
 
 __all__ = ["StrangerProtocol"]
 
@@ -17,7 +18,7 @@ HEAD_SECONDS = 10.0
 """Seconds in which a request's head has to come, from the connection or its first byte on."""
 
 
-class StrangerProtocol(H11Protocol):
+class StrangerProtocol(OwnConnection):
     """One connection of somebody who is not known yet."""
 
     _limit: asyncio.TimerHandle | None = None

@@ -18,7 +18,7 @@ from passloop.store.home import socket_address
 from passloop.web import auth
 from passloop.web.auth import peer_uid
 from passloop.web.serve import _listen, listen_on_loopback
-from tests.support.forked_child import forked_child
+from tests.support.forked_child import forked_child, open_files
 from tests.support.paged import paged
 from tests.support.served import served
 from tests.support.wants import none_left
@@ -47,6 +47,11 @@ class Failures:
         self.in_one_go = self._count
 
 
+def sockets(pid: int) -> set[str]:
+    """The sockets that a process has open."""
+    return {str(path) for path in open_files(pid) if path.name.startswith("socket:")}
+
+
 async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_engine(tmp_path: Path) -> None:
     async with served(tmp_path) as one:
         path = one.rig.home.socket
@@ -72,6 +77,21 @@ def test_what_the_engines_process_has_forked_listens_to_nobody(tmp_path: Path, f
         listener.close()
         with pytest.raises(ConnectionRefusedError):
             client.connect(address)
+
+
+@pytest.mark.parametrize("serve", [served, paged])
+async def test_what_the_engines_process_has_forked_keeps_no_client_waiting(tmp_path: Path, serve: Any) -> None:
+    async with serve(tmp_path) as one:
+        await one.get("/status")
+        before = sockets(os.getpid())
+        _, writer = await one.connect()
+        await one.get("/status")
+        clients = os.readlink(f"/proc/self/fd/{writer.get_extra_info('socket').fileno()}")
+        both_ends = sockets(os.getpid()) - before
+        with forked_child() as child:
+            assert both_ends & sockets(child) == {clients} < both_ends
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_home_with_a_path_over_108_bytes_is_served(tmp_path: Path) -> None:
