@@ -246,8 +246,11 @@ def test_a_copy_goes_neither_over_the_store_nor_where_no_file_can_be(box: Box) -
         assert "is no copy of a store" in box.run("doctor", "--backup", str(place)).err, place
     assert (script.read_text(), stat.S_ISFIFO(pipe.stat().st_mode)) == ("echo kept", True)
     link.symlink_to("copy.sqlite")
-    for _ in range(2):  # an older copy is replaced, and a link stays one
-        assert box.run("doctor", "--backup", str(link)).code == 0
+    (box.folder / "kept").mkdir()
+    made = [str(link), str(box.folder / "kept" / "store.sqlite")]
+    Path(made[1]).touch()
+    for place in [*made, *made]:  # an older copy is replaced, and a link stays one
+        assert box.run("doctor", "--backup", place).code == 0
     assert link.is_symlink()
     assert (box.folder / "copy.sqlite").stat().st_size > 0
     assert box.run("doctor", "--backup", str(box.home / "backup.sqlite")).code == 0

@@ -16,7 +16,7 @@ from .errors import StoreFull
 from .home import sync_directory
 from .sql import statement
 
-__all__ = ["copy_store", "is_database"]
+__all__ = ["copy_store", "is_database", "is_empty"]
 
 MAGIC = b"SQLite format 3\0"
 """How each database file begins (sqlite.org/fileformat.html, section 1.3)."""
@@ -28,6 +28,11 @@ def is_database(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
+
+
+def is_empty(path: Path) -> bool:
+    """Whether a plain file is there that has nothing in it, as one that was made for this."""
+    return path.is_file() and not path.stat().st_size
 
 
 def copy_store(source: Path, target: Path) -> None:

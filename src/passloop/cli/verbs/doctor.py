@@ -114,17 +114,17 @@ def _repair(home: str, *, as_json: bool) -> int:
 
 def _check_target(target: Path) -> None:
     """A copy replaces an older copy and nothing else. Raises `CliError`."""
-    from passloop.store.backup import is_database
+    from passloop.store.backup import is_database, is_empty
     from passloop.store.home import Home
 
     file = target.resolve()
     if file.is_dir() or not file.parent.is_dir():
         raise CliError(f"--backup: {target} is no place for a file", hint="name a file in a folder that exists")
     folder = Home(file.parent)
-    if (folder.lock.exists() or folder.database.exists()) and file != folder.backup:
+    if folder.lock.exists() and file != folder.backup:
         what = f"--backup: {target} lies in a home, among its own files"
         raise CliError(what, hint="name a file elsewhere, which outlives the home, too")
-    if file.exists() and not is_database(file):
+    if file.exists() and not (is_database(file) or is_empty(file)):
         raise CliError(f"--backup: {target} is there and is no copy of a store", hint="name a file that is not there")
 
 
