@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from passloop.apps.errors import SpecError
 from passloop.cli import streams
 from passloop.cli.exits import CliError
 
@@ -19,7 +20,7 @@ __all__ = ["say_differing", "say_what_lacks_here"]
 
 def say_what_lacks_here(client: Client) -> None:
     """Say which settings of this command's environment are not the engine's: what it refused may be there by them."""
-    with suppress(CliError):  # the refusal is what matters
+    with suppress(CliError, SpecError):  # the refusal is what matters
         say_differing(client.get("/status")["engine"], {})
 
 

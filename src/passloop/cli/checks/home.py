@@ -128,8 +128,10 @@ def _socket(place: Place) -> Finding:
     if client.alive():
         try:
             return _answering(client.get("/status", timeout=_ANSWERS_WITHIN)["engine"])
-        except CliError:
-            return _silent(home)
+        except CliError as unanswered:
+            if isinstance(unanswered.__cause__, TimeoutError):
+                return _silent(home)
+            raise  # told as a check that could not be made
     if home.socket.exists():
         return warn("the socket is a leftover of an engine that died", "passloop up (it takes over)")
     long = len(os.fsencode(home.socket)) > SOCKET_PATH_BYTES
