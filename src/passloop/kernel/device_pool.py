@@ -15,7 +15,16 @@ from .events import DeviceSeen, Foreign
 from .ids import AttemptId
 from .resources import GPU, DeviceAsk, Grant
 
-__all__ = ["DEFAULT_WEIGHTS", "Device", "DevicePool", "DeviceState", "Spare", "Weights", "is_balanced"]
+__all__ = [
+    "BALANCE_PERCENT",
+    "DEFAULT_WEIGHTS",
+    "Device",
+    "DevicePool",
+    "DeviceState",
+    "Spare",
+    "Weights",
+    "is_balanced",
+]
 
 BALANCE_PERCENT = 80
 USABLE_PERCENT = 80

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .amounts import SHARE_WHOLE
 from .cooldowns import Gate
-from .device_pool import Device, is_balanced
+from .device_pool import BALANCE_PERCENT, Device, is_balanced
 from .ends import NOBODY, NOW, EndKey, Ends, Leftover
 from .events import PoolKind
 from .ids import PoolName
@@ -251,13 +251,14 @@ def _first_to_free(
 
 
 def _balanced_first(state: State, grants: list[Grant], count: int) -> tuple[Grant, ...] | None:
-    """The earliest-free set whose VRAM lies within 80 % of each other."""
-    devices = state.devices.devices
-    for most in sorted({devices[g.uuid].usable for g in grants}, reverse=True):
-        near = [g for g in grants if most * 80 <= devices[g.uuid].usable * 100 and devices[g.uuid].usable <= most]
+    """The set that is free first, as `grants` are in order, of those whose VRAM lies within 80 % of each other's."""
+    usable = {grant.uuid: state.devices.devices[grant.uuid].usable for grant in grants}
+    sets = []
+    for most in sorted(set(usable.values()), reverse=True):
+        near = [at for at, g in enumerate(grants) if most * BALANCE_PERCENT <= usable[g.uuid] * 100 <= most * 100]
         if len(near) >= count:
-            return tuple(near[:count])
-    return None
+            sets.append(near[:count])
+    return tuple(grants[at] for at in min(sets, key=lambda chosen: chosen[-1])) if sets else None
 
 
 def _claimed(grant: Grant, device: Device, earlier: Sequence[Room]) -> bool:

@@ -193,6 +193,15 @@ def test_devices_of_a_reservation_that_are_alike_no_more_are_chosen_anew() -> No
     assert not world.reserved(both), "no two are alike now, and it keeps none"
 
 
+def test_of_like_devices_those_that_are_free_first_are_reserved() -> None:
+    large = [seen(index, vram=160 * GIB) for index in (0, 1)]
+    world = World(gpus=[*large, seen(2), seen(3)])
+    world.submit_many(gpus=1, n=2, vram=100 * GIB, limit=10 * HOUR)
+    world.submit_many(gpus=1, n=2, limit=MINUTE)
+    both = world.submit(gpus=2, vram=8 * GIB, balance=True, patience=0)
+    assert reserved_devices(world, both) == {"GPU-2", "GPU-3"}
+
+
 def reserved_devices(world: World, task: int) -> set[str]:
     return {grant.uuid for grant in world.row(task).reservation.allocation.devices}  # type: ignore[union-attr]
 
