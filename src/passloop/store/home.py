@@ -213,7 +213,7 @@ class HomeLock:
         try:
             _write_pid(descriptor)
         except OSError as error:
-            os.close(descriptor)
+            close_own(descriptor)
             raise full_disk(self._path, error) or error from None
         self._descriptor = descriptor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -11,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from passloop.forking import close_own
-from passloop.store.errors import HomeBusy, HomeRefused
+from passloop.store.errors import HomeBusy, HomeRefused, StoreFull
 from passloop.store.home import Home, HomeLock, filesystem_magic, owner_of, socket_address
-from tests.support.forked_child import forked_child
+from tests.support.forked_child import forked_child, open_files
 
 HOLD_THE_LOCK = """
 import sys
@@ -159,6 +160,20 @@ def test_what_the_owner_has_forked_keeps_no_home(home: Home) -> None:
         assert owner_of(home) is None
         with HomeLock(home), forked_child():
             assert owner_of(home) == os.getpid()
+
+
+def test_a_lock_that_a_full_disk_refused_takes_nothing_from_what_is_forked_later(home: Home, tmp_path: Path) -> None:
+    """Its number was still taken for the lock's, so the program's next file, which had it, was closed in children."""
+    size, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+    try:
+        with pytest.raises(StoreFull):
+            HomeLock(home).acquire()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    theirs = tmp_path / "theirs"
+    with theirs.open("w"), forked_child() as child:
+        assert theirs in open_files(child)
 
 
 def test_a_home_that_is_given_back_is_free_for_all_who_have_its_lock_open(home: Home) -> None:
