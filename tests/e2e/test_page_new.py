@@ -239,6 +239,28 @@ async def test_a_dataset_is_handed_in_followed_and_written(tmp_path: Path) -> No
         assert done["run"] == found["run"], "and finds that it made all, once it is over"
 
 
+def test_code_that_is_not_there_is_told_before_a_running_engine_asks_anybody(box: Box, client: Client) -> None:
+    columns = [
+        {"name": "text", "kind": "llm_text", "model": "m", "prompt": "hi"},
+        {"name": "more", "kind": "python", "call": "no_such_module:f", "needs": ["text"]},
+    ]
+    entries = {
+        "endpoints": {"e": {"base_url": "http://127.0.0.1:9/v1"}},
+        "models": {"m": {"endpoint": "e", "model": "x"}},
+    }
+    text = json.dumps({"generate": "lacking", "rows": 1, **entries, "columns": columns})
+    (box.folder / "lacking.yaml").write_text(text)
+    before = client.get("/runs")["runs"]
+    planned = box.run("plan", "lacking.yaml")
+    assert (planned.code, "would not start yet" in planned.err) == (0, True)
+    asked = box.run("generate", "lacking.yaml")
+    handed_in = refusal(client, "/specs", {"text": text, "cwd": str(box.folder)})
+    assert (asked.code, handed_in.exit_code) == (2, 2)
+    for told in (planned.err, asked.err, str(handed_in)):
+        assert "there is no module `no_such_module`" in told
+    assert client.get("/runs")["runs"] == before
+
+
 def wait_for_file(path: Path) -> None:
     """Until a file of this name is made."""
     with watcher() as watch:

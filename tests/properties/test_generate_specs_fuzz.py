@@ -81,7 +81,8 @@ FEW = 1_000
 
 
 def read(data: bytes) -> Dataset:
-    return dataset_of_file(parse_spec(data, name=NAME, folder=Path("/")), cwd=Path("/"), environ={})
+    file = parse_spec(data, name=NAME, folder=Path("/"))
+    return dataset_of_file(file, cwd=Path("/"), environ={}, looks_for_code=True)
 
 
 def is_answered(data: bytes) -> None:

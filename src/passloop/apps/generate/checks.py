@@ -66,11 +66,13 @@ class _Checker:
         self.found.append(self.file.complaint(path, what, fix))
 
 
-def check_spec(file: SpecFile, spec: GenerateSpec, *, cwd: Path, environ: Mapping[str, str] | None) -> list[Complaint]:
-    """Everything that is wrong. Keys are looked for in `environ`, and modules of python columns beside the spec, in
-    `cwd` and where this Python has its own, which are those of the cells; with None neither is.
+def check_spec(
+    file: SpecFile, spec: GenerateSpec, *, cwd: Path, environ: Mapping[str, str] | None, looks_for_code: bool
+) -> list[Complaint]:
+    """Everything that is wrong. Keys are looked for in `environ`, none with None: a running engine has its own. Only if
+    it `looks_for_code` modules of python columns are, beside the spec, in `cwd` and where this Python has its own.
     """
-    checker = _Checker(file, spec, None if environ is None else (str(file.folder), str(cwd)))
+    checker = _Checker(file, spec, (str(file.folder), str(cwd)) if looks_for_code else None)
     _check_endpoints(checker, environ)
     _check_models(checker)
     names_differ = _check_names(checker)

@@ -193,11 +193,18 @@ class Dataset:
 
 
 def dataset_of_file(
-    file: SpecFile, *, cwd: Path, environ: Mapping[str, str] | None = None, rows: int | None = None
+    file: SpecFile,
+    *,
+    cwd: Path,
+    environ: Mapping[str, str] | None = None,
+    looks_for_code: bool = False,
+    rows: int | None = None,
 ) -> Dataset:
-    """The dataset that a spec file means. Raises `SpecError` with all mistakes; see `check_spec` for `environ`."""
+    """The dataset that a spec file means. Raises `SpecError` with all mistakes; `check_spec` says which are looked for
+    with `environ` and with `looks_for_code`.
+    """
     spec = read_generate(file)
-    complaints = check_spec(file, spec, cwd=cwd, environ=environ)
+    complaints = check_spec(file, spec, cwd=cwd, environ=environ, looks_for_code=looks_for_code)
     wrong = _wrong_out(cwd, _named_out(spec))
     if wrong is not None:
         complaints.append(file.complaint(("generate",) if spec.out is None else ("out",), *wrong))

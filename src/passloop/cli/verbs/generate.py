@@ -76,7 +76,8 @@ def _opened(path: str, home: str, *, rows: int | None, environ: dict[str, str] |
     from passloop.apps.spec_file import load_spec
     from passloop.cli.generating import Generate
 
-    dataset = dataset_of_file(load_spec(path, kind="generate"), cwd=Path.cwd(), environ=environ, rows=rows)
+    file = load_spec(path, kind="generate")
+    dataset = dataset_of_file(file, cwd=Path.cwd(), environ=environ, looks_for_code=True, rows=rows)
     return Generate(dataset, home=home, writes=rows is None)
 
 

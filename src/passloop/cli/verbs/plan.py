@@ -106,18 +106,19 @@ def _bench_plan(file: SpecFile, home: str, box: Callable[[], Box], whole: bool) 
 
 def _generate_plan(file: SpecFile, home: str, _box: Callable[[], Box], _whole: bool) -> GeneratePlan:
     plan = _dataset_plan(file, home)
-    if not Client(home).alive():
-        _say_lacking(file)
+    _say_lacking(file, None if Client(home).alive() else dict(os.environ))
     return plan
 
 
-def _say_lacking(file: SpecFile) -> None:
-    """What a dataset would lack here, its keys and the modules of its python columns: it can be planned without."""
+def _say_lacking(file: SpecFile, environ: Mapping[str, str] | None) -> None:
+    """What a dataset would lack here, its keys and the modules of its python columns: it can be planned without. Keys
+    are looked for in `environ`, none with None: a running engine has its own.
+    """
     from passloop.apps.errors import SpecError
     from passloop.apps.generate.dataset import dataset_of_file
 
     try:
-        dataset_of_file(file, cwd=Path.cwd(), environ=dict(os.environ))
+        dataset_of_file(file, cwd=Path.cwd(), environ=environ, looks_for_code=True)
     except SpecError as lacking:
         for problem in lacking.problems:
             streams.say(f"it would not start yet: {problem.where}: {problem.what}")

@@ -28,8 +28,9 @@ columns:
 def mistakes(folder: Path, *columns: str, tail: str = "", environ: dict[str, str] | None = None) -> list[str]:
     text = HEAD + "".join(f"  - {{{column}}}\n" for column in columns) + tail
     environ = {"SOME_KEY": "k"} if environ is None else environ
+    file = parse_spec(text.encode(), name="s.yaml", folder=folder)
     try:
-        dataset_of_file(parse_spec(text.encode(), name="s.yaml", folder=folder), cwd=folder, environ=environ)
+        dataset_of_file(file, cwd=folder, environ=environ, looks_for_code=True)
     except SpecError as error:
         return [f"{problem.where} {problem.what}; {problem.fix}" for problem in error.problems]
     return []
