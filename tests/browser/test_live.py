@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 from tests.support.browsing import Visit, visits
 from tests.support.command_line import Box, Gate
 
@@ -83,6 +85,30 @@ def test_seven_tabs_are_live_when_they_are_seen(visit: Visit, home: Box) -> None
     for place in (0, 4):
         front(tabs, place).locator(".log .row", has_text="last").wait_for()
         assert tabs[place].locator(".log .row").count() == 2, "each line once"
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_a_log_that_its_task_emptied_is_whole_once_it_is_seen_again(visit: Visit, home: Box, *, grows: bool) -> None:
+    first, second = Gate(home.folder, f"full-{grows}"), Gate(home.folder, f"emptied-{grows}")
+    (task,) = home.submit("--", *first.command(f": > /dev/stdout; echo new; read x < '{second.go}'; echo newer"))
+    first.wait_started()
+    visit.context.add_init_script(HIDING)
+    tab = visit.context.new_page()
+    tab.goto(f"{visit.page.url.partition('#')[0]}#/tasks/{task}", timeout=10_000)
+    front([tab], 0).locator(".log .row", has_text="here").wait_for()
+    first.open()
+    tab.locator(".log .row", has_text="new").wait_for()
+    tab.evaluate("turn(true)")
+    if grows:
+        second.open()
+        home.run("wait", str(task))
+    front([tab], 0)
+    if not grows:
+        tab.locator(".panel", has_text="· follows").wait_for()
+        second.open()
+    tab.locator(".log .row", has_text="newer").wait_for(timeout=3_000)
+    rows = tab.locator(".log .row > span:last-child").all_inner_texts()
+    assert rows == ["new", "newer"], "all that the log has, once"
 
 
 def test_the_page_goes_on_after_the_daemon_was_killed_and_started_again(browser: Any, lone: Box) -> None:

@@ -1,5 +1,5 @@
 // The output of an attempt as it is written: the end of what there is, then every byte that comes, once. Goes on after a
-// lost connection, and after a time in which nobody could see it, where it was.
+// lost connection, and after a time in which nobody could see it, where it was; anew if the log was emptied meanwhile.
 import { query } from "../../base/api.js";
 import { onEvent } from "../../base/events.js";
 import { useEffect, useRef, useState } from "../../base/html.js";
@@ -7,6 +7,8 @@ import { logText } from "../../base/logtext.js";
 
 const FIRST_BYTES = 512 * 1024;
 const REDRAW_MS = 80;
+/** By so many of the last bytes, still in their place, a log is known for the one that was read. */
+const LAST_BYTES = 4096;
 
 /** `{lines, from, size, state, folded}` of a stream; `from` is the byte at which it begins, `state` says if more comes. */
 export function useFollowed(task, attempt, stream, bytes = FIRST_BYTES) {
@@ -28,8 +30,8 @@ export function useFollowed(task, attempt, stream, bytes = FIRST_BYTES) {
 
 function follow({ task, attempt, stream, bytes }, setShown) {
   const root = `/api/v1/tasks/${task}/log`;
-  const text = logText();
-  const at = { from: 0, offset: null, state: "reading" };
+  let text = logText();
+  const at = { from: 0, offset: null, last: new Uint8Array(), state: "reading" };
   let abort = new AbortController();
   let timer = 0;
   let busy = false;
@@ -43,6 +45,7 @@ function follow({ task, attempt, stream, bytes }, setShown) {
 
   function take(chunk) {
     text.add(chunk);
+    at.last = endOf(at.last, chunk);
     at.offset += chunk.length;
     timer ||= setTimeout(draw, REDRAW_MS);
   }
@@ -50,9 +53,23 @@ function follow({ task, attempt, stream, bytes }, setShown) {
   async function begin() {
     const reply = await fetch(root + query({ stream, attempt, tail: bytes }), { signal: abort.signal });
     if (!reply.ok) throw new Error(String(reply.status));
+    const bytesNow = new Uint8Array(await reply.arrayBuffer());
+    text = logText();
+    at.last = new Uint8Array();
     at.from = at.offset = Number(reply.headers.get("X-Log-Offset") || 0);
-    take(new Uint8Array(await reply.arrayBuffer()));
+    take(bytesNow);
     draw();
+  }
+
+  /** Whether what was read last is still before the offset: of a log that was emptied what follows is no place in it. */
+  async function goesOn() {
+    const { last, offset } = at;
+    if (!last.length) return offset === 0;
+    const place = { stream, attempt, offset: offset - last.length, limit: last.length };
+    const reply = await fetch(root + query(place), { signal: abort.signal });
+    if (!reply.ok) throw new Error(String(reply.status));
+    const found = new Uint8Array(await reply.arrayBuffer());
+    return found.length === last.length && found.every((byte, each) => byte === last[each]);
   }
 
   async function go() {
@@ -60,7 +77,7 @@ function follow({ task, attempt, stream, bytes }, setShown) {
     busy = true;
     abort = new AbortController();
     try {
-      if (at.offset === null) await begin();
+      if (!(await goesOn())) await begin();
       const reply = await fetch(`${root}/follow${query({ stream, attempt, offset: at.offset })}`, { signal: abort.signal });
       if (!reply.ok) throw new Error(String(reply.status));
       at.state = "following";
@@ -91,4 +108,11 @@ function follow({ task, attempt, stream, bytes }, setShown) {
 
   go();
   return { rest, stop, resume: () => at.state !== "ended" && go() };
+}
+
+function endOf(last, chunk) {
+  const both = new Uint8Array(last.length + chunk.length);
+  both.set(last);
+  both.set(chunk, last.length);
+  return both.slice(-LAST_BYTES);
 }
