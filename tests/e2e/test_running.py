@@ -128,8 +128,8 @@ def test_foreground_engine_hands_work_of_others_to_a_daemon(box: Box, tmp_path: 
 
 
 def test_a_reader_that_is_gone_ends_the_command_and_not_its_work(either: Box, tmp_path: Path) -> None:
-    gate = Gate(tmp_path)
-    more = gate.command(f"echo more; read x < '{gate.go}'; exit 3")
+    gate, end = Gate(tmp_path), Gate(tmp_path, "end")
+    more = gate.command(f"echo more; read x < '{end.go}'; exit 3")
     with either.started("run", "--", *more) as running:
         gate.wait_started()
         assert running.stdout is not None
@@ -141,7 +141,7 @@ def test_a_reader_that_is_gone_ends_the_command_and_not_its_work(either: Box, tm
         assert "went away" not in (said := running.stderr.read())
         assert said in ("", "nobody reads this any more: a daemon goes on with task 1, passloop cancel 1 ends it\n")
     assert either.engine_pid() not in (None, running.pid)
-    gate.open()
+    end.open()
     assert either.run("wait", "1").code == 1
     assert len(either.task(1)["attempts"]) == 1
 
