@@ -20,6 +20,7 @@ __all__ = [
     "PATIENCE",
     "Client",
     "EngineLost",
+    "EngineStopping",
     "EngineStream",
     "EngineUnanswered",
     "keep_to_one_engine",
@@ -29,6 +30,12 @@ __all__ = [
 
 PATIENCE = 15.0
 """Seconds that a follower waits for the next engine: as long as one may take to come up."""
+_TAKEN = 1.0
+"""Seconds after which a question was taken: to lose its engine then is another loss, with patience of its own."""
+_PAUSE = 0.01
+"""Seconds before an engine that lost a question and is still there is asked again; twice as many each time."""
+_REFUSALS = 3
+"""So often an engine says that it is going away, and is still there, until that is taken for its answer."""
 _CHUNK = 65_536
 _NAME = "socket"
 _one_engine = False
@@ -53,6 +60,10 @@ class EngineLost(CliError):
 
 class EngineUnanswered(EngineLost):
     """The engine went away after it was asked and before it answered: it may have done it."""
+
+
+class EngineStopping(EngineLost):
+    """The engine said that it is going away, instead of doing what it was asked."""
 
 
 def no_engine(home: str) -> CliError:
@@ -112,23 +123,34 @@ class Client:
         """What `ask` gives, of the next engine if this one goes away. What may not be done `twice` is asked again only
         if nothing was done of it.
         """
-        until: float | None = None
+        since, again = 0.0, 0
         while True:
+            asked = time.monotonic()
             try:
                 return ask()
             except EngineLost as lost:
                 if not self.patience or (isinstance(lost, EngineUnanswered) and not twice):
                     raise
-                until = until or time.monotonic() + self.patience
-                if not self._next_engine(until):
-                    what = f"the engine of {self.home} went away, and no other came in {self.patience:.0f} s"
-                    raise EngineLost(f"{what}; running work is not harmed") from lost
+                now = time.monotonic()
+                if not again or now - asked > _TAKEN:
+                    since, again = now, 0
+                again += 1
+                self._find_next(lost, since, again)
 
-    def _next_engine(self, until: float) -> bool:
-        from passloop.cli.next_engine import wait_for_engine
+    def _find_next(self, lost: EngineLost, since: float, again: int) -> None:
+        """Wait for the engine to ask after this one was lost, the last `again` times in a row. Raises `EngineLost`
+        where there is none in time, and what it said where the one that refuses stays.
+        """
+        from passloop.cli.next_engine import lets_go, wait_for_engine
 
+        until = since + self.patience
+        gone = lets_go(self.home, seconds=min(_PAUSE * 2 ** (again - 1), until - time.monotonic()))
+        if not gone and again >= _REFUSALS and isinstance(lost, EngineStopping):
+            raise lost
         left = until - time.monotonic()
-        return left > 0 and wait_for_engine(self.home, seconds=left)
+        if left <= 0 or not wait_for_engine(self.home, seconds=left):
+            what = f"the engine of {self.home} went away, and no other came in {self.patience:.0f} s"
+            raise EngineLost(f"{what}; running work is not harmed") from lost
 
     @contextmanager
     def told(self, *, acts: bool = False) -> Iterator[None]:
@@ -323,7 +345,7 @@ def _raise_for(reply: _Reply, home: str) -> None:
     try:
         error = json.loads(raw)["error"]
         if error["code"] == "stopped":
-            raise EngineLost(error["message"])
+            raise EngineStopping(error["message"])
         raise CliError(error["message"], hint=error.get("hint", ""), exit_code=error.get("exit", Exit.USAGE))
     except (ValueError, KeyError, TypeError) as unknown:
         raise CliError(

@@ -16,9 +16,9 @@ from typing import TypeVar
 from passloop.cli.client import Client
 from passloop.store.errors import HomeBusy
 from passloop.store.home import Home, owner_of
-from passloop.store.inotify import CREATED, RELEASED, watcher
+from passloop.store.inotify import CREATED, DELETED, RELEASED, watcher
 
-__all__ = ["STARTS_WITHIN", "once_free", "wait_for_engine", "wait_until_ended"]
+__all__ = ["STARTS_WITHIN", "lets_go", "once_free", "wait_for_engine", "wait_until_ended"]
 
 STARTS_WITHIN = 15.0
 """Seconds within which an engine that is coming up answers."""
@@ -33,6 +33,23 @@ def wait_for_engine(home: str, *, seconds: float = STARTS_WITHIN) -> bool:
     """
     client = Client(home)
     return _wait(home, CREATED, client.alive, until=time.monotonic() + seconds)
+
+
+def lets_go(home: str, *, seconds: float) -> bool:
+    """Whether no engine answers, or the one that does takes its socket away, or another's is put there, so soon."""
+    until = time.monotonic() + seconds
+    with watcher() as watch:
+        try:
+            watch.add(home, CREATED | DELETED)
+        except FileNotFoundError:
+            return True
+        if not Client(home).alive():
+            return True
+        while (left := until - time.monotonic()) > 0:
+            select.select([watch], [], [], left)
+            if any(event.name == "socket" for event in watch.drain()):
+                return True
+    return False
 
 
 def once_free(home: str, begin: Callable[[], Result]) -> Result | None:

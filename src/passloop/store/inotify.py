@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-__all__ = ["CREATED", "MODIFIED", "RELEASED", "FileEvent", "Watcher", "watcher"]
+__all__ = ["CREATED", "DELETED", "MODIFIED", "RELEASED", "FileEvent", "Watcher", "watcher"]
 
 MODIFIED = 0x2
 CREATED = 0x100 | 0x80 | 0x4
+DELETED = 0x200
 RELEASED = 0x8
 """A file that was open for writing was closed: how the lock of a home is let go."""
 _HEAD = struct.Struct("iIII")

@@ -156,6 +156,38 @@ def test_what_may_have_been_done_is_not_asked_of_the_next_engine(
     assert waited == [str(tmp_path)] * again
 
 
+@pytest.mark.parametrize(
+    ("reply", "patience", "asked", "said"), [(REFUSED, 10.0, 3, "the engine stopped"), (b"", 0.3, 9, "no other came")]
+)
+def test_an_engine_that_loses_questions_and_stays_is_asked_a_few_times(
+    tmp_path: Path, reply: bytes, patience: float, asked: int, said: str
+) -> None:
+    questions: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        thread = threading.Thread(target=lose_all, args=(listener, reply, questions))
+        thread.start()
+        with pytest.raises(EngineLost, match=said):
+            Client(str(tmp_path), patience=patience).get("/x")
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+    assert len(questions) <= asked
+
+
+def lose_all(listener: socket.socket, reply: bytes, questions: list[bytes]) -> None:
+    """Answer each request with `reply` and nothing else, until the socket is shut down."""
+    while True:
+        try:
+            link, _ = listener.accept()
+        except OSError:
+            return
+        with link:
+            if question := link.recv(65_536):
+                questions.append(question)
+                link.sendall(reply)
+
+
 def test_a_patient_client_does_not_wait_for_ever(tmp_path: Path) -> None:
     with pytest.raises(EngineLost, match=r"no other came in 0 s; running work is not harmed") as raised:
         Client(str(tmp_path), patience=0.01).get("/x")
