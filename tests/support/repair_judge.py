@@ -63,6 +63,7 @@ class Judge:
         self.removed_with_runs = {task for (task,), row in tasks if row[RUN_OF["tasks"]] in self.removed_runs}
         self.backup = {table: self._standing(table, rows) for table, rows in backup.items()}
         self.known = {table: {**self.backup.get(table, {}), **self.left[table]} for table in TABLES}
+        self._forget_results_of_earlier_attempts()
         self.newest = max((seq for (seq,) in self.known["journal"]), default=0)
         self.lost = max(0, damage.marked - self.newest)
         self.live: dict[int, dict[str, Any]] = {}
@@ -99,6 +100,19 @@ class Judge:
             return dict(rows)
         place, removed = int(table == "attempts"), self._removed(self.left["meta"]) | self.removed_with_runs
         return {key: row for key, row in rows.items() if row[place] not in removed}
+
+    def _forget_results_of_earlier_attempts(self) -> None:
+        """What the backup has of a task as its results is the last attempt's, if it has all that is known."""
+        for key in self.known["results"].keys() - self.left["results"].keys():
+            then, now = (self._how_far(rows, *key) for rows in (self.backup, self.known))
+            if then != now:
+                del self.known["results"][key]
+
+    def _how_far(self, rows: Rows, task: int) -> tuple[object, ...]:
+        row = named("tasks", rows["tasks"][(task,)]) if (task,) in rows["tasks"] else {"state": None, "attempts": 0}
+        final = row["state"] not in STARTABLE | LIVE and row["state"]
+        ended = {one[2] for one in rows["attempts"].values() if one[1] == task and one[3] == "ended"}
+        return final, row["attempts"], ended
 
     def _between(self, table: str, found: Mapping[Key, Any], known: Mapping[Key, Any]) -> None:
         """Equal; where a table is read from both ends, what lies between two damaged places may be gone."""

@@ -25,7 +25,7 @@ from passloop.kernel.changes import (
     TaskChanged,
     UnitChanged,
 )
-from passloop.kernel.ids import RunId
+from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.resources import Allocation
 from passloop.kernel.source_rows import Cell, SourcePlan, SourceRow, SourceState, TemplateNode, UnitRow
 from passloop.kernel.tasks import Dependency, OutcomeKind, TaskState
@@ -77,7 +77,7 @@ which `test_p07_power_cut` cuts, or of an earlier version, whose migration `test
 def fill(store: Store, *, backup: bool, last: str) -> None:
     """Runs 1 to 3, one with units and one that waits for them, then a checkpoint; runs 5 and 6, and more ends, are in
     the log alone. Of two more with units one is cancelled since then, and one is over and removed; task 87 ran then,
-    and is ready since.
+    and is ready since; task 88 had failed, and has succeeded since.
     """
     for run in (1, 2, 3):
         store.commit(a_submission(EACH, run=run, first=(run - 1) * EACH + 1, payload=f'{{"name": "{"of a run" * 9}"}}'))
@@ -96,9 +96,11 @@ def fill(store: Store, *, backup: bool, last: str) -> None:
     store.remove_tasks(gone)
     store.commit(a_batch([AttemptChanged(an_attempt(87, allocation=Allocation(0)))]))
     store.commit(a_batch([TaskChanged(a_task(87, run=2, attempts=1, state=TaskState.RUNNING))]))
+    _end_88(store, 1)
     store._writer.pragma("wal_checkpoint", "TRUNCATE")
     if backup:
         store.backup()
+    _end_88(store, 2)
     store.commit(a_batch([AttemptChanged(an_end(87, allocation=Allocation(0)))]))
     store.commit(a_batch([TaskChanged(a_task(87, run=2, attempts=1, failures=1))]))
     store.commit(a_submission(EACH, run=5, first=gone[-1] + 1))
@@ -167,6 +169,18 @@ def _end(store: Store, tasks: range) -> None:
     store.commit(a_batch([AttemptChanged(an_end(n, allocation=free)) for n in tasks]))
     done = [TaskChanged(a_task(n, run=(n - 1) // EACH + 1, attempts=1, **ENDED)) for n in tasks]
     store.commit(a_batch(done, results=tuple((n, f'{{"accuracy": {n}, "notes": "{"y" * 200}"}}') for n in tasks)))
+
+
+def _end_88(store: Store, epoch: int) -> None:
+    """The end of its first attempt, which failed, or of its second; each left results."""
+    number = 86 + 2 * epoch
+    there, ended = (
+        row._replace(task=TaskId(88), epoch=epoch)
+        for row in (an_attempt(number, allocation=Allocation(0)), an_end(number, allocation=Allocation(0)))
+    )
+    row = a_task(88, run=2, attempts=epoch, failures=1, **(ENDED if epoch == 2 else {}))
+    store.commit(a_batch([AttemptChanged(there)]))
+    store.commit(a_batch([AttemptChanged(ended), TaskChanged(row)], results=((88, f'{{"loss": {epoch}}}'),)))
 
 
 def rows_in(path: Path) -> Rows:

@@ -104,7 +104,8 @@ def _fill(
     attempts = _newest(rows["attempts"], backup.get("attempts", ()), _attempt_age)
     _insert(connection, "tasks", tasks)
     _insert(connection, "attempts", attempts)
-    for source in (rows, backup):
+    is_older = not is_foreign and "journal" not in salvaged.unread and _ends_before(rows, backup)
+    for source in _newer_first(rows, backup, tasks, attempts, is_older=is_older):
         for table in set(TABLES) - {"tasks", "attempts", "journal"}:
             _insert(connection, table, source.get(table, ()))
     if removed:
@@ -147,10 +148,14 @@ def _without_removed(salvaged: Salvaged, backup: Tables) -> tuple[Ranges, Tables
 
 def _removed_runs(salvaged: Salvaged, backup: Tables) -> frozenset[int]:
     """Runs that only the backup has, though the store is as new and all its runs could be read: users removed them."""
-    if "runs" in salvaged.unread or _last_batch(salvaged.rows["journal"]) < _last_batch(backup.get("journal", ())):
+    if "runs" in salvaged.unread or _ends_before(salvaged.rows, backup):
         return frozenset()
     there = {int(row[0]) for row in salvaged.rows["runs"]}
     return frozenset(int(row[0]) for row in backup.get("runs", ())) - there
+
+
+def _ends_before(rows: Tables, backup: Tables) -> bool:
+    return _last_batch(rows["journal"]) < _last_batch(backup.get("journal", ()))
 
 
 def _last_batch(journal: Iterable[Values]) -> int:
@@ -195,11 +200,34 @@ def _attempt_age(row: Values) -> tuple[int, ...]:
     return (ATTEMPT_LIFE.index(row[3]),)
 
 
+def _newer_first(
+    rows: Tables, backup: Tables, tasks: Sequence[Values], attempts: Sequence[Values], *, is_older: bool
+) -> tuple[Tables, Tables]:
+    """Both, so that rows without an age (of groups, pools, settings) are those of the newer one. Of the older one's
+    results those are left out that may be an earlier attempt's: they would pass for those of the last.
+    """
+    newer, older = (backup, rows) if is_older else (rows, backup)
+    ages, ends = {row[0]: _task_age(row) for row in tasks}, _last_ends(attempts)
+    ends_then = _last_ends(older.get("attempts", ()))
+    as_far = {
+        row[0]
+        for row in older.get("tasks", ())
+        if _task_age(row) == ages[row[0]] and ends_then.get(row[0]) == ends.get(row[0])
+    }
+    return newer, {**older, "results": [row for row in older.get("results", ()) if row[0] in as_far]}
+
+
+def _last_ends(attempts: Sequence[Values]) -> dict[object, int]:
+    """By task, the number of its last attempt that ended."""
+    ended = sorted((int(row[1]), int(row[2])) for row in attempts if row[3] == "ended")
+    return dict(ended)
+
+
 def _certain(rows: Tables, backup: Tables) -> dict[str, set[Values]]:
     """The rows that are as they were last: those that were read, but of a store that is older than its backup only
     those that are the same in both. What else is known may have ended, or been held or cancelled, since.
     """
-    is_older = _last_batch(rows["journal"]) < _last_batch(backup.get("journal", ()))
+    is_older = _ends_before(rows, backup)
     return {
         table: set(rows[table]).intersection(backup.get(table, ())) if is_older else set(rows[table])
         for table in ("tasks", "attempts", "sources")

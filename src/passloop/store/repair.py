@@ -72,7 +72,8 @@ class RepairReport:
         elif self.unread:
             names = _names(self.unread)
             lines.append(
-                f"Not all could be read of: {names}. What the last backup has of it, if there is one, is back."
+                f"Not all could be read of: {names}. What the last backup has of it, if there is one, is back, but no "
+                "results of earlier attempts."
             )
         if self.unread_backup == TABLES:
             lines.append("The backup is damaged too: nothing in it could be read.")

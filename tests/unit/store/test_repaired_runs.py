@@ -15,7 +15,9 @@ from passloop.engine.recovery import live_attempts
 from passloop.kernel import invariants
 from passloop.kernel.changes import (
     AttemptChanged,
+    GroupChanged,
     PoolChanged,
+    SettingChanged,
     SourceAdded,
     SourceChanged,
     TaskAdded,
@@ -311,3 +313,90 @@ def test_an_older_copy_beside_the_last_one_starts_nothing_that_has_changed_since
     report = repair(home)
     assert (report.lost_batches, report.missing, report.held, report.held_running) == (0, (), (2,), (4,))
     assert machine_of(home).counts() == {"held": 1, "admitted": 1, "running": 1}
+
+
+def twice(home: Home) -> Store:
+    """Task 1 failed and left a result, which the copy and the backup have; then it succeeded with another."""
+    store = Store.open(home)
+    store.commit(a_submission(1))
+    store.commit(a_batch([AttemptChanged(an_attempt(1, state="running"))]))
+    failed = an_end(1)._replace(outcome=Outcome(OutcomeKind.FAILURE, 1))
+    row = a_task(1, attempts=1, failures=1)
+    store.commit(a_batch([AttemptChanged(failed), TaskChanged(row)], results=((1, '{"loss": 5}'),)))
+    store.backup(home.path / "copy")
+    store.backup()
+    again = an_attempt(2, task=TaskId(1), epoch=2)
+    store.commit(a_batch([AttemptChanged(again)]))
+    ended = {"state": TaskState.SUCCEEDED, "outcome": OutcomeKind.SUCCESS, "ended_at": 2_000}
+    changes = [
+        AttemptChanged(an_end(2)._replace(task=TaskId(1), epoch=2)),
+        TaskChanged(a_task(1, attempts=2, failures=1, **ended)),
+    ]
+    store.commit(a_batch(changes, results=((1, '{"loss": 1}'),)))
+    return store
+
+
+def results_of(home: Home) -> dict[TaskId, str]:
+    store = Store.open(home)
+    try:
+        return store.results_of([1])
+    finally:
+        store.close()
+
+
+def test_results_of_an_older_copy_do_not_pass_for_those_of_the_last_attempt(home: Home) -> None:
+    store = twice(home)
+    store.backup()
+    store.close()
+    put_back(home)
+    assert repair(home).held == ()
+    assert results_of(home) == {1: '{"loss": 1}'}
+
+
+@pytest.mark.parametrize("table", ["results", "tasks"])
+def test_a_backup_has_no_results_of_a_task_that_ended_once_more_since(home: Home, table: str) -> None:
+    """What the page that is gone had is lost, then, and not something else."""
+    twice(home).close()
+    spoil_table(home, "results")
+    if table != "results":
+        spoil_table(home, table)
+    repair(home)
+    assert results_of(home) == {}
+
+
+def test_results_that_the_backup_has_of_the_last_attempt_are_back(home: Home) -> None:
+    store = twice(home)
+    store.backup()
+    store.close()
+    spoil_table(home, "results")
+    repair(home)
+    assert results_of(home) == {1: '{"loss": 1}'}
+
+
+@pytest.mark.parametrize("store_is", ["an older copy", "without its journal"])
+def test_groups_pools_and_settings_are_as_the_newer_of_store_and_backup_has_them(home: Home, store_is: str) -> None:
+    """A group that was held since the copy was open again. What lost its journal's end is no older store."""
+    before = [GroupChanged("g", 0, False), SettingChanged("draining", "false"), PoolChanged("cpu", "amount", POOL)]
+    after = [
+        GroupChanged("g", 9, True),
+        SettingChanged("draining", "true"),
+        PoolChanged("cpu", "amount", POOL.replace("4000", "5000")),
+    ]
+    store = Store.open(home)
+    store.commit(a_submission(1))
+    store.commit(a_batch(before))
+    store.backup(home.path / "copy")
+    store.backup()
+    store.commit(a_batch(after))
+    if store_is == "an older copy":
+        store.backup()
+    store.close()
+    if store_is == "an older copy":
+        put_back(home)
+    else:
+        spoil_table(home, "journal")
+    repair(home)
+    store = Store.open(home)
+    saved = store.load()
+    store.close()
+    assert [*saved.groups, *saved.settings, *saved.pools] == after
