@@ -12,7 +12,7 @@ from passloop.crashpoints import crashpoint
 
 from .connection import open_copy, open_reading, translated
 from .copies import NOTE
-from .errors import StoreFull
+from .errors import unwritten
 from .home import sync_directory
 from .sql import statement
 
@@ -38,7 +38,7 @@ def is_empty(path: Path) -> bool:
 def copy_store(source: Path, target: Path) -> None:
     """Copy what the database `source` has committed to `target`, which is replaced.
 
-    Raises `StoreFull`, `StoreDamaged`.
+    Raises `StoreFull`, `StoreDamaged`, and `StoreError` where it may not, or cannot, be written.
     """
     part = target.with_name(target.name + ".part")
     try:
@@ -50,8 +50,9 @@ def copy_store(source: Path, target: Path) -> None:
         sync_directory(target.parent)
         crashpoint("after_backup")
     except OSError as error:
-        hint = "Free space on that disk, or name another path."
-        raise StoreFull(f"the backup {target} cannot be written: {error.strerror}", hint=hint) from error
+        what = f"the backup {target} cannot be written: {error.strerror}"
+        room, otherwise = "Free space on that disk, or name another path.", f"Look: ls -ld {target.parent}"
+        raise unwritten(what, error, room=room, otherwise=otherwise) from error
     finally:
         part.unlink(missing_ok=True)
 

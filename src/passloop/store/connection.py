@@ -27,6 +27,7 @@ from .errors import (
     StoreOutOfFiles,
     StoreRefused,
     StoreTooNew,
+    StoreUnreadable,
 )
 
 __all__ = [
@@ -63,6 +64,7 @@ _DAMAGE_CODES = {
     apsw.SQLITE_IOERR_CORRUPTFS,
     apsw.SQLITE_IOERR_SHORT_READ,
 }
+_UNREADABLE_CODES = {apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_FSTAT, apsw.SQLITE_IOERR_SEEK}
 REPAIR_HINT = "Run `passloop doctor --repair`; it keeps the damaged files beside the repaired ones."
 
 
@@ -262,6 +264,8 @@ def is_damage(error: apsw.Error) -> bool:
 def _translate(error: apsw.Error, path: Path) -> StoreError:
     if is_damage(error):
         return StoreDamaged(f"{path} is damaged: {error}", hint=REPAIR_HINT)
+    if getattr(error, "extendedresult", 0) in _UNREADABLE_CODES:
+        return StoreUnreadable(f"{path} cannot be read: {error}", home=path.parent)
     if isinstance(error, apsw.FullError | apsw.IOError):
         why = "disk full: " if isinstance(error, apsw.FullError) or _no_room(path) else ""
         return StoreFull(f"{why}{path} cannot be written: {error}", hint=FREE_SPACE)

@@ -26,7 +26,9 @@ __all__ = [
     "StoreRefused",
     "StoreTooNew",
     "StoreTooOld",
+    "StoreUnreadable",
     "full_disk",
+    "unwritten",
 ]
 
 FREE_SPACE = "Free space on this disk: an engine that runs then goes on alone, and `passloop up` starts one."
@@ -104,6 +106,28 @@ class StoreFull(StoreError, Passing):
     """The disk is full or refuses writes. Nothing of the batch was kept; it can be tried again later."""
 
     exit_code = 5
+
+
+class StoreUnreadable(StoreFull):
+    """The disk does not give back what is on it. Maybe it does at the next try, so an engine that runs pauses as on a
+    full one; nobody is told to free space for it.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, home: object) -> None:
+        hint = (
+            f"The disk may be failing: copy what can be read of {home} to another one, with mode 0700, and there run: "
+            "passloop --home COPY doctor --repair"
+        )
+        super().__init__(message, hint=hint)
+
+
+def unwritten(message: str, error: OSError, *, room: str, otherwise: str) -> StoreError:
+    """The error for what cannot be written: with the hint `room` where that is for want of it, else `otherwise`."""
+    if error.errno in _NO_ROOM:
+        return StoreFull(message, hint=room)
+    return StoreError(message, hint=otherwise)
 
 
 def full_disk(path: object, error: OSError) -> StoreFull | None:

@@ -7,6 +7,7 @@ interrupted is done again from the same files. Whoever calls holds the `HomeLock
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ from typing import NamedTuple
 from passloop.crashpoints import crashpoint
 
 from .copies import is_copy
-from .errors import StoreDamaged, StoreFull, StoreTooNew
+from .errors import StoreDamaged, StoreError, StoreTooNew, StoreUnreadable, unwritten
 from .home import Home, sync_directory
 from .identity import new_id
 from .integrity import check_home
@@ -136,9 +137,7 @@ def repair(
         crashpoint("during_repair")
         _take_place(home, built)
     except OSError as error:
-        hint = "Free space on this disk and run `passloop doctor --repair` again."
-        where = f" ({error.filename})" if error.filename else ""
-        raise StoreFull(f"the repaired store cannot be written: {error.strerror}{where}", hint=hint) from error
+        raise _why_not(home, error) from error
     return RepairReport(
         whole=False,
         problem=problem,
@@ -153,6 +152,16 @@ def repair(
         unread=salvaged.unread,
         unread_backup=backup.unread if backup else (),
     )
+
+
+def _why_not(home: Home, error: OSError) -> StoreError:
+    """What keeps a repair from being made."""
+    why = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    if error.errno == errno.EIO:
+        return StoreUnreadable(f"what is left of the store cannot be read: {why}", home=home.path)
+    room = "Free space on this disk and run `passloop doctor --repair` again."
+    otherwise = f"Look: ls -l {home.path}"
+    return unwritten(f"the repaired store cannot be written: {why}", error, room=room, otherwise=otherwise)
 
 
 def _beside(home: Home, ending: str) -> Path:

@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from passloop.cli.checks import home as checks
+from passloop.cli.checks import store as of_store
 from passloop.cli.checks.finding import Place
 from passloop.cli.checks.home import _answering, _socket
+from passloop.cli.checks.store import _whole
 from passloop.cli.version import version
+from passloop.store.errors import StoreUnreadable
+from passloop.store.home import Home
 
 
 def test_an_engine_of_this_version_is_well() -> None:
@@ -37,3 +41,16 @@ def test_an_engine_that_is_stopped_is_told_with_its_pid_and_the_way_on(
         found = _socket(Place(str(tmp_path), {}))
     assert (found.verdict, "pid 4242" in found.text) == ("fail", True)
     assert found.hint.startswith("kill -9 4242 && passloop up")
+
+
+def test_a_store_that_cannot_be_read_from_its_disk_is_damage_to_the_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(home: Home) -> None:
+        raise StoreUnreadable(f"{home.database} cannot be read: disk I/O error", home=home.path)
+
+    monkeypatch.setattr(of_store, "check_home", fail)
+    found = _whole(Place(str(tmp_path), {}))
+    assert (found.verdict, found.is_damage) == ("fail", True)
+    assert found.text.startswith("could not be checked: ")
+    assert found.hint.startswith("The disk may be failing: copy what can be read")

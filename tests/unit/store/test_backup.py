@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from passloop.store.database import Store
-from passloop.store.errors import StoreFull
+from passloop.store.errors import StoreError, StoreFull
 from passloop.store.home import Home
+from tests.support.file_sizes import files_up_to
 from tests.support.store_rows import a_submission
 
 
@@ -20,6 +21,13 @@ def test_a_backup_is_private_and_leaves_nothing_beside_it(home: Home, store: Sto
     assert {path.name for path in home.path.iterdir()} == before | {"backup.sqlite"}
 
 
-def test_a_backup_that_cannot_be_written_leaves_the_old_one(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(StoreFull, match="cannot be written"):
+def test_a_backup_that_cannot_be_written_leaves_the_old_one(home: Home, store: Store, tmp_path: Path) -> None:
+    """For want of room it is a full disk, and nothing else is."""
+    store.commit(a_submission())
+    old = store.backup().read_bytes()
+    with pytest.raises(StoreError, match="cannot be written: No such file") as refused:
         store.backup(tmp_path / "none" / "copy.sqlite")
+    assert (type(refused.value), refused.value.hint) == (StoreError, f"Look: ls -ld {tmp_path / 'none'}")
+    with files_up_to(4_096), pytest.raises(StoreFull):
+        store.backup()
+    assert home.backup.read_bytes() == old

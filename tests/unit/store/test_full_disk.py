@@ -17,6 +17,7 @@ from passloop.store.errors import (
     StoreError,
     StoreFull,
     StoreRefused,
+    StoreUnreadable,
     full_disk,
 )
 from passloop.store.home import Home, HomeLock
@@ -82,6 +83,20 @@ def test_each_error_of_sqlite_becomes_one_of_ours_that_names_the_file(
 ) -> None:
     with pytest.raises(ours, match="the/store"), translated(Path("the/store")):
         raise raised("because")
+
+
+def test_a_disk_that_cannot_be_read_is_not_called_full() -> None:
+    """Whoever freed space was told the same again, for good. An engine that runs tries it again as before."""
+    error = apsw.IOError("disk I/O error")
+    error.extendedresult = apsw.SQLITE_IOERR_READ
+    with (
+        pytest.raises(StoreUnreadable, match="the/store cannot be read: disk I/O error") as found,
+        translated(Path("the/store")),
+    ):
+        raise error
+    assert (found.value.exit_code, isinstance(found.value, StoreFull)) == (4, True)
+    assert "Free space" not in found.value.hint
+    assert "copy what can be read of the to another one" in found.value.hint
 
 
 def test_a_transaction_that_somebody_else_holds_is_waited_for_and_then_named(home: Home) -> None:

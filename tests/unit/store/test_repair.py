@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,7 @@ from passloop.kernel.workers import WORKERS, Worker, Workers
 from passloop.store import salvage
 from passloop.store.connection import open_copy, open_writing
 from passloop.store.database import Store
-from passloop.store.errors import StoreDamaged, StoreFull, StoreTooNew
+from passloop.store.errors import StoreDamaged, StoreError, StoreFull, StoreTooNew, StoreUnreadable
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
 from passloop.store.repair import RepairReport, repair
@@ -321,6 +323,35 @@ def test_a_repair_without_room_replaces_nothing_and_loses_nothing_when_there_is_
     report = repair(home)
     gone = sum(1 + last - first for first, last in report.missing)
     assert len(states(home)) == COUNT - gone > 100
+
+
+@pytest.mark.parametrize(
+    ("number", "ours", "hint"),
+    [
+        (errno.EIO, StoreUnreadable, "copy what can be read"),
+        (errno.ENOSPC, StoreFull, "Free space"),
+        (errno.EACCES, StoreError, "Look: ls -l"),
+    ],
+)
+def test_a_repair_says_whether_the_disk_is_full_or_cannot_be_read(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, ours: type[StoreError], hint: str
+) -> None:
+    """On a disk that can't be read it ended with "Free space"; what was copied from there is repaired elsewhere."""
+    fill(home, backup=True)
+    spoil_table(home, "runs")
+
+    def fail(source: Path, _target: Path) -> None:
+        raise OSError(number, os.strerror(number), str(source))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", fail)
+        with pytest.raises(StoreError, match=os.strerror(number)) as found:
+            repair(home)
+    assert (type(found.value), found.value.hint.count(hint)) == (ours, 1)
+    elsewhere = Home(tmp_path / "elsewhere")
+    shutil.copytree(home.path, elsewhere.path, ignore=shutil.ignore_patterns("store.sqlite*", "damaged*"))
+    assert repair(elsewhere).from_backup > 0
+    check_home(elsewhere)
 
 
 @pytest.mark.parametrize(

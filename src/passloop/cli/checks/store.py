@@ -11,7 +11,7 @@ from passloop.cli.store_reads import StoreReads
 from passloop.cli.wording import counted, ids_text
 from passloop.passing import Passing
 from passloop.store.connection import check_version
-from passloop.store.errors import StoreError
+from passloop.store.errors import StoreError, StoreUnreadable
 from passloop.store.home import Home
 from passloop.store.integrity import check_home
 from passloop.store.linked import linked_sqlite
@@ -38,7 +38,8 @@ def _whole(place: Place) -> Finding:
         check_home(home)
     except StoreError as found:
         if isinstance(found, Passing):
-            return fail(f"could not be checked: {found.message}", found.hint)
+            is_damage = isinstance(found, StoreUnreadable)
+            return fail(f"could not be checked: {found.message}", found.hint, is_damage=is_damage)
         return fail(found.message, found.hint or "passloop doctor --repair", is_damage=True)
     return ok("every page and every journal row is whole" if home.database.exists() else "nothing is stored yet")
 
