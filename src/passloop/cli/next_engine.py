@@ -5,6 +5,7 @@ It starts no engine and asks none anything. It imports little: followers need it
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import time
@@ -18,7 +19,7 @@ from passloop.store.errors import HomeBusy
 from passloop.store.home import Home, owner_of
 from passloop.store.inotify import CREATED, DELETED, RELEASED, watcher
 
-__all__ = ["STARTS_WITHIN", "lets_go", "once_free", "wait_for_engine", "wait_until_ended"]
+__all__ = ["STARTS_WITHIN", "lets_go", "once_free", "wait_for_engine", "wait_for_owner", "wait_until_ended"]
 
 STARTS_WITHIN = 15.0
 """Seconds within which an engine that is coming up answers."""
@@ -26,13 +27,31 @@ _BETWEEN_BIND_AND_LISTEN = 0.05
 Result = TypeVar("Result")
 
 
-def wait_for_engine(home: str, *, seconds: float = STARTS_WITHIN) -> bool:
-    """Wait until the engine that is coming up in another process answers; False if it does not in time.
+def wait_for_engine(home: str, *, seconds: float = STARTS_WITHIN, until: float = math.inf) -> bool:
+    """Wait until the engine that is coming up in another process answers; False if it does not within `seconds` in
+    which nobody owns the home, as its owner comes up or goes down (and copies a store), or by the monotonic `until`.
 
     inotify tells when its socket appears; between that and `listen` there is an instant without a sign.
     """
+    free_since: float | None = None
+
+    def end() -> float:
+        nonlocal free_since
+        if _owner(home) is not None:
+            free_since = None
+            return until
+        if free_since is None:
+            free_since = time.monotonic()
+        return min(free_since + seconds, until)
+
+    return _wait(home, CREATED | RELEASED, Client(home).alive, end)
+
+
+def wait_for_owner(home: str) -> bool:
+    """Wait until the home's owner answers as its engine, or the home has none; False then."""
     client = Client(home)
-    return _wait(home, CREATED, client.alive, until=time.monotonic() + seconds)
+    _wait(home, CREATED | RELEASED, lambda: client.alive() or _owner(home) is None, lambda: math.inf)
+    return client.alive()
 
 
 def lets_go(home: str, *, seconds: float) -> bool:
@@ -63,7 +82,7 @@ def once_free(home: str, begin: Callable[[], Result]) -> Result | None:
         try:
             return begin()
         except HomeBusy:
-            is_told = _wait(home, CREATED | RELEASED, lambda: client.alive() or _owner(home) is None, until=until)
+            is_told = _wait(home, CREATED | RELEASED, lambda: client.alive() or _owner(home) is None, lambda: until)
             if not is_told:
                 raise
         if client.alive():
@@ -71,39 +90,49 @@ def once_free(home: str, begin: Callable[[], Result]) -> Result | None:
 
 
 def wait_until_ended(home: str, pid: int) -> None:
-    """Until the process is gone, or no longer owns the home: a program that was the engine itself may live on."""
-    try:
-        watched = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    with watcher() as changes, _closed_after(watched):
+    """Until the process is gone, or no longer owns the home: a program that was the engine itself may live on. One in
+    another container has no such process here, and lets go of the home all the same.
+    """
+    with watcher() as changes, _process(pid) as watched:
         changes.add(home, RELEASED)
         ready: list[int] = []
-        while _owner(home) == pid and watched not in ready:
-            ready, _, _ = select.select([watched, changes.fileno()], [], [])
+        while _owner(home) == pid and not set(watched) & set(ready):
+            ready, _, _ = select.select([*watched, changes.fileno()], [], [])
             changes.drain()
 
 
-def _wait(home: str, mask: int, is_there: Callable[[], bool], *, until: float) -> bool:
-    """Look whenever something in the home changed, until it is there or the monotonic clock has come so far."""
+def _wait(home: str, mask: int, is_there: Callable[[], bool], until: Callable[[], float]) -> bool:
+    """Look whenever something in the home changed, until it is there or the monotonic clock has come so far as `until`
+    says by then. A home that is gone gets no engine.
+    """
     with watcher() as watch:
-        watch.add(home, mask)
+        try:
+            watch.add(home, mask)
+        except FileNotFoundError:
+            return False
         while not is_there():
-            left = until - time.monotonic()
+            left = until() - time.monotonic()
             if left <= 0:
                 return False
             bound = os.path.exists(os.path.join(home, "socket"))
-            select.select([watch], [], [], min(left, _BETWEEN_BIND_AND_LISTEN) if bound else left)
+            most = min(left, _BETWEEN_BIND_AND_LISTEN) if bound else left
+            select.select([watch], [], [], None if most == math.inf else most)
             watch.drain()
     return True
 
 
 @contextmanager
-def _closed_after(descriptor: int) -> Iterator[None]:
+def _process(pid: int) -> Iterator[list[int]]:
+    """A descriptor that is readable when the process has ended; none for one that is not to be seen."""
     try:
-        yield
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        yield []
+        return
+    try:
+        yield [watched]
     finally:
-        os.close(descriptor)
+        os.close(watched)
 
 
 def _owner(home: str) -> int | None:

@@ -7,13 +7,17 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from passloop.cli import next_engine
+from passloop.cli.client import Client
 from passloop.cli.next_engine import once_free, wait_for_engine, wait_until_ended
+from passloop.cli.verbs.down import _engine as engine_to_end
 from passloop.store.errors import HomeBusy
 from passloop.store.home import Home, HomeLock
 
@@ -84,3 +88,46 @@ def test_the_end_of_an_owner_is_its_process_or_its_lock(home: Home) -> None:
     wait_until_ended(str(home.path), child)
     os.waitpid(child, 0)
     wait_until_ended(str(home.path), child)
+
+
+WAITS: dict[str, tuple[Callable[[str], Any], Any]] = {
+    "a follower": (lambda home: wait_for_engine(home, seconds=0.0), False),
+    "down": (lambda home: engine_to_end(Client(home)), None),
+    "the end of a process that is not to be seen": (lambda home: wait_until_ended(home, os.getpid()), None),
+}
+
+
+@pytest.mark.parametrize(("wait", "found"), WAITS.values(), ids=WAITS)
+def test_who_waits_for_an_engine_that_copies_its_store_waits_for_the_lock(
+    home: Home, wait: Callable[[str], Any], found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, seen = threading.Event(), next_engine._owner
+
+    def looks(path: str) -> int | None:
+        owner = seen(path)
+        looked.set()
+        return owner
+
+    def unseen(pid: int) -> int:
+        raise ProcessLookupError(pid)
+
+    monkeypatch.setattr(next_engine, "_owner", looks)
+    monkeypatch.setattr(os, "pidfd_open", unseen)
+    order: list[Any] = []
+    thread = threading.Thread(target=lambda: order.append(wait(str(home.path))))
+    with HomeLock(home):
+        thread.start()
+        assert looked.wait(SECONDS)
+        order.append("let go")
+    thread.join(SECONDS)
+    assert order == ["let go", found]
+
+
+def test_no_owner_is_waited_for_longer_than_was_said(home: Home) -> None:
+    with HomeLock(home):
+        assert not wait_for_engine(str(home.path), until=time.monotonic())
+
+
+def test_a_home_that_is_gone_gets_no_engine(home: Home) -> None:
+    home.path.rmdir()
+    assert not wait_for_engine(str(home.path))

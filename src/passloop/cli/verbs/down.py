@@ -10,7 +10,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.homes import client_of
-from passloop.cli.next_engine import wait_until_ended
+from passloop.cli.next_engine import wait_for_owner, wait_until_ended
 from passloop.cli.options import json_option
 
 __all__ = ["command"]
@@ -46,13 +46,16 @@ def command(ctx: click.Context, *, leave: bool, now: bool, as_json: bool) -> Non
 
 
 def _engine(client: Client) -> dict[str, Any] | None:
-    try:
-        engine: dict[str, Any] = client.get("/status", timeout=60)["engine"]
-        return engine
-    except CliError as lacking:
-        if lacking.exit_code != Exit.ENGINE_UNREACHABLE or client.alive():
-            raise
-        return None
+    """The home's engine; None if there is none, after the end of an owner that answers no more."""
+    while True:
+        try:
+            engine: dict[str, Any] = client.get("/status", timeout=60)["engine"]
+            return engine
+        except CliError as lacking:
+            if lacking.exit_code != Exit.ENGINE_UNREACHABLE or client.alive():
+                raise
+        if not wait_for_owner(client.home):
+            return None
 
 
 def _end(client: Client, engine: dict[str, Any], mode: str) -> None:
