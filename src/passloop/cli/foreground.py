@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from passloop.cli import streams
-from passloop.cli.client import Client
+from passloop.cli.client import Client, EngineLost
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.launching import start_daemon
 from passloop.cli.next_engine import once_free
@@ -136,9 +136,7 @@ class Foreground:
             streams.silence()
             self._is_unread = not self._own_is_over
             raise
-        except CliError as ended:
-            if ended.exit_code != Exit.ENGINE_UNREACHABLE:
-                raise
+        except EngineLost as ended:
             if self._own.run is None and not self._own.tasks:
                 raise CliError(ended.message, hint=ended.hint, exit_code=Exit.INTERRUPTED) from None
             self._say_left()
