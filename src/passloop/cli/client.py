@@ -7,6 +7,7 @@ on with the next engine when the one it asks goes away. It imports as little as 
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
@@ -74,17 +75,19 @@ def no_engine(home: str) -> CliError:
 class Client:
     """Talks to the engine that owns the home at `home`, if there is one.
 
-    When that one goes away it waits for the next for `patience` seconds, and asks again what can be asked twice.
+    When that one goes away it waits for the next for `patience` seconds after the home has no owner, and no longer than
+    the monotonic `until` (None: without end), and asks again what can be asked twice.
     """
 
-    def __init__(self, home: str, *, patience: float = 0.0) -> None:
+    def __init__(self, home: str, *, patience: float = 0.0, until: float | None = None) -> None:
         self.home = home
         self.patience = patience
+        self._until = math.inf if until is None else until
 
     def patient(self, most: float | None = None) -> Client:
-        """One that goes on with the next engine; `most` in seconds is how long it may wait for that."""
-        longest = 0.0 if _one_engine else PATIENCE
-        return Client(self.home, patience=longest if most is None else min(longest, most))
+        """One that goes on with the next engine, if that comes within `most` seconds from now."""
+        until = None if most is None else time.monotonic() + most
+        return Client(self.home, patience=0.0 if _one_engine else PATIENCE, until=until)
 
     def alive(self) -> bool:
         """Whether an engine answers on the socket."""
@@ -143,13 +146,14 @@ class Client:
         """
         from passloop.cli.next_engine import lets_go, wait_for_engine
 
-        until = since + self.patience
+        until = min(since + self.patience, self._until)
         gone = lets_go(self.home, seconds=min(_PAUSE * 2 ** (again - 1), until - time.monotonic()))
         if not gone and again >= _REFUSALS and isinstance(lost, EngineStopping):
             raise lost
         left = until - time.monotonic()
-        if left <= 0 or not wait_for_engine(self.home, seconds=left):
-            what = f"the engine of {self.home} went away, and no other came in {self.patience:.0f} s"
+        if left <= 0 or not wait_for_engine(self.home, seconds=left, until=self._until):
+            waited = time.monotonic() - since
+            what = f"the engine of {self.home} went away, and no other came in {waited:.0f} s"
             raise EngineLost(f"{what}; running work is not harmed") from lost
 
     @contextmanager

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from passloop.cli.client import Client, EngineLost, EngineUnanswered, quoted
 from passloop.cli.exits import CliError
+from passloop.cli.verbs.wait import _wait_for_some
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -186,6 +187,64 @@ def lose_all(listener: socket.socket, reply: bytes, questions: list[bytes]) -> N
             if question := link.recv(65_536):
                 questions.append(question)
                 link.sendall(reply)
+
+
+class Clock:
+    """Stands still but when it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def lose(self, *held: float) -> Callable[[], str]:
+        """Asks engines each of which goes away after so many seconds; the one after them answers."""
+        left = list(held)
+
+        def ask() -> str:
+            if not left:
+                return "answered"
+            self.now += left.pop(0)
+            raise EngineUnanswered("gone")
+
+        return ask
+
+
+@pytest.mark.parametrize(
+    ("held", "most", "lost"),
+    [((20, 20, 20), None, False), ((0.5,) * 40, None, True), ((20, 20, 20), 50.0, True)],
+    ids=["each had taken it", "none had taken it", "no longer than was said"],
+)
+def test_patience_begins_anew_with_each_engine_that_had_taken_the_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: tuple[float, ...], most: float | None, lost: bool
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("passloop.cli.client.time", clock)
+    monkeypatch.setattr("passloop.cli.next_engine.lets_go", lambda home, **_: True)
+    monkeypatch.setattr("passloop.cli.next_engine.wait_for_engine", lambda home, **_: True)
+    client = Client(str(tmp_path)).patient(most)
+    with pytest.raises(EngineLost, match="no other came") if lost else nullcontext():
+        assert client.until_answered(clock.lose(*held)) == "answered"
+
+
+def test_the_next_engine_is_told_how_much_of_a_timeout_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, asked = Clock(), list[object]()
+
+    def answer_late(_client: Client, _path: str, query: list[tuple[str, object]]) -> dict[str, object]:
+        asked.append(dict(query)["timeout_ms"])
+        clock.now += 290
+        if len(asked) == 1:
+            raise EngineUnanswered("gone")
+        return {"final": False}
+
+    monkeypatch.setattr("passloop.cli.client.time", clock)
+    monkeypatch.setattr("passloop.cli.verbs.wait.time", clock)
+    monkeypatch.setattr("passloop.cli.next_engine.lets_go", lambda home, **_: True)
+    monkeypatch.setattr("passloop.cli.next_engine.wait_for_engine", lambda home, **_: True)
+    monkeypatch.setattr(Client, "get", answer_late)
+    assert not _wait_for_some(Client(str(tmp_path)).patient(300), ["1"], clock.now + 300)["final"]
+    assert asked == [300_000, 10_000]
 
 
 def test_a_patient_client_does_not_wait_for_ever(tmp_path: Path) -> None:

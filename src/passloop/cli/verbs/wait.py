@@ -49,7 +49,7 @@ def command(
     matrix, a dataset, a study) it waits for all that come.
     """
     span = None if timeout is None else _seconds(timeout)
-    reads = _lasting(open_reads(ctx))
+    reads = _lasting(open_reads(ctx), span)
     words = selectors_of(selectors) if group is None else (*selectors, f"group:{group}")
     found = _found(reads, words)
     require_named(reads, selectors, {task["id"] for task in found})
@@ -67,9 +67,9 @@ def command(
     return _verdict(ended, quiet=quiet or as_json)
 
 
-def _lasting(reads: Reads) -> Reads:
-    """The same, which goes on with the next engine."""
-    return LastingReads(Client(reads.home).patient()) if reads.running else reads
+def _lasting(reads: Reads, span: float | None) -> Reads:
+    """The same, which goes on with the next engine if that comes within `span` seconds."""
+    return LastingReads(Client(reads.home).patient(span)) if reads.running else reads
 
 
 def _found(reads: Reads, words: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -143,11 +143,18 @@ def wait_for(client: Client, tasks: list[int], deadline: float | None) -> dict[s
 
 
 def _wait_for_some(client: Client, words: list[str], deadline: float | None) -> dict[str, Any]:
+    """Each engine that is asked is told how much time is left then."""
     query: list[tuple[str, str | int | None]] = [("select", word) for word in words]
-    while True:
+    engine = Client(client.home)
+
+    def asked() -> tuple[dict[str, Any], bool]:
         left = _POLL_MS if deadline is None else round((deadline - time.monotonic()) * 1000)
-        answer = client.get("/wait", [*query, ("timeout_ms", max(0, min(left, _POLL_MS)))])
-        if answer["final"] or (deadline is not None and left <= _POLL_MS):
+        answer = engine.get("/wait", [*query, ("timeout_ms", max(0, min(left, _POLL_MS)))])
+        return answer, answer["final"] or (deadline is not None and left <= _POLL_MS)
+
+    while True:
+        answer, is_last = client.until_answered(asked)
+        if is_last:
             return answer
 
 
