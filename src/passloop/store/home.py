@@ -109,9 +109,20 @@ class Home:
         self.check(magic=magic)
 
     def make_runs(self) -> None:
-        """Make the folder of runs with mode 0700: those between it and an attempt's own are made by the umask."""
-        with contextlib.suppress(OSError):  # it is there, or the disk is full: then the first attempt makes it
-            self.runs.mkdir(mode=0o700)
+        """Make the folder of runs with mode 0700, or give it that if others may write in it: those between it and an
+        attempt's own are made by the umask.
+        """
+        with contextlib.suppress(OSError):  # the disk is full: then the first attempt makes it
+            with contextlib.suppress(FileExistsError):
+                self.runs.mkdir(mode=0o700)
+            self._close_runs_to_others()
+
+    def _close_runs_to_others(self) -> None:
+        """An earlier version made the folder by the umask alone. A link is left as it is."""
+        found = self.runs.lstat()
+        is_open = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and is_open:
+            self.runs.chmod(0o700)
 
     def check(self, *, magic: Callable[[Path], int] | None = None) -> None:
         """Refuse a home that others own or may change, or that lies on a network. Raises `HomeRefused`."""

@@ -162,6 +162,26 @@ def test_what_the_owner_has_forked_keeps_no_home(home: Home) -> None:
             assert owner_of(home) == os.getpid()
 
 
+@pytest.mark.parametrize(("before", "after"), [(None, 0o700), (0o777, 0o700), (0o770, 0o700), (0o755, 0o755)])
+def test_nobody_else_may_write_among_runs_though_an_earlier_engine_let_them(
+    home: Home, before: int | None, after: int
+) -> None:
+    if before is not None:
+        home.runs.mkdir()
+        home.runs.chmod(before)
+    home.make_runs()
+    assert home.runs.stat().st_mode & 0o777 == after
+
+
+def test_runs_that_are_a_link_are_left_as_they_are(home: Home, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o777)
+    home.runs.symlink_to(elsewhere)
+    home.make_runs()
+    assert elsewhere.stat().st_mode & 0o777 == 0o777
+
+
 def test_a_lock_that_a_full_disk_refused_takes_nothing_from_what_is_forked_later(home: Home, tmp_path: Path) -> None:
     """Its number was still taken for the lock's, so the program's next file, which had it, was closed in children."""
     size, most = resource.getrlimit(resource.RLIMIT_FSIZE)
