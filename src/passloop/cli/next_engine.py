@@ -24,6 +24,8 @@ __all__ = ["STARTS_WITHIN", "lets_go", "once_free", "wait_for_engine", "wait_for
 STARTS_WITHIN = 15.0
 """Seconds within which an engine that is coming up answers."""
 _BETWEEN_BIND_AND_LISTEN = 0.05
+_NO_HOME = (FileNotFoundError, NotADirectoryError, PermissionError)
+"""What tells that a place is no home, or none of ours: it has no engine that could be waited for."""
 Result = TypeVar("Result")
 
 
@@ -60,7 +62,7 @@ def lets_go(home: str, *, seconds: float) -> bool:
     with watcher() as watch:
         try:
             watch.add(home, CREATED | DELETED)
-        except FileNotFoundError:
+        except _NO_HOME:
             return True
         if not Client(home).alive():
             return True
@@ -108,7 +110,7 @@ def _wait(home: str, mask: int, is_there: Callable[[], bool], until: Callable[[]
     with watcher() as watch:
         try:
             watch.add(home, mask)
-        except FileNotFoundError:
+        except _NO_HOME:
             return False
         while not is_there():
             left = until() - time.monotonic()
@@ -136,4 +138,7 @@ def _process(pid: int) -> Iterator[list[int]]:
 
 
 def _owner(home: str) -> int | None:
-    return owner_of(Home(Path(home)))
+    try:
+        return owner_of(Home(Path(home)))
+    except _NO_HOME:
+        return None

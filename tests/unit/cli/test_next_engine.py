@@ -128,6 +128,8 @@ def test_no_owner_is_waited_for_longer_than_was_said(home: Home) -> None:
         assert not wait_for_engine(str(home.path), until=time.monotonic())
 
 
-def test_a_home_that_is_gone_gets_no_engine(home: Home) -> None:
-    home.path.rmdir()
-    assert not wait_for_engine(str(home.path))
+@pytest.mark.parametrize("place", ["gone", "/dev/null", "/dev/null/x"])
+def test_what_is_no_home_gets_no_engine(home: Home, place: str) -> None:
+    path = os.path.join(home.path, place)
+    assert not wait_for_engine(path, seconds=0.0)
+    assert engine_to_end(Client(path)) is None
