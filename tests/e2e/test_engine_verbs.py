@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -10,6 +11,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +126,42 @@ def test_work_for_an_engine_that_ends_is_told_so_and_up_starts_the_next_one(box:
         assert starting.wait(30) == 0
     assert box.run("wait").code == 0
     assert {task["state"] for task in box.json("ls")["tasks"]} == {"succeeded"}
+
+
+ENTRIES = {"endpoints": {"e": {"base_url": "http://127.0.0.1:9/v1"}}, "models": {"m": {"endpoint": "e", "model": "x"}}}
+SPECS: dict[str, dict[str, Any]] = {
+    "bench": {
+        "adapter": "fake",
+        "models": {"a": {}},
+        "sparse_attention": {"dense": {}},
+        "benchmarks": {"niah": {"subsets": [f"s{number}" for number in range(501)], "samples": 1}},
+    },
+    "generate": {**ENTRIES, "rows": 1, "columns": [{"name": "c", "kind": "llm_text", "model": "m", "prompt": "hi"}]},
+    "tune": {
+        "engine": {"argv": ["true", "{port}", "{a}"]},
+        "space": {"a": [1, 2]},
+        "load": {"points": [{"concurrency": 1}], "requests": 1, "warmup": 0},
+        "objectives": [{"metric": "output_tokens_per_second", "at": {"concurrency": 1}}],
+        "search": {"baseline": False},
+    },
+}
+"""A matrix of so many cells that it goes to an engine in units, a dataset, and a study."""
+
+
+def test_a_spec_for_an_engine_that_ends_is_told_so(box: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    box.submit("--", *gate.command())
+    gate.wait_started()
+    Client(str(box.home)).post("/down", {"mode": "drain"})
+    try:
+        for verb, spec in SPECS.items():
+            (tmp_path / f"{verb}.json").write_text(json.dumps({verb: "late", **spec}))
+            with box.started(verb, f"{verb}.json") as following:
+                assert following.stderr is not None
+                lines = iter(following.stderr.readline, "")
+                assert any("starts nothing more: passloop up waits" in line for line in lines), verb
+    finally:
+        gate.open()
 
 
 def test_down_leave_lets_work_run_on_and_the_next_engine_finds_it(box: Box, tmp_path: Path) -> None:

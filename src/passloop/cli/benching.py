@@ -39,7 +39,7 @@ from passloop.apps.queue.wire import (
 from passloop.cli import streams
 from passloop.cli.bench_following import Following
 from passloop.cli.client import Client
-from passloop.cli.wording import FINAL, counted
+from passloop.cli.wording import ENDING, FINAL, counted
 
 __all__ = ["Bench", "Told", "box_of", "box_of_views", "document_of", "table_of_told", "variant_of"]
 
@@ -150,11 +150,16 @@ class Bench:
     def _submit(self, client: Client, tasks: Sequence[BenchTask], note: Note) -> list[int]:
         """Ask for all cells; the tasks to follow, as far as they are there already."""
         keys, live = _keys_of(client, tasks)
-        if len(tasks) > _AT_ONCE:
-            self._run = client.post_bytes("/sources", encode_units(self._units(tasks, keys)))["run"]
-            return live
-        answer = client.post_bytes("/submit", encode_submission(self._submission(tasks, keys)))
+        in_units = len(tasks) > _AT_ONCE
+        if in_units:
+            answer = client.post_bytes("/sources", encode_units(self._units(tasks, keys)))
+        else:
+            answer = client.post_bytes("/submit", encode_submission(self._submission(tasks, keys)))
         self._run = answer["run"]
+        if answer.get("ending"):
+            streams.say(ENDING)
+        if in_units:
+            return live
         note(answer["tasks"])
         return list(answer["tasks"])
 

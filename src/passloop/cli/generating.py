@@ -24,7 +24,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client, EngineStream
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.lasting_reads import LastingReads
-from passloop.cli.wording import FINAL
+from passloop.cli.wording import ENDING, FINAL
 from passloop.drivers.calls.driver import UNKNOWN
 from passloop.store.home import Home
 from passloop.store.reader import Reader
@@ -133,6 +133,8 @@ class Generate:
         word = "joined" if answer["joined"] else "started"
         out = streams.clean(str(self.dataset.out))
         streams.say(f"run {run['id']} {run['name']} {word}: {self.dataset.spec.rows:,} rows -> {out}")
+        if answer.get("ending"):
+            streams.say(ENDING)
         return run
 
     def _follow(self, client: Client, events: EngineStream, reader: Reader) -> None:

@@ -24,6 +24,7 @@ from passloop.cli.differing import say_what_lacks_here
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.tables import Column, table
 from passloop.cli.tune_following import Following
+from passloop.cli.wording import ENDING
 from passloop.store.home import Home
 from passloop.store.reader import Reader
 
@@ -70,6 +71,8 @@ class Tune:
         parallel = f", {search.max_parallel} at once" if search.max_parallel > 1 else ""
         most = f"at most {budgets_of(study).max_trials} trials{parallel}"
         streams.say(f"run {run['id']} {run['name']} {word}: {most}, {search.sampler}")
+        if answer.get("ending"):
+            streams.say(ENDING)
         return run
 
 

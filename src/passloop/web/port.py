@@ -15,7 +15,7 @@ from passloop.engine.engine import Engine
 
 from .page import Page
 
-__all__ = ["EngineHere", "Host", "HostHere", "json_reply"]
+__all__ = ["EngineHere", "Host", "HostHere", "ending", "json_reply"]
 
 
 class Host(Protocol):
@@ -34,6 +34,11 @@ class Host(Protocol):
 def json_reply(document: Any, *, status: int = 200) -> Response:
     """A JSON document as a reply."""
     return Response(msgspec.json.encode(document), status_code=status, media_type="application/json")
+
+
+def ending(engine: Engine) -> dict[str, bool]:
+    """Said of an engine that was told to go down: what it was handed, or let go on, goes on with the next one."""
+    return {"ending": True} if engine.is_ending else {}
 
 
 def _host(request: Request) -> Host:

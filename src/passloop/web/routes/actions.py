@@ -31,7 +31,7 @@ from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.source_rows import SourceState
 from passloop.kernel.tasks import FINAL_STATES, TaskState
 from passloop.web import read_models
-from passloop.web.port import EngineHere, HostHere, json_reply
+from passloop.web.port import EngineHere, HostHere, ending, json_reply
 
 __all__ = ["router"]
 
@@ -116,7 +116,7 @@ async def retry_tasks(host: HostHere, body: Chosen) -> Response:
         await engine.send(SourceRetried(run))
         host.files.follow(run)
     answer = TasksAnswer(done.changed, done.unchanged, failed)
-    return json_reply(_document(answer) | {"created": list(done.created)} | _ending(engine))
+    return json_reply(_document(answer) | {"created": list(done.created)} | ending(engine))
 
 
 @router.post("/tasks/rm")
@@ -141,7 +141,7 @@ async def hold_group(engine: EngineHere, name: Annotated[str, Path(max_length=20
 async def release_group(engine: EngineHere, name: Annotated[str, Path(max_length=200)]) -> Response:
     """Release a group and the tasks held in it."""
     check_group(name)
-    return json_reply(_document(await engine.send(GroupReleased(group=name))) | _ending(engine))
+    return json_reply(_document(await engine.send(GroupReleased(group=name))) | ending(engine))
 
 
 async def _act(engine: Engine, words: Sequence[str], event_of: Wish) -> Response:
@@ -149,7 +149,7 @@ async def _act(engine: Engine, words: Sequence[str], event_of: Wish) -> Response
     tasks, sources = await engine.read(lambda reader: read_models.select_whole(reader, words))
     runs = tuple(source.run for source in sources)
     answer = await engine.send(event_of(tuple(tasks), runs)) if tasks or runs else TasksAnswer(())
-    return json_reply(_document(await _with_states(engine, answer)) | _ending(engine))
+    return json_reply(_document(await _with_states(engine, answer)) | ending(engine))
 
 
 async def _with_states(engine: Engine, answer: TasksAnswer) -> TasksAnswer:
@@ -164,11 +164,6 @@ def _reason(state: TaskState | None, reason: str) -> str:
     if state not in FINAL_STATES:
         return reason
     return f"it {'has' if state in (TaskState.SUCCEEDED, TaskState.FAILED) else 'is'} {state} already"
-
-
-def _ending(engine: Engine) -> dict[str, object]:
-    """Said of an engine that was told to go down: what was let go on goes on with the next one."""
-    return {"ending": True} if engine.is_ending else {}
 
 
 def _document(answer: TasksAnswer) -> dict[str, object]:

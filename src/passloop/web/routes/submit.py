@@ -11,7 +11,7 @@ from passloop.apps.queue.views import document
 from passloop.apps.queue.wire import decode_submission, submission_schema
 from passloop.engine.engine import Engine
 from passloop.kernel.ids import RunId
-from passloop.web.port import EngineHere, json_reply
+from passloop.web.port import EngineHere, ending, json_reply
 
 __all__ = ["router"]
 
@@ -35,7 +35,7 @@ async def submit(request: Request, engine: EngineHere) -> Response:
             run={"id": answer.run, "name": name},
             tasks=list(answer.tasks),
             existing=list(answer.existing),
-            **({"ending": True} if engine.is_ending else {}),
+            **ending(engine),
         )
     )
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from passloop.apps.queue.views import document
-from passloop.web.port import HostHere, json_reply
+from passloop.web.port import HostHere, ending, json_reply
 
 __all__ = ["router"]
 
@@ -30,7 +30,7 @@ BODY = {"requestBody": {"content": {"application/json": {"schema": SCHEMA}}, "re
 
 @router.post("/tune", openapi_extra=BODY)
 async def tune(request: Request, host: HostHere) -> Response:
-    """Declare the places of a study's trials, and its run."""
+    """Declare the places of a study's trials, and its run. `ending` is there as in POST /submit."""
     await asyncio.to_thread(importlib.import_module, "passloop.apps.tune.search.declaring")
     from passloop.apps.tune.search.declaring import decode_request, live_run
     from passloop.apps.tune.search.expander import declared_of, parallel_of
@@ -42,8 +42,9 @@ async def tune(request: Request, host: HostHere) -> Response:
     async with host.declaring:
         live = await engine.read(lambda reader: live_run(reader, study))
         if live is not None:
-            return json_reply(document(run={"id": live.row.id, "name": live.row.name}, joined=True))
+            run = {"id": live.row.id, "name": live.row.name}
+            return json_reply(document(run=run, joined=True, **ending(engine)))
         declared = await asyncio.to_thread(lambda: declared_of(study, environment=asked.environment))
         await engine.send(parallel_of(study))
         answer = await engine.declare_source(declared)
-    return json_reply(document(run={"id": answer.run, "name": declared.name}, joined=False))
+    return json_reply(document(run={"id": answer.run, "name": declared.name}, joined=False, **ending(engine)))
