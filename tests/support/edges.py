@@ -70,8 +70,9 @@ those that are left, whichever they are.
 
 NO_EDGE: dict[str, tuple[str, ...]] = {
     "written under a name that nobody looks for, and made anew by whoever comes next": (
-        "store/backup.py:copy_store create",
-        "store/backup.py:copy_store unlink",
+        "store/backup.py:_part_of_its_own create",
+        "store/backup.py:_part_of_its_own unlink",
+        "store/backup.py:_remove_unless_locked unlink",
         "store/backup.py:_copy commit",
         "store/repair.py:_remove_database unlink",
         "drivers/processes/keeper/records.py:_write create",
@@ -264,7 +265,6 @@ OFTEN = {
     "drivers/processes/keeper/shim.py:Shim._spawn create": 2,
     "drivers/processes/keeper/shim.py:_make_folder mkdir": 3,
     "drivers/workers/cell.py:_make_folder mkdir": 4,
-    "store/backup.py:copy_store unlink": 2,
     "store/connection.py:_Transaction.__exit__ sql": 2,
     "store/database.py:Store.brought_by alone": 2,
     "store/repair.py:_take_place unlink": 2,

@@ -4,11 +4,17 @@ it is.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from contextlib import closing
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from passloop.crashpoints import crashpoint
+from passloop.forking import close_own, open_own
 
 from .connection import open_copy, open_reading, translated
 from .copies import NOTE
@@ -40,21 +46,51 @@ def copy_store(source: Path, target: Path) -> None:
 
     Raises `StoreFull`, `StoreDamaged`, and `StoreError` where it may not, or cannot, be written.
     """
-    part = target.with_name(target.name + ".part")
     try:
-        part.unlink(missing_ok=True)
-        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        _copy(source, part)
-        crashpoint("before_backup")
-        os.replace(part, target)
-        sync_directory(target.parent)
-        crashpoint("after_backup")
+        _remove_what_is_left(target)
+        with _part_of_its_own(target) as part:
+            _copy(source, part)
+            crashpoint("before_backup")
+            os.replace(part, target)
+            sync_directory(target.parent)
+            crashpoint("after_backup")
     except OSError as error:
         what = f"the backup {target} cannot be written: {error.strerror}"
         room, otherwise = "Free space on that disk, or name another path.", f"Look: ls -ld {target.parent}"
         raise unwritten(what, error, room=room, otherwise=otherwise) from error
+
+
+@contextmanager
+def _part_of_its_own(target: Path) -> Iterator[Path]:
+    """A new file beside `target` that no other copy to it uses, locked so that others see that it is being filled."""
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    descriptor = open_own(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: then nobody takes it for left, either
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield part
     finally:
         part.unlink(missing_ok=True)
+        close_own(descriptor)
+
+
+def _remove_what_is_left(target: Path) -> None:
+    """Remove what copies to `target` that died have left; an empty file may be one that is about to be locked."""
+    named = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.part")
+    with contextlib.suppress(OSError):
+        for path in target.parent.iterdir():
+            if named.fullmatch(path.name) and path.stat().st_size:
+                _remove_unless_locked(path)
+
+
+def _remove_unless_locked(part: Path) -> None:
+    descriptor = open_own(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+    finally:
+        close_own(descriptor)
 
 
 def _copy(source: Path, part: Path) -> None:

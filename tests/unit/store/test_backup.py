@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from passloop.store import backup
 from passloop.store.database import Store
 from passloop.store.errors import StoreError, StoreFull
 from passloop.store.home import Home
 from tests.support.file_sizes import files_up_to
+from tests.support.sick_home import rows_in
 from tests.support.store_rows import a_submission
 
 
@@ -19,6 +21,32 @@ def test_a_backup_is_private_and_leaves_nothing_beside_it(home: Home, store: Sto
     assert store.backup() == home.backup
     assert store.backup().stat().st_mode & 0o777 == 0o600
     assert {path.name for path in home.path.iterdir()} == before | {"backup.sqlite"}
+
+
+def test_copies_to_one_file_at_once_are_both_whole_and_touch_nothing_else(
+    home: Home, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second began by removing what the first was filling, which then gave it a name though it was half."""
+    store.commit(a_submission())
+    target = tmp_path / "copy"
+    others = {tmp_path / "copy.part": "a user's own", tmp_path / "copy.00ff00ff.part": "of a copy that died"}
+    for path, text in others.items():
+        path.write_text(text)
+
+    def copy_while_another_is_made(name: str) -> None:
+        monkeypatch.setattr(backup, "crashpoint", lambda _name: None)
+        if name == "before_backup":
+            first = {path.name for path in tmp_path.iterdir()}
+            store.backup(target)
+            assert {path.name for path in tmp_path.iterdir()} == first | {"copy"}
+            target.unlink()
+
+    monkeypatch.setattr(backup, "crashpoint", copy_while_another_is_made)
+    store.backup(target)
+    assert {path.name for path in tmp_path.iterdir()} - {home.path.name} == {"copy", "copy.part"}
+    rows = rows_in(target)
+    assert len(rows["tasks"]) == 1
+    assert ("copied",) in rows["meta"]
 
 
 def test_a_backup_that_cannot_be_written_leaves_the_old_one(home: Home, store: Store, tmp_path: Path) -> None:
