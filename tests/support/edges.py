@@ -72,7 +72,7 @@ NO_EDGE: dict[str, tuple[str, ...]] = {
     "written under a name that nobody looks for, and made anew by whoever comes next": (
         "store/backup.py:_part_of_its_own create",
         "store/backup.py:_part_of_its_own unlink",
-        "store/backup.py:_remove_unless_locked unlink",
+        "store/backup.py:_remove_what_is_left unlink",
         "store/backup.py:_copy commit",
         "store/repair.py:_remove_database unlink",
         "drivers/processes/keeper/records.py:_write create",

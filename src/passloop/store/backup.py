@@ -5,7 +5,6 @@ it is.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
@@ -14,7 +13,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from passloop.crashpoints import crashpoint
-from passloop.forking import close_own, open_own
 
 from .connection import open_copy, open_reading, translated
 from .copies import NOTE
@@ -26,6 +24,8 @@ __all__ = ["copy_store", "is_database", "is_empty"]
 
 MAGIC = b"SQLite format 3\0"
 """How each database file begins (sqlite.org/fileformat.html, section 1.3)."""
+LEFT_AFTER_S = 24 * 60 * 60
+"""Age in seconds at which a part is no longer being filled: a copy takes seconds for each GB."""
 
 
 def is_database(path: Path) -> bool:
@@ -47,7 +47,6 @@ def copy_store(source: Path, target: Path) -> None:
     Raises `StoreFull`, `StoreDamaged`, and `StoreError` where it may not, or cannot, be written.
     """
     try:
-        _remove_what_is_left(target)
         with _part_of_its_own(target) as part:
             _copy(source, part)
             crashpoint("before_backup")
@@ -62,35 +61,25 @@ def copy_store(source: Path, target: Path) -> None:
 
 @contextmanager
 def _part_of_its_own(target: Path) -> Iterator[Path]:
-    """A new file beside `target` that no other copy to it uses, locked so that others see that it is being filled."""
+    """A new file beside `target` that no other copy to it uses. It has no lock of ours: on NFS that would be in the way
+    of SQLite's own.
+    """
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
-    descriptor = open_own(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
-        with contextlib.suppress(OSError):  # a file system without locks: then nobody takes it for left, either
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove_what_is_left(target, part.stat().st_mtime - LEFT_AFTER_S)
         yield part
     finally:
         part.unlink(missing_ok=True)
-        close_own(descriptor)
 
 
-def _remove_what_is_left(target: Path) -> None:
-    """Remove what copies to `target` that died have left; an empty file may be one that is about to be locked."""
-    named = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.part")
+def _remove_what_is_left(target: Path, before: float) -> None:
+    """Remove what copies to `target` that died have left, by the clock that dates files there."""
+    named = re.compile(re.escape(target.name) + r"\.[0-9a-f]{8}\.part(-journal)?")
     with contextlib.suppress(OSError):
         for path in target.parent.iterdir():
-            if named.fullmatch(path.name) and path.stat().st_size:
-                _remove_unless_locked(path)
-
-
-def _remove_unless_locked(part: Path) -> None:
-    descriptor = open_own(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink(missing_ok=True)
-    finally:
-        close_own(descriptor)
+            if named.fullmatch(path.name) and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
 
 
 def _copy(source: Path, part: Path) -> None:

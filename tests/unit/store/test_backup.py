@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,9 @@ from passloop.store.home import Home
 from tests.support.file_sizes import files_up_to
 from tests.support.sick_home import rows_in
 from tests.support.store_rows import a_submission
+
+F_OFD_SETLK = 37
+"""Of Linux (fcntl.h): Python 3.11 has no name for it."""
 
 
 def test_a_backup_is_private_and_leaves_nothing_beside_it(home: Home, store: Store) -> None:
@@ -29,9 +35,10 @@ def test_copies_to_one_file_at_once_are_both_whole_and_touch_nothing_else(
     """The second began by removing what the first was filling, which then gave it a name though it was half."""
     store.commit(a_submission())
     target = tmp_path / "copy"
-    others = {tmp_path / "copy.part": "a user's own", tmp_path / "copy.00ff00ff.part": "of a copy that died"}
-    for path, text in others.items():
-        path.write_text(text)
+    (tmp_path / "copy.part").write_text("a user's own")
+    for name in ("copy.00ff00ff.part", "copy.00ff00ff.part-journal"):
+        (tmp_path / name).write_text("of a copy that died")
+        os.utime(tmp_path / name, (0, 0))
 
     def copy_while_another_is_made(name: str) -> None:
         monkeypatch.setattr(backup, "crashpoint", lambda _name: None)
@@ -47,6 +54,17 @@ def test_copies_to_one_file_at_once_are_both_whole_and_touch_nothing_else(
     rows = rows_in(target)
     assert len(rows["tasks"]) == 1
     assert ("copied",) in rows["meta"]
+
+
+def test_a_copy_is_made_where_locks_of_files_and_of_their_bytes_are_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS `flock` locks the bytes, for another owner than SQLite's: a lock of ours would keep SQLite out."""
+    whole = struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0)
+    monkeypatch.setattr(fcntl, "flock", lambda file, _how: fcntl.fcntl(file, F_OFD_SETLK, whole))
+    store.commit(a_submission())
+    store.backup(tmp_path / "copy")
+    assert len(rows_in(tmp_path / "copy")["tasks"]) == 1
 
 
 def test_a_backup_that_cannot_be_written_leaves_the_old_one(home: Home, store: Store, tmp_path: Path) -> None:
