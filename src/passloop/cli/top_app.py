@@ -155,7 +155,7 @@ class Top(App[None]):
     def _next_engine(self) -> bool:
         """Wait for the engine that comes; False if the screen was left meanwhile."""
         while not wait_for_engine(self._client.home):
-            if self._is_left(0):
+            if self._is_left(1.0):  # a home that is gone is told at once, and may come back
                 return False
         return True
 
