@@ -17,13 +17,12 @@ from passloop.cli.client import Client, EngineStream
 from passloop.cli.lasting_reads import LastingReads
 from passloop.cli.progress import Progress, watch
 from passloop.cli.spans import task_span
-from passloop.cli.wording import FINAL, ids_text
+from passloop.cli.wording import FINAL, ids_text, is_run_over
 
 __all__ = ["Following"]
 
 Note = Callable[[list[int]], None]
 _AT_ONCE = 500
-_COMING = ("open", "asked", "resting")
 
 
 class Following:
@@ -125,7 +124,7 @@ class CellProgress(Progress):
     def _over(self, run: int) -> bool:
         """Whether the run's source is over and all of its tasks are final, by the engine's word; then all are here."""
         found = LastingReads(self.client).run(run)["run"]
-        if found["source"]["state"] in _COMING or any(n and state not in FINAL for state, n in found["counts"].items()):
+        if not is_run_over(found):
             return False
         self.tasks.update({task["id"]: task for task in self.read([f"@{run}"])})
         return True

@@ -24,14 +24,13 @@ from passloop.cli import streams
 from passloop.cli.client import Client, EngineStream
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.lasting_reads import LastingReads
-from passloop.cli.wording import ENDING, FINAL
+from passloop.cli.wording import COMING, ENDING, FINAL, is_run_over
 from passloop.drivers.calls.driver import UNKNOWN
 from passloop.store.home import Home
 from passloop.store.reader import Reader
 
 __all__ = ["Generate"]
 
-_COMING = ("open", "asked", "resting")
 _LOOK_SECONDS = 0.3
 _MOST_SECONDS = 2.0
 _LINE_SECONDS = 5.0
@@ -95,7 +94,7 @@ class Generate:
         with Reader.open(Home(Path(self._home))) as reader:
             newest, _ = next(iter(runs_of_dataset(reader, self.dataset.root)), (None, None))
             made_by = run_of_spec(reader, self.dataset)
-        if newest is None or newest.source is None or newest.source.row.state in _COMING:
+        if newest is None or newest.source is None or newest.source.row.state in COMING:
             return False
         self.run = None if made_by is None else {"id": made_by.row.id, "name": made_by.row.name}
         self._files_are_there = all(state in FINAL for state, count in newest.counts.items() if count)
@@ -147,7 +146,7 @@ class Generate:
             self._show(found)
             if self._writes and self.dataset.spec.target is None:
                 self._write_parts(reader)
-            if is_over(found) and self._has_files(reader):
+            if is_run_over(found) and self._has_files(reader):
                 return
             took = time.monotonic() - began
             _wait_for_event(events, until=self._due)
@@ -188,12 +187,6 @@ class Generate:
             return
         self._said, self._told = now, told
         streams.say(told)
-
-
-def is_over(found: Mapping[str, Any]) -> bool:
-    """Whether nothing of a run (JSON shape) is to come and all of it is final."""
-    source = found.get("source") or {}
-    return source.get("state") not in _COMING and all(state in FINAL for state, n in found["counts"].items() if n)
 
 
 def _wait_for_event(events: EngineStream, *, until: float | None) -> None:

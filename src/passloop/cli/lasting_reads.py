@@ -9,11 +9,10 @@ from typing import Any
 
 from passloop.cli.client import Client, EngineLost
 from passloop.cli.reads import Ask, EngineReads
-from passloop.cli.wording import FINAL
+from passloop.cli.wording import FINAL, is_run_over
 
 __all__ = ["LastingReads"]
 
-_COMING = ("open", "asked", "resting")
 Document = dict[str, Any]
 
 
@@ -49,10 +48,8 @@ class LastingReads(EngineReads):
 
 
 def _is_over(found: Mapping[str, Any]) -> bool:
-    run = found.get("run")
-    if run is not None:
-        source = run.get("source") or {}
-        return source.get("state") not in _COMING and all(state in FINAL for state, n in run["counts"].items() if n)
+    if found.get("run") is not None:
+        return is_run_over(found["run"])
     return all(task["state"] in FINAL for task in found.get("tasks", [found.get("task")]))
 
 

@@ -17,7 +17,7 @@ from passloop.cli.client import Client, quoted
 from passloop.cli.picking import standing
 from passloop.cli.reads import Ask, Reads
 from passloop.cli.spans import local_time
-from passloop.cli.wording import counted
+from passloop.cli.wording import COMING, counted
 
 __all__ = ["emit_run_why", "run_why", "still_gets_tasks"]
 
@@ -29,7 +29,6 @@ _STATES = {
     "exhausted": "brings no more: all its tasks are there",
     "cancelled": "was cancelled",
 }
-_COMING = ("open", "asked", "resting")
 
 _WAITING = ("ready", "backoff", "held")
 _LOOKED_AT = 500
@@ -64,7 +63,7 @@ def run_why(reads: Reads, word: str) -> dict[str, Any] | None:
 def still_gets_tasks(reads: Reads, word: str) -> bool:
     """Whether a run, as a selector names it, has tasks to come that are not written out yet."""
     source = (_found(reads, word) or {}).get("source") or {}
-    return source.get("state") in _COMING
+    return source.get("state") in COMING
 
 
 def _found(reads: Reads, word: str) -> dict[str, Any] | None:

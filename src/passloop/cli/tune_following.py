@@ -23,13 +23,12 @@ from passloop.cli.exits import CliError
 from passloop.cli.lasting_reads import LastingReads
 from passloop.cli.logfiles import attempt_folder, open_plain
 from passloop.cli.tune_views import TrialLines, TrialView
-from passloop.cli.wording import FINAL
+from passloop.cli.wording import is_run_over
 from passloop.store.inotify import CREATED, Watcher, watcher
 from passloop.store.reader import Reader
 
 __all__ = ["Following"]
 
-_COMING = ("open", "asked", "resting")
 PHASE = "phase.json"
 MOST_PHASE = 4_096
 
@@ -56,10 +55,7 @@ class Following:
                 _wait(events, phases)
 
     def _is_over(self) -> bool:
-        found = LastingReads(self._client).run(self._run)["run"]
-        if (found.get("source") or {}).get("state") in _COMING:
-            return False
-        return all(state in FINAL for state, count in found["counts"].items() if count)
+        return is_run_over(LastingReads(self._client).run(self._run)["run"])
 
     def _doing(self, standing: Standing, phases: _Phases) -> Mapping[int, str]:
         """What each trial that is not over does or waits for, by number."""

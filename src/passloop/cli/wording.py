@@ -8,6 +8,7 @@ from typing import Any
 from passloop.apps.counting import counted
 
 __all__ = [
+    "COMING",
     "ENDING",
     "FINAL",
     "STATE_COLOURS",
@@ -15,6 +16,7 @@ __all__ = [
     "command_text",
     "counted",
     "ids_text",
+    "is_run_over",
     "plain_text",
     "request_text",
     "result_text",
@@ -24,6 +26,8 @@ __all__ = [
 ENDING = "the engine is ending and starts nothing more: passloop up waits for its end and starts the next one"
 """What is said to whoever hands work to an engine that was told to go down."""
 FINAL = frozenset({"succeeded", "failed", "cancelled", "aborted", "rejected"})
+COMING = frozenset({"open", "asked", "resting"})
+"""States of a run's source from which more tasks come."""
 STATE_COLOURS = {
     "running": "cyan",
     "admitted": "cyan",
@@ -38,6 +42,12 @@ STATE_COLOURS = {
     "rejected": "red",
     "cancelled": "yellow",
 }
+
+
+def is_run_over(run: Mapping[str, Any]) -> bool:
+    """Whether nothing of a run (JSON shape) is to come and all of it is final."""
+    source = run.get("source") or {}
+    return source.get("state") not in COMING and all(state in FINAL for state, n in run["counts"].items() if n)
 
 
 def request_text(request: Sequence[Mapping[str, Any]]) -> str:
