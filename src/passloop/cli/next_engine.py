@@ -105,7 +105,7 @@ def wait_until_ended(home: str, pid: int) -> None:
 
 def _wait(home: str, mask: int, is_there: Callable[[], bool], until: Callable[[], float]) -> bool:
     """Look whenever something in the home changed, until it is there or the monotonic clock has come so far as `until`
-    says by then. A home that is gone gets no engine.
+    says by then. A home that is gone gets no engine, and a socket without an owner was left by one that died.
     """
     with watcher() as watch:
         try:
@@ -116,8 +116,8 @@ def _wait(home: str, mask: int, is_there: Callable[[], bool], until: Callable[[]
             left = until() - time.monotonic()
             if left <= 0:
                 return False
-            bound = os.path.exists(os.path.join(home, "socket"))
-            most = min(left, _BETWEEN_BIND_AND_LISTEN) if bound else left
+            comes_up = os.path.exists(os.path.join(home, "socket")) and _owner(home) is not None
+            most = min(left, _BETWEEN_BIND_AND_LISTEN) if comes_up else left
             select.select([watch], [], [], None if most == math.inf else most)
             watch.drain()
     return True

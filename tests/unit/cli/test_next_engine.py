@@ -79,6 +79,18 @@ def test_an_owner_that_neither_comes_nor_goes_is_told(home: Home, monkeypatch: p
     assert not wait_for_engine(str(home.path), seconds=0.0)
 
 
+def test_a_socket_that_a_dead_engine_left_is_looked_at_no_more_until_another_comes(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(home.path / "socket"))
+    looks: list[str] = []
+    alive = Client.alive
+    monkeypatch.setattr(Client, "alive", lambda client: looks.append(client.home) or alive(client))
+    assert not wait_for_engine(str(home.path), seconds=0.3)
+    assert len(looks) == 2, "before the wait, and after it"
+
+
 def test_the_end_of_an_owner_is_its_process_or_its_lock(home: Home) -> None:
     wait_until_ended(str(home.path), os.getpid())  # it owns nothing
     child = os.fork()
