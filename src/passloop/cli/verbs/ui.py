@@ -74,13 +74,9 @@ def _open(url: str, home: str) -> None:
 def _opener(url: str, home: Path) -> Path:
     """A file of the home, for its user alone, that leads to the address. Raises `OSError`."""
     import html
-    import tempfile
 
-    handle, draft = tempfile.mkstemp(prefix=f"{_OPENER}.", dir=home)  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(_ON_TO_THE_PAGE.format(url=html.escape(url)))
-        return Path(draft).rename(home / _OPENER)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    from passloop.cli.whole_files import write_whole_text
+
+    file = home / _OPENER
+    write_whole_text(file, _ON_TO_THE_PAGE.format(url=html.escape(url)), mode=0o600)
+    return file
