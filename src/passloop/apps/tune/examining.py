@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .candidates import Candidate
     from .study import Study
 
-__all__ = ["MOST_EXAMINED", "around", "examined", "grid_is_cut", "has_baseline_beside"]
+__all__ = ["MOST_EXAMINED", "around", "examined", "has_baseline_beside"]
 
 MOST_EXAMINED = 2_000
 MOST_VALUES = 100
@@ -29,7 +29,7 @@ MOST_VALUES = 100
 
 def examined(study: Study, say: Say) -> Iterator[str]:
     """Say what is wrong with the candidates; what could not be looked at is told."""
-    _check_search(study, say)
+    yield from _check_search(study, say)
     points = study.space.points
     whole = points is not None and points <= MOST_EXAMINED
     seen: dict[tuple[object, ...], Candidate] = {}
@@ -58,12 +58,6 @@ def around(space: Space, first: Params) -> Iterator[Params]:
         for value in _some_values(each):
             drawn = {**first, each.name: value}
             yield space.suggest(lambda one, drawn=drawn: drawn.get(one.name, _some_values(one)[0]))  # type: ignore[misc]
-
-
-def grid_is_cut(study: Study) -> int | None:
-    """How many points a grid has, where `max_trials` would cut it to its beginning."""
-    count, most = _grid(study)
-    return count if count > most else None
 
 
 def has_baseline_beside(study: Study) -> bool:
@@ -127,17 +121,20 @@ def _told(params: Params, names: list[str]) -> str:
     return shown(", ".join(f"{name}={params[name]}" for name in names if name in params) or "nothing", longest=120)
 
 
-def _check_search(study: Study, say: Say) -> None:
+def _check_search(study: Study, say: Say) -> Iterator[str]:
     search, points = study.spec.search, study.space.points
     if search.sampler in ("grid", "bruteforce") and points is None:
         names = ", ".join(each.name for each in study.space.parameters if each.values is None)
         say(("search", "sampler"), f"a {search.sampler} has no end over {names}", "give a step, or use tpe or random")
-    cut = grid_is_cut(study)
-    if cut is not None:
-        what = (
-            f"the grid has {cut:,} candidates and max_trials is {search.max_trials:,}: it would be cut to its beginning"
-        )
+    count, most = _grid(study)
+    if count > most:
+        what = f"the grid has {count:,} candidates and max_trials is {most:,}: it would be cut to its beginning"
         say(("search", "max_trials"), what, "raise it, give fewer values, or use the sampler random")
+    elif count == most > 0 and has_baseline_beside(study):
+        yield (
+            f"the baseline is one of the {most:,} trials, so that the last of the grid's {count:,} candidates is not"
+            f" tried; max_trials: {most + 1} tries all"
+        )
 
 
 def _check_baseline(study: Study, say: Say) -> Iterator[str]:
@@ -160,9 +157,3 @@ def _check_baseline(study: Study, say: Say) -> Iterator[str]:
             say(path, f"the baseline cannot run: {candidate.invalid}", "name its values, or write baseline: false")
         else:
             yield f"there is no baseline, because without any parameter {candidate.invalid}"
-    count, most = _grid(study)
-    if count == most > 0 and has_baseline_beside(study):
-        yield (
-            f"the baseline is one of the {most:,} trials, so that the last of the grid's {count:,} candidates is not"
-            f" tried; max_trials: {most + 1} tries all"
-        )
