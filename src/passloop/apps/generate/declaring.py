@@ -102,8 +102,7 @@ def run_of_spec(reader: Reader, dataset: Dataset) -> RunView | None:
 
 def run_made_of(reader: Reader, root: str, made_of: tuple[object, object]) -> RunView | None:
     """The newest run of a dataset that is of the spec with this hash, and of so many rows."""
-    runs = runs_of_dataset(reader, root)
-    return next((view for view, about in runs if (about.get("hash"), about.get("rows")) == made_of), None)
+    return next((view for view, about in runs_of_dataset(reader, root) if _made_of(about) == made_of), None)
 
 
 def file_task_key(run: int | str) -> str:
@@ -130,8 +129,9 @@ def makes_files(spec: str) -> bool:
 
 def run_under_way(reader: Reader, dataset: Dataset) -> RunView | None:
     """The run of this very spec and number of rows that is still under way, were it only to write its files."""
+    wanted = dataset.hash, dataset.spec.rows
     runs = runs_of_dataset(reader, dataset.root)
-    return next((view for view, about in runs if _is_made_of(about, dataset) and not _is_over(view)), None)
+    return next((view for view, about in runs if _made_of(about) == wanted and not _is_over(view)), None)
 
 
 def _is_over(view: RunView) -> bool:
@@ -139,8 +139,8 @@ def _is_over(view: RunView) -> bool:
     return not is_open and all(state in _FINAL for state, count in view.counts.items() if count)
 
 
-def _is_made_of(about: Mapping[str, Any], dataset: Dataset) -> bool:
-    return (about.get("hash"), about.get("rows")) == (dataset.hash, dataset.spec.rows)
+def _made_of(about: Mapping[str, Any]) -> tuple[object, object]:
+    return about.get("hash"), about.get("rows")
 
 
 def live_run(reader: Reader, dataset: Dataset) -> RunView | None:
@@ -148,7 +148,7 @@ def live_run(reader: Reader, dataset: Dataset) -> RunView | None:
     for view, about in runs_of_dataset(reader, dataset.root):
         if _is_over(view):
             continue
-        if _is_made_of(about, dataset):
+        if _made_of(about) == (dataset.hash, dataset.spec.rows):
             return view
         what = f"run {view.row.id} still makes {dataset.out} from another spec"
         raise SpecError([Problem(what, f"wait for it, or end it: passloop cancel @{view.row.id}")])
