@@ -43,7 +43,7 @@ async def _not_allowed(scope: Any, receive: Any, send: Any) -> None:
 class SameUserProtocol(OwnConnection):
     """HTTP for the same user; for everybody else every request is refused."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         if peer_uid(transport.get_extra_info("socket")) != os.geteuid():
             self.app = _not_allowed

@@ -19,7 +19,7 @@ class OwnConnection(H11Protocol):
 
     _number = -1
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
         connection = transport.get_extra_info("socket")
         if connection is not None:

@@ -54,7 +54,7 @@ async def test_who_has_asked_may_stay(tmp_path: Path) -> None:
     async with paged(tmp_path) as page:
         reader, writer = await page.connect()
         await answered(reader, writer, port=page.port)
-        timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+        timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]  # no public list of timers
         set_ones = [timer._callback.__name__ for timer in timers if not timer.cancelled()]
         assert set_ones == ["timeout_keep_alive_handler"], "a minute for the next request"
         writer.close()
