@@ -209,7 +209,11 @@ class EngineStream:
         self._client = client
         self._form = form
         self._link: socket.socket | None = None
-        client.until_answered(lambda: self._begin(after))
+        try:
+            client.until_answered(lambda: self._begin(after))
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Hear no more."""

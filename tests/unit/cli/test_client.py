@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -140,6 +141,13 @@ def test_events_of_a_patient_client_go_on_with_the_next_engine(tmp_path: Path) -
         with engine(tmp_path, head, event(7)):
             found += [*events.ready(), *events.ready()]
     assert found == [{"seq": 1}, {"anew": True}, {"seq": 7}]
+
+
+def test_events_of_an_engine_that_dies_before_it_answers_leave_no_connection(tmp_path: Path) -> None:
+    with engine(tmp_path) as asked, pytest.raises(EngineUnanswered), Client(str(tmp_path)).events():
+        raise AssertionError("there is nothing to hear")
+    assert asked
+    gc.collect()  # a socket that nobody closed is a warning, and so a failure, here
 
 
 STOPPED = b'{"error": {"code": "stopped", "message": "the engine stopped", "hint": "", "exit": 5}}'
