@@ -146,6 +146,17 @@ def test_pages_are_dark_if_the_system_is_and_light_if_the_reader_says(browser: A
         visit.check_calm()
 
 
+def test_what_is_still_read_breaks_no_rule_either(browser: Any, filled: Box) -> None:
+    with visits(browser, filled) as visit:
+        kept: list[Any] = []
+        visit.page.route(re.compile("/api/v1/(?!events)"), lambda route: kept.append(route))
+        for place in ("#/now", "#/runs/1", "#/devices", "#/tasks"):
+            visit.go(place, ".loading")
+            visit.check_axe()
+        assert kept
+        assert not visit.wrong
+
+
 def test_a_phone_sees_every_page_without_scrolling_sideways(browser: Any, filled: Box) -> None:
     with visits(browser, filled) as visit:
         visit.page.set_viewport_size({"width": 390, "height": 780})

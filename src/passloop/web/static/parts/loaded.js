@@ -6,7 +6,7 @@ import { Failure } from "./failure.js";
 export function Loaded({ of, children, lines = 3 }) {
   if (of.data) return children(of.data);
   if (of.error) return html`<${Failure} error=${of.error} again=${of.reload} />`;
-  return html`<div class="loading" aria-busy="true" aria-label="Loading">
+  return html`<div class="loading" role="progressbar" aria-label="Loading">
     ${Array.from({ length: lines }, () => html`<span class="bone"></span>`)}
   </div>`;
 }
