@@ -97,16 +97,21 @@ class Writer:
             return Loaded(seq, unread=error)
 
     def _with_results(self, batch: Batch) -> Batch:
-        """The batch with what ended attempts left behind: told with their end, or as `metrics.json` in their folder."""
+        """The batch with what ended attempts left behind: told with their end, or as `metrics.json` in their folder.
+        A task has the results of its last attempt that ended, also if that one left none; of a call, what is known of
+        its answer stays.
+        """
         told = {event.attempt: event.result for event in batch.events if type(event) is Exited}
         runs: dict[int, int] | None = None
         results = []
         for row in ended_in(batch.changes):
             text = told.get(row.id)
-            if text is None and row.driver not in WITHOUT_FOLDER:
+            if text is None:
+                if row.driver in WITHOUT_FOLDER:
+                    continue
                 runs = runs_of_tasks(batch.changes) if runs is None else runs
                 text = self._metrics(runs.get(row.task), row)
-            if text is not None:
+            if text is not None or row.epoch > 1:
                 results.append((int(row.task), text))
         return replace(batch, results=tuple(results)) if results else batch
 

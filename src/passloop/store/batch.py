@@ -38,7 +38,7 @@ class Batch:
     """One turn: the events it took, at which engine time, and what became different.
 
     `first_ids` are the next free run, task and attempt before the turn. `environments` are (id, JSON text),
-    new or known; `results` are (task, JSON text). `at` is wall time in ms, for display.
+    new or known; `results` are (task, JSON text, None if it has none any more). `at` is wall time in ms, for display.
     """
 
     events: tuple[Event, ...]
@@ -47,7 +47,7 @@ class Batch:
     first_ids: tuple[int, int, int]
     changes: tuple[Change, ...]
     environments: tuple[tuple[str, str], ...] = ()
-    results: tuple[tuple[int, str], ...] = ()
+    results: tuple[tuple[int, str | None], ...] = ()
     at: int = 0
 
 

@@ -9,7 +9,7 @@ import apsw
 from passloop.kernel.changes import RunAdded, TaskAdded, TaskChanged
 
 from .errors import StoreRefused
-from .records import Values, encode_depends, task_values
+from .records import Values, encode_depends, encode_json, task_values
 from .specs import intern_spec
 from .sql import statement
 
@@ -53,6 +53,8 @@ def change_tasks(connection: apsw.Connection, changed: Sequence[TaskChanged]) ->
         raise StoreRefused(lacking, hint="passloop doctor")
 
 
-def keep_results(connection: apsw.Connection, results: Sequence[tuple[int, str]]) -> None:
-    """Write what tasks left as their results: (task, JSON text)."""
-    connection.executemany(statement("upsert_result"), results)
+def keep_results(connection: apsw.Connection, results: Sequence[tuple[int, str | None]]) -> None:
+    """Write what tasks left as their results: (task, JSON text, None for none any more)."""
+    connection.executemany(statement("upsert_result"), [one for one in results if one[1] is not None])
+    if gone := [task for task, text in results if text is None]:
+        connection.execute(statement("delete_results"), (encode_json(gone),))

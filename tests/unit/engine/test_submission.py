@@ -14,7 +14,7 @@ from passloop.engine.errors import Refused
 from passloop.engine.removal import remove
 from passloop.kernel.events import Submitted
 from passloop.kernel.ids import TaskId
-from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, TaskState
+from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, RetryBudgets, TaskState
 from passloop.store.reader import Reader
 from tests.support.builders import ask, spec_of
 from tests.support.engines import Rig, commands, one_cpu, rig
@@ -104,6 +104,23 @@ async def test_a_metrics_file_becomes_the_tasks_results(tmp_path: Path) -> None:
         view = await one.engine.read(lambda reader: reader.task(1))
         assert view is not None
         assert view.results == '{"accuracy": 0.93}'
+
+
+async def test_an_attempt_that_leaves_no_metrics_does_not_keep_those_of_the_one_before(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(commands(1, spec=one_cpu(retries=RetryBudgets(failure=1))))
+        out = one.outside.live[one.outside.attempt_of(1)].directory / "out"
+        out.mkdir(parents=True)
+        (out / "metrics.json").write_text('{"accuracy": 0.5}')
+        one.driver.finish_task(1, Outcome(kind=OutcomeKind.FAILURE, exit_code=1))
+        await one.heard()
+        assert one.store.results_of([1]) == {1: '{"accuracy": 0.5}'}
+        assert one.alarm.at is not None
+        one.alarm.advance(one.alarm.at - one.clock.now())
+        await one.until(lambda: len(one.driver.calls) == 2)
+        one.driver.finish_task(1)
+        await one.engine.wait_final([TaskId(1)])
+        assert one.store.results_of([1]) == {}
 
 
 async def test_a_task_may_come_after_one_of_its_submission_that_a_key_had_already_made(tmp_path: Path) -> None:

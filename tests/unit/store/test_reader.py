@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from passloop.kernel.changes import AttemptChanged, GroupChanged, SourceAdded, SourceChanged, TaskAdded, TaskChanged
-from passloop.kernel.ids import RunId
+from passloop.kernel.ids import RunId, TaskId
 from passloop.kernel.source_rows import SourcePlan, SourceRow, SourceState, TemplateNode
 from passloop.kernel.tasks import OutcomeKind, TaskSpec, TaskState
 from passloop.store.database import Store
@@ -109,6 +109,8 @@ def test_a_task_comes_with_everything_about_it(store: Store) -> None:
         assert reader.run_attempts(1) == reader.attempts(1)
         assert reader.run_attempts(2) == []
         assert reader.task(2) is None
+    store.commit(a_batch([AttemptChanged(an_end(2)._replace(task=TaskId(1), epoch=2))], results=((1, None),)))
+    assert store.results_of([1]) == {}
 
 
 def test_runs_come_newest_first_with_their_counts(reader: Reader) -> None:
