@@ -12,8 +12,8 @@ __all__ = ["stuck_folder"]
 
 @contextmanager
 def stuck_folder(folder: Path, name: str) -> Iterator[Path]:
-    """A new folder; who opens its file `name` waits for the end of the block, and finds it empty then. Who comes later
-    finds no file.
+    """A new folder; who opens its file `name` waits for the end of the block, and finds it empty then, as does who
+    comes later.
     """
     folder.mkdir()
     file, other = folder / name, folder / "the same"
@@ -22,5 +22,7 @@ def stuck_folder(folder: Path, name: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        file.unlink()
+        empty = folder / "empty"
+        empty.touch()
+        empty.replace(file)
         os.close(os.open(other, os.O_RDWR))  # a writer has come and gone: those who wait go on
