@@ -62,6 +62,21 @@ def test_hold_and_release_move_tasks(shared: Box) -> None:
     assert states(shared, str(other)) == ["held"]
 
 
+def test_a_running_task_that_is_held_says_so_until_it_is_released(shared: Box, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    (task,) = shared.submit("--retries", "1", "--", *gate.command())
+    gate.wait_started()
+    assert shared.run("hold", str(task)).code == 0
+    assert f"no further attempt starts before passloop release {task}\n" in shared.run("show", str(task)).out
+    assert [one["held"] for one in shared.json("ls", str(task))["tasks"]] == [True]
+    assert shared.run("release", str(task)).code == 0
+    assert "no further attempt" not in shared.run("show", str(task)).out
+    assert shared.run("hold", str(task)).code == 0
+    gate.open()
+    assert shared.run("wait", str(task)).code == 0
+    assert "no further attempt" not in shared.run("show", str(task)).out
+
+
 def test_a_held_group_holds_what_it_gets_later(box: Box) -> None:
     box.run("up")
     assert box.run("hold", "--group", "team/night").out == "held the group team/night\n"

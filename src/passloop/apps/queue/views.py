@@ -18,7 +18,7 @@ from passloop.kernel.events import Foreign
 from passloop.kernel.overview import DeviceView, PoolView
 from passloop.kernel.resources import CPU, MEMORY, Variant
 from passloop.kernel.source_rows import SourceState
-from passloop.kernel.tasks import AttemptRow, Outcome, TaskRow
+from passloop.kernel.tasks import FINAL_STATES, AttemptRow, Outcome, TaskRow
 from passloop.kernel.workers import Worker
 from passloop.store.reader import RunView, TaskView
 from passloop.store.sources import SourceHead
@@ -98,6 +98,7 @@ def _head(task: TaskView, payload: Json) -> Json:
         "name": payload.get("name") or "",
         "group": row.group,
         "state": row.state.value,
+        "held": row.held and row.state not in FINAL_STATES,
         "attempt": row.attempts,
         "exit_code": row.exit_code,
         "outcome": row.outcome.value if row.outcome is not None else None,

@@ -44,6 +44,8 @@ def _facts(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     message = str(task.get("message") or "")
     yield "task", f"{task['id']}  {streams.clean(task.get('name') or '')}"
     yield "state", f"{streams.paint(state, STATE_COLOURS.get(state, ''))}  {streams.clean(result)}".rstrip()
+    if task.get("held") and state != "held":
+        yield "held", f"no further attempt starts before passloop release {task['id']}"
     yield "message", streams.clean("" if message.replace("_", " ") == result else message)
     yield "run", f"{run.get('id')}  {streams.clean(str(run.get('name') or ''))}".rstrip()
     yield "group", f"{streams.clean(task.get('group') or '')}, priority {task.get('priority', 0)}"

@@ -14,11 +14,11 @@ export const ACTS = {
 
 const LIVE = ["waiting", "held", "backoff", "ready", "admitted", "running", "stopping"];
 
-/** The acts that mean something for a task in this state. */
-export function actsFor(state) {
+/** The acts that mean something for a task in this state; one that is under way is `held` if it is not tried again. */
+export function actsFor(state, held = false) {
   if (state === "held") return ["release", "cancel"];
   if (["waiting", "backoff", "ready"].includes(state)) return ["hold", "cancel"];
-  if (LIVE.includes(state)) return state === "stopping" ? [] : ["cancel"];
+  if (LIVE.includes(state)) return [...(held ? ["release"] : []), ...(state === "stopping" ? [] : ["cancel"])];
   return state === "succeeded" ? ["rm"] : ["retry", "rm"];
 }
 

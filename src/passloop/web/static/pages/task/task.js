@@ -34,7 +34,7 @@ export function Page({ task: id, params }) {
 
 function Body({ task, params }) {
   const attempt = wholeNumber(params.get("attempt")) || task.attempt || null;
-  const does = (name) => () => actsFor(task.state).includes(name) && act(name, [String(task.id)]).then(follow);
+  const does = (name) => () => actsFor(task.state, task.held).includes(name) && act(name, [String(task.id)]).then(follow);
   const follow = (answer) => answer?.created?.length && go(link(["tasks", String(answer.created[0])]));
   useKeys([
     { keys: "r", does: "retry this task", act: does("retry") },
@@ -46,7 +46,8 @@ function Body({ task, params }) {
       <nav class="crumbs" aria-label="Where this is"><a href=${link(["tasks"])}>Tasks</a> / <${RunLink} run=${task.run} /></nav>
       <h1><span class="mono">${task.id}</span> <bdi>${titleOf(task)}</bdi></h1>
       <${State} of=${task.state} outcome=${task.outcome} />
-      <span class="bar push"><${ActsBar} names=${actsFor(task.state)} select=${[String(task.id)]} what=${`task ${task.id}`} done=${follow} /></span>
+      ${task.held && task.state !== "held" && html`<span title="No further attempt starts before it is released"><${State} of="held" /></span>`}
+      <span class="bar push"><${ActsBar} names=${actsFor(task.state, task.held)} select=${[String(task.id)]} what=${`task ${task.id}`} done=${follow} /></span>
     </div>
     ${!isFinal(task.state) && html`<${Why} task=${task} />`}
     <div class="columns">
