@@ -37,16 +37,17 @@ def check_source_reasons(machine: Machine, now: int) -> None:
 
 
 def _waits_for_the_lost(machine: Machine, status: SourceStatus) -> bool:
-    """Whether all that it waits for are dead pools whose calls its run wants to fail."""
-    plan = machine.state.sources[status.row.run].plan
-    dead = [one.pool for one in status.blockers if one.code is BlockerCode.DEAD and one.pool is not None]
-    wishes = {
-        node.on_dead or machine.state.policies[name].on_dead
-        for name in dead
-        for node in plan.template
-        if any(drawn == name for variant in node.request.variants for drawn, _ in variant.amounts)
-    }
-    return bool(dead) and len(dead) == len(status.blockers) and "wait" not in wishes and bool(wishes)
+    """Whether all that it waits for are dead pools, and of each node that draws on one, also by way of a pool inside
+    it, calls are to fail.
+    """
+    if any(one.code is not BlockerCode.DEAD for one in status.blockers):
+        return False
+    names = {one.pool for one in status.blockers}
+    waiting = []
+    for node in machine.state.sources[status.row.run].nodes:
+        dead = {pool.name for variant in node.shape.variants for pool, _ in variant.draws if pool.name in names}
+        waiting += [{node.shape.spec.on_dead or machine.state.policies[name].on_dead for name in dead}] if dead else []
+    return bool(waiting) and all(wishes - {"wait"} for wishes in waiting)
 
 
 def source_reasons_are_true(machine: Machine, load: Callable[[], Saved], chance: random.Random) -> int:

@@ -145,6 +145,11 @@ def test_parts_that_only_fail_and_are_never_written_out_break_one_of_a_few_histo
         play_all(range(22, 60), 150, "ahead")
 
 
+def test_a_source_that_waits_for_a_dead_provider_by_way_of_a_model_inside_it_is_not_left_half() -> None:
+    """Its other column's calls fail, on a pool of their own: units would come for those of the first to wait."""
+    assert play("pools", 1045, 300).events >= 300
+
+
 def never_patient_enough(_state: State, _task: Task, _mask: int) -> int:
     """A head never reserves."""
     return 1 << 50
