@@ -151,8 +151,9 @@ class FileTasks:
         newest = newest_file_task(reader, source)
         if newest is not None and not again:
             return None
+        earlier = [] if newest is not None else _live_file_tasks(reader, run)  # read first: what ends meanwhile is in none
         live = reader.task_ids(TaskFilter(runs=(run,), states=_LIVE))
-        if newest is None and len(live) > MANY and (earlier := _live_file_tasks(reader, run)):
+        if earlier and len(live) > MANY:
             return TaskId(earlier[-1])
         key = file_task_key(run)
         if reader.keyed([key]):
