@@ -151,7 +151,7 @@ class FileTasks:
         newest = newest_file_task(reader, source)
         if newest is not None and not again:
             return None
-        earlier = [] if newest is not None else _live_file_tasks(reader, run)  # read first: what ends meanwhile is in none
+        earlier = [] if newest is not None else _live_file_tasks(reader, run)  # first: what ends now is in none
         live = reader.task_ids(TaskFilter(runs=(run,), states=_LIVE))
         if earlier and len(live) > MANY:
             return TaskId(earlier[-1])
