@@ -177,7 +177,7 @@ def _commits(there: dict[str, list[Result]]) -> str:
     where: dict[str, list[str]] = {}
     for name, results in there.items():
         large = [one for one in results if one["size"] == "large" and "outcome" not in one]
-        for commit in {_commit(one) for one in large if one.get("commit")}:
+        for commit in sorted({_commit(one) for one in large if one.get("commit")}):
             where.setdefault(commit, []).append(name)
     found = [one for promise in PROMISES for one in shown(promise, "large", there[promise.name])]
     missing = sum(not one.enough for one in found)
