@@ -10,6 +10,7 @@ import contextlib
 import json
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from passloop.cli.client import Client
 from passloop.cli.exits import CliError
 from passloop.cli.generating import Generate
 from passloop.crashpoints import VARIABLE
+from passloop.drivers.calls.driver import UNKNOWN
 from passloop.store.filters import TaskFilter
 from passloop.store.home import Home
 from passloop.store.reader import Reader
@@ -109,6 +111,15 @@ class Watch:
         assert self.answered.keys() <= {cell for _, cell in received}, "bills name cells otherwise than the store"
         return [cell for at, cell in received if at >= self.answered.get(cell, at + 1)]
 
+    def paid_unaccountably(self) -> dict[str, int]:
+        """How many answers to each cell were billed beyond the one that is kept and those that the store says may have
+        been paid for; also what was asked twice within the life of one engine is among them.
+        """
+        billed = Counter(cell_of(bill) for bill in bills_in(self._log) if bill["what"] == "answered")
+        with Reader.open(Home(self._home)) as reader:
+            extra = {cell: n - 1 - reader.count_unknown_calls(cell, UNKNOWN) for cell, n in billed.items() if n > 1}
+        return {cell: more for cell, more in extra.items() if more > 0}
+
 
 def cell_of(bill: Mapping[str, Any]) -> str:
     """The cell that a bill is for, whichever run asked: its idempotency key is the cell's key and the run."""
@@ -184,6 +195,7 @@ def judge(folder: Path, nursery: Nursery, *, kills: int, seed: int = 1) -> None:
     with endpoint_in_thread(log) as url:
         watch, customer, summary = killed(folder, nursery, url, kills=kills, seed=seed)
     assert watch.asked_again() == []
+    assert watch.paid_unaccountably() == {}
     assert len(watch.answered) > kills
     assert len(customer.runs) > kills // 10, "hardly any run followed another one"
     assert (summary.exit_code, summary.counts["kept"]) == (0, customer.rows)
@@ -245,6 +257,7 @@ def test_p12_an_engine_dies_at_this_place_of_a_call(place: Place, tmp_path: Path
         summary = made_after_all(home, nursery, made)
     assert len(watch.answered) == 1
     assert watch.asked_again() == []
+    assert watch.paid_unaccountably() == {}
     assert (summary.exit_code, summary.unknown) == (0, 1)
     assert said(log, "received") == 4 + SENT[place.name]
 
@@ -260,6 +273,7 @@ def test_p12_an_engine_dies_before_and_after_each_commit_of_a_dataset(tmp_path: 
                 watch.note()
         summary = made_after_all(home, nursery, made)
     assert watch.asked_again() == []
+    assert watch.paid_unaccountably() == {}
     assert len(watch.answered) >= 2 * len(COMMITS)
     assert (summary.exit_code, summary.counts["kept"]) == (0, 2 * GROWS)
     assert said(log, "answered") - 4 * GROWS <= summary.unknown <= 2 * len(COMMITS)
