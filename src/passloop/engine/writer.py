@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from passloop.kernel.events import Exited
+from passloop.kernel.events import Exited, StrayGone
 from passloop.kernel.ids import TaskId
 from passloop.kernel.instructions import Start
 from passloop.kernel.tasks import CALLS, LEASES, AttemptRow
@@ -102,9 +102,12 @@ class Writer:
         its answer stays.
         """
         told = {event.attempt: event.result for event in batch.events if type(event) is Exited}
+        gone = {event.attempt for event in batch.events if type(event) is StrayGone} - told.keys()
         runs: dict[int, int] | None = None
         results = []
         for row in ended_in(batch.changes):
+            if row.id in gone:  # it ended before, and what it left was kept then
+                continue
             text = told.get(row.id)
             if text is None:
                 if row.driver in WITHOUT_FOLDER:

@@ -12,7 +12,7 @@ import pytest
 
 from passloop.engine.errors import Refused
 from passloop.engine.removal import remove
-from passloop.kernel.events import Submitted
+from passloop.kernel.events import Exited, StrayGone, Submitted
 from passloop.kernel.ids import TaskId
 from passloop.kernel.tasks import Dependency, NewTask, Outcome, OutcomeKind, RetryBudgets, TaskState
 from passloop.store.reader import Reader
@@ -121,6 +121,25 @@ async def test_an_attempt_that_leaves_no_metrics_does_not_keep_those_of_the_one_
         one.driver.finish_task(1)
         await one.engine.wait_final([TaskId(1)])
         assert one.store.results_of([1]) == {}
+
+
+async def test_results_stay_when_what_was_left_of_a_later_attempt_is_gone(tmp_path: Path) -> None:
+    async with rig(tmp_path) as one:
+        await one.engine.submit(commands(1, spec=one_cpu(retries=RetryBudgets(failure=1))))
+        one.driver.finish_task(1, Outcome(kind=OutcomeKind.FAILURE, exit_code=1))
+        await one.heard()
+        assert one.alarm.at is not None
+        one.alarm.advance(one.alarm.at - one.clock.now())
+        await one.until(lambda: len(one.driver.calls) == 2)
+        second = one.outside.attempt_of(1)
+        out = one.outside.live[second].directory / "out"
+        out.mkdir(parents=True)
+        (out / "metrics.json").write_text('{"accuracy": 0.93}')
+        one.engine.report(Exited(second, 2, Outcome(OutcomeKind.SUCCESS, exit_code=0), stray=True))
+        await one.engine.wait_final([TaskId(1)])
+        one.engine.report(StrayGone(second, 2))
+        await one.heard()
+        assert one.store.results_of([1]) == {1: '{"accuracy": 0.93}'}
 
 
 async def test_a_task_may_come_after_one_of_its_submission_that_a_key_had_already_made(tmp_path: Path) -> None:
