@@ -207,12 +207,13 @@ def say(**line: Any) -> None:
     print(json.dumps(line))
 
 
-def commits(home: Home, *, synchronous: str = "full") -> None:
-    """Commit all batches, with checkpoints in between, and close the store. `synchronous` is the store's own setting;
-    any other one shows that a disk like this sees what it costs.
+def commits(home: Home, *, synchronous: str | None = None) -> None:
+    """Commit all batches, with checkpoints in between, and close the store. `synchronous` in place of the store's own
+    setting shows that a disk like this sees what it costs.
     """
     store = Store.open(home)
-    store._writer.pragma("synchronous", synchronous)
+    if synchronous is not None:
+        store._writer.pragma("synchronous", synchronous)
     for batch in batches():
         say(acknowledged=store.commit(batch))
     store.close()
