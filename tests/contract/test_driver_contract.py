@@ -23,17 +23,21 @@ STAGES: dict[str, Callable[[Path], ContractStage]] = {
 }
 
 
-@pytest.fixture(params=STAGES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test for every driver, or for those that have the play it is about."""
+    if "stage" in metafunc.fixturenames:
+        plays = {str(mark.args[0]) for mark in metafunc.definition.iter_markers("play")}
+        names = [name for name, kind in STAGES.items() if plays <= kind.offers]
+        assert names, f"no driver has such a play: {plays}"
+        metafunc.parametrize("stage", names, indirect=True)
+
+
+@pytest.fixture
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ContractStage]:
     stage = STAGES[request.param](tmp_path)
     await stage.open()
     yield stage
     await stage.close()
-
-
-def only_with(stage: ContractStage, play: str) -> None:
-    if play not in stage.offers:
-        pytest.skip(f"this driver has no such play: {play}")
 
 
 def halt(stage: ContractStage, attempt: int = 1, *, reason: str = "cancelled", grace: int = GRACE) -> None:
@@ -53,8 +57,8 @@ async def test_reports_carry_the_epoch_of_the_launch(stage: ContractStage) -> No
     assert {event.epoch for event in stage.heard.events if isinstance(event, Started | Exited)} == {1}
 
 
+@pytest.mark.play("fails")
 async def test_an_attempt_that_fails_tells_its_exit_code(stage: ContractStage) -> None:
-    only_with(stage, "fails")
     stage.launch("fails")
     outcome = (await stage.until(Exited)).outcome
     assert (outcome.kind, outcome.exit_code) == (OutcomeKind.FAILURE, 3)
@@ -78,8 +82,8 @@ async def test_a_halt_ends_the_attempt_with_the_outcome_of_its_reason(
     assert (exited.outcome.kind, exited.outcome.engine_lost, exited.stray) == (kind, costs_nothing, False)
 
 
+@pytest.mark.play("stubborn")
 async def test_a_stubborn_attempt_is_ended_after_its_grace(stage: ContractStage) -> None:
-    only_with(stage, "stubborn")
     stage.launch("stubborn")
     await stage.ready()
     halt(stage)
@@ -110,8 +114,8 @@ async def test_a_halt_right_after_the_launch_ends_the_attempt(stage: ContractSta
     assert (await stage.until(Exited)).outcome.kind is OutcomeKind.CANCELLED
 
 
+@pytest.mark.play("stubborn")
 async def test_a_second_halt_changes_nothing_but_may_shorten_the_grace(stage: ContractStage) -> None:
-    only_with(stage, "stubborn")
     stage.launch("stubborn")
     await stage.ready()
     halt(stage, grace=3_600_000)
@@ -128,14 +132,14 @@ async def test_a_halt_after_the_end_reports_nothing_more(stage: ContractStage) -
     assert stage.heard.of(1) == ["Started", "Exited"]
 
 
+@pytest.mark.play("time_limit")
 async def test_the_time_limit_is_kept_without_the_engine_asking(stage: ContractStage) -> None:
-    only_with(stage, "time_limit")
     stage.launch("waits", time_limit=LIMIT)
     assert (await stage.until(Exited)).outcome.kind is OutcomeKind.TIMEOUT
 
 
+@pytest.mark.play("lost")
 async def test_an_attempt_whose_keeper_is_killed_is_lost(stage: ContractStage) -> None:
-    only_with(stage, "lost")
     stage.launch("waits")
     await stage.ready()
     stage.kill()
@@ -143,15 +147,15 @@ async def test_an_attempt_whose_keeper_is_killed_is_lost(stage: ContractStage) -
     assert (exited.outcome.kind, exited.outcome.engine_lost) == (OutcomeKind.LOST, False)
 
 
+@pytest.mark.play("holders")
 async def test_a_lease_ends_when_its_holder_dies(stage: ContractStage) -> None:
-    only_with(stage, "holders")
     stage.launch("waits")
     stage.kill()
     assert (await stage.until(Exited)).outcome.kind is OutcomeKind.SUCCESS
 
 
+@pytest.mark.play("outlives")
 async def test_a_running_attempt_is_watched_again_by_the_next_engine(stage: ContractStage) -> None:
-    only_with(stage, "outlives")
     stage.launch("waits")
     await stage.until(Started)
     await stage.ready()
@@ -161,8 +165,8 @@ async def test_a_running_attempt_is_watched_again_by_the_next_engine(stage: Cont
     assert (await stage.until(Exited)).outcome.kind is OutcomeKind.CANCELLED
 
 
+@pytest.mark.play("lost_with_engine")
 async def test_an_attempt_that_ends_with_its_engine_is_reported_lost_by_the_next(stage: ContractStage) -> None:
-    only_with(stage, "lost_with_engine")
     stage.launch("waits")
     await stage.ready()
     await stage.renew(1)
