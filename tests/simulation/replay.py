@@ -76,17 +76,28 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.replay", description="Play simulated histories.")
     parser.add_argument("--mode", choices=MODES, action="append", help="default: each seed in safety and in liveness")
     parser.add_argument("--seed", type=int, help="one history, as it was")
-    parser.add_argument("--seeds", type=seeds_of, default=range(1, 201), help="200 is so many, 17..20 are those four")
+    parser.add_argument("--seeds", type=seeds_of, help="200 is so many, 17..20 are those four; default: 200")
     parser.add_argument("--events", type=number_of, default=EVENTS, help="how many events one history has")
     parser.add_argument("--workers", type=number_of, default=1, help="processes")
     parser.add_argument("--trace", action="store_true", help="with --seed: say what happens")
     wanted = parser.parse_args(words)
+    if wanted.seed is not None and wanted.seeds is not None:
+        parser.error("give --seed for one history or --seeds for many, not both")
     modes = wanted.mode or ["safety", "liveness"]
     if wanted.seed is not None:
         for mode in modes:
-            print(play(mode, wanted.seed, wanted.events, trace=wanted.trace))
+            print(_held(mode, wanted.seed, play(mode, wanted.seed, wanted.events, trace=wanted.trace)))
         return 0
-    return _play_many(modes, wanted.seeds, wanted.events, wanted.workers)
+    return _play_many(modes, wanted.seeds or range(1, 201), wanted.events, wanted.workers)
+
+
+def _held(mode: str, seed: int, told: Told) -> str:
+    """What there is to say of one history that broke no promise."""
+    died = f"{told.deaths.total()} engines died, {told.pauses} commits found the disk full"
+    return (
+        f"{mode}, seed {seed}: {told.events} events in {told.turns} turns, {died}; no promise broke\n"
+        f"events: {dict(told.kinds)}\nattempts ended: {dict(told.outcomes)}\nfingerprint: {told.fingerprint:016x}"
+    )
 
 
 def _play_many(modes: Sequence[str], seeds: Sequence[int], events: int, workers: int) -> int:
