@@ -13,6 +13,7 @@ from passloop.cli import streams
 from passloop.cli.client import Client
 from passloop.cli.exits import CliError, Exit
 from passloop.cli.following import Part, follow_task
+from passloop.cli.lasting_reads import LastingReads
 from passloop.cli.logfiles import STREAMS, attempt_folder, last_lines, pieces
 from passloop.cli.picking import id_argument, one_task
 from passloop.cli.reads import Reads, open_reads
@@ -43,6 +44,8 @@ def command(
 ) -> int:
     """Print the output of a task: its stdout on stdout, its stderr on stderr."""
     reads = open_reads(ctx)
+    if follow and reads.running:
+        reads = LastingReads(Client(reads.home).patient())
     found = reads.task(one_task(reads, task))["task"]
     wanted = ("stderr",) if only_stderr else STREAMS
     _check_attempt(found, attempt)
