@@ -24,6 +24,8 @@ __all__ = ["STARTS_WITHIN", "lets_go", "once_free", "wait_for_engine", "wait_for
 STARTS_WITHIN = 15.0
 """Seconds within which an engine that is coming up answers."""
 _BETWEEN_BIND_AND_LISTEN = 0.05
+_BETWEEN_CLOSE_AND_UNLOCK = 0.05
+"""Linux tells of a closed file before it drops the lock that was held with it: one more look is taken so much later."""
 _NO_HOME = (FileNotFoundError, NotADirectoryError, PermissionError)
 """What tells that a place is no home, or none of ours: it has no engine that could be waited for."""
 Result = TypeVar("Result")
@@ -98,9 +100,11 @@ def wait_until_ended(home: str, pid: int) -> None:
     with watcher() as changes, _process(pid) as watched:
         changes.add(home, RELEASED)
         ready: list[int] = []
+        is_told = False
         while _owner(home) == pid and not set(watched) & set(ready):
-            ready, _, _ = select.select([*watched, changes.fileno()], [], [])
-            changes.drain()
+            most = _BETWEEN_CLOSE_AND_UNLOCK if is_told else None
+            ready, _, _ = select.select([*watched, changes.fileno()], [], [], most)
+            is_told = bool(changes.drain())
 
 
 def _wait(home: str, mask: int, is_there: Callable[[], bool], until: Callable[[], float]) -> bool:
@@ -112,14 +116,16 @@ def _wait(home: str, mask: int, is_there: Callable[[], bool], until: Callable[[]
             watch.add(home, mask)
         except _NO_HOME:
             return False
+        is_told = False
         while not is_there():
             left = until() - time.monotonic()
             if left <= 0:
                 return False
             comes_up = os.path.exists(os.path.join(home, "socket")) and _owner(home) is not None
             most = min(left, _BETWEEN_BIND_AND_LISTEN) if comes_up else left
+            most = min(most, _BETWEEN_CLOSE_AND_UNLOCK) if is_told else most
             select.select([watch], [], [], None if most == math.inf else most)
-            watch.drain()
+            is_told = bool(watch.drain())
     return True
 
 

@@ -135,6 +135,25 @@ def test_who_waits_for_an_engine_that_copies_its_store_waits_for_the_lock(
     assert order == ["let go", found]
 
 
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize(
+    "wait", [lambda home: wait_until_ended(home, os.getpid()), next_engine.wait_for_owner], ids=["ended", "owner"]
+)
+def test_who_is_told_of_a_close_before_its_lock_is_dropped_looks_once_more(
+    home: Home, monkeypatch: pytest.MonkeyPatch, wait: Callable[[str], object]
+) -> None:
+    looks = [os.getpid(), os.getpid()]
+
+    def owner(_home: str) -> int | None:
+        if len(looks) == 2:
+            home.lock.write_bytes(b"")  # who holds the lock closes its file, once
+        return looks.pop() if looks else None
+
+    monkeypatch.setattr(next_engine, "_owner", owner)
+    wait(str(home.path))
+    assert not looks
+
+
 def test_no_owner_is_waited_for_longer_than_was_said(home: Home) -> None:
     with HomeLock(home):
         assert not wait_for_engine(str(home.path), until=time.monotonic())
